@@ -1,0 +1,212 @@
+"""The paper's networks and protocols as rows that state only their difference from the base network.
+
+A new network is a new row of `ARCHITECTURES`.
+
+Source: Koo & Eddy, PLoS Comput Biol 15(12): e1007560, 2019, Methods and Table 1.
+"""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import ValidationError
+
+from mlproject.errors import UserError, nearest
+from mlproject.spec import (
+    BLOCK_FIELDS,
+    GENERATED_FIELDS,
+    NETWORK_FIELDS,
+    Block,
+    RunSpec,
+    field_info,
+    field_names,
+    parse_value,
+)
+
+Options = Mapping[str, object]
+
+BASE: Options = MappingProxyType(
+    {"filters1": 30, "kernel1": 19, "pool1": 25, "filters2": 128, "kernel2": 5}
+)
+
+ARCHITECTURES: Mapping[str, Options] = MappingProxyType(
+    {
+        "CNN-1": {"pool1": 1},
+        "CNN-2": {"pool1": 2},
+        "CNN-4": {"pool1": 4},
+        "CNN-10": {"pool1": 10},
+        "CNN-25": {"pool1": 25},
+        "CNN-50": {"pool1": 50},
+        "CNN-100": {"pool1": 100},
+        "CNN9-4": {"kernel1": 9, "pool1": 4},
+        "CNN9-25": {"kernel1": 9, "pool1": 25},
+        "CNN3-2": {"kernel1": 3, "pool1": 2},
+        "CNN3-50": {"kernel1": 3, "pool1": 50},
+        "CNN-50-2": {"pool1": 50, "pool_stride1": 2},
+        "CNN19-1-2": {"pool1": 2, "kernel2": 1},
+        "CNN-25x60": {"pool1": 25, "filters1": 60},
+        "CNN-25x90": {"pool1": 25, "filters1": 90},
+        "CNN-25x120": {"pool1": 25, "filters1": 120},
+        "CNN-1-1-100": {"pool1": 1, "pool2": 1, "filters3": 128, "kernel3": 5, "pool3": 100},
+    }
+)
+
+ALIGNMENTS: Mapping[str, Options] = MappingProxyType(
+    {
+        "released": {"alignment": "released", "threshold": 0.5, "window": 19},
+        "paper": {"alignment": "paper", "threshold": 0.7, "window": 0},
+    }
+)
+
+PROTOCOLS: Mapping[str, Options] = MappingProxyType(
+    {
+        "released": {
+            "init": "glorot_uniform",
+            "learning_rate": 1e-3,
+            "beta1": 0.95,
+            "adam_epsilon": 1e-8,
+            "bn_epsilon": 1e-8,
+            "patience": 20,
+            "monitor": "val_loss",
+            "alignment": "released",
+        },
+        "paper": {
+            "init": "he_normal",
+            "learning_rate": 3e-4,
+            "beta1": 0.9,
+            "adam_epsilon": 1e-7,
+            "bn_epsilon": 1e-3,
+            "patience": 0,
+            "monitor": "val_cross_entropy",
+            "alignment": "paper",
+        },
+    }
+)
+
+
+def make_spec(options: Options) -> RunSpec:
+    """Resolve what a user wrote into a spec: base, then protocol, then architecture, then options.
+
+    Args:
+        options: flat field names, and ``arch`` / ``protocol``; values as text or typed.
+
+    Returns:
+        The same spec for every way of writing it.
+
+    Raises:
+        UserError: unknown name (the nearest valid ones are listed), wrong type, out of range, or
+            pools that do not fit.
+    """
+    for name in options:
+        if name not in ("arch", "protocol") and field_info(name) is None:
+            hint = nearest(name, [*field_names(), "arch", "protocol"])
+            raise UserError(f"unknown parameter `{name}`: {hint}")
+    own = {
+        name: parse_value(name, value)
+        for name, value in options.items()
+        if name not in ("arch", "protocol")
+    }
+    protocol = _row(PROTOCOLS, "protocol", options.get("protocol", "released"))
+    arch = _row(ARCHITECTURES, "arch", options.get("arch", "CNN-25"))
+    values: dict[str, Any] = {**BASE, **protocol, **arch, **own}
+    alignment = _row(ALIGNMENTS, "alignment", values["alignment"])
+    values = {**alignment, **values}
+    if values.get("dataset", "synthetic") != "synthetic":
+        unused = [name for name in GENERATED_FIELDS if name in own]
+        if unused:
+            raise UserError(
+                f"`{unused[0]}` is for dataset=synthetic only: got dataset={values['dataset']}; "
+                f"leave {', '.join(unused)} out"
+            )
+    pattern = re.compile(rf"({'|'.join(BLOCK_FIELDS)})(\d+)")
+    flat_blocks = {name: values.pop(name) for name in list(values) if pattern.fullmatch(name)}
+    try:
+        return RunSpec(blocks=_blocks(flat_blocks), **values)
+    except ValidationError as error:
+        raise UserError(_one_line(error)) from error
+
+
+def arch_name(spec: RunSpec) -> str:
+    """Return the paper's name of the network, ``custom`` if it has none."""
+    for name in ARCHITECTURES:
+        if _same(spec, make_spec({"arch": name}), NETWORK_FIELDS):
+            return name
+    return "custom"
+
+
+def protocol_name(spec: RunSpec) -> str:
+    """Return the preset whose fields the spec has, ``custom`` if it is neither."""
+    for name, row in PROTOCOLS.items():
+        if _same(spec, make_spec({"protocol": name}), (*row, "threshold", "window")):
+            return name
+    return "custom"
+
+
+def printed_name(arch: str) -> str:
+    """Return a network's name as the paper prints it: ``CNN-25x60`` is ``CNN-25 (60)``."""
+    return re.sub(r"x(\d+)$", r" (\1)", arch)
+
+
+def _same(one: RunSpec, other: RunSpec, fields: tuple[str, ...]) -> bool:
+    return all(getattr(one, name) == getattr(other, name) for name in fields)
+
+
+def _row(table: Mapping[str, Options], name: str, value: object) -> Options:
+    if not isinstance(value, str) or value not in table:
+        raise UserError(f"unknown {name} {value!r}: {nearest(str(value), table)}")
+    return table[value]
+
+
+def _blocks(flat: dict[str, Any]) -> tuple[Block, ...]:
+    """Assemble ``filters1 kernel1 ... poolN`` into blocks and fill in what the paper derives."""
+    if flat.get("filters2") == 0:
+        second = {"filters2", "kernel2"}
+        if extra := sorted(set(flat) - second - {f"{key}1" for key in BLOCK_FIELDS}):
+            raise UserError(f"`filters2=0` makes a network of one block: leave {extra[0]} out")
+        flat = {name: value for name, value in flat.items() if name not in second}
+    count = max(int(match[0]) for name in flat if (match := re.search(r"\d+$", name)))
+    blocks = []
+    for number in range(1, count + 1):
+        row = {key: flat[f"{key}{number}"] for key in BLOCK_FIELDS if f"{key}{number}" in flat}
+        if "filters" not in row:
+            raise UserError(f"a network with block {count} needs `filters{number}`: give filters{number}")
+        row.setdefault("kernel", 5)
+        if "pool" not in row:
+            row["pool"] = _second_pool(number, count, blocks[0])
+        row.setdefault("pool_stride", row["pool"])
+        if isinstance(row["pool"], int) and row["pool_stride"] > row["pool"]:
+            raise UserError(
+                f"`pool_stride{number}` must not exceed `pool{number}`, positions would be lost: "
+                f"got pool_stride{number}={row['pool_stride']}, pool{number}={row['pool']}"
+            )
+        try:
+            blocks.append(Block(**row))
+        except ValidationError as error:
+            raise UserError(_one_line(error, suffix=str(number))) from error
+    return tuple(blocks)
+
+
+def _second_pool(number: int, count: int, first: Block) -> int:
+    """Return 100 / `pool_stride1`, which keeps the paper's two pools at 100 together."""
+    if (number, count) != (2, 2):
+        raise UserError(f"a network of {count} blocks needs every pool: give pool{number}")
+    if 100 % first.pool_stride:
+        works = " ".join(str(value) for value in range(1, 101) if 100 % value == 0)
+        raise UserError(
+            f"`pool2` defaults to 100 / `pool_stride1`, which must be an integer: "
+            f"got pool_stride1={first.pool_stride} (by default pool1); "
+            f"pools of {works} work, or give pool2 as well"
+        )
+    return 100 // first.pool_stride
+
+
+def _one_line(error: ValidationError, suffix: str = "") -> str:
+    first = error.errors()[0]
+    if not first["loc"]:
+        return f"`layers` {first['msg'].removeprefix('Value error, ')}: got {first['input']['layers']!r}"
+    name = f"{first['loc'][-1]}{suffix}"
+    info = field_info(name)
+    about = f" ({info.description})" if info else ""
+    rule = first["msg"].replace("Input should be", "must be").replace("'", "")
+    return f"`{name}` {rule}: got {first['input']!r}{about}"

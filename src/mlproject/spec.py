@@ -1,0 +1,220 @@
+"""What a run is: one frozen, validated, hashable object.
+
+Users write flat names (``pool1=25``, ``filters3=128``). A `RunSpec` keeps the convolutions as a tuple of
+`Block`, so that a network may have any number of them. `RunSpec.flat` gives the flat names back.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from mlproject.errors import UserError
+
+Positive = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
+Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
+PositiveFloat = Annotated[float, Field(gt=0.0)]
+
+BLOCK_FIELDS = ("filters", "kernel", "stride", "pool", "pool_stride")
+GENERATED_FIELDS = ("sequences", "length", "data_seed")
+NETWORK_FIELDS = ("blocks", "units", "activation", "dropout_conv", "dropout_dense")
+INTERPRETATION_FIELDS = ("layers", "alignment", "threshold", "window", "evalue")
+
+type_names = {int: "an integer", float: "a number", str: "a text"}
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True
+    )
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _no_negative_zero(cls, value: Any) -> Any:
+        return 0.0 if isinstance(value, float) and value == 0.0 else value
+
+
+class Block(_Frozen):
+    """One convolution block: convolution, batch norm, activation, max-pool, dropout."""
+
+    filters: Positive = Field(description="number of filters")
+    kernel: Positive = Field(description="filter width, nt of its input")
+    stride: Positive = Field(1, description="step of the convolution")
+    pool: Positive = Field(description="max-pool window, 1 = none")
+    pool_stride: Positive = Field(description="step of the max-pool")
+
+
+class RunSpec(_Frozen):
+    """Everything that can change the result of a run.
+
+    Build one with `mlproject.architectures.make_spec`, which knows the presets and the derived values.
+    """
+
+    dataset: Annotated[str, Field(min_length=1)] = Field(
+        "synthetic", description="`synthetic`, or the path of an HDF5 file"
+    )
+    sequences: Annotated[int, Field(ge=10)] = Field(
+        25_000, description="synthetic data: number of sequences"
+    )
+    length: Annotated[int, Field(ge=1)] = Field(200, description="synthetic data: nt a sequence")
+    data_seed: Natural = Field(0, description="synthetic data: seed of the generator")
+    blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
+    units: Positive = Field(512, description="units of the dense layer")
+    activation: Literal["relu", "exponential", "elu", "softplus", "sigmoid", "tanh"] = Field(
+        "relu", description="activation of the first convolution (deeper layers: relu)"
+    )
+    dropout_conv: Rate = Field(0.1, description="dropout after each max-pool")
+    dropout_dense: Rate = Field(0.5, description="dropout after the dense layer")
+    init: Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal"] = Field(
+        "glorot_uniform", description="initial weights"
+    )
+    l2: Annotated[float, Field(ge=0.0)] = Field(
+        1e-6, description="l2 * sum(w^2) over convolution and dense weights"
+    )
+    bn_epsilon: PositiveFloat = Field(1e-8, description="epsilon of batch norm")
+    bn_momentum: Rate = Field(0.99, description="momentum of batch norm's moving averages")
+    batch_size: Positive = Field(100, description="sequences a training step")
+    learning_rate: PositiveFloat = Field(1e-3, description="Adam's learning rate")
+    beta1: Rate = Field(0.95, description="Adam's beta 1")
+    adam_epsilon: PositiveFloat = Field(1e-8, description="Adam's epsilon")
+    epochs: Positive = Field(100, description="most epochs to train")
+    patience: Natural = Field(
+        20, description="stop after so many epochs without a better `monitor`, 0 = never"
+    )
+    monitor: Literal["val_loss", "val_cross_entropy"] = Field(
+        "val_loss", description="its lowest value gives the best weights; val_loss includes L2"
+    )
+    seed: Natural = Field(0, description="seed of weights, order of batches and dropout")
+    layers: Annotated[str, Field(pattern=r"^conv\d+(,conv\d+)*$")] = Field(
+        "conv1", description="layers whose filters are read, comma-separated"
+    )
+    alignment: Literal["released", "paper"] = Field(
+        "released", description="how activations become sites"
+    )
+    threshold: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
+        0.5, description="share of the maximum activation that makes a site"
+    )
+    window: Natural = Field(19, description="width of a filter's PWM, nt; 0 = the filter's size")
+    evalue: PositiveFloat = Field(0.1, description="largest E-value of a Tomtom match")
+
+    @model_validator(mode="after")
+    def _layers_keep_positions(self) -> "RunSpec":
+        for number in self.layer_numbers:
+            if number > len(self.blocks):
+                raise ValueError(f"must name convolutions 1 to {len(self.blocks)} of the network")
+            if any(block.pool > 1 or block.stride > 1 for block in self.blocks[: number - 1]):
+                raise ValueError("must have no pooling or stride before it: positions are lost")
+        return self
+
+    @property
+    def layer_numbers(self) -> tuple[int, ...]:
+        """The convolutions whose filters are read, counted from 1."""
+        return tuple(int(name.removeprefix("conv")) for name in self.layers.split(","))
+
+    @property
+    def generated(self) -> bool:
+        """Whether the data set is generated from `data_seed`, `sequences` and `length`."""
+        return self.dataset == "synthetic"
+
+    def flat(self) -> dict[str, int | float | str]:
+        """Return the spec under the flat names that users write: ``{"pool1": 25, ...}``."""
+        values: dict[str, int | float | str] = {}
+        for name in type(self).model_fields:
+            if name == "blocks":
+                for number, block in enumerate(self.blocks, 1):
+                    values |= {f"{key}{number}": getattr(block, key) for key in BLOCK_FIELDS}
+                if len(self.blocks) == 1:
+                    values["filters2"] = 0
+            elif self.generated or name not in GENERATED_FIELDS:
+                values[name] = getattr(self, name)
+        return values
+
+    def train_sha256(self, dataset_sha256: str) -> str:
+        """Return the hash of all that determines the trained weights.
+
+        Args:
+            dataset_sha256: content hash of the data set; its path and generator do not count.
+        """
+        ignored = {"dataset", *GENERATED_FIELDS, *INTERPRETATION_FIELDS}
+        values = {key: value for key, value in self.flat().items() if key not in ignored}
+        return canonical_sha256(values | {"dataset_sha256": dataset_sha256})
+
+    def spec_sha256(self, dataset_sha256: str) -> str:
+        """Return the hash of all that determines the run's results: training and interpretation."""
+        values: dict[str, Any] = {key: getattr(self, key) for key in INTERPRETATION_FIELDS}
+        return canonical_sha256(values | {"train_sha256": self.train_sha256(dataset_sha256)})
+
+    def map_lengths(self, length: int) -> list[int]:
+        """Return the length of the sequence and of the map that each block passes on.
+
+        Raises:
+            UserError: a max-pool is wider than its input.
+        """
+        lengths = [length]
+        for number, block in enumerate(self.blocks, 1):
+            scanned = -(-lengths[-1] // block.stride)
+            if block.pool > scanned:
+                raise UserError(
+                    f"`pool{number}` must not be wider than its input: got pool{number}={block.pool} "
+                    f"on a map of {scanned} positions (sequences of {length} nt); "
+                    f"values from 1 to {scanned} work"
+                )
+            lengths.append(-(-scanned // block.pool_stride))
+        return lengths
+
+
+class FieldInfo(NamedTuple):
+    """What a user may write for one flat name."""
+
+    kind: type
+    description: str
+
+
+def field_info(name: str) -> FieldInfo | None:
+    """Return type and description of a flat field name, None if there is no such field."""
+    match = re.fullmatch(rf"({'|'.join(BLOCK_FIELDS)})([1-9]\d?)", name)
+    if match:
+        return FieldInfo(int, Block.model_fields[match[1]].description or "")
+    field = RunSpec.model_fields.get(name)
+    if field is None or name == "blocks":
+        return None
+    kind = field.annotation if field.annotation in (int, float) else str
+    return FieldInfo(kind, field.description or "")
+
+
+def field_names() -> list[str]:
+    """Return the flat names of all fields, those of blocks for the first three."""
+    names: list[str] = []
+    for name in RunSpec.model_fields:
+        blocks = [f"{key}{number}" for number in (1, 2, 3) for key in BLOCK_FIELDS]
+        names += blocks if name == "blocks" else [name]
+    return names
+
+
+def parse_value(name: str, value: object) -> int | float | str:
+    """Turn what a user wrote for field `name` (text, or a YAML value) into the field's type.
+
+    Raises:
+        UserError: the value has another type; integers refuse booleans and ``25.0``.
+    """
+    info = field_info(name)
+    assert info is not None, name
+    if isinstance(value, str) and info.kind is not str:
+        pattern = r"[+-]?\d+" if info.kind is int else r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
+        if re.fullmatch(pattern, value.strip()):
+            return info.kind(value)
+    elif isinstance(value, info.kind) and not isinstance(value, bool):
+        return value
+    elif info.kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    raise UserError(f"`{name}` must be {type_names[info.kind]}: got {value!r} ({info.description})")
+
+
+def canonical_sha256(values: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of canonical JSON: sorted keys, no spaces, finite numbers."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
