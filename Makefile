@@ -1,0 +1,50 @@
+# make run    set up everything, train CNN-25, log to MLflow        make ui     look at the results
+# make test   the test suite            make lint   ruff and mypy   make bench  the benchmarks
+# make lock   write constraints.txt anew from .venv
+
+DEVICE := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q GPU && echo cuda || echo cpu)
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: run ui test lint bench lock clean
+.DELETE_ON_ERROR:
+
+run: .venv/installed-$(DEVICE)
+	@$(BIN)/python -m mlproject check
+	$(BIN)/mlflow run . --env-manager local -P pool1=25 $(foreach p,$(P),-P $(p))
+
+ui: .venv/installed-$(DEVICE)
+	$(BIN)/mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: .venv/installed-dev
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+lock: .venv/installed-dev
+	$(BIN)/python -m pip freeze --exclude-editable | grep -iv '^\(tensorflow\|nvidia\|jax-cuda\)' > constraints.txt
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11, 3.12 or 3.13 is needed and none was found: install one, or name it: make PYTHON=/path/to/python3.12"; exit 2; }
+	$(PYTHON) -m venv .venv || { rm -rf .venv; echo "error: '$(PYTHON) -m venv' failed: on Debian and Ubuntu, apt-get install python3-venv"; exit 2; }
+
+.venv/installed-$(DEVICE): requirements.txt requirements-$(DEVICE).txt constraints.txt pyproject.toml | .venv/bin/python
+	$(PIP) --requirement requirements-$(DEVICE).txt
+	$(PIP) --no-deps --editable .
+	@touch $@
+
+.venv/installed-dev: requirements-dev.txt .venv/installed-$(DEVICE)
+	$(PIP) --requirement requirements-dev.txt
+	@touch $@
