@@ -1,0 +1,241 @@
+"""The scan and the alignment against loops that follow the text word by word."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from mlproject.architectures import make_spec
+from mlproject.interpret.align import Aligned, Field, align, receptive_field
+from mlproject.interpret.scan import scan
+
+FILTERS = 5
+
+
+def random_activations(
+    rng: np.random.Generator, sequences: int, positions: int, filters: int = FILTERS
+) -> np.ndarray:
+    values = np.maximum(rng.normal(size=(sequences, positions, filters)), 0).astype(np.float32)
+    values[..., -1] = 0
+    return values
+
+
+def random_codes(rng: np.random.Generator, sequences: int, length: int) -> np.ndarray:
+    return rng.choice(5, p=[0.24, 0.24, 0.24, 0.24, 0.04], size=(sequences, length)).astype(
+        np.uint8
+    )
+
+
+def batches(values: np.ndarray, size: int = 7) -> Iterator[np.ndarray]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+
+
+def slow_pwm(
+    sites: list[tuple[int, int, float]], codes: np.ndarray, field: Field, window: int
+) -> np.ndarray:
+    """Weighted letter counts of one filter; sites are (sequence, position, weight)."""
+    counts = np.zeros((window, 4))
+    for sequence, position, weight in sites:
+        for column in range(window):
+            nt = position * field.step + field.start(window) + column
+            if 0 <= nt < codes.shape[1] and codes[sequence, nt] < 4:
+                counts[column, codes[sequence, nt]] += weight
+    rows = [row / row.sum() if row.sum() > 0 else np.full(4, 0.25) for row in counts]
+    return np.array(rows)
+
+
+def slow_released(
+    values: np.ndarray, codes: np.ndarray, field: Field, window: int, threshold: float
+) -> Aligned:
+    pwms, nsites = [], []
+    for number in range(values.shape[2]):
+        largest = values[:, :, number].max()
+        sites = [
+            (sequence, position, float(values[sequence, position, number]))
+            for sequence in range(values.shape[0])
+            for position in range(values.shape[1])
+            if values[sequence, position, number] > np.float32(threshold) * largest
+        ]
+        pwms.append(slow_pwm(sites, codes, field, window))
+        nsites.append(len(sites))
+    return Aligned(np.array(pwms), np.array(nsites), np.empty(0), values.max(axis=(0, 1)))
+
+
+def slow_paper(
+    values: np.ndarray,
+    codes: np.ndarray,
+    field: Field,
+    window: int,
+    limits: np.ndarray,
+) -> Aligned:
+    pwms, nsites = [], []
+    for number in range(values.shape[2]):
+        sites = []
+        for sequence in range(values.shape[0]):
+            position = int(values[sequence, :, number].argmax())
+            largest = values[sequence, position, number]
+            start = position * field.step + field.start(window)
+            high = largest > 0 and largest >= limits[number]
+            if high and start >= 0 and start + window <= codes.shape[1]:
+                sites.append((sequence, position, 1.0))
+        pwms.append(slow_pwm(sites, codes, field, window))
+        nsites.append(len(sites))
+    return Aligned(np.array(pwms), np.array(nsites), np.empty(0), values.max(axis=(0, 1)))
+
+
+def assert_same(one: Aligned, other: Aligned) -> None:
+    np.testing.assert_array_equal(one.nsites, other.nsites)
+    np.testing.assert_allclose(one.pwms, other.pwms, atol=1e-12)
+    np.testing.assert_array_equal(one.maximum, other.maximum)
+
+
+@pytest.mark.parametrize("window", [1, 3, 4, 9, 19, 20])
+@pytest.mark.parametrize(
+    "field", [Field(19, 9), Field(9, 4), Field(3, 1), Field(1, 0), Field(6, 2)]
+)
+def test_both_alignments_equal_the_loops(field: Field, window: int) -> None:
+    rng = np.random.default_rng(window)
+    values, codes = random_activations(rng, 40, 30), random_codes(rng, 40, 30)
+    possible = values.max(axis=(0, 1)) * np.float32(1.2)
+    found = scan(batches(values), released=0.5, paper=0.6, possible=possible)
+    assert_same(
+        align(found, "released", codes, field, window),
+        slow_released(values, codes, field, window, 0.5),
+    )
+    assert_same(
+        align(found, "paper", codes, field, window),
+        slow_paper(values, codes, field, window, np.float32(0.6) * possible),
+    )
+
+
+@pytest.mark.parametrize("step", [2, 3])
+def test_a_stride_moves_the_window(step: int) -> None:
+    rng = np.random.default_rng(step)
+    positions = -(-31 // step)
+    values, codes = random_activations(rng, 30, positions), random_codes(rng, 30, 31)
+    field, window = Field(7, 2, step), 11
+    found = scan(batches(values), paper=0.5)
+    assert_same(
+        align(found, "released", codes, field, window),
+        slow_released(values, codes, field, window, 0.5),
+    )
+    assert_same(
+        align(found, "paper", codes, field, window),
+        slow_paper(values, codes, field, window, np.float32(0.5) * values.max(axis=(0, 1))),
+    )
+
+
+@pytest.mark.parametrize("kept_sites", [0, 1, 50, 400])
+def test_sites_are_the_same_when_they_do_not_fit_into_memory(kept_sites: int) -> None:
+    values = random_activations(np.random.default_rng(3), 100, 40)
+    one, other = scan(batches(values)), scan(batches(values), kept_sites=kept_sites)
+    assert len(one.released) > 400
+    np.testing.assert_array_equal(one.released, other.released)
+    np.testing.assert_array_equal(one.paper, other.paper)
+
+
+def test_a_file_of_candidates_may_end_up_without_a_site() -> None:
+    values = np.full((20, 10, 1), np.nan, np.float32)
+    values[:10] = 1
+    found = scan(batches(values), kept_sites=1)
+    assert len(found.released) == 0
+
+
+@pytest.mark.parametrize("order", ["rising", "falling", "mixed"])
+def test_the_order_of_the_sequences_does_not_matter(order: str) -> None:
+    rng = np.random.default_rng(4)
+    values, codes = random_activations(rng, 50, 20), random_codes(rng, 50, 20)
+    peak = values.max(axis=(1, 2)).argsort()
+    index = {"rising": peak, "falling": peak[::-1], "mixed": np.arange(50)}[order]
+    found = scan(batches(values[index], size=3))
+    expected = slow_released(values, codes, Field(9, 4), 9, 0.5)
+    assert_same(align(found, "released", codes[index], Field(9, 4), 9), expected)
+
+
+def test_columns_beyond_the_end_rest_on_less_weight() -> None:
+    values = np.zeros((1, 4, 1), np.float32)
+    values[0, 0, 0] = 2
+    codes = np.array([[0, 1, 2, 3]], np.uint8)
+    found = scan([values])
+    released = align(found, "released", codes, Field(3, 1))
+    np.testing.assert_array_equal(released.weights, [[0, 2, 2]])
+    np.testing.assert_array_equal(released.pwms[0], [[0.25] * 4, [1, 0, 0, 0], [0, 1, 0, 0]])
+    assert released.nsites[0] == 1
+    assert align(found, "paper", codes, Field(3, 1)).nsites[0] == 0
+
+
+def test_the_first_of_equal_positions_is_the_best_one() -> None:
+    values = np.ones((1, 5, 1), np.float32)
+    codes = np.array([[0, 1, 2, 3, 0]], np.uint8)
+    aligned = align(scan([values]), "paper", codes, Field(1, 0))
+    np.testing.assert_array_equal(aligned.pwms[0], [[1, 0, 0, 0]])
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, np.nan])
+def test_a_filter_never_above_zero_is_dead(value: float) -> None:
+    values = np.full((4, 6, 2), value, np.float32)
+    values[1, 2, 0] = 1.0 if not np.isnan(value) else np.nan
+    codes = np.zeros((4, 6), np.uint8)
+    found = scan(batches(values))
+    for aligned in (
+        align(found, "released", codes, Field(3, 1)),
+        align(found, "paper", codes, Field(3, 1)),
+    ):
+        assert aligned.nsites[1] == 0
+        np.testing.assert_array_equal(aligned.pwms[1], 0.25)
+
+
+def test_wrong_shapes_are_refused() -> None:
+    with pytest.raises(ValueError, match="no activations"):
+        scan([])
+    with pytest.raises(ValueError, match="batches of"):
+        scan([np.zeros((2, 3, 4)), np.zeros((2, 3, 5))])
+    with pytest.raises(ValueError, match="2 sequences were scanned, 3 given"):
+        align(scan([np.zeros((2, 3, 4))]), "paper", np.zeros((3, 3), np.uint8), Field(1, 0))
+
+
+@pytest.mark.parametrize(
+    ("options", "number", "length", "field"),
+    [
+        ({"arch": "CNN-25"}, 1, 200, Field(19, 9)),
+        ({"arch": "CNN9-4"}, 1, 200, Field(9, 4)),
+        ({"arch": "CNN3-2"}, 1, 200, Field(3, 1)),
+        ({"kernel1": 20}, 1, 200, Field(20, 9)),
+        ({"arch": "CNN-1"}, 2, 200, Field(23, 11)),
+        ({"arch": "CNN-1-1-100"}, 3, 200, Field(27, 13)),
+        ({"arch": "CNN-4"}, 2, 200, Field(38, 17, 4)),
+        ({"kernel1": 19, "stride1": 2}, 1, 200, Field(19, 8, 2)),
+        ({"kernel1": 19, "stride1": 2}, 1, 201, Field(19, 9, 2)),
+    ],
+)
+def test_receptive_fields(
+    options: dict[str, object], number: int, length: int, field: Field
+) -> None:
+    spec = make_spec({"layers": "conv1", **options})
+    assert receptive_field(spec.blocks, number, length) == field
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "length"), [(19, 1, 50), (4, 1, 50), (19, 2, 50), (6, 3, 50), (5, 4, 51)]
+)
+def test_the_field_is_what_a_same_padded_convolution_sees(
+    kernel: int, stride: int, length: int
+) -> None:
+    """The positions that answer to a single letter, computed from Keras' rule for ``same``."""
+    spec = make_spec({"kernel1": kernel, "stride1": stride, "pool1": 1, "pool2": 1})
+    field = receptive_field(spec.blocks, 1, length)
+    out = -(-length // stride)
+    total = max((out - 1) * stride + kernel - length, 0)
+    padded = np.pad(np.arange(length), (total // 2, total - total // 2), constant_values=-1)
+    for position in range(out):
+        seen = padded[position * stride : position * stride + kernel]
+        start = position * field.step - field.left
+        inside = [nt if 0 <= nt < length else -1 for nt in range(start, start + field.width)]
+        np.testing.assert_array_equal(seen, inside)
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 9, 19, 20])
+def test_a_window_of_19_is_centred_on_the_position(kernel: int) -> None:
+    spec = make_spec({"kernel1": kernel})
+    assert receptive_field(spec.blocks, 1, 200).start(19) == -9
