@@ -1,0 +1,37 @@
+"""Where sequences and labels come from: each way in gives one `Dataset` and one HDF5 layout."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from mlproject.data.dataset import SITE, Dataset, Split, make_dataset
+from mlproject.data.layout import read, write
+from mlproject.data.synthetic import make_synthetic, recipe
+from mlproject.errors import UserError
+from mlproject.spec import RunSpec, canonical_sha256
+
+__all__ = ["SITE", "Dataset", "Split", "load", "make_dataset", "make_synthetic", "read", "write"]
+
+
+def load(spec: RunSpec, folder: Path) -> Dataset:
+    """Return the data set of a run.
+
+    A synthetic one is made once into `folder`, under a name made of the hash of all that
+    determines it, and read again from there. It is made anew if the file was damaged. Several
+    processes may load at once.
+
+    Args:
+        spec: the run.
+        folder: where generated data sets are kept.
+
+    Raises:
+        UserError: see `mlproject.data.layout.read` and `mlproject.data.synthetic.generate`.
+    """
+    if not spec.generated:
+        return read(Path(spec.dataset))
+    wanted = recipe(spec.data_seed, spec.sequences, spec.length)
+    path = folder / f"synthetic-{canonical_sha256(wanted)[:16]}.h5"
+    with suppress(UserError):
+        dataset = read(path)
+        if dataset.provenance == wanted:
+            return dataset
+    return make_synthetic(path, spec.data_seed, spec.sequences, spec.length)

@@ -1,0 +1,237 @@
+"""What a data set is: three splits of labelled sequences, checked, with a hash of their content."""
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mlproject.errors import UserError
+from mlproject.motifs import Motif
+from mlproject.spec import canonical_sha256
+
+SPLITS = ("train", "valid", "test")
+
+SITE = np.dtype(
+    [
+        ("sequence", "<u4"),
+        ("start", "<u4"),
+        ("width", "<u2"),
+        ("motif", "<u2"),
+        ("strand", "i1"),
+    ]
+)
+
+
+class Split(NamedTuple):
+    """Labelled sequences.
+
+    Attributes:
+        codes: (n, L) uint8, A C G T = 0 1 2 3, anything else 4.
+        labels: (n, classes) uint8, 0 or 1.
+        sites: the planted motifs as `SITE` records, None where the truth is unknown: `sequence` is
+            a row of `codes`, `start` its first column, `motif` indexes the data set's motifs,
+            `strand` is 1, or -1 for the reverse complement.
+    """
+
+    codes: np.ndarray
+    labels: np.ndarray
+    sites: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Three splits and what is known about them; `make_dataset` makes one.
+
+    Attributes:
+        classes: one name for each column of the labels.
+        relevant: JASPAR ids that count as a class's motif, without version if any will do;
+            a class without an entry has none that is known.
+        motifs: the planted motifs, forward strand; empty if unknown.
+        provenance: where it comes from, for people; no part of its identity.
+        sha256: its identity, see `content_sha256`.
+    """
+
+    train: Split
+    valid: Split
+    test: Split
+    classes: tuple[str, ...]
+    relevant: Mapping[str, tuple[str, ...]]
+    motifs: tuple[Motif, ...]
+    provenance: Mapping[str, Any]
+    sha256: str
+
+    @property
+    def length(self) -> int:
+        """Length of the sequences, nt."""
+        return self.train.codes.shape[1]
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """The splits by name."""
+        return {name: getattr(self, name) for name in SPLITS}
+
+
+def make_dataset(
+    splits: Mapping[str, Split],
+    classes: Sequence[str],
+    relevant: Mapping[str, Sequence[str]],
+    motifs: Sequence[Motif] = (),
+    provenance: Mapping[str, Any] | None = None,
+) -> Dataset:
+    """Check the parts of a data set and put them together.
+
+    Args:
+        splits: train, valid and test; codes and labels of any type that holds the numbers.
+        classes: see `Dataset`.
+        relevant: see `Dataset`.
+        motifs: see `Dataset`.
+        provenance: see `Dataset`.
+
+    Raises:
+        UserError: parts that break what `Split` and `Dataset` promise, or do not fit together.
+    """
+    if len(set(classes)) != len(classes) or not all(_is_name(name) for name in classes):
+        raise UserError(f"`classes` must have names that differ: got {list(classes)}")
+    for name, ids in relevant.items():
+        if name not in classes:
+            raise UserError(f"`relevant` must name classes, {', '.join(classes)}: got {name!r}")
+        if isinstance(ids, str) or not all(_is_name(identifier) for identifier in ids):
+            raise UserError(f"`relevant` must list JASPAR ids for {name}: got {ids!r}")
+    for motif in motifs:
+        if not (np.allclose(motif.pwm.sum(axis=1), 1.0) and math.isfinite(motif.nsites)):
+            raise UserError(f"a motif must be probabilities that sum to 1: {motif.id} is not")
+    checked = {name: _checked(f"{name} split", splits[name], classes, motifs) for name in SPLITS}
+    lengths = {name: split.codes.shape[1] for name, split in checked.items()}
+    if len(set(lengths.values())) > 1:
+        got = ", ".join(f"{length} nt in {name}" for name, length in lengths.items())
+        raise UserError(f"sequences must be equally long in all splits: got {got}")
+    named = {name: tuple(ids) for name, ids in relevant.items()}
+    return Dataset(
+        **checked,
+        classes=tuple(classes),
+        relevant=named,
+        motifs=tuple(motifs),
+        provenance=dict(provenance or {}),
+        sha256=content_sha256(checked, classes, named, motifs),
+    )
+
+
+def content_sha256(
+    splits: Mapping[str, Split],
+    classes: Sequence[str],
+    relevant: Mapping[str, Sequence[str]],
+    motifs: Sequence[Motif],
+) -> str:
+    """Return the SHA-256 of everything but provenance, the same on every platform.
+
+    It is made of one hash for each array, so that arrays larger than memory can be hashed in
+    blocks, in any order of writing.
+    """
+    hashes = {
+        name: [
+            _array_sha256(split.codes, np.dtype("u1")),
+            _array_sha256(split.labels, np.dtype("u1")),
+            None if split.sites is None else _array_sha256(split.sites, SITE),
+        ]
+        for name, split in splits.items()
+    }
+    truth = [
+        [motif.id, motif.name, float(motif.nsites), _array_sha256(motif.pwm, np.dtype("<f8"))]
+        for motif in motifs
+    ]
+    return canonical_sha256(
+        {
+            "splits": hashes,
+            "classes": list(classes),
+            "relevant": {name: list(ids) for name, ids in relevant.items()},
+            "motifs": truth,
+        }
+    )
+
+
+def blocks(array: Any, rows: int = 4096) -> Iterator[np.ndarray]:
+    """Pass over an array, in memory or in a file, in blocks of `rows` rows."""
+    for start in range(0, len(array), rows):
+        yield array[start : start + rows]
+
+
+def _array_sha256(array: Any, dtype: np.dtype) -> str:
+    digest = hashlib.sha256()
+    for block in blocks(array):
+        digest.update(np.ascontiguousarray(block, dtype).tobytes())
+    return f"{'x'.join(map(str, array.shape))}:{digest.hexdigest()}"
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _checked(name: str, split: Split, classes: Sequence[str], motifs: Sequence[Motif]) -> Split:
+    if split.codes.ndim != 2 or not split.codes.size:
+        raise UserError(f"the {name} must hold sequences, (n, L): got codes of {split.codes.shape}")
+    if split.labels.ndim != 2 or len(split.labels) != len(split.codes):
+        raise UserError(
+            f"every sequence needs one row of labels: got {len(split.codes)} sequences "
+            f"and labels of {split.labels.shape} in the {name}"
+        )
+    if split.labels.shape[1] != len(classes):
+        raise UserError(
+            f"every class needs one column of labels: got {len(classes)} classes "
+            f"and {split.labels.shape[1]} columns in the {name}"
+        )
+    return Split(
+        _exact_uint8(split.codes, 4, f"codes of the {name}"),
+        _exact_uint8(split.labels, 1, f"labels of the {name}"),
+        None if split.sites is None else _checked_sites(split.sites, split.codes, motifs, name),
+    )
+
+
+def _exact_uint8(array: np.ndarray, most: int, what: str) -> np.ndarray:
+    """Return whole numbers from 0 to `most` as uint8."""
+    if array.dtype.kind not in "buif":
+        raise UserError(f"{what} must be whole numbers from 0 to {most}: got type {array.dtype}")
+    wrong = ~((array >= 0) & (array <= most))
+    if array.dtype.kind == "f":
+        wrong |= array != np.rint(array)
+    if wrong.any():
+        first = tuple(np.argwhere(wrong)[0])
+        raise UserError(
+            f"{what} must be whole numbers from 0 to {most}: got {array[first]} in row {first[0]}"
+        )
+    return array.astype(np.uint8, copy=False)
+
+
+def _checked_sites(
+    raw: np.ndarray, codes: np.ndarray, motifs: Sequence[Motif], name: str
+) -> np.ndarray:
+    fields = SITE.names or ()
+    if raw.ndim != 1 or not set(fields) <= set(raw.dtype.names or ()):
+        raise UserError(
+            f"sites must be records of {', '.join(fields)}: got {raw.dtype} of {raw.shape} "
+            f"in the {name}"
+        )
+    site = {field: raw[field].astype(np.int64) for field in fields}
+    widths = np.array([*(motif.width for motif in motifs), 0])
+    valid = (
+        (site["sequence"] >= 0)
+        & (site["sequence"] < len(codes))
+        & (site["start"] >= 0)
+        & (site["start"] + site["width"] <= codes.shape[1])
+        & (site["motif"] >= 0)
+        & (site["motif"] < len(motifs))
+        & (site["width"] == widths[np.clip(site["motif"], 0, len(motifs))])
+        & (np.abs(site["strand"]) == 1)
+    )
+    if not valid.all():
+        wrong = {field: int(values[~valid][0]) for field, values in site.items()}
+        raise UserError(
+            f"a site must be that of a motif of the data set within a sequence: got {wrong} "
+            f"in the {name}"
+        )
+    sites = np.empty(len(raw), SITE)
+    for field, values in site.items():
+        sites[field] = values
+    return sites
