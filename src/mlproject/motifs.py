@@ -5,21 +5,16 @@ A motif is a matrix of letter probabilities, (width, 4), letters in the order A 
 
 import difflib
 import math
-import os
-import re
-import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
 import numpy as np
 
+from mlproject import meme
 from mlproject.errors import UserError, nearest
-
-DEFAULT_NSITES = 20.0
-
-_KEYWORDS = ("MOTIF", "URL", "letter-probability", "log-odds", "---", "***")
+from mlproject.files import written_whole
 
 
 class Motif(NamedTuple):
@@ -166,113 +161,13 @@ def _nearest_id(wanted: str, known: Iterable[str]) -> str:
 
 
 def read_meme(path: str | Path) -> tuple[Motif, ...]:
-    """Read the letter-probability matrices of a MEME file (minimal or MEME's own text output).
-
-    Rows are divided by their sum, which may be 0.02 off. A motif without ``nsites=`` has 20, as in
-    MEME.
+    """Read the letter-probability matrices of a MEME file, see `mlproject.meme.read`.
 
     Raises:
-        UserError: not readable, no motif, another alphabet than ``ACGT``, or a matrix that is not
-            one; with file and line.
+        UserError: a file that is no MEME file of DNA motifs; with file and line.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    except OSError as error:
-        raise UserError(f"cannot read the MEME file {path}: {error.strerror}") from error
-    parser = _Parser(Path(path), lines)
-    motifs = tuple(parser.motifs())
-    if not motifs:
-        raise UserError(f"{path}: a MEME file needs a line `MOTIF id`: found none")
-    return motifs
-
-
-class _Parser:
-    def __init__(self, path: Path, lines: list[str]) -> None:
-        self.path = path
-        self.lines = lines
-        self.number = 0
-
-    def error(self, message: str, number: int | None = None) -> UserError:
-        return UserError(f"{self.path}, line {number or self.number}: {message}")
-
-    def motifs(self) -> Iterator[Motif]:
-        seen: dict[str, int] = {}
-        pending: tuple[str, str, int] | None = None
-        while self.number < len(self.lines):
-            line = self.lines[self.number]
-            self.number += 1
-            words = line.split()
-            if line.startswith("ALPHABET"):
-                self._check_alphabet(line)
-            elif line.startswith("MOTIF"):
-                self._check_matrix_seen(pending)
-                pending = self._heading(words, seen)
-            elif line.startswith("letter-probability matrix") and pending:
-                start = self.number
-                fields = dict(re.findall(r"(\w+)\s*=\s*(\S+)", line))
-                nsites = self._number(fields, "nsites", DEFAULT_NSITES)
-                rows = self._rows()
-                if "w" in fields and self._number(fields, "w", 0.0) != len(rows):
-                    rule = "`w=` must be the number of rows"
-                    raise self.error(f"{rule}: got w= {fields['w']}, {len(rows)} rows", start)
-                if not rows:
-                    raise self.error("a matrix needs a row of 4 numbers a column: got none", start)
-                yield Motif(pending[0], pending[1], np.array(rows), nsites)
-                pending = None
-        self._check_matrix_seen(pending)
-
-    def _check_alphabet(self, line: str) -> None:
-        alphabet = line.removeprefix("ALPHABET").strip(' ="\t').split('"')[0]
-        if alphabet not in ("ACGT", "DNA"):
-            raise self.error(f"`ALPHABET= ACGT` is needed, motifs of DNA: got {alphabet}")
-
-    def _check_matrix_seen(self, pending: tuple[str, str, int] | None) -> None:
-        if pending:
-            rule = "needs a `letter-probability matrix:`: give it, or leave the motif out"
-            raise self.error(f"motif {pending[0]} {rule}", pending[2])
-
-    def _heading(self, words: list[str], seen: dict[str, int]) -> tuple[str, str, int]:
-        if len(words) < 2 or words[0] != "MOTIF":
-            raise self.error(f"a motif needs an id, `MOTIF id name`: got {' '.join(words)!r}")
-        if words[1] in seen:
-            first = seen[words[1]]
-            raise self.error(f"ids must differ: {words[1]} is also the motif of line {first}")
-        seen[words[1]] = self.number
-        name = words[2] if len(words) > 2 and words[2] != "width" else ""
-        return words[1], name, self.number
-
-    def _number(self, fields: dict[str, str], key: str, default: float) -> float:
-        try:
-            value = float(fields.get(key, default))
-        except ValueError:
-            value = math.nan
-        if not 0.0 <= value < math.inf:
-            raise self.error(f"`{key}=` must be a number, 0 or more: got {fields[key]}")
-        return value
-
-    def _rows(self) -> list[list[float]]:
-        rows: list[list[float]] = []
-        while self.number < len(self.lines):
-            line = self.lines[self.number]
-            if line.startswith(_KEYWORDS) or (rows and not line.strip()):
-                break
-            self.number += 1
-            if line.strip():
-                rows.append(self._row(line))
-        return rows
-
-    def _row(self, line: str) -> list[float]:
-        try:
-            row = [float(word) for word in line.split()]
-        except ValueError:
-            row = []
-        if len(row) != 4:
-            raise self.error(f"a row must be 4 numbers, A C G T: got {line.strip()[:60]!r}")
-        if not min(row) >= 0.0:
-            raise self.error(f"probabilities must not be negative: got {line.strip()}")
-        if not abs(sum(row) - 1.0) <= 0.02:
-            raise self.error(f"a row must sum to 1: got {line.strip()} (sum {sum(row):g})")
-        return [value / sum(row) for value in row]
+    records = meme.read(Path(path))
+    return tuple(Motif(rec.id, rec.name, np.array(rec.rows), rec.nsites) for rec in records)
 
 
 def write_meme(path: str | Path | TextIO, motifs: Sequence[Motif], decimals: int = 6) -> None:
@@ -287,16 +182,11 @@ def write_meme(path: str | Path | TextIO, motifs: Sequence[Motif], decimals: int
         UserError: an id that is empty, double or has a space; a file that cannot be written.
     """
     text = _meme_text(motifs, decimals)
-    if not isinstance(path, str | Path):
+    if isinstance(path, str | Path):
+        with written_whole(Path(path)) as file:
+            file.write(text.encode())
+    else:
         path.write(text)
-        return
-    temporary = Path(f"{path}.{secrets.token_hex(4)}.partial")
-    try:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UserError(f"cannot write the MEME file {path}: {error.strerror}") from error
 
 
 def _meme_text(motifs: Sequence[Motif], decimals: int) -> str:

@@ -21,9 +21,9 @@ BINS = 100
 PSEUDOCOUNT = 0.1
 
 HEADER = (
-    "Query_ID Target_ID Optimal_offset p-value E-value q-value Overlap "
-    "Query_consensus Target_consensus Orientation"
-).split()
+    "Query_ID\tTarget_ID\tOptimal_offset\tp-value\tE-value\tq-value\tOverlap\t"
+    "Query_consensus\tTarget_consensus\tOrientation\n"
+)
 
 
 class Match(NamedTuple):
@@ -117,8 +117,7 @@ def tomtom(queries: Sequence[Motif], targets: Sequence[Motif], evalue: float = 0
 
 def format_tsv(matches: Sequence[Match]) -> str:
     """Return matches as Tomtom 5's table: tab-separated, one header line, numbers as C's ``%g``."""
-    rows = [HEADER] + [[_cell(value) for value in match] for match in matches]
-    return "".join("\t".join(row) + "\n" for row in rows)
+    return HEADER + "".join("\t".join(map(_cell, match)) + "\n" for match in matches)
 
 
 def _cell(value: str | int | float) -> str:
