@@ -1,4 +1,4 @@
-"""The paper's networks and protocols as rows that state only their difference from the base network.
+"""The paper's networks and protocols as rows that state only their difference from a base.
 
 A new network is a new row of `ARCHITECTURES`.
 
@@ -170,7 +170,9 @@ def _blocks(flat: dict[str, Any]) -> tuple[Block, ...]:
     for number in range(1, count + 1):
         row = {key: flat[f"{key}{number}"] for key in BLOCK_FIELDS if f"{key}{number}" in flat}
         if "filters" not in row:
-            raise UserError(f"a network with block {count} needs `filters{number}`: give filters{number}")
+            raise UserError(
+                f"a network with block {count} needs `filters{number}`: give filters{number}"
+            )
         row.setdefault("kernel", 5)
         if "pool" not in row:
             row["pool"] = _second_pool(number, count, blocks[0])
@@ -204,7 +206,8 @@ def _second_pool(number: int, count: int, first: Block) -> int:
 def _one_line(error: ValidationError, suffix: str = "") -> str:
     first = error.errors()[0]
     if not first["loc"]:
-        return f"`layers` {first['msg'].removeprefix('Value error, ')}: got {first['input']['layers']!r}"
+        rule = first["msg"].removeprefix("Value error, ")
+        return f"`layers` {rule}: got {first['input']['layers']!r}"
     name = f"{first['loc'][-1]}{suffix}"
     info = field_info(name)
     about = f" ({info.description})" if info else ""

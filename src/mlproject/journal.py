@@ -1,11 +1,12 @@
 """A run's record on the local disk: written first, delivered to the tracking store afterwards.
 
-A folder a run: ``journal.jsonl`` (one entry a line), ``artifacts/`` and ``delivered`` (the number of
-entries that the store has). Entries carry their own times, so delivering one twice changes nothing.
+A folder a run: ``journal.jsonl`` (one entry a line), ``artifacts/`` and ``delivered`` (the number
+of entries that the store has). Entries carry their own times: delivering one twice changes nothing.
 """
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -61,6 +62,10 @@ class Journal:
         temporary = self._delivered.with_suffix(".tmp")
         temporary.write_text(str(count))
         temporary.replace(self._delivered)
+
+    def remove(self) -> None:
+        """Remove the record, once the store has everything."""
+        shutil.rmtree(self.folder)
 
     def _count(self) -> int:
         return int(self._delivered.read_text()) if self._delivered.exists() else 0

@@ -1,7 +1,7 @@
 """What a run is: one frozen, validated, hashable object.
 
-Users write flat names (``pool1=25``, ``filters3=128``). A `RunSpec` keeps the convolutions as a tuple of
-`Block`, so that a network may have any number of them. `RunSpec.flat` gives the flat names back.
+Users write flat names (``pool1=25``, ``filters3=128``). A `RunSpec` keeps the convolutions as a tuple
+of `Block`, so that a network may have any number of them. `RunSpec.flat` gives flat names back.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ class Block(_Frozen):
 class RunSpec(_Frozen):
     """Everything that can change the result of a run.
 
-    Build one with `mlproject.architectures.make_spec`, which knows the presets and the derived values.
+    `mlproject.architectures.make_spec` builds one: it knows the presets and the derived values.
     """
 
     dataset: Annotated[str, Field(min_length=1)] = Field(
@@ -159,8 +159,8 @@ class RunSpec(_Frozen):
             scanned = -(-lengths[-1] // block.stride)
             if block.pool > scanned:
                 raise UserError(
-                    f"`pool{number}` must not be wider than its input: got pool{number}={block.pool} "
-                    f"on a map of {scanned} positions (sequences of {length} nt); "
+                    f"`pool{number}` must not be wider than its input: "
+                    f"got pool{number}={block.pool} on a map of {scanned} positions (sequences of {length} nt); "
                     f"values from 1 to {scanned} work"
                 )
             lengths.append(-(-scanned // block.pool_stride))

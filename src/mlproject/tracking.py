@@ -1,24 +1,15 @@
 """MLflow: where runs are recorded. The only file that imports it.
 
-What a run tells goes to its `Journal` on the local disk first and to the tracking store afterwards, so
-that a store that goes away costs nothing: `sync` delivers later what is missing, once.
+What a run tells goes to its `Journal` on the local disk first and to the tracking store afterwards:
+a store that goes away costs nothing, `sync` delivers later what is missing, once.
 """
 
 import logging
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-
-for _name, _value in {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-}.items():
-    os.environ.setdefault(_name, _value)
 
 import mlflow
 import numpy as np
@@ -34,12 +25,21 @@ from mlflow.entities import (
 )
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.types import Schema, TensorSpec
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 from sqlalchemy.exc import SQLAlchemyError
 
 from mlproject.errors import UserError
 from mlproject.journal import Entry, Journal, journals
+
+for _name, _value in {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}.items():
+    os.environ.setdefault(_name, _value)
 
 BATCH = 800
 HEARTBEAT_SECONDS = 30.0
@@ -59,21 +59,11 @@ class Store:
         self.client = client
 
     def experiment(self, name: str | None = None) -> str:
-        """Return the id of the experiment `name`, made if need be, ready for the UI."""
-        found = os.environ.get("MLFLOW_EXPERIMENT_ID") if name is None else None
-        if found is None:
-            found = mlflow.set_experiment(
-                name or os.environ.get("MLFLOW_EXPERIMENT_NAME", "Default")
-            ).experiment_id
-        tags = self.client.get_experiment(found).tags
-        if "mlflow.experiment.primaryMetric.name" not in tags:
-            self.client.set_experiment_tag(
-                found, "mlflow.experiment.primaryMetric.name", PRIMARY_METRIC
-            )
-            self.client.set_experiment_tag(
-                found, "mlflow.experiment.primaryMetric.greaterIsBetter", "True"
-            )
-        return found
+        """Return the id of the experiment `name` (default: as MLflow's environment says)."""
+        if name is None and (found := os.environ.get("MLFLOW_EXPERIMENT_ID")):
+            return found
+        name = name or os.environ.get("MLFLOW_EXPERIMENT_NAME", "Default")
+        return str(mlflow.set_experiment(name).experiment_id)
 
     def run(self, run_id: str) -> Run:
         """Return a run.
@@ -85,9 +75,9 @@ class Store:
             return self.client.get_run(run_id)
         except MlflowException as error:
             raise UserError(
-                f"no run `{run_id}` in the tracking store {self.uri}: take an id from the MLflow UI; "
-                "with `mlflow run`, start it in the project's folder or set MLFLOW_TRACKING_URI "
-                "to an absolute address"
+                f"no run `{run_id}` in the tracking store {self.uri}: take an id from the MLflow "
+                "UI; with `mlflow run`, start it in the project's folder or set "
+                "MLFLOW_TRACKING_URI to an absolute address"
             ) from error
 
     def start(
@@ -118,7 +108,7 @@ class Store:
                 self.client.update_run(adopted, status="RUNNING")
             else:
                 run = self.client.create_run(self.experiment(experiment), run_name=name)
-            self.experiment_ready(run)
+            self._show_primary_metric(run.info.experiment_id)
             tracker = Tracker(self, run, Journal(root / run.info.run_id))
         except STORE_ERRORS as error:
             raise _unwritable(self.uri, error) from error
@@ -126,17 +116,20 @@ class Store:
         tracker.flush()
         return tracker
 
-    def experiment_ready(self, run: Run) -> None:
-        """Make the run's experiment show the primary metric in the UI."""
-        os.environ["MLFLOW_EXPERIMENT_ID"] = run.info.experiment_id
-        self.experiment()
+    def _show_primary_metric(self, experiment_id: str) -> None:
+        key = "mlflow.experiment.primaryMetric"
+        if f"{key}.name" not in self.client.get_experiment(experiment_id).tags:
+            self.client.set_experiment_tag(experiment_id, f"{key}.name", PRIMARY_METRIC)
+            self.client.set_experiment_tag(experiment_id, f"{key}.greaterIsBetter", "True")
 
     def download(self, run_id: str, path: str, folder: Path) -> Path:
         """Copy an artifact of a run into `folder` and return where it is."""
         try:
             return Path(self.client.download_artifacts(run_id, path, str(folder)))
         except STORE_ERRORS as error:
-            raise UserError(f"run `{run_id}` has no artifact `{path}`: {first_line(error)}") from error
+            raise UserError(
+                f"run `{run_id}` has no artifact `{path}`: {first_line(error)}"
+            ) from error
 
     def fail(self, run_id: str, reason: str) -> None:
         """Mark a run as failed before it could start, with the reason as a tag."""
@@ -189,6 +182,16 @@ class Tracker:
         write(target)
         self.journal.append("artifact", path=path)
 
+    def artifact_if_there(self, path: str) -> None:
+        """Record ``artifacts/PATH``, which somebody else writes, if it exists."""
+        if (self.journal.artifacts / path).exists():
+            self.journal.append("artifact", path=path)
+
+    def remove(self, path: str) -> None:
+        """Remove an artifact that is no longer needed, here and in the store."""
+        (self.journal.artifacts / path).unlink(missing_ok=True)
+        self.journal.append("remove", path=path)
+
     def model(self, model: Any, requirements: Sequence[str]) -> None:
         """Record a Keras model with signature and requirements as ``model``."""
         model.save(self.journal.folder / "model.keras")
@@ -226,7 +229,10 @@ class Tracker:
         if reason:
             self.tags({"mlproject.failure": reason[:5000]})
         self.journal.append("status", status=status, time=int(time.time() * 1000))
-        return self.flush(force=True)
+        done = self.flush(force=True)
+        if done and status == "FINISHED":
+            self.journal.remove()
+        return done
 
     def _away(self, error: Exception) -> None:
         self._retry_at = time.monotonic() + RETRY_SECONDS
@@ -244,7 +250,7 @@ def connect(uri: str | None = None) -> Store:
     """Open the tracking store: `uri`, else ``MLFLOW_TRACKING_URI``, else SQLite in this folder.
 
     Raises:
-        UserError: a file store (MLflow 3 does not read them any more), or one that cannot be opened.
+        UserError: a file store (MLflow 3 no longer reads them), or one that cannot be opened.
     """
     refuse_file_store(uri)
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
@@ -271,9 +277,9 @@ def refuse_file_store(uri: str | None = None) -> None:
     else:
         return
     raise UserError(
-        f"the store must be a database or a server, MLflow 3 no longer reads file stores: found {found}; "
-        f"run `mlflow migrate-filestore --source {found} --target sqlite:///mlflow.db` and move the "
-        "folder away, or set MLFLOW_TRACKING_URI"
+        "the store must be a database or a server, MLflow 3 no longer reads file stores: "
+        f"found {found}; run `mlflow migrate-filestore --source {found} "
+        "--target sqlite:///mlflow.db` and move the folder away, or set MLFLOW_TRACKING_URI"
     )
 
 
@@ -348,9 +354,20 @@ def _send_input(journal: Journal, client: mlflow.MlflowClient, content: dict[str
 
 def _send_artifact(journal: Journal, client: mlflow.MlflowClient, content: dict[str, Any]) -> None:
     folder = str(Path(content["path"]).parent.as_posix())
+    if not (journal.artifacts / content["path"]).exists():
+        return  # removed since
     client.log_artifact(
         journal.run_id, str(journal.artifacts / content["path"]), None if folder == "." else folder
     )
+
+
+def _send_removal(journal: Journal, client: mlflow.MlflowClient, content: dict[str, Any]) -> None:
+    repository = get_artifact_repository(client.get_run(journal.run_id).info.artifact_uri)
+    if any(
+        item.path == content["path"]
+        for item in repository.list_artifacts(str(Path(content["path"]).parent))
+    ):
+        repository.delete_artifacts(content["path"])
 
 
 def _send_model(journal: Journal, client: mlflow.MlflowClient, content: dict[str, Any]) -> None:
@@ -383,6 +400,7 @@ def _send_status(journal: Journal, client: mlflow.MlflowClient, content: dict[st
 _SENDERS: Mapping[str, Callable[[Journal, mlflow.MlflowClient, dict[str, Any]], None]] = {
     "input": _send_input,
     "artifact": _send_artifact,
+    "remove": _send_removal,
     "model": _send_model,
     "status": _send_status,
 }
@@ -403,8 +421,3 @@ def first_line(error: Exception) -> str:
 def is_terminated(run: Run) -> bool:
     """Return whether a run has ended, well or not."""
     return bool(RunStatus.is_terminated(RunStatus.from_string(run.info.status)))
-
-
-def warn(text: str) -> None:
-    """Print one line on standard error."""
-    print(text, file=sys.stderr)

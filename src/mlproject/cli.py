@@ -1,0 +1,220 @@
+"""The command line: it parses, calls, and prints errors on one line.
+
+Exit codes: 0 done, 2 the user has to change something, 1 anything else. Heavy imports wait until a
+command needs them, so that ``--help`` is quick.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from mlproject.errors import UserError, nearest
+from mlproject.spec import field_info, field_names
+from mlproject.startup import BACKENDS, prepare_keras
+
+INPUTS = ("arch", "protocol")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="mlproject", message="%(version)s")
+def cli() -> None:
+    """Train CNNs on DNA, read their filters as motifs, and match these with JASPAR."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    try:
+        cli.main(arguments, prog_name="mlproject", standalone_mode=False)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.UsageError as error:
+        _fail(error.format_message().replace("\n", " "))
+    except UserError as error:
+        _fail(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        sys.exit(1)
+
+
+def _fail(message: str) -> None:
+    _end_adopted_run(message)
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _end_adopted_run(reason: str) -> None:
+    """Write the reason to the run that ``mlflow run`` has made, if it was not taken over yet."""
+    if run_id := os.environ.pop("MLFLOW_RUN_ID", None):
+        from mlproject.tracking import STORE_ERRORS, connect
+
+        try:
+            connect().fail(run_id, reason)
+        except (UserError, *STORE_ERRORS):
+            pass
+
+
+def _field_help() -> str:
+    from mlproject.architectures import ARCHITECTURES, PROTOCOLS, make_spec
+
+    default = make_spec({}).flat()
+    rows = [
+        ("--arch", f"a network of the paper: {', '.join(ARCHITECTURES)}", "CNN-25"),
+        ("--protocol", f"how to train: {' or '.join(PROTOCOLS)}", "released"),
+    ]
+    for name in field_names():
+        info = field_info(name)
+        rows.append((f"--{name}", info.description if info else "", default.get(name, "")))
+    lines = [f"  {name:<16} {about} [{value}]" for name, about, value in rows]
+    return "Fields of the spec, [default] (blocks 4 and on likewise):\n\n\b\n" + "\n".join(lines)
+
+
+class _TrainCommand(click.Command):
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write("\n" + _field_help().replace("\b\n", "") + "\n")
+
+
+@cli.command(
+    cls=_TrainCommand,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)
+@click.option("--resume", metavar="RUN_ID", help="go on from an interrupted run")
+@click.option("--experiment", help="MLflow experiment [Default, or as MLFLOW_EXPERIMENT_NAME says]")
+@click.option("--name", help="name of the run in MLflow")
+@click.option(
+    "--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, tensorflow]"
+)
+@click.option("--threads", type=click.IntRange(1), help="processor cores to use [all]")
+@click.option("--quiet", is_flag=True, help="show no progress")
+@click.pass_context
+def train(
+    context: click.Context,
+    resume: str | None,
+    experiment: str | None,
+    name: str | None,
+    backend: str | None,
+    threads: int | None,
+    quiet: bool,
+) -> None:
+    """Train one network, read its filters, record everything in MLflow.
+
+    `mlflow run . -P pool1=25` is `train --pool1 25`.
+    """
+    from mlproject.architectures import make_spec
+
+    options = _spec_options(context.args)
+    spec = make_spec(options) if options or not resume else None
+    prepare_keras(backend, threads)
+    from mlproject.interrupts import Interrupted
+    from mlproject.run import find_previous, run
+    from mlproject.stages import Settings
+
+    previous = find_previous(resume) if resume else None
+    if previous and spec and spec != previous.spec:
+        changed = [
+            key for key, value in spec.flat().items() if previous.spec.flat().get(key) != value
+        ]
+        raise UserError(
+            f"`resume` goes on with the spec of run {resume}: got another {', '.join(changed)}; "
+            "leave the other parameters out"
+        )
+    wanted = previous.spec if previous else spec
+    assert wanted is not None
+    settings = Settings(experiment=experiment, name=name, quiet=quiet)
+    try:
+        done = run(wanted, settings, previous)
+    except Interrupted as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    if done.undelivered:
+        print(
+            f"the tracking store lacks something ('{done.undelivered}'): when it is back, "
+            "run `python -m mlproject sync`",
+            file=sys.stderr,
+        )
+    print(f"run {done.run_id}: test AUROC {done.metrics.get('test_auroc', float('nan')):.4f}")
+
+
+def _spec_options(arguments: list[str]) -> dict[str, str]:
+    """Read ``--name value`` and ``--name=value`` pairs of the spec's fields."""
+    options: dict[str, str] = {}
+    rest = list(arguments)
+    while rest:
+        option = rest.pop(0)
+        name, equals, value = option.removeprefix("--").partition("=")
+        if not option.startswith("--"):
+            raise UserError(f"options are written `--name value`: got {option!r}")
+        if field_info(name) is None and name not in INPUTS:
+            flags = ("resume", "experiment", "name", "backend", "threads", "quiet")
+            hint = nearest(name, [*field_names(), *INPUTS, *flags])
+            raise UserError(f"unknown parameter `{name}`: {hint}")
+        if not equals:
+            if not rest:
+                raise UserError(f"`--{name}` needs a value")
+            value = rest.pop(0)
+        if name in options:
+            raise UserError(f"`--{name}` is given twice: {options[name]} and {value}")
+        options[name] = value
+    return options
+
+
+@cli.command()
+@click.argument("kind", metavar="KIND")
+@click.option("--out", type=click.Path(path_type=Path), help="HDF5 file to write")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@click.option("--sequences", default=25_000, show_default=True, type=int)
+@click.option("--length", default=200, show_default=True, type=int, help="nt a sequence")
+def dataset(kind: str, out: Path | None, seed: int, sequences: int, length: int) -> None:
+    """Make a data set file. KIND: synthetic."""
+    from mlproject.architectures import make_spec
+    from mlproject.data import load, make_synthetic
+
+    if kind != "synthetic":
+        raise UserError(f"unknown kind of data set {kind!r}: {nearest(kind, ['synthetic'])}")
+    spec = make_spec({"sequences": sequences, "length": length, "data_seed": seed})
+    made = make_synthetic(out, seed, sequences, length) if out else load(spec, Path("data"))
+    counts = ", ".join(f"{len(split.codes):,} {name}" for name, split in made.splits.items())
+    print(f"{out or 'data'}: {counts}; {made.length} nt; {len(made.classes)} classes")
+    print(f"sha256 {made.sha256}")
+
+
+@cli.command()
+@click.argument("query", type=click.Path(path_type=Path))
+@click.option(
+    "--targets", type=click.Path(path_type=Path), help="MEME file [JASPAR 2016 vertebrates]"
+)
+@click.option("--evalue", default=0.1, show_default=True, type=float, help="largest E-value")
+@click.option("--out", type=click.Path(path_type=Path), help="file to write [standard output]")
+def match(query: Path, targets: Path | None, evalue: float, out: Path | None) -> None:
+    """Match the motifs of a MEME file, as MEME Suite's Tomtom does, and print its table."""
+    from mlproject.files import written_whole
+    from mlproject.interpret.tomtom import match_files
+
+    table = match_files(query, targets, evalue)
+    if out is None:
+        print(table, end="")
+    else:
+        with written_whole(out) as file:
+            file.write(table.encode())
+
+
+@cli.command()
+def sync() -> None:
+    """Deliver what earlier runs have recorded and the tracking store does not have yet."""
+    from mlproject.tracking import connect
+    from mlproject.tracking import sync as deliver_all
+
+    done = deliver_all(Path("runs"), connect())
+    print(f"{len(done.runs)} runs brought up to date, {len(done.failed)} still lack something")
+    for run_id, reason in done.failed.items():
+        print(f"{run_id}: {reason}", file=sys.stderr)
+    sys.exit(1 if done.failed else 0)
+
+
+@cli.command()
+def check() -> None:
+    """Say whether the tracking store can be used; `make run` asks before it starts."""
+    from mlproject.tracking import connect
+
+    connect()

@@ -1,0 +1,166 @@
+"""One run, from the data to the card: the one place that knows all the parts."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+
+from mlproject import environment, stages
+from mlproject.architectures import arch_name, make_spec, printed_name, protocol_name
+from mlproject.data import Dataset, load
+from mlproject.errors import UserError
+from mlproject.interrupts import Interrupted, Interrupts
+from mlproject.spec import RunSpec
+from mlproject.stages import STATE, Previous, Settings
+from mlproject.tracking import Tracker, connect, first_line
+
+METRIC_VERSION = "1"
+RESUMED_BY = "mlproject.resumed_by"
+DEFAULTS = Settings()
+
+
+class RunResult(NamedTuple):
+    """How a run ended.
+
+    Attributes:
+        run_id: its id in the tracking store.
+        metrics: the final ones.
+        undelivered: why the store lacks something (`sync` mends that), None if it has all.
+    """
+
+    run_id: str
+    metrics: dict[str, float]
+    undelivered: str | None
+
+
+def run(
+    spec: RunSpec, settings: Settings = DEFAULTS, previous: Previous | None = None
+) -> RunResult:
+    """Train, evaluate, interpret and record one network.
+
+    Args:
+        spec: what to run.
+        settings: where, under which name.
+        previous: an interrupted run of the same spec to go on from, see `find_previous`.
+
+    Raises:
+        UserError: the spec does not fit the data, the data or the store cannot be used.
+        Interrupted: SIGINT, SIGTERM or `should_stop`; the run is KILLED and can be resumed.
+    """
+    started = time.perf_counter()
+    with Interrupts() as interrupts:
+        data = load(spec, settings.home / "data")
+        spec.map_lengths(data.length)
+        store = connect()
+        name = settings.name or f"{printed_name(arch_name(spec))} · seed {spec.seed}"
+        tags = {**_tags(spec, data), **settings.tags}
+        root = settings.home / "runs"
+        tracker = store.start(name, tags, root, settings.experiment, settings.parent)
+        job = stages.Job(spec, data, settings, tracker, interrupts)
+        with _recorded(tracker):
+            _record_inputs(job)
+            metrics = _stages(job, previous, started)
+            tracker.finish("FINISHED")
+        return RunResult(tracker.run_id, metrics, tracker.problem)
+
+
+def _stages(job: stages.Job, previous: Previous | None, started: float) -> dict[str, float]:
+    clock = time.perf_counter()
+    model, fitted = stages.train(job, previous)
+    times = {"time/train": time.perf_counter() - clock}
+    if previous:
+        job.tracker.store.client.set_tag(previous.run_id, RESUMED_BY, job.tracker.run_id)
+    values = stages.test(job, model, fitted)
+    clock = time.perf_counter()
+    readings, matched = stages.read_filters(job, model)
+    times["time/interpret"] = time.perf_counter() - clock
+    job.tracker.model(model, environment.requirements(keras.backend.backend()))
+    job.tracker.remove(STATE)
+    job.tracker.flush()
+    times["time/tracking"] = job.tracker.seconds
+    times["time/total"] = time.perf_counter() - started
+    job.tracker.metrics(times)
+    return values | matched | times
+
+
+def find_previous(run_id: str, home: Path = Path()) -> Previous:
+    """Return the interrupted run `run_id` with its spec and its state, fetched if it is not here.
+
+    Raises:
+        UserError: no such run, not one of ours, one that has finished, or one without a state.
+    """
+    store = connect()
+    found = store.run(run_id)
+    if "mlproject.spec" not in found.data.tags:
+        raise UserError(
+            f"`resume` must name a run of this project: got {run_id}, which has no spec"
+        )
+    if found.info.status == "FINISHED":
+        raise UserError(f"`resume` must name an interrupted run: got {run_id}, which has finished")
+    spec = make_spec(json.loads(found.data.tags["mlproject.spec"]))
+    state = home / "runs" / run_id / "artifacts" / STATE
+    if not state.exists():
+        state = store.download(run_id, STATE, home / "runs" / run_id)
+    return Previous(run_id, spec, state)
+
+
+def _tags(spec: RunSpec, data: Dataset) -> dict[str, str]:
+    backend = keras.backend.backend()
+    return {
+        "mlproject.arch": arch_name(spec),
+        "mlproject.protocol": protocol_name(spec),
+        "mlproject.spec": json.dumps(spec.flat(), sort_keys=True),
+        "mlproject.spec_sha256": spec.spec_sha256(data.sha256),
+        "mlproject.train_sha256": spec.train_sha256(data.sha256),
+        "mlproject.dataset_sha256": data.sha256,
+        "mlproject.backend": f"{backend} {environment.backend_version(backend)}",
+        "mlproject.device": environment.device(backend),
+        "mlproject.metric_version": METRIC_VERSION,
+        **environment.git_tags(Path(__file__).parent),
+    }
+
+
+def _record_inputs(job: stages.Job) -> None:
+    spec, data, tracker = job.spec, job.data, job.tracker
+    names = {"arch": arch_name(spec), "protocol": protocol_name(spec)}
+    tracker.params(names | spec.flat())
+    text = json.dumps(spec.flat(), indent=2, sort_keys=True) + "\n"
+    tracker.artifact("spec.json", lambda path: path.write_text(text))
+    contexts = {"train": "training", "valid": "validation", "test": "testing"}
+    for split, (codes, labels, _) in data.splits.items():
+        profile = {
+            "sequences": len(codes),
+            "length": data.length,
+            "classes": len(data.classes),
+            "positives": int(labels.sum()),
+        }
+        source = spec.dataset if not spec.generated else json.dumps(dict(data.provenance))
+        name = Path(spec.dataset).stem
+        tracker.input(name, data.sha256, source, contexts[split], json.dumps(profile))
+    tracker.flush()
+
+
+@contextmanager
+def _recorded(tracker: Tracker) -> Iterator[None]:
+    """Record how a run that does not finish ends, with the reason, before the error goes on."""
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt) as error:
+        tracker.artifact_if_there(STATE)
+        tracker.finish("KILLED", first_line(error))
+        raise Interrupted(
+            f"run {tracker.run_id} stopped ({first_line(error)}); to go on: resume={tracker.run_id}"
+        ) from error
+    except BaseException as error:
+        tracker.artifact_if_there(STATE)
+        tracker.finish("FAILED", f"{type(error).__name__}: {first_line(error)}")
+        if isinstance(error, OSError):
+            raise UserError(
+                f"the disk must take what a run writes: '{first_line(error)}'; "
+                f"make room, then go on with resume={tracker.run_id}"
+            ) from error
+        raise

@@ -1,0 +1,198 @@
+"""The stages of a run: train, test, read the filters, tell. Each records what it finds."""
+
+import csv
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+
+from mlproject.architectures import ALIGNMENTS
+from mlproject.data import Dataset, Split
+from mlproject.evaluation import class_scores, metrics
+from mlproject.interpret.align import align, receptive_field
+from mlproject.interpret.filters import LayerReading, read_layer, scores
+from mlproject.interpret.scan import scan
+from mlproject.interpret.tomtom import format_tsv
+from mlproject.interrupts import Interrupted, Interrupts
+from mlproject.model import activations, build, maximum_possible_activation, predict
+from mlproject.motifs import jaspar, write_meme
+from mlproject.progress import EpochProgress
+from mlproject.spec import RunSpec
+from mlproject.tracking import Tracker
+from mlproject.training import Epoch, Fit, binary_cross_entropy, fit
+
+STATE = "state/state.h5"
+STATE_SECONDS = 60.0
+
+
+class Settings(NamedTuple):
+    """What surrounds a run and cannot change its result.
+
+    Attributes:
+        home: folder of ``data`` and ``runs``.
+        experiment: name of the MLflow experiment.
+        name: name of the run.
+        parent: id of the parent run.
+        tags: further tags.
+        quiet: show no progress.
+        should_stop: asked at each step; true ends the training, to be resumed later.
+        on_epoch: told each epoch and its values.
+    """
+
+    home: Path = Path()
+    experiment: str | None = None
+    name: str | None = None
+    parent: str | None = None
+    tags: Mapping[str, str] = {}
+    quiet: bool = False
+    should_stop: Callable[[], bool] = lambda: False
+    on_epoch: Callable[[int, Mapping[str, float]], None] = lambda epoch, values: None
+
+
+class Previous(NamedTuple):
+    """An interrupted run to go on from: its id, its spec, where its state is."""
+
+    run_id: str
+    spec: RunSpec
+    state: Path
+
+
+class Job(NamedTuple):
+    """A run under way."""
+
+    spec: RunSpec
+    data: Dataset
+    settings: Settings
+    tracker: Tracker
+    interrupts: Interrupts
+
+
+def train(job: Job, previous: Previous | None) -> tuple[keras.Model, Fit]:
+    """Train the network, or go on with an interrupted training, and record each epoch.
+
+    Raises:
+        Interrupted: the training was stopped; its state is kept.
+    """
+    spec, data, tracker = job.spec, job.data, job.tracker
+    model = build(spec, data.length, len(data.classes))
+    state = tracker.journal.artifacts / STATE
+    state.parent.mkdir(parents=True, exist_ok=True)
+    if previous:
+        state.write_bytes(previous.state.read_bytes())
+        tracker.tags({"mlproject.resumes": previous.run_id})
+    delivered = time.monotonic()
+
+    def record(epoch: Epoch) -> None:
+        nonlocal delivered
+        tracker.metrics(epoch.values | {"time/epoch": epoch.seconds}, epoch.epoch)
+        if time.monotonic() - delivered > STATE_SECONDS:
+            tracker.artifact_if_there(STATE)
+            delivered = time.monotonic()
+        tracker.flush()
+        bar.show(epoch.epoch, epoch.values, epoch.seconds)
+        job.settings.on_epoch(epoch.epoch, epoch.values)
+
+    def should_stop() -> bool:
+        tracker.beat()
+        return job.interrupts.requested is not None or job.settings.should_stop()
+
+    with EpochProgress(spec.epochs, job.settings.quiet) as bar, job.interrupts.deferred():
+        fitted = fit(
+            model,
+            spec,
+            data.train,
+            data.valid,
+            state_path=state,
+            resume=previous is not None,
+            on_epoch=record,
+            should_stop=should_stop,
+        )
+    if fitted.stopped == "interrupted":
+        by = job.interrupts.requested or "its driver"
+        raise Interrupted(f"interrupted by {by} after epoch {len(fitted.history)}")
+    return model, fitted
+
+
+def test(job: Job, model: keras.Model, fitted: Fit) -> dict[str, float]:
+    """Evaluate the best weights on the test split and record them with their history."""
+    data, tracker = job.data, job.tracker
+    labels = data.test.labels
+    predicted = predict(model, data.test.codes)
+    rows = class_scores(labels, predicted, data.classes)
+    penalty = sum(float(loss) for loss in model.losses)
+    values = {
+        "best_epoch": float(fitted.best_epoch),
+        "best_val_loss": fitted.history[fitted.best_epoch - 1].values["val_loss"],
+        "test_loss": binary_cross_entropy(labels, predicted) + penalty,
+        **metrics(rows),
+    }
+    tracker.metrics(values)
+    history = [{"epoch": one.epoch, **one.values, "seconds": one.seconds} for one in fitted.history]
+    tracker.artifact("history.csv", lambda path: _write_csv(path, history))
+    tracker.artifact(
+        "test_per_class.csv", lambda path: _write_csv(path, [row._asdict() for row in rows])
+    )
+    tracker.artifact("weights/best.weights.h5", model.save_weights)
+    return values
+
+
+def read_filters(job: Job, model: keras.Model) -> tuple[list[LayerReading], dict[str, float]]:
+    """Read the filters of the spec's layers as motifs and record what they match.
+
+    The test split is read with both alignments, the validation split with the spec's own.
+
+    Returns:
+        The readings of the test split with the spec's own alignment, and all scores by metric name.
+    """
+    spec, data, tracker = job.spec, job.data, job.tracker
+    readings: list[LayerReading] = []
+    values: dict[str, float] = {}
+    for number in spec.layer_numbers:
+        name = f"conv{number}"
+        for reading in _readings(job, model, number, data.test, tuple(ALIGNMENTS)):
+            own = reading.alignment == spec.alignment
+            suffix = "" if own else f"_{reading.alignment}"
+            for key, value in scores(reading, data.relevant).items():
+                if own or "/" not in key:
+                    values[f"{name}/{key}{suffix}"] = value
+            if own:
+                readings.append(reading)
+                _record_reading(tracker, reading)
+        for reading in _readings(job, model, number, data.valid, (spec.alignment,)):
+            for key, value in scores(reading, data.relevant).items():
+                if "/" not in key:
+                    values[f"val_{name}/{key}"] = value
+    tracker.metrics(values)
+    return readings, values
+
+
+def _readings(
+    job: Job, model: keras.Model, number: int, split: Split, alignments: Iterable[str]
+) -> Iterable[LayerReading]:
+    spec, name = job.spec, f"conv{number}"
+    thresholds = {key: row["threshold"] for key, row in ALIGNMENTS.items()}
+    windows = {key: row["window"] for key, row in ALIGNMENTS.items()}
+    thresholds[spec.alignment], windows[spec.alignment] = spec.threshold, spec.window
+    possible = maximum_possible_activation(model, name) if number == 1 else None
+    found = scan(activations(model, name, split.codes), possible=possible, **thresholds)
+    field = receptive_field(spec.blocks, number, job.data.length)
+    for alignment in alignments:
+        aligned = align(found, alignment, split.codes, field, windows[alignment])
+        yield read_layer(name, alignment, aligned, jaspar(), spec.evalue)
+
+
+def _record_reading(tracker: Tracker, reading: LayerReading) -> None:
+    stem = f"filters/{reading.layer}"
+    tracker.artifact(f"{stem}.meme", lambda path: write_meme(path, reading.motifs))
+    tracker.artifact(f"{stem}_clipped.meme", lambda path: write_meme(path, reading.clipped, 4))
+    table = format_tsv(reading.matches)
+    tracker.artifact(f"{stem}_matches.tsv", lambda path: path.write_text(table))
+
+
+def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
