@@ -10,9 +10,9 @@ from itertools import cycle, islice
 
 import numpy as np
 
+from mlproject.architectures import make_spec
 from mlproject.interpret.align import align, receptive_field
 from mlproject.interpret.scan import scan
-from mlproject.spec import Block
 
 BATCH = 500
 LIMIT = "2 s for 30 filters x 5,000 sequences x 200 nt"
@@ -39,7 +39,8 @@ def measure(filters: int, sequences: int, length: int, dense: bool = False) -> s
         for number, batch in enumerate(islice(cycle(prepared), -(-sequences // BATCH))):
             yield batch[: min(BATCH, sequences - number * BATCH)]
 
-    field = receptive_field([Block(filters=filters, kernel=19, pool=1, pool_stride=1)], 1, length)
+    spec = make_spec({"filters1": filters, "kernel1": 19})
+    field = receptive_field(spec.blocks, 1, length)
     start = cpu_seconds()
     found = scan(batches())
     scanned = cpu_seconds()
