@@ -4,8 +4,9 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedRandom, RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING
 
 from mlproject.errors import UserError
 
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[BinaryIO]:
-    """Open a file, unbuffered, that appears under its name only when all of it is on disk.
+def written_whole(path: Path) -> Iterator[BufferedRandom]:
+    """Open a binary file that appears under its name only when all of it is on disk.
 
     It grows under a temporary name in the same folder, which is made if there is none. An error
     or Ctrl-C removes it and leaves a file that had the name before as it was.
@@ -26,8 +27,9 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.partial"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "x+b", buffering=0) as file:
-            yield cast(BinaryIO, file)
+        with open(temporary, "x+b") as file:
+            yield file
+            file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
@@ -47,7 +49,7 @@ def hdf5_written_whole(path: Path) -> Iterator["h5py.File"]:
     import h5py
 
     with written_whole(path) as file:
-        sink = _Sink(file)
+        sink = _Sink(file.raw)
         try:
             with h5py.File(sink, "w") as hdf5:
                 yield hdf5
@@ -63,11 +65,11 @@ class _Sink:
     file. So it never learns: after an error, writing goes on into nothing until the file is closed.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: RawIOBase) -> None:
         self.file = file
         self.error: BaseException | None = None
         self.seek, self.tell, self.flush = file.seek, file.tell, file.flush
-        self.read = file.read
+        self.read, self.readinto = file.read, file.readinto
 
     def write(self, data: memoryview) -> None:
         try:

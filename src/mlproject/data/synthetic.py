@@ -125,9 +125,9 @@ def _plant(
     for index, motif in enumerate(motifs):
         for reverse, pwm in enumerate((motif.pwm, reverse_complement(motif.pwm))):
             upper[reverse, index, : motif.width] = pwm.cumsum(axis=1)
-    reverse = (sites["strand"] < 0).astype(np.intp)
+    backward = (sites["strand"] < 0).astype(np.intp)
     site, column = (np.arange(widest) < sites["width"][:, None]).nonzero()
-    bounds = upper[reverse[site], sites["motif"][site], column]
+    bounds = upper[backward[site], sites["motif"][site], column]
     drawn = rng.random(len(site)) * bounds[:, 3]
     letters = (drawn[:, None] >= bounds[:, :3]).sum(axis=1)
     codes[sites["sequence"][site], sites["start"][site] + column] = letters

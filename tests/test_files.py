@@ -1,0 +1,103 @@
+"""Files appear whole or not at all, whatever happens while they are written."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlproject.errors import UserError
+from mlproject.files import hdf5_written_whole, written_whole
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let no file grow beyond `size` bytes: what a full disk does, with another error number."""
+    resource = pytest.importorskip("resource", reason="needs POSIX limits")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.bin"
+    with written_whole(path) as file:
+        file.write(b"first ")
+        assert not path.exists()
+        file.write(b"second")
+    assert path.read_bytes() == b"first second"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_an_interrupted_file_leaves_the_older_one(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(error), written_whole(path) as file:
+        file.write(b"new")
+        raise error
+    with pytest.raises(error), hdf5_written_whole(path) as hdf5:
+        hdf5["new"] = np.zeros(1000)
+        raise error
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    words = r"cannot write .*a\.h5: \w+"
+    with (
+        pytest.raises(UserError, match=words) as raised,
+        hdf5_written_whole(tmp_path / "file" / "a.h5"),
+    ):
+        pass
+    assert "\n" not in str(raised.value)
+
+
+def test_a_folder_of_that_name_stays_and_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    words = "cannot write .*taken: Is a directory"
+    with pytest.raises(UserError, match=words), written_whole(tmp_path / "taken") as file:
+        file.write(b"x")
+    assert list(tmp_path.iterdir()) == [tmp_path / "taken"]
+
+
+@pytest.mark.parametrize("size", [0, 3000, 50_000])
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, size: int) -> None:
+    with (
+        pytest.raises(UserError, match=r"cannot write .*a\.bin: File too large$"),
+        largest_file(size),
+        written_whole(tmp_path / "a.bin") as file,
+    ):
+        file.write(bytes(100_000))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("size", [0, 100, 3000, 50_000, 120_000])
+def test_a_full_disk_does_not_crash_hdf5(tmp_path: Path, size: int) -> None:
+    with (
+        pytest.raises(UserError, match=r"cannot write .*a\.h5: File too large$"),
+        largest_file(size),
+        hdf5_written_whole(tmp_path / "a.h5") as file,
+    ):
+        file["small"] = np.arange(10)
+        file["large"] = np.zeros(100_000, np.uint8)
+        file.attrs["text"] = "x" * 30_000
+    assert not list(tmp_path.iterdir())
+
+
+def test_hdf5_can_be_read_while_and_after_it_is_written(tmp_path: Path) -> None:
+    import h5py
+
+    with hdf5_written_whole(tmp_path / "a.h5") as file:
+        file["numbers"] = np.arange(100_000)
+        file.flush()
+        assert file["numbers"][-1] == 99_999
+    with h5py.File(tmp_path / "a.h5", "r") as file:
+        np.testing.assert_array_equal(file["numbers"][()], np.arange(100_000))
