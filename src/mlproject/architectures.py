@@ -8,7 +8,7 @@ Source: Koo & Eddy, PLoS Comput Biol 15(12): e1007560, 2019, Methods and Table 1
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -17,6 +17,7 @@ from mlproject.spec import (
     BLOCK_FIELDS,
     GENERATED_FIELDS,
     NETWORK_FIELDS,
+    AlignmentName,
     Block,
     RunSpec,
     field_info,
@@ -52,11 +53,16 @@ ARCHITECTURES: Mapping[str, Options] = MappingProxyType(
     }
 )
 
-ALIGNMENTS: Mapping[str, Options] = MappingProxyType(
-    {
-        "released": {"alignment": "released", "threshold": 0.5, "window": 19},
-        "paper": {"alignment": "paper", "threshold": 0.7, "window": 0},
-    }
+
+class AlignmentRule(NamedTuple):
+    """What an alignment sets unless the user does; see the fields of `RunSpec`."""
+
+    threshold: float
+    window: int
+
+
+ALIGNMENTS: Mapping[AlignmentName, AlignmentRule] = MappingProxyType(
+    {"released": AlignmentRule(0.5, 19), "paper": AlignmentRule(0.7, 0)}
 )
 
 PROTOCOLS: Mapping[str, Options] = MappingProxyType(
@@ -110,8 +116,8 @@ def make_spec(options: Options) -> RunSpec:
     protocol = _row(PROTOCOLS, "protocol", options.get("protocol", "released"))
     arch = _row(ARCHITECTURES, "arch", options.get("arch", "CNN-25"))
     values: dict[str, Any] = {**BASE, **protocol, **arch, **own}
-    alignment = _row(ALIGNMENTS, "alignment", values["alignment"])
-    values = {**alignment, **values}
+    if rule := ALIGNMENTS.get(values["alignment"]):
+        values = {**rule._asdict(), **values}
     if values.get("dataset", "synthetic") != "synthetic":
         unused = [name for name in GENERATED_FIELDS if name in own]
         if unused:
@@ -166,7 +172,7 @@ def _blocks(flat: dict[str, Any]) -> tuple[Block, ...]:
             raise UserError(f"`filters2=0` makes a network of one block: leave {extra[0]} out")
         flat = {name: value for name, value in flat.items() if name not in second}
     count = max(int(match[0]) for name in flat if (match := re.search(r"\d+$", name)))
-    blocks = []
+    blocks: list[Block] = []
     for number in range(1, count + 1):
         row = {key: flat[f"{key}{number}"] for key in BLOCK_FIELDS if f"{key}{number}" in flat}
         if "filters" not in row:

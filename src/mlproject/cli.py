@@ -59,7 +59,7 @@ def _field_help() -> str:
     from mlproject.architectures import ARCHITECTURES, PROTOCOLS, make_spec
 
     default = make_spec({}).flat()
-    rows = [
+    rows: list[tuple[str, str, object]] = [
         ("--arch", f"a network of the paper: {', '.join(ARCHITECTURES)}", "CNN-25"),
         ("--protocol", f"how to train: {' or '.join(PROTOCOLS)}", "released"),
     ]

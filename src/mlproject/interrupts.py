@@ -17,8 +17,8 @@ class Interrupted(Exception):  # noqa: N818, it is no error
 class Interrupts:
     """Handlers of SIGINT and SIGTERM while the context lasts.
 
-    Inside `deferred` the first signal only sets `requested`, for a loop that looks at it; elsewhere,
-    and at the second signal, `Interrupted` is raised where the program is.
+    Inside `deferred` the first signal only sets `requested`, for a loop that looks at it;
+    elsewhere, and at the second signal, `Interrupted` is raised where the program is.
     """
 
     def __init__(self) -> None:

@@ -127,7 +127,7 @@ def _tags(spec: RunSpec, data: Dataset) -> dict[str, str]:
 def _record_inputs(job: stages.Job) -> None:
     spec, data, tracker = job.spec, job.data, job.tracker
     names = {"arch": arch_name(spec), "protocol": protocol_name(spec)}
-    tracker.params(names | spec.flat())
+    tracker.params({**names, **spec.flat()})
     text = json.dumps(spec.flat(), indent=2, sort_keys=True) + "\n"
     tracker.artifact("spec.json", lambda path: path.write_text(text))
     contexts = {"train": "training", "valid": "validation", "test": "testing"}

@@ -1,7 +1,7 @@
 """What a run is: one frozen, validated, hashable object.
 
-Users write flat names (``pool1=25``, ``filters3=128``). A `RunSpec` keeps the convolutions as a tuple
-of `Block`, so that a network may have any number of them. `RunSpec.flat` gives flat names back.
+Users write flat names (``pool1=25``, ``filters3=128``). A `RunSpec` keeps the convolutions as a
+tuple of `Block`: a network may have any number of them. `RunSpec.flat` gives flat names back.
 """
 
 import hashlib
@@ -24,7 +24,9 @@ GENERATED_FIELDS = ("sequences", "length", "data_seed")
 NETWORK_FIELDS = ("blocks", "units", "activation", "dropout_conv", "dropout_dense")
 INTERPRETATION_FIELDS = ("layers", "alignment", "threshold", "window", "evalue")
 
-type_names = {int: "an integer", float: "a number", str: "a text"}
+AlignmentName = Literal["released", "paper"]
+
+TYPE_NAMES: dict[type, str] = {int: "an integer", float: "a number", str: "a text"}
 
 
 class _Frozen(BaseModel):
@@ -92,9 +94,7 @@ class RunSpec(_Frozen):
     layers: Annotated[str, Field(pattern=r"^conv\d+(,conv\d+)*$")] = Field(
         "conv1", description="layers whose filters are read, comma-separated"
     )
-    alignment: Literal["released", "paper"] = Field(
-        "released", description="how activations become sites"
-    )
+    alignment: AlignmentName = Field("released", description="how activations become sites")
     threshold: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
         0.5, description="share of the maximum activation that makes a site"
     )
@@ -160,8 +160,8 @@ class RunSpec(_Frozen):
             if block.pool > scanned:
                 raise UserError(
                     f"`pool{number}` must not be wider than its input: "
-                    f"got pool{number}={block.pool} on a map of {scanned} positions (sequences of {length} nt); "
-                    f"values from 1 to {scanned} work"
+                    f"got pool{number}={block.pool} on a map of {scanned} positions "
+                    f"(sequences of {length} nt); values from 1 to {scanned} work"
                 )
             lengths.append(-(-scanned // block.pool_stride))
         return lengths
@@ -170,7 +170,7 @@ class RunSpec(_Frozen):
 class FieldInfo(NamedTuple):
     """What a user may write for one flat name."""
 
-    kind: type
+    kind: type[int] | type[float] | type[str]
     description: str
 
 
@@ -182,8 +182,8 @@ def field_info(name: str) -> FieldInfo | None:
     field = RunSpec.model_fields.get(name)
     if field is None or name == "blocks":
         return None
-    kind = field.annotation if field.annotation in (int, float) else str
-    return FieldInfo(kind, field.description or "")
+    kinds: dict[object, type[int] | type[float]] = {int: int, float: float}
+    return FieldInfo(kinds.get(field.annotation, str), field.description or "")
 
 
 def field_names() -> list[str]:
@@ -207,11 +207,12 @@ def parse_value(name: str, value: object) -> int | float | str:
         pattern = r"[+-]?\d+" if info.kind is int else r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
         if re.fullmatch(pattern, value.strip()):
             return info.kind(value)
-    elif isinstance(value, info.kind) and not isinstance(value, bool):
-        return value
-    elif info.kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    raise UserError(f"`{name}` must be {type_names[info.kind]}: got {value!r} ({info.description})")
+    elif isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        if isinstance(value, info.kind):
+            return value
+        if info.kind is float:
+            return float(value)
+    raise UserError(f"`{name}` must be {TYPE_NAMES[info.kind]}: got {value!r} ({info.description})")
 
 
 def canonical_sha256(values: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import keras
 
-from mlproject.architectures import ALIGNMENTS
+from mlproject.architectures import ALIGNMENTS, AlignmentRule
 from mlproject.data import Dataset, Split
 from mlproject.evaluation import class_scores, metrics
 from mlproject.interpret.align import align, receptive_field
@@ -19,7 +19,7 @@ from mlproject.interrupts import Interrupted, Interrupts
 from mlproject.model import activations, build, maximum_possible_activation, predict
 from mlproject.motifs import jaspar, write_meme
 from mlproject.progress import EpochProgress
-from mlproject.spec import RunSpec
+from mlproject.spec import AlignmentName, RunSpec
 from mlproject.tracking import Tracker
 from mlproject.training import Epoch, Fit, binary_cross_entropy, fit
 
@@ -169,17 +169,19 @@ def read_filters(job: Job, model: keras.Model) -> tuple[list[LayerReading], dict
 
 
 def _readings(
-    job: Job, model: keras.Model, number: int, split: Split, alignments: Iterable[str]
+    job: Job, model: keras.Model, number: int, split: Split, alignments: Iterable[AlignmentName]
 ) -> Iterable[LayerReading]:
     spec, name = job.spec, f"conv{number}"
-    thresholds = {key: row["threshold"] for key, row in ALIGNMENTS.items()}
-    windows = {key: row["window"] for key, row in ALIGNMENTS.items()}
-    thresholds[spec.alignment], windows[spec.alignment] = spec.threshold, spec.window
-    possible = maximum_possible_activation(model, name) if number == 1 else None
-    found = scan(activations(model, name, split.codes), possible=possible, **thresholds)
+    rules = {**ALIGNMENTS, spec.alignment: AlignmentRule(spec.threshold, spec.window)}
+    found = scan(
+        activations(model, name, split.codes),
+        released=rules["released"].threshold,
+        paper=rules["paper"].threshold,
+        possible=maximum_possible_activation(model, name) if number == 1 else None,
+    )
     field = receptive_field(spec.blocks, number, job.data.length)
     for alignment in alignments:
-        aligned = align(found, alignment, split.codes, field, windows[alignment])
+        aligned = align(found, alignment, split.codes, field, rules[alignment].window)
         yield read_layer(name, alignment, aligned, jaspar(), spec.evalue)
 
 

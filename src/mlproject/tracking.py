@@ -374,7 +374,8 @@ def _send_model(journal: Journal, client: mlflow.MlflowClient, content: dict[str
     import keras
     import mlflow.keras
 
-    if client.get_run(journal.run_id).outputs.model_outputs:
+    outputs = client.get_run(journal.run_id).outputs
+    if outputs and outputs.model_outputs:
         return
     model = keras.saving.load_model(journal.folder / content["path"], compile=False)
     shape, scores = model.input_shape, model.output_shape
@@ -413,7 +414,7 @@ def _unwritable(uri: str, error: Exception) -> UserError:
     )
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return the first line of an exception's message, at most 300 characters."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
