@@ -120,7 +120,7 @@ def format_tsv(matches: Sequence[Match]) -> str:
     return HEADER + "".join("\t".join(map(_cell, match)) + "\n" for match in matches)
 
 
-def _cell(value: str | int | float) -> str:
+def _cell(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
