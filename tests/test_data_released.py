@@ -1,0 +1,130 @@
+"""Files in the layout of the paper's released code are read whichever way their axes lie."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from mlproject import dna
+from mlproject.data import Dataset, make_dataset, read, write
+from mlproject.data.released import models
+from mlproject.data.synthetic import generate
+from mlproject.errors import UserError
+from mlproject.motifs import reverse_complement
+
+AXES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "(N, 4, L)": lambda x: x.transpose(0, 2, 1),
+    "(N, 4, L, 1)": lambda x: x.transpose(0, 2, 1)[..., None],
+    "(N, L, 4)": lambda x: x,
+    "(N, 1, L, 4)": lambda x: x[:, None],
+}
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    return generate(seed=0, sequences=60, length=100)
+
+
+def write_released(
+    path: Path, dataset: Dataset, axes: str = "(N, 4, L)", dtype: str = "f4", columns: int = 12
+) -> None:
+    with h5py.File(path, "w") as file:
+        for name, split in dataset.splits.items():
+            file[f"X_{name}"] = AXES[axes](dna.one_hot(split.codes)).astype(dtype)
+            file[f"Y_{name}"] = split.labels[:, :columns].astype(dtype)
+            file[f"model_{name}"] = models(split, dataset.motifs)
+
+
+@pytest.mark.parametrize("axes", AXES)
+@pytest.mark.parametrize("dtype", ["f4", ">f8", "u1", "i8", "?"])
+def test_every_order_of_axes_gives_the_same_codes(
+    dataset: Dataset, tmp_path: Path, axes: str, dtype: str
+) -> None:
+    write_released(tmp_path / "a.h5", dataset, axes, dtype)
+    found = read(tmp_path / "a.h5")
+    for name, split in dataset.splits.items():
+        np.testing.assert_array_equal(found.splits[name].codes, split.codes)
+        np.testing.assert_array_equal(found.splits[name].labels, split.labels)
+        assert found.splits[name].sites is None
+    assert (found.classes, found.relevant) == (dataset.classes, dataset.relevant)
+    assert found.provenance["classes"] == "the paper's, by the number of columns"
+
+
+def test_identity_does_not_depend_on_the_layout(dataset: Dataset, tmp_path: Path) -> None:
+    write_released(tmp_path / "a.h5", dataset)
+    found = read(tmp_path / "a.h5")
+    write(found, tmp_path / "b.h5")
+    splits = {name: split._replace(sites=None) for name, split in dataset.splits.items()}
+    plain = make_dataset(splits, dataset.classes, dataset.relevant)
+    assert found.sha256 == read(tmp_path / "b.h5").sha256 == plain.sha256
+
+
+def test_other_numbers_of_columns_get_numbers_as_names(dataset: Dataset, tmp_path: Path) -> None:
+    write_released(tmp_path / "a.h5", dataset, columns=3)
+    found = read(tmp_path / "a.h5")
+    assert (found.classes, found.relevant) == (("class0", "class1", "class2"), {})
+    assert found.provenance["classes"] == "unknown, numbered"
+
+
+def test_a_position_without_letter_is_4(dataset: Dataset, tmp_path: Path) -> None:
+    write_released(tmp_path / "a.h5", dataset)
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        file["X_valid"][2, :, 5] = 0
+    codes = read(tmp_path / "a.h5").valid.codes
+    assert codes[2, 5] == dna.OTHER
+    assert (codes == dna.OTHER).sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("X_valid", np.full((6, 4, 100), 0.25), "`X_valid` must be one-hot, at most a single 1"),
+        ("X_valid", np.ones((6, 4, 100)), "`X_valid` must be one-hot, at most a single 1"),
+        ("X_valid", np.full((6, 4, 100), np.nan), "`X_valid` must be one-hot, at most a single 1"),
+        ("X_valid", np.zeros((6, 5, 100)), "(N, 4, L), (N, 4, L, 1) or (N, L, 4): got (6, 5, 100)"),
+        ("X_valid", np.zeros((6, 100)), "got (6, 100)"),
+        ("X_valid", np.zeros((0, 4, 100)), "valid split must hold sequences"),
+        ("X_valid", np.zeros((6, 4, 99)), "got 100 nt in train, 99 nt in valid, 100 nt in test"),
+        ("Y_test", np.zeros((11, 12)), "got 12 sequences and labels of (11, 12)"),
+        ("Y_test", np.zeros((12, 11)), "got 12 classes and 11 columns"),
+        ("Y_test", np.zeros(12), "labels of (12,)"),
+        ("Y_test", np.full((12, 12), 0.5), "0 to 1: got 0.5 in row 0"),
+        ("Y_test", None, "found X_test, X_train, X_valid, Y_train"),
+    ],
+)
+def test_bad_content_is_one_line(
+    dataset: Dataset, tmp_path: Path, key: str, value: np.ndarray | None, words: str
+) -> None:
+    write_released(tmp_path / "a.h5", dataset)
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        del file[key]
+        if value is not None:
+            file[key] = value
+    with pytest.raises(UserError) as raised:
+        read(tmp_path / "a.h5")
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_models_are_the_pwms_where_planted_and_a_quarter_elsewhere(dataset: Dataset) -> None:
+    split = dataset.train
+    assert split.sites is not None
+    found = models(split, dataset.motifs)
+    assert found.shape == (len(split.codes), 4, dataset.length)
+    expected = np.full(found.shape, 0.25, np.float32)
+    for sequence, start, width, motif, strand in split.sites.tolist():
+        pwm = dataset.motifs[motif].pwm
+        pwm = pwm if strand > 0 else reverse_complement(pwm)
+        for column in range(width):
+            expected[sequence, :, start + column] = pwm[column]
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-6)
+
+
+def test_no_letter_lies_where_its_model_has_none(dataset: Dataset) -> None:
+    probabilities = models(dataset.train, dataset.motifs)
+    letters = dna.one_hot(dataset.train.codes).transpose(0, 2, 1)
+    assert (probabilities[letters == 1] > 0).all()
+    assert (probabilities == 0).any()
