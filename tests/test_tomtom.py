@@ -193,6 +193,17 @@ def test_matches_are_sorted_and_evalue_only_cuts() -> None:
     assert [m for m in matches if m.e_value <= 0.1] == tomtom(queries, jaspar())
 
 
+def test_ties_go_to_the_forward_strand_and_then_by_id() -> None:
+    motif = jaspar()[0]
+    turned = motif._replace(pwm=reverse_complement(motif.pwm))
+    targets = [turned._replace(id="a"), motif._replace(id="c"), motif._replace(id="b")]
+    found = [(m.target_id, m.orientation) for m in everything([motif], targets)]
+    assert found == [("b", "+"), ("c", "+"), ("a", "-")]
+    palindrome = Motif("palindrome", "", np.eye(4)[[0, 1, 2, 3]], 20)
+    (match,) = everything([motif], [palindrome])
+    assert match.orientation == "+"
+
+
 def test_q_values_are_benjamini_hochberg_over_a_querys_targets() -> None:
     matches = everything(list(read_meme(GOLDEN / "tomtom.meme"))[:1], jaspar())
     for rank, match in enumerate(matches, start=1):
