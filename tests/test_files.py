@@ -1,5 +1,6 @@
 """Files appear whole or not at all, whatever happens while they are written."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,12 +61,25 @@ def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(raised.value)
 
 
-def test_a_folder_of_that_name_stays_and_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "taken").mkdir()
-    words = "cannot write .*taken: Is a directory"
-    with pytest.raises(UserError, match=words), written_whole(tmp_path / "taken") as file:
+@pytest.mark.parametrize("name", ["folder", "pipe"])
+def test_what_is_no_file_stays_and_is_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    words = f"cannot write .*{name}: it exists and is no file"
+    with pytest.raises(UserError, match=words), written_whole(tmp_path / name) as file:
         file.write(b"x")
-    assert list(tmp_path.iterdir()) == [tmp_path / "taken"]
+    assert set(tmp_path.iterdir()) == {tmp_path / "folder", tmp_path / "pipe"}
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "file")
+    for text in (b"first", b"second"):
+        with written_whole(tmp_path / "link") as file:
+            file.write(text)
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "disk" / "file").read_bytes() == text
 
 
 @pytest.mark.parametrize("size", [0, 3000, 50_000])

@@ -19,11 +19,15 @@ def written_whole(path: Path) -> Iterator[BufferedRandom]:
     """Open a binary file that appears under its name only when all of it is on disk.
 
     It grows under a temporary name in the same folder, which is made if there is none. An error
-    or Ctrl-C removes it and leaves a file that had the name before as it was.
+    or Ctrl-C removes it and leaves a file that had the name before as it was. A link stays one.
 
     Raises:
-        UserError: the folder cannot be written, the disk is full.
+        UserError: the folder cannot be written, the disk is full, the name is that of a folder or
+            a device.
     """
+    path = Path(os.path.realpath(path))
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UserError(f"cannot write {path}: it exists and is no file")
     temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.partial"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

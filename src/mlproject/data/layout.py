@@ -6,6 +6,7 @@ Each group holds `codes` uint8 (n, L), `labels` uint8 (n, classes) and, where th
 """
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,9 @@ def read(path: Path) -> Dataset:
             not fit together or does not fit its `sha256`.
     """
     rule = "a data set must be `synthetic` or the path of an HDF5 file"
-    if not path.is_file():
-        raise UserError(f"{rule}: got {path}, {'a folder' if path.is_dir() else 'no such file'}")
+    if not os.path.isfile(path):
+        found = "a folder" if os.path.isdir(path) else "no such file"
+        raise UserError(f"{rule}: got {path}, {found}")
     try:
         with h5py.File(path, "r") as file:
             return _read(file)
