@@ -29,7 +29,8 @@ def write(dataset: Dataset, path: Path) -> None:
     """Write a data set, whole or not at all; equal data sets give equal bytes.
 
     Raises:
-        UserError: parts that do not fit together; a folder that cannot be written; a full disk.
+        UserError: a `sha256` that is not the content's; a folder that cannot be written; a full
+            disk.
     """
     sha256 = content_sha256(dataset.splits, dataset.classes, dataset.relevant, dataset.motifs)
     if sha256 != dataset.sha256:
@@ -121,7 +122,8 @@ def _attribute(file: h5py.File, name: str, default: Any, kind: type) -> Any:
     except (TypeError, ValueError):
         value = text
     if not isinstance(value, kind):
-        raise UserError(f"the attribute `{name}` must be a {kind.__name__} in JSON: got {value!r}")
+        got = repr(value)[:60]
+        raise UserError(f"the attribute `{name}` must be a {kind.__name__} in JSON: got {got}")
     return value
 
 
