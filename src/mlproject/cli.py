@@ -6,6 +6,7 @@ command needs them, so that ``--help`` is quick.
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -49,10 +50,8 @@ def _end_adopted_run(reason: str) -> None:
     if run_id := os.environ.pop("MLFLOW_RUN_ID", None):
         from mlproject.tracking import STORE_ERRORS, connect
 
-        try:
+        with suppress(UserError, *STORE_ERRORS):
             connect().fail(run_id, reason)
-        except (UserError, *STORE_ERRORS):
-            pass
 
 
 def _field_help() -> str:

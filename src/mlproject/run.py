@@ -16,6 +16,7 @@ from mlproject.errors import UserError
 from mlproject.interrupts import Interrupted, Interrupts
 from mlproject.spec import RunSpec
 from mlproject.stages import STATE, Previous, Settings
+from mlproject.summary import summarise, tell
 from mlproject.tracking import Tracker, connect, first_line
 
 METRIC_VERSION = "1"
@@ -60,7 +61,7 @@ def run(
         tags = {**_tags(spec, data), **settings.tags}
         root = settings.home / "runs"
         tracker = store.start(name, tags, root, settings.experiment, settings.parent)
-        job = stages.Job(spec, data, settings, tracker, interrupts)
+        job = stages.Job(name, spec, data, settings, tracker, interrupts)
         with _recorded(tracker):
             _record_inputs(job)
             metrics = _stages(job, previous, started)
@@ -74,17 +75,20 @@ def _stages(job: stages.Job, previous: Previous | None, started: float) -> dict[
     times = {"time/train": time.perf_counter() - clock}
     if previous:
         job.tracker.store.client.set_tag(previous.run_id, RESUMED_BY, job.tracker.run_id)
-    values = stages.test(job, model, fitted)
+    tested = stages.test(job, model, fitted)
     clock = time.perf_counter()
     readings, matched = stages.read_filters(job, model)
     times["time/interpret"] = time.perf_counter() - clock
     job.tracker.model(model, environment.requirements(keras.backend.backend()))
+    values = tested.values | matched
+    times["time/total"] = time.perf_counter() - started
+    tell(job, summarise(job, model, fitted, tested, readings, values | times))
     job.tracker.remove(STATE)
     job.tracker.flush()
     times["time/tracking"] = job.tracker.seconds
     times["time/total"] = time.perf_counter() - started
     job.tracker.metrics(times)
-    return values | matched | times
+    return values | times
 
 
 def find_previous(run_id: str, home: Path = Path()) -> Previous:
@@ -139,7 +143,7 @@ def _record_inputs(job: stages.Job) -> None:
             "positives": int(labels.sum()),
         }
         source = spec.dataset if not spec.generated else json.dumps(dict(data.provenance))
-        name = Path(spec.dataset).stem
+        name = f"{Path(spec.dataset).stem}-{split}"
         tracker.input(name, data.sha256, source, contexts[split], json.dumps(profile))
     tracker.flush()
 

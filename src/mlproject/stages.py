@@ -7,18 +7,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
+from matplotlib.figure import Figure
 
 from mlproject.architectures import ALIGNMENTS, AlignmentRule
 from mlproject.data import Dataset, Split
-from mlproject.evaluation import class_scores, metrics
+from mlproject.evaluation import ClassScore, Curves, class_scores, curves, metrics
 from mlproject.interpret.align import align, receptive_field
 from mlproject.interpret.filters import LayerReading, read_layer, scores
+from mlproject.interpret.logos import logo_figure, save
 from mlproject.interpret.scan import scan
 from mlproject.interpret.tomtom import format_tsv
 from mlproject.interrupts import Interrupted, Interrupts
 from mlproject.model import activations, build, maximum_possible_activation, predict
 from mlproject.motifs import jaspar, write_meme
 from mlproject.progress import EpochProgress
+from mlproject.report.plots import history_figure, pr_figure, roc_figure
 from mlproject.spec import AlignmentName, RunSpec
 from mlproject.tracking import Tracker
 from mlproject.training import Epoch, Fit, binary_cross_entropy, fit
@@ -62,6 +65,7 @@ class Previous(NamedTuple):
 class Job(NamedTuple):
     """A run under way."""
 
+    name: str
     spec: RunSpec
     data: Dataset
     settings: Settings
@@ -115,7 +119,15 @@ def train(job: Job, previous: Previous | None) -> tuple[keras.Model, Fit]:
     return model, fitted
 
 
-def test(job: Job, model: keras.Model, fitted: Fit) -> dict[str, float]:
+class Tested(NamedTuple):
+    """What the test split says: a row and curves for each class, all numbers by metric name."""
+
+    rows: list[ClassScore]
+    curves: list[Curves]
+    values: dict[str, float]
+
+
+def test(job: Job, model: keras.Model, fitted: Fit) -> Tested:
     """Evaluate the best weights on the test split and record them with their history."""
     data, tracker = job.data, job.tracker
     labels = data.test.labels
@@ -129,13 +141,25 @@ def test(job: Job, model: keras.Model, fitted: Fit) -> dict[str, float]:
         **metrics(rows),
     }
     tracker.metrics(values)
-    history = [{"epoch": one.epoch, **one.values, "seconds": one.seconds} for one in fitted.history]
-    tracker.artifact("history.csv", lambda path: _write_csv(path, history))
+    tracker.artifact("history.csv", lambda path: _write_csv(path, history_rows(fitted)))
     tracker.artifact(
         "test_per_class.csv", lambda path: _write_csv(path, [row._asdict() for row in rows])
     )
     tracker.artifact("weights/best.weights.h5", model.save_weights)
-    return values
+    tested = Tested(rows, curves(labels, predicted, data.classes), values)
+    figures = {
+        "history": history_figure(history_rows(fitted), fitted.best_epoch),
+        "roc": roc_figure(rows, tested.curves),
+        "pr": pr_figure(rows, tested.curves),
+    }
+    for name, figure in figures.items():
+        _record_figure(tracker, f"plots/{name}.png", figure)
+    return tested
+
+
+def history_rows(fitted: Fit) -> list[dict[str, float]]:
+    """Return one row for each epoch: its number, its values, its seconds."""
+    return [{"epoch": one.epoch, **one.values, "seconds": one.seconds} for one in fitted.history]
 
 
 def read_filters(job: Job, model: keras.Model) -> tuple[list[LayerReading], dict[str, float]]:
@@ -159,7 +183,7 @@ def read_filters(job: Job, model: keras.Model) -> tuple[list[LayerReading], dict
                     values[f"{name}/{key}{suffix}"] = value
             if own:
                 readings.append(reading)
-                _record_reading(tracker, reading)
+                _record_reading(job, reading)
         for reading in _readings(job, model, number, data.valid, (spec.alignment,)):
             for key, value in scores(reading, data.relevant).items():
                 if "/" not in key:
@@ -185,12 +209,21 @@ def _readings(
         yield read_layer(name, alignment, aligned, jaspar(), spec.evalue)
 
 
-def _record_reading(tracker: Tracker, reading: LayerReading) -> None:
-    stem = f"filters/{reading.layer}"
+def _record_reading(job: Job, reading: LayerReading) -> None:
+    tracker, stem = job.tracker, f"filters/{reading.layer}"
     tracker.artifact(f"{stem}.meme", lambda path: write_meme(path, reading.motifs))
     tracker.artifact(f"{stem}_clipped.meme", lambda path: write_meme(path, reading.clipped, 4))
     table = format_tsv(reading.matches)
     tracker.artifact(f"{stem}_matches.tsv", lambda path: path.write_text(table))
+    targets = {motif.id: motif for motif in jaspar()}
+    title = f"{job.name} · {reading.layer}"
+    figure = logo_figure(reading, targets, job.data.relevant, job.data.motifs, title)
+    for suffix in ("png", "pdf"):
+        _record_figure(tracker, f"{stem}.{suffix}", figure)
+
+
+def _record_figure(tracker: Tracker, path: str, figure: Figure) -> None:
+    tracker.artifact(path, lambda target: save(figure, target.with_suffix(""), [target.suffix[1:]]))
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

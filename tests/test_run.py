@@ -1,0 +1,228 @@
+"""One run from the data to the record, with a real store, and what is left when it is cut off."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from conftest import TINY
+
+from mlproject.architectures import make_spec
+from mlproject.errors import UserError
+from mlproject.interrupts import Interrupted
+from mlproject.motifs import read_meme
+from mlproject.run import RunResult, find_previous, run
+from mlproject.stages import Settings
+from mlproject.tracking import connect
+
+LOADS_ALONE = """
+import sys
+sys.modules["mlproject"] = None
+import json, mlflow, numpy as np
+x = np.eye(4, dtype=np.float32)[np.arange(5 * 150).reshape(5, 150) % 4]
+mlflow.set_tracking_uri(sys.argv[1])
+keras_scores = mlflow.keras.load_model(sys.argv[2]).predict(x, verbose=0)
+pyfunc_scores = mlflow.pyfunc.load_model(sys.argv[2]).predict(x)
+print(json.dumps([keras_scores.tolist(), np.asarray(pyfunc_scores).tolist()]))
+"""
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path) -> tuple[Path, RunResult]:
+    """A finished small run and its folder."""
+    folder = tmp_path_factory.mktemp("done")
+    (folder / "mlflow.db").write_bytes(migrated_store.read_bytes())
+    before = Path.cwd()
+    os.chdir(folder)
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    try:
+        return folder, run(make_spec(TINY), Settings(quiet=True))
+    finally:
+        os.chdir(before)
+
+
+def test_a_run_records_parameters_metrics_and_tags_of_the_contract(
+    done: tuple[Path, RunResult],
+) -> None:
+    folder, result = done
+    found = connect(f"sqlite:///{folder}/mlflow.db").run(result.run_id)
+    spec = make_spec(TINY)
+    assert found.info.status == "FINISHED"
+    assert found.data.params["pool1"] == "25"
+    assert found.data.params["arch"] == "custom"
+    assert {key: str(value) for key, value in spec.flat().items()}.items() <= (
+        found.data.params.items()
+    )
+    wanted = {"train_loss", "val_loss", "val_auroc", "best_epoch", "best_val_loss", "test_loss"}
+    wanted |= {"test_auroc", "test_aupr", "test_ap", "test_auroc/CEBPB", "test_aupr/CEBPB"}
+    wanted |= {f"conv1/{name}" for name in ("match_jaspar", "match_relevant", "coverage", "dead")}
+    wanted |= {"conv1/filters/CEBPB", "conv1/match_relevant_paper", "val_conv1/match_relevant"}
+    wanted |= {f"time/{name}" for name in ("train", "interpret", "tracking", "total")}
+    assert wanted <= set(found.data.metrics)
+    tags = found.data.tags
+    assert make_spec(json.loads(tags["mlproject.spec"])) == spec
+    assert tags["mlproject.spec_sha256"] == spec.spec_sha256(tags["mlproject.dataset_sha256"])
+    assert tags["mlproject.train_sha256"] == spec.train_sha256(tags["mlproject.dataset_sha256"])
+    assert {"mlproject.backend", "mlproject.device", "mlproject.metric_version"} <= set(tags)
+    assert "mlproject.heartbeat" in tags
+    assert len(tags["mlflow.note.content"].splitlines()) >= 5
+    assert found.inputs.dataset_inputs[0].dataset.digest == tags["mlproject.dataset_sha256"][:36]
+    contexts = {one.tags[0].value for one in found.inputs.dataset_inputs}
+    assert contexts == {"training", "validation", "testing"}
+
+
+def test_each_epoch_is_a_point_of_the_curves(done: tuple[Path, RunResult]) -> None:
+    folder, result = done
+    client = connect(f"sqlite:///{folder}/mlflow.db").client
+    for name in ("train_loss", "val_loss"):
+        points = client.get_metric_history(result.run_id, name)
+        assert [point.step for point in points] == [1, 2]
+
+
+def test_a_run_leaves_the_artifacts_of_the_contract_and_nothing_else(
+    done: tuple[Path, RunResult],
+) -> None:
+    folder, result = done
+    root = folder / "mlruns" / "0" / result.run_id / "artifacts"
+    found = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    assert found == {
+        "spec.json",
+        "history.csv",
+        "test_per_class.csv",
+        "card.html",
+        "weights/best.weights.h5",
+        "filters/conv1.png",
+        "filters/conv1.pdf",
+        "filters/conv1.meme",
+        "filters/conv1_clipped.meme",
+        "filters/conv1_matches.tsv",
+        "plots/history.png",
+        "plots/roc.png",
+        "plots/pr.png",
+    }
+    assert not list((folder / "runs").iterdir())
+    motifs = read_meme(root / "filters/conv1.meme")
+    assert [motif.id for motif in motifs] == [f"filter{number}" for number in range(6)]
+    clipped = read_meme(root / "filters/conv1_clipped.meme")
+    assert all(motif.nsites == len(motif.pwm) for motif in clipped)
+
+
+def test_the_logged_model_loads_without_this_project_and_gives_the_same_scores(
+    done: tuple[Path, RunResult],
+) -> None:
+    folder, result = done
+    store = connect(f"sqlite:///{folder}/mlflow.db")
+    outputs = store.run(result.run_id).outputs
+    command = [sys.executable, "-c", LOADS_ALONE, store.uri]
+    answer = subprocess.run(
+        [*command, f"models:/{outputs.model_outputs[0].model_id}"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    by_keras, by_pyfunc = json.loads(answer.stdout.splitlines()[-1])
+    assert np.shape(by_keras) == (5, 12)
+    np.testing.assert_allclose(by_keras, by_pyfunc, atol=1e-6)
+    weights = folder / "mlruns/0" / result.run_id / "artifacts/weights/best.weights.h5"
+    from mlproject.model import build, predict
+
+    model = build(make_spec(TINY), 150, 12)
+    model.load_weights(weights)
+    codes = (np.arange(5 * 150).reshape(5, 150) % 4).astype(np.uint8)
+    np.testing.assert_allclose(predict(model, codes), by_keras, atol=1e-5)
+
+
+def test_an_interrupted_run_is_killed_and_goes_on_to_the_weights_of_an_uninterrupted_one(
+    workplace: Path,
+) -> None:
+    spec = make_spec(TINY | {"epochs": 3})
+    epochs: list[int] = []
+    stopping = Settings(
+        quiet=True,
+        should_stop=lambda: len(epochs) == 1,
+        on_epoch=lambda epoch, values: epochs.append(epoch),
+    )
+    with pytest.raises(Interrupted, match="to go on: resume="):
+        run(spec, stopping)
+    store = connect()
+    (killed,) = store.client.search_runs(["0"])
+    assert killed.info.status == "KILLED"
+    assert killed.data.tags["mlproject.failure"] == "interrupted by its driver after epoch 1"
+    assert killed.data.metrics["train_loss"] > 0
+
+    resumed = run(spec, Settings(quiet=True), find_previous(killed.info.run_id))
+    whole = run(spec, Settings(quiet=True))
+    assert store.run(killed.info.run_id).data.tags["mlproject.resumed_by"] == resumed.run_id
+    history = store.client.get_metric_history(resumed.run_id, "train_loss")
+    assert [point.step for point in history] == [1, 2, 3]
+    paths = [store.download(one.run_id, "weights/best.weights.h5", workplace) for one in (resumed,)]
+    with h5py.File(paths[0]) as file:
+        names: list[str] = []
+        file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
+        values = {name: file[name][()] for name in names}
+    with h5py.File(store.download(whole.run_id, "weights/best.weights.h5", workplace)) as file:
+        assert all(np.array_equal(file[name][()], value) for name, value in values.items())
+    for name in ("test_auroc", "test_loss", "conv1/match_jaspar"):
+        assert resumed.metrics[name] == whole.metrics[name]
+
+
+def test_a_finished_run_and_a_foreign_one_cannot_be_resumed(
+    done: tuple[Path, RunResult], workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = connect()
+    foreign = store.client.create_run("0").info.run_id
+    with pytest.raises(UserError, match="has no spec"):
+        find_previous(foreign)
+    with pytest.raises(UserError, match="no run `nothing` in the tracking store"):
+        find_previous("nothing")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{done[0]}/mlflow.db")
+    with pytest.raises(UserError, match="has finished"):
+        find_previous(done[1].run_id)
+
+
+def test_ctrl_c_as_mlflow_run_sends_it_ends_the_process_with_the_epochs_kept(
+    workplace: Path,
+) -> None:
+    options = TINY | {"epochs": 500, "patience": 0}
+    arguments = [part for key, value in options.items() for part in (f"--{key}", str(value))]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlproject", "train", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("epoch 2/"):
+            break
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.25)
+    process.send_signal(signal.SIGTERM)
+    rest = process.stderr.read()
+    assert process.wait(timeout=60) == 1
+    assert "to go on: resume=" in rest
+    assert "Traceback" not in rest
+    (killed,) = connect().client.search_runs(["0"])
+    assert killed.info.status == "KILLED"
+    assert killed.data.tags["mlproject.failure"].startswith("interrupted by SIGINT after epoch")
+    assert find_previous(killed.info.run_id).state.exists()
+
+
+def test_a_run_that_fails_says_why_and_is_not_left_running(workplace: Path) -> None:
+    spec = make_spec(TINY | {"learning_rate": 1e30})
+    with pytest.raises(UserError, match="loss must stay finite"):
+        run(spec, Settings(quiet=True))
+    (failed,) = connect().client.search_runs(["0"])
+    assert failed.info.status == "FAILED"
+    assert "loss must stay finite" in failed.data.tags["mlproject.failure"]
+
+
+def test_a_spec_that_does_not_fit_the_data_leaves_no_run(workplace: Path) -> None:
+    with pytest.raises(UserError, match="`pool2` must not be wider than its input"):
+        run(make_spec(TINY | {"pool1": 50, "pool2": 25}), Settings(quiet=True))
+    assert not connect().client.search_runs(["0"])
