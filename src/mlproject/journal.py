@@ -7,11 +7,15 @@ of entries that the store has). Entries carry their own times: delivering one tw
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-JOURNAL, DELIVERED, ARTIFACTS = "journal.jsonl", "delivered", "artifacts"
+from mlproject.process import parse_process
+
+JOURNAL, DELIVERED, ARTIFACTS, OWNER = "journal.jsonl", "delivered", "artifacts", "owner"
+SILENT_SECONDS = 600.0
 
 
 class Entry(NamedTuple):
@@ -63,8 +67,35 @@ class Journal:
         temporary.write_text(str(count))
         temporary.replace(self._delivered)
 
+    @property
+    def status(self) -> str | None:
+        """How the run has ended, None if it has not."""
+        ends = [entry.content["status"] for entry in self.entries() if entry.kind == "status"]
+        return ends[-1] if ends else None
+
+    def own(self, process: str) -> None:
+        """Note the process that writes the record."""
+        (self.folder / OWNER).write_text(process)
+
+    def is_live(self) -> bool:
+        """Return whether somebody still writes the record.
+
+        On this machine the owner must run; elsewhere the record was touched within ten minutes.
+        """
+        owner = self.folder / OWNER
+        if self.status is not None or not owner.exists():
+            return False
+        process = parse_process(owner.read_text())
+        if process and process.here:
+            return not process.gone
+        return time.time() - (self.folder / JOURNAL).stat().st_mtime < SILENT_SECONDS
+
     def remove(self) -> None:
-        """Remove the record, once the store has everything."""
+        """Remove the record, once the store has everything; what is cut off can be done again."""
+        shutil.rmtree(self.artifacts, ignore_errors=True)
+        last = (JOURNAL, DELIVERED)
+        for path in [one for one in self.folder.iterdir() if one.name not in last]:
+            path.unlink()
         shutil.rmtree(self.folder)
 
     def _count(self) -> int:

@@ -6,6 +6,8 @@ a store that goes away costs nothing, `sync` delivers later what is missing, onc
 
 import logging
 import os
+import random
+import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -32,6 +34,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mlproject.errors import UserError
 from mlproject.journal import Entry, Journal, journals
+from mlproject.process import this_process
 
 for _name, _value in {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -42,8 +45,14 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)
 
 BATCH = 800
+CREATE_SECONDS = 60.0
 HEARTBEAT_SECONDS = 30.0
 RETRY_SECONDS = 30.0
+PROCESS, HEARTBEAT, RESUMED_BY = (
+    "mlproject.process",
+    "mlproject.heartbeat",
+    "mlproject.resumed_by",
+)
 STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
 PRIMARY_METRIC = "test_auroc"
 
@@ -100,21 +109,67 @@ class Store:
         Raises:
             UserError: the store cannot be written.
         """
-        tags = {**tags, MLFLOW_RUN_NAME: name} | ({MLFLOW_PARENT_RUN_ID: parent} if parent else {})
+        process = str(this_process())
+        tags = {**tags, MLFLOW_RUN_NAME: name, PROCESS: process, HEARTBEAT: f"{time.time():.0f}"}
+        tags |= {MLFLOW_PARENT_RUN_ID: parent} if parent else {}
         adopted = os.environ.pop("MLFLOW_RUN_ID", None)
         try:
             if adopted:
                 run = self.run(adopted)
                 self.client.update_run(adopted, status="RUNNING")
             else:
-                run = self.client.create_run(self.experiment(experiment), run_name=name)
+                run = self._create(name, tags, experiment)
             self._show_primary_metric(run.info.experiment_id)
-            tracker = Tracker(self, run, Journal(root / run.info.run_id))
         except STORE_ERRORS as error:
             raise _unwritable(self.uri, error) from error
-        tracker.tags(tags)
+        tracker = Tracker(self, run, Journal(root / run.info.run_id))
+        tracker.journal.own(process)
+        if adopted:
+            tracker.tags(tags)
+            tracker.flush()
+        return tracker
+
+    def reopen(self, run_id: str, root: Path) -> "Tracker":
+        """Go on with a run that has ended, as this process.
+
+        Raises:
+            UserError: no such run, or the store cannot be written.
+        """
+        run = self.run(run_id)
+        tracker = Tracker(self, run, Journal(root / run_id))
+        tracker.journal.own(str(this_process()))
+        tracker.tags({PROCESS: str(this_process()), HEARTBEAT: f"{time.time():.0f}"})
+        try:
+            self.client.update_run(run_id, status="RUNNING")
+        except STORE_ERRORS as error:
+            raise _unwritable(self.uri, error) from error
         tracker.flush()
         return tracker
+
+    def _create(self, name: str, tags: Mapping[str, str], experiment: str | None) -> Run:
+        """Create a run with its tags; a store that is busy or away is asked again for a minute.
+
+        An answer that was lost does not leave a second run behind: the first has a mark.
+        """
+        mark = secrets.token_hex(8)
+        until = time.monotonic() + CREATE_SECONDS
+        experiment_id = ""
+        while True:
+            try:
+                if experiment_id and (
+                    made := self.client.search_runs(
+                        [experiment_id], f"tags.`mlproject.mark` = '{mark}'", max_results=1
+                    )
+                ):
+                    return made[0]
+                experiment_id = self.experiment(experiment)
+                return self.client.create_run(
+                    experiment_id, tags={**tags, "mlproject.mark": mark}, run_name=name
+                )
+            except STORE_ERRORS:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(1.0 + random.random())
 
     def _show_primary_metric(self, experiment_id: str) -> None:
         key = "mlflow.experiment.primaryMetric"
@@ -161,6 +216,10 @@ class Tracker:
         """Record tags."""
         self.journal.append("tags", values={key: str(value) for key, value in values.items()})
 
+    def tag_other(self, run_id: str, key: str, value: str) -> None:
+        """Record a tag of another run."""
+        self.journal.append("tag_other", run_id=run_id, key=key, value=value)
+
     def note(self, text: str) -> None:
         """Record the run's description (Markdown)."""
         self.tags({MLFLOW_RUN_NOTE: text})
@@ -203,7 +262,7 @@ class Tracker:
         if now >= self._beat_at and now >= self._retry_at:
             self._beat_at = now + HEARTBEAT_SECONDS
             try:
-                self.store.client.set_tag(self.run_id, "mlproject.heartbeat", f"{time.time():.0f}")
+                self.store.client.set_tag(self.run_id, HEARTBEAT, f"{time.time():.0f}")
             except STORE_ERRORS as error:
                 self._away(error)
 
@@ -224,11 +283,19 @@ class Tracker:
         self.seconds += time.perf_counter() - started
         return self.problem is None
 
-    def finish(self, status: str, reason: str | None = None) -> bool:
-        """Record the run's end (FINISHED, FAILED, KILLED) and deliver everything."""
+    def finish(self, status: str, reason: str | None = None, without: Sequence[str] = ()) -> bool:
+        """Record the run's end (FINISHED, FAILED, KILLED) and deliver everything.
+
+        Args:
+            status: how it ended.
+            reason: why it did not go well.
+            without: artifacts that nobody needs once the end is recorded.
+        """
         if reason:
             self.tags({"mlproject.failure": reason[:5000]})
         self.journal.append("status", status=status, time=int(time.time() * 1000))
+        for path in without:
+            self.remove(path)
         done = self.flush(force=True)
         if done and status == "FINISHED":
             self.journal.remove()
@@ -284,17 +351,31 @@ def refuse_file_store(uri: str | None = None) -> None:
 
 
 def sync(root: Path, store: Store) -> Delivered:
-    """Deliver what the runs below `root` have recorded and the store does not have yet."""
+    """Deliver what the runs below `root` have recorded and the store does not have yet.
+
+    Runs that somebody works on are left alone: they deliver themselves. The folders of finished
+    runs, and of interrupted ones that were taken up again, are removed.
+    """
     done: list[str] = []
     failed: dict[str, str] = {}
     for journal in journals(root):
-        if journal.pending():
-            try:
+        if journal.is_live():
+            continue
+        try:
+            if journal.pending():
                 deliver(journal, store.client)
                 done.append(journal.run_id)
-            except STORE_ERRORS as error:
-                failed[journal.run_id] = first_line(error)
+            if _needed_no_more(journal, store.client):
+                journal.remove()
+        except STORE_ERRORS as error:
+            failed[journal.run_id] = first_line(error)
     return Delivered(done, failed)
+
+
+def _needed_no_more(journal: Journal, client: mlflow.MlflowClient) -> bool:
+    if journal.status is None:
+        return False
+    return journal.status == "FINISHED" or RESUMED_BY in client.get_run(journal.run_id).data.tags
 
 
 def deliver(journal: Journal, client: mlflow.MlflowClient) -> None:
@@ -394,6 +475,10 @@ def _send_model(journal: Journal, client: mlflow.MlflowClient, content: dict[str
     )
 
 
+def _send_tag(journal: Journal, client: mlflow.MlflowClient, content: dict[str, Any]) -> None:
+    client.set_tag(content["run_id"], content["key"], content["value"])
+
+
 def _send_status(journal: Journal, client: mlflow.MlflowClient, content: dict[str, Any]) -> None:
     client.set_terminated(journal.run_id, content["status"], content["time"])
 
@@ -402,6 +487,7 @@ _SENDERS: Mapping[str, Callable[[Journal, mlflow.MlflowClient, dict[str, Any]], 
     "input": _send_input,
     "artifact": _send_artifact,
     "remove": _send_removal,
+    "tag_other": _send_tag,
     "model": _send_model,
     "status": _send_status,
 }

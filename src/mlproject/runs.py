@@ -1,0 +1,76 @@
+"""Which runs the tracking store has, which of them are alive, and the end of those that are not."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from mlproject.errors import UserError
+from mlproject.journal import SILENT_SECONDS
+from mlproject.process import parse_process
+from mlproject.tracking import STORE_ERRORS, Store, is_terminated
+
+PAGE = 500
+
+
+def find_runs(store: Store, experiment_id: str, **tags: str) -> list[Any]:
+    """Return the runs of an experiment, newest first.
+
+    Args:
+        store: where to look.
+        experiment_id: the experiment.
+        tags: what ``mlproject.NAME`` must be; None as value: that it is there at all.
+    """
+    names = {"parent": "mlflow.parentRunId"}
+    conditions = [
+        f"tags.`{names.get(name, f'mlproject.{name}')}` "
+        + (f"= '{value}'" if value else "LIKE '%'")
+        for name, value in tags.items()
+    ]
+    found: list[Any] = []
+    token = None
+    while True:
+        page = store.client.search_runs(
+            [experiment_id],
+            " AND ".join(conditions),
+            max_results=PAGE,
+            order_by=["attributes.start_time DESC"],
+            page_token=token,
+        )
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+def is_alive(run: Any) -> bool:
+    """Return whether somebody works on a run that has not ended.
+
+    On this machine its process must be there; elsewhere it must have told something within
+    ten minutes.
+    """
+    if is_terminated(run):
+        return False
+    process = parse_process(run.data.tags.get("mlproject.process", ""))
+    if process and process.here:
+        return not process.gone
+    heard = float(run.data.tags.get("mlproject.heartbeat", 0)) or run.info.start_time / 1000
+    return time.time() - heard < SILENT_SECONDS
+
+
+def end_dead(store: Store, run: Any, reason: str, status: str = "KILLED") -> None:
+    """Record the end of a run whose process could not do so any more.
+
+    Raises:
+        UserError: the store cannot be written.
+    """
+    try:
+        store.client.set_tag(run.info.run_id, "mlproject.failure", reason[:5000])
+        store.client.set_terminated(run.info.run_id, status)
+    except STORE_ERRORS as error:
+        raise UserError(f"run `{run.info.run_id}` could not be ended: {error}") from error
+
+
+def tag_run(store: Store, run_id: str, tags: Mapping[str, str]) -> None:
+    """Set tags ``mlproject.NAME`` of a run, ended or not."""
+    for name, value in tags.items():
+        store.client.set_tag(run_id, f"mlproject.{name}", value)
