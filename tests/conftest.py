@@ -35,7 +35,10 @@ def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from mlproject.tracking import connect
 
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    connect(f"sqlite:///{path}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path.parent)
+        patch.setenv("MLFLOW_TRACKING_URI", "")
+        connect(f"sqlite:///{path}")
     return path
 
 

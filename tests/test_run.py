@@ -19,7 +19,7 @@ from mlproject.interrupts import Interrupted
 from mlproject.motifs import read_meme
 from mlproject.run import RunResult, find_previous, run
 from mlproject.stages import Settings
-from mlproject.tracking import connect
+from mlproject.tracking import Store, connect
 
 LOADS_ALONE = """
 import sys
@@ -86,10 +86,11 @@ def test_each_epoch_is_a_point_of_the_curves(done: tuple[Path, RunResult]) -> No
 
 
 def test_a_run_leaves_the_artifacts_of_the_contract_and_nothing_else(
-    done: tuple[Path, RunResult],
+    done: tuple[Path, RunResult], tmp_path: Path
 ) -> None:
     folder, result = done
-    root = folder / "mlruns" / "0" / result.run_id / "artifacts"
+    store = connect(f"sqlite:///{folder}/mlflow.db")
+    root = store.download(result.run_id, "", tmp_path)
     found = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
     assert found == {
         "spec.json",
@@ -114,7 +115,7 @@ def test_a_run_leaves_the_artifacts_of_the_contract_and_nothing_else(
 
 
 def test_the_logged_model_loads_without_this_project_and_gives_the_same_scores(
-    done: tuple[Path, RunResult],
+    done: tuple[Path, RunResult], tmp_path: Path
 ) -> None:
     folder, result = done
     store = connect(f"sqlite:///{folder}/mlflow.db")
@@ -129,7 +130,7 @@ def test_the_logged_model_loads_without_this_project_and_gives_the_same_scores(
     by_keras, by_pyfunc = json.loads(answer.stdout.splitlines()[-1])
     assert np.shape(by_keras) == (5, 12)
     np.testing.assert_allclose(by_keras, by_pyfunc, atol=1e-6)
-    weights = folder / "mlruns/0" / result.run_id / "artifacts/weights/best.weights.h5"
+    weights = store.download(result.run_id, "weights/best.weights.h5", tmp_path)
     from mlproject.model import build, predict
 
     model = build(make_spec(TINY), 150, 12)
@@ -153,7 +154,7 @@ def test_an_interrupted_run_is_killed_and_goes_on_to_the_weights_of_an_uninterru
     store = connect()
     (killed,) = store.client.search_runs(["0"])
     assert killed.info.status == "KILLED"
-    assert killed.data.tags["mlproject.failure"] == "interrupted by its driver after epoch 1"
+    assert killed.data.tags["mlproject.failure"] == "interrupted by its caller after epoch 1"
     assert killed.data.metrics["train_loss"] > 0
 
     resumed = run(spec, Settings(quiet=True), find_previous(killed.info.run_id))
@@ -161,15 +162,23 @@ def test_an_interrupted_run_is_killed_and_goes_on_to_the_weights_of_an_uninterru
     assert store.run(killed.info.run_id).data.tags["mlproject.resumed_by"] == resumed.run_id
     history = store.client.get_metric_history(resumed.run_id, "train_loss")
     assert [point.step for point in history] == [1, 2, 3]
-    paths = [store.download(one.run_id, "weights/best.weights.h5", workplace) for one in (resumed,)]
-    with h5py.File(paths[0]) as file:
-        names: list[str] = []
-        file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
-        values = {name: file[name][()] for name in names}
-    with h5py.File(store.download(whole.run_id, "weights/best.weights.h5", workplace)) as file:
-        assert all(np.array_equal(file[name][()], value) for name, value in values.items())
+    first, second = (_weights(store, one.run_id, workplace) for one in (resumed, whole))
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(first[name], second[name]) for name in first)
     for name in ("test_auroc", "test_loss", "conv1/match_jaspar"):
         assert resumed.metrics[name] == whole.metrics[name]
+
+
+def _weights(store: Store, run_id: str, folder: Path) -> dict[str, np.ndarray]:
+    arrays: dict[str, np.ndarray] = {}
+
+    def visit(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset):
+            arrays[name] = item[()]
+
+    with h5py.File(store.download(run_id, "weights/best.weights.h5", folder / run_id)) as file:
+        file.visititems(visit)
+    return arrays
 
 
 def test_a_finished_run_and_a_foreign_one_cannot_be_resumed(
@@ -191,20 +200,17 @@ def test_ctrl_c_as_mlflow_run_sends_it_ends_the_process_with_the_epochs_kept(
 ) -> None:
     options = TINY | {"epochs": 500, "patience": 0}
     arguments = [part for key, value in options.items() for part in (f"--{key}", str(value))]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlproject", "train", *arguments],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("epoch 2/"):
-            break
-    process.send_signal(signal.SIGINT)
-    time.sleep(0.25)
-    process.send_signal(signal.SIGTERM)
-    rest = process.stderr.read()
-    assert process.wait(timeout=60) == 1
+    command = [sys.executable, "-m", "mlproject", "train", *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("epoch 2/"):
+                break
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.25)
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+    assert process.returncode == 1
     assert "to go on: resume=" in rest
     assert "Traceback" not in rest
     (killed,) = connect().client.search_runs(["0"])

@@ -47,7 +47,7 @@ def write(path: Path, state: State, owner: Mapping[str, Any]) -> None:
         for group in GROUPS:
             for name, values in getattr(state, group).items():
                 file[f"{group}/{name}"] = values
-        file.attrs["history"] = json.dumps(state.history)
+        file["history"] = json.dumps(state.history)
         file.attrs["owner"] = json.dumps(dict(owner))
 
 
@@ -64,7 +64,7 @@ def read(path: Path, owner: Mapping[str, Any]) -> State:
     try:
         with h5py.File(path, "r") as file:
             found = json.loads(file.attrs["owner"])
-            history = json.loads(file.attrs["history"])
+            history = json.loads(file["history"][()])
             weights, best, optimizer = (_arrays(file[group]) for group in GROUPS)
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise UserError(
@@ -77,6 +77,24 @@ def read(path: Path, owner: Mapping[str, Any]) -> State:
                 f"this one {key}={owner.get(key)}; make them equal, or start anew"
             )
     return State(weights, best, optimizer, history)
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """Return the history of a state, whatever training it belongs to.
+
+    Raises:
+        UserError: no such file, or cut short.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            history: list[dict[str, Any]] = json.loads(file["history"][()])
+            return history
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise UserError(
+            f"a saved state must be readable: {path} is missing, cut short or no state; start anew"
+        ) from error
 
 
 def _arrays(group: Any) -> dict[str, np.ndarray]:

@@ -105,7 +105,7 @@ def train(
     options = _spec_options(context.args)
     spec = make_spec(options) if options or not resume else None
     prepare_keras(backend, threads)
-    from mlproject.interrupts import Interrupted
+    from mlproject.interrupts import Interrupted, ignore_signals
     from mlproject.run import find_previous, run
     from mlproject.stages import Settings
 
@@ -124,6 +124,7 @@ def train(
     try:
         done = run(wanted, settings, previous)
     except Interrupted as error:
+        ignore_signals()
         print(error, file=sys.stderr)
         sys.exit(1)
     if done.undelivered:

@@ -34,6 +34,8 @@ class Interrupts:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self.requested is not None:
+            return  # the second signal of the same Ctrl-C may be still to come
         for number, handler in self._old.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
@@ -54,3 +56,9 @@ class Interrupts:
         self.requested = signal.Signals(number).name
         if again or not self._deferred:
             raise Interrupted(f"interrupted by {self.requested}")
+
+
+def ignore_signals() -> None:
+    """Let nothing disturb the end of this process, of which nobody waits for anything more."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -1,5 +1,6 @@
 """One run, from the data to the card: the one place that knows all the parts."""
 
+import csv
 import json
 import time
 from collections.abc import Iterator
@@ -15,12 +16,12 @@ from mlproject.data import Dataset, load
 from mlproject.errors import UserError
 from mlproject.interrupts import Interrupted, Interrupts
 from mlproject.spec import RunSpec
-from mlproject.stages import STATE, Previous, Settings
+from mlproject.stages import STATE, Previous, Settings, Trained
 from mlproject.summary import summarise, tell
-from mlproject.tracking import Tracker, connect, first_line
+from mlproject.tracking import RESUMED_BY, Tracker, connect, first_line
+from mlproject.training import Epoch
 
 METRIC_VERSION = "1"
-RESUMED_BY = "mlproject.resumed_by"
 DEFAULTS = Settings()
 
 
@@ -39,14 +40,15 @@ class RunResult(NamedTuple):
 
 
 def run(
-    spec: RunSpec, settings: Settings = DEFAULTS, previous: Previous | None = None
+    spec: RunSpec, settings: Settings = DEFAULTS, previous: Previous | Trained | None = None
 ) -> RunResult:
     """Train, evaluate, interpret and record one network.
 
     Args:
         spec: what to run.
         settings: where, under which name.
-        previous: an interrupted run of the same spec to go on from, see `find_previous`.
+        previous: an interrupted run of the same spec to go on from, see `find_previous`, or a
+            finished one with the same `train_sha256` whose weights serve again, see `find_trained`.
 
     Raises:
         UserError: the spec does not fit the data, the data or the store cannot be used.
@@ -61,20 +63,26 @@ def run(
         tags = {**_tags(spec, data), **settings.tags}
         root = settings.home / "runs"
         tracker = store.start(name, tags, root, settings.experiment, settings.parent)
+        settings.on_start(tracker.run_id)
         job = stages.Job(name, spec, data, settings, tracker, interrupts)
         with _recorded(tracker):
             _record_inputs(job)
             metrics = _stages(job, previous, started)
-            tracker.finish("FINISHED")
+            tracker.finish("FINISHED", without=[STATE])
         return RunResult(tracker.run_id, metrics, tracker.problem)
 
 
-def _stages(job: stages.Job, previous: Previous | None, started: float) -> dict[str, float]:
+def _stages(
+    job: stages.Job, previous: Previous | Trained | None, started: float
+) -> dict[str, float]:
     clock = time.perf_counter()
-    model, fitted = stages.train(job, previous)
+    if isinstance(previous, Trained):
+        model, fitted = stages.reuse(job, previous)
+    else:
+        model, fitted = stages.train(job, previous)
     times = {"time/train": time.perf_counter() - clock}
-    if previous:
-        job.tracker.store.client.set_tag(previous.run_id, RESUMED_BY, job.tracker.run_id)
+    if isinstance(previous, Previous):
+        job.tracker.tag_other(previous.run_id, RESUMED_BY, job.tracker.run_id)
     tested = stages.test(job, model, fitted)
     clock = time.perf_counter()
     readings, matched = stages.read_filters(job, model)
@@ -83,7 +91,6 @@ def _stages(job: stages.Job, previous: Previous | None, started: float) -> dict[
     values = tested.values | matched
     times["time/total"] = time.perf_counter() - started
     tell(job, summarise(job, model, fitted, tested, readings, values | times))
-    job.tracker.remove(STATE)
     job.tracker.flush()
     times["time/tracking"] = job.tracker.seconds
     times["time/total"] = time.perf_counter() - started
@@ -110,6 +117,28 @@ def find_previous(run_id: str, home: Path = Path()) -> Previous:
     if not state.exists():
         state = store.download(run_id, STATE, home / "runs" / run_id)
     return Previous(run_id, spec, state)
+
+
+def find_trained(run_id: str, home: Path = Path()) -> Trained:
+    """Return the best weights and the epochs of the finished run `run_id`, copied below `home`.
+
+    Raises:
+        UserError: it has no weights or no history.
+    """
+    store = connect()
+    folder = home / "runs" / run_id / "reused"
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = store.download(run_id, "weights/best.weights.h5", folder)
+    with store.download(run_id, "history.csv", folder).open(newline="") as file:
+        rows = [
+            {key: float(text) for key, text in row.items() if text} for row in csv.DictReader(file)
+        ]
+    history = [
+        Epoch(int(row.pop("epoch")), row, row.pop("seconds"), improved=False) for row in rows
+    ]
+    if not history:
+        raise UserError(f"run `{run_id}` must have a history to be used again: it is empty")
+    return Trained(run_id, weights, history)
 
 
 def _tags(spec: RunSpec, data: Dataset) -> dict[str, str]:

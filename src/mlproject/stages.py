@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 import keras
 from matplotlib.figure import Figure
 
+from mlproject import checkpoint
 from mlproject.architectures import ALIGNMENTS, AlignmentRule
 from mlproject.data import Dataset, Split
 from mlproject.evaluation import ClassScore, Curves, class_scores, curves, metrics
+from mlproject.files import written_whole
 from mlproject.interpret.align import align, receptive_field
 from mlproject.interpret.filters import LayerReading, read_layer, scores
 from mlproject.interpret.logos import logo_figure, save
@@ -40,7 +42,9 @@ class Settings(NamedTuple):
         parent: id of the parent run.
         tags: further tags.
         quiet: show no progress.
-        should_stop: asked at each step; true ends the training, to be resumed later.
+        should_stop: asked at each step; true ends the training, to be resumed later. A text says
+            who wants it.
+        on_start: told the run's id, once it has one.
         on_epoch: told each epoch and its values.
     """
 
@@ -50,7 +54,8 @@ class Settings(NamedTuple):
     parent: str | None = None
     tags: Mapping[str, str] = {}
     quiet: bool = False
-    should_stop: Callable[[], bool] = lambda: False
+    should_stop: Callable[[], bool | str] = lambda: False
+    on_start: Callable[[str], None] = lambda run_id: None
     on_epoch: Callable[[int, Mapping[str, float]], None] = lambda epoch, values: None
 
 
@@ -60,6 +65,14 @@ class Previous(NamedTuple):
     run_id: str
     spec: RunSpec
     state: Path
+
+
+class Trained(NamedTuple):
+    """A finished run whose weights are used again: its id, its best weights, its epochs."""
+
+    run_id: str
+    weights: Path
+    history: list[Epoch]
 
 
 class Job(NamedTuple):
@@ -84,13 +97,17 @@ def train(job: Job, previous: Previous | None) -> tuple[keras.Model, Fit]:
     state = tracker.journal.artifacts / STATE
     state.parent.mkdir(parents=True, exist_ok=True)
     if previous:
-        state.write_bytes(previous.state.read_bytes())
+        with written_whole(state) as file:
+            file.write(previous.state.read_bytes())
         tracker.tags({"mlproject.resumes": previous.run_id})
+        for row in checkpoint.read_history(state):
+            _record_epoch(tracker, Epoch(**row))
     delivered = time.monotonic()
+    stopper: bool | str = False
 
     def record(epoch: Epoch) -> None:
         nonlocal delivered
-        tracker.metrics(epoch.values | {"time/epoch": epoch.seconds}, epoch.epoch)
+        _record_epoch(tracker, epoch)
         if time.monotonic() - delivered > STATE_SECONDS:
             tracker.artifact_if_there(STATE)
             delivered = time.monotonic()
@@ -99,8 +116,10 @@ def train(job: Job, previous: Previous | None) -> tuple[keras.Model, Fit]:
         job.settings.on_epoch(epoch.epoch, epoch.values)
 
     def should_stop() -> bool:
+        nonlocal stopper
         tracker.beat()
-        return job.interrupts.requested is not None or job.settings.should_stop()
+        stopper = job.interrupts.requested or job.settings.should_stop()
+        return bool(stopper)
 
     with EpochProgress(spec.epochs, job.settings.quiet) as bar, job.interrupts.deferred():
         fitted = fit(
@@ -114,9 +133,26 @@ def train(job: Job, previous: Previous | None) -> tuple[keras.Model, Fit]:
             should_stop=should_stop,
         )
     if fitted.stopped == "interrupted":
-        by = job.interrupts.requested or "its driver"
+        by = stopper if isinstance(stopper, str) else "its caller"
         raise Interrupted(f"interrupted by {by} after epoch {len(fitted.history)}")
     return model, fitted
+
+
+def reuse(job: Job, trained: Trained) -> tuple[keras.Model, Fit]:
+    """Take the weights of a finished run of the same training, and record its epochs."""
+    spec, data, tracker = job.spec, job.data, job.tracker
+    model = build(spec, data.length, len(data.classes))
+    model.load_weights(trained.weights)
+    tracker.tags({"mlproject.weights_of": trained.run_id})
+    for epoch in trained.history:
+        _record_epoch(tracker, epoch)
+    best = min(trained.history, key=lambda epoch: epoch.values[spec.monitor])
+    stopped = "epochs" if len(trained.history) >= spec.epochs else "patience"
+    return model, Fit(trained.history, best.epoch, best.values[spec.monitor], stopped)
+
+
+def _record_epoch(tracker: Tracker, epoch: Epoch) -> None:
+    tracker.metrics(epoch.values | {"time/epoch": epoch.seconds}, epoch.epoch)
 
 
 class Tested(NamedTuple):
@@ -134,9 +170,10 @@ def test(job: Job, model: keras.Model, fitted: Fit) -> Tested:
     predicted = predict(model, data.test.codes)
     rows = class_scores(labels, predicted, data.classes)
     penalty = sum(float(loss) for loss in model.losses)
+    best = fitted.history[fitted.best_epoch - 1].values
     values = {
         "best_epoch": float(fitted.best_epoch),
-        "best_val_loss": fitted.history[fitted.best_epoch - 1].values["val_loss"],
+        **{f"best_{name}": value for name, value in best.items() if name.startswith("val_")},
         "test_loss": binary_cross_entropy(labels, predicted) + penalty,
         **metrics(rows),
     }

@@ -178,7 +178,8 @@ class Store:
             self.client.set_experiment_tag(experiment_id, f"{key}.greaterIsBetter", "True")
 
     def download(self, run_id: str, path: str, folder: Path) -> Path:
-        """Copy an artifact of a run into `folder` and return where it is."""
+        """Copy an artifact of a run (all for ``""``) into `folder` and return where it is."""
+        folder.mkdir(parents=True, exist_ok=True)
         try:
             return Path(self.client.download_artifacts(run_id, path, str(folder)))
         except STORE_ERRORS as error:
