@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mlproject.architectures import make_spec
-from mlproject.evaluation import class_scores, curves
+from mlproject.evaluation import Curves, class_scores, curves
 from mlproject.interpret.align import Aligned
 from mlproject.interpret.filters import read_layer
 from mlproject.motifs import jaspar, jaspar_by_id, reverse_complement
@@ -236,6 +236,17 @@ def test_a_card_is_cheap_and_small() -> None:
     start = time.process_time()
     html = render(large)
     assert time.process_time() - start < 3
+    assert len(html) < 1.5e6
+
+
+def test_a_card_of_very_many_classes_stays_small(data: CardData) -> None:
+    names = [f"class {number}" for number in range(919)]
+    points = np.stack([np.linspace(0, 1, 500), np.linspace(0, 1, 500) ** 0.3], axis=1)
+    rows = [data.rows[0]._replace(name=name) for name in names]
+    html = render(
+        replace(data, rows=rows, curves=[Curves(name, points, points[::-1]) for name in names])
+    )
+    assert html.count("<polyline") == 3 + 2 * (919 + 1)
     assert len(html) < 1.5e6
 
 

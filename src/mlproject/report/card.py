@@ -36,6 +36,7 @@ from mlproject.report.plots import (
 from mlproject.report.svg import Line, Scale, chart, glyphs, nice_ticks, pair, single
 
 FLANK = 6
+CURVE_POINTS = 20_000
 
 
 @dataclass(frozen=True)
@@ -183,13 +184,20 @@ def _performance_charts(data: CardData) -> list[Markup]:
         for curve in data.curves:
             color, dash = styles[curve.name]
             label = f"{curve.name}: {getattr(by_name[curve.name], kind):.3f}"
-            lines.append(Line(getattr(curve, field), color, label, dash, 1.4, curve.name))
+            points = _thin(getattr(curve, field), CURVE_POINTS // len(data.curves))
+            lines.append(Line(points, color, label, dash, 1.4, curve.name))
         lines.append(Line(mean(data.curves), INK, "mean", "", 2.6))
         scales = Scale(x, 0, 1, ticks), Scale(y, 0, 1, ticks)
         charts.append(
             chart(lines, *scales, f"{title} of each class and their mean", size=(440, 400))
         )
     return charts
+
+
+def _thin(points: np.ndarray, count: int) -> np.ndarray:
+    """Return at most `count` (20 to 200) of the points of a curve, both ends among them."""
+    kept = np.linspace(0, len(points) - 1, min(max(count, 20), 200, len(points)))
+    return points[kept.astype(int)]
 
 
 def _classes(data: CardData, layers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
