@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import pytest
 
-from mlproject import backend
+from mlproject import backend, checkpoint
 from mlproject.architectures import make_spec
 from mlproject.data import Split
 from mlproject.dna import encode, one_hot
@@ -197,8 +197,8 @@ def test_a_loss_that_is_not_finite_ends_the_training_and_keeps_the_state(tmp_pat
     path = tmp_path / "state.h5"
     with pytest.raises(UserError, match=r"after epoch 1 with learning_rate=1e\+38"):
         train(small_spec(learning_rate=1e38), path)
+    assert checkpoint.read_history(path) == []
     with h5py.File(path) as file:
-        assert json.loads(file.attrs["history"]) == []
         assert np.isfinite(file["weights/conv1/kernel"][()]).all()
 
 
@@ -208,8 +208,7 @@ def test_the_state_is_saved_before_an_epoch_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(ConnectionError):
         train(small_spec(), tmp_path / "state.h5", on_epoch=crash)
-    with h5py.File(tmp_path / "state.h5") as file:
-        assert len(json.loads(file.attrs["history"])) == 1
+    assert len(checkpoint.read_history(tmp_path / "state.h5")) == 1
 
 
 @pytest.fixture(scope="module")
@@ -266,6 +265,18 @@ def test_a_state_that_lacks_a_variable_is_refused(state: bytes, tmp_path: Path) 
         del file["weights/conv1/kernel"]
     with pytest.raises(UserError, match="lacks conv1/kernel"):
         train(small_spec(), path, resume=True)
+
+
+def test_a_state_holds_a_long_history(tmp_path: Path) -> None:
+    history = [
+        Epoch(number, {"val_loss": 1 / number}, 0.1, True)._asdict() for number in range(1, 3000)
+    ]
+    arrays = {"conv1/kernel": np.arange(3.0)}
+    written = checkpoint.State(arrays, arrays, arrays, history)
+    checkpoint.write(tmp_path / "state.h5", written, {"seed": 0})
+    read = checkpoint.read(tmp_path / "state.h5", {"seed": 0})
+    assert read.history == checkpoint.read_history(tmp_path / "state.h5") == history
+    np.testing.assert_array_equal(read.best["conv1/kernel"], arrays["conv1/kernel"])
 
 
 def test_auroc_is_left_out_where_no_class_has_both_labels(tmp_path: Path) -> None:

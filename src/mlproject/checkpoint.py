@@ -1,14 +1,18 @@
 """The state of a training in one HDF5 file: named arrays in groups, and what they belong to."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from mlproject.errors import UserError
 from mlproject.files import hdf5_written_whole
+
+if TYPE_CHECKING:
+    import h5py
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -57,19 +61,10 @@ def read(path: Path, owner: Mapping[str, Any]) -> State:
     Raises:
         UserError: no such file, cut short, or of another training (the first difference is named).
     """
-    import h5py
-
-    if not path.is_file():
-        raise UserError(f"a training must have a saved state to go on from: {path} does not exist")
-    try:
-        with h5py.File(path, "r") as file:
-            found = json.loads(file.attrs["owner"])
-            history = json.loads(file["history"][()])
-            weights, best, optimizer = (_arrays(file[group]) for group in GROUPS)
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
-        raise UserError(
-            f"a saved state must be readable: {path} is cut short or no state; start anew"
-        ) from error
+    with _opened(path) as file:
+        found = json.loads(file.attrs["owner"])
+        history = json.loads(file["history"][()])
+        weights, best, optimizer = (_arrays(file[group]) for group in GROUPS)
     for key in [*owner, *found]:
         if owner.get(key) != found.get(key):
             raise UserError(
@@ -85,15 +80,23 @@ def read_history(path: Path) -> list[dict[str, Any]]:
     Raises:
         UserError: no such file, or cut short.
     """
+    with _opened(path) as file:
+        history: list[dict[str, Any]] = json.loads(file["history"][()])
+    return history
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator["h5py.File"]:
     import h5py
 
+    if not path.is_file():
+        raise UserError(f"a training must have a saved state to go on from: {path} does not exist")
     try:
         with h5py.File(path, "r") as file:
-            history: list[dict[str, Any]] = json.loads(file["history"][()])
-            return history
+            yield file
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise UserError(
-            f"a saved state must be readable: {path} is missing, cut short or no state; start anew"
+            f"a saved state must be readable: {path} is cut short or no state; start anew"
         ) from error
 
 
