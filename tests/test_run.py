@@ -72,6 +72,7 @@ def test_a_run_records_parameters_metrics_and_tags_of_the_contract(
     assert {"mlproject.backend", "mlproject.device", "mlproject.metric_version"} <= set(tags)
     assert "mlproject.heartbeat" in tags
     assert len(tags["mlflow.note.content"].splitlines()) >= 5
+    assert found.inputs is not None
     assert found.inputs.dataset_inputs[0].dataset.digest == tags["mlproject.dataset_sha256"][:36]
     contexts = {one.tags[0].value for one in found.inputs.dataset_inputs}
     assert contexts == {"training", "validation", "testing"}
@@ -120,6 +121,7 @@ def test_the_logged_model_loads_without_this_project_and_gives_the_same_scores(
     folder, result = done
     store = connect(f"sqlite:///{folder}/mlflow.db")
     outputs = store.run(result.run_id).outputs
+    assert outputs is not None
     command = [sys.executable, "-c", LOADS_ALONE, store.uri]
     answer = subprocess.run(
         [*command, f"models:/{outputs.model_outputs[0].model_id}"],

@@ -1,0 +1,105 @@
+"""The command line: mistakes get one line and exit code 2, and leave nothing behind."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlproject.cli import main
+from mlproject.data import make_synthetic
+from mlproject.tracking import connect
+
+
+GOLDEN = Path(__file__).parent / "golden" / "tomtom.meme"
+
+
+def _exit_code(arguments: list[str]) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    return caught.value.code if isinstance(caught.value.code, int) else 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--pol1", "25"], "unknown parameter `pol1`: did you mean pool1"),
+        (["train", "--resum", "x"], "unknown parameter `resum`: did you mean resume"),
+        (["train", "--pool1", "7"], "pools of 1 2 4 5 10 20 25 50 100 work"),
+        (["train", "--pool1", "x"], "`pool1` must be an integer: got 'x'"),
+        (["train", "--pool1"], "`--pool1` needs a value"),
+        (["train", "--pool1=4", "--pool1=2"], "`--pool1` is given twice: 4 and 2"),
+        (["train", "pool1=25"], "options are written `--name value`: got 'pool1=25'"),
+        (["train", "--arch", "CNN25"], "unknown arch 'CNN25': did you mean CNN-25"),
+        (["train", "--backend", "torch"], "'torch' is not one of 'tensorflow', 'jax'"),
+        (["train", "--dataset", "missing.h5"], "missing.h5"),
+        (["train", "--length", "20"], "`length`"),
+        (["trian"], "No such command 'trian'. Did you mean 'train'?"),
+        (["dataset", "sintetic"], "did you mean synthetic?"),
+        (["dataset", "synthetic", "--sequences", "3", "--out", "x.h5"], "`sequences`"),
+        (["match", "missing.meme"], "missing.meme"),
+        (["match", str(GOLDEN), "--evalue", "0"], "`evalue`"),
+    ],
+)
+def test_a_mistake_gets_one_line_exit_code_2_and_leaves_nothing_behind(
+    workplace: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    before = sorted(path.name for path in workplace.iterdir())
+    assert _exit_code(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert sorted(path.name for path in workplace.iterdir() if path.name != "data") == before
+    assert not connect().client.search_runs(["0"])
+
+
+def test_the_run_that_mlflow_made_is_told_why_it_failed(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = connect().client.create_run("0").info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
+    assert _exit_code(["train", "--pool1", "7"]) == 2
+    run = connect().run(run_id)
+    assert run.info.status == "FAILED"
+    assert "pools of 1 2 4 5" in run.data.tags["mlproject.failure"]
+
+
+def test_dataset_writes_a_file_that_train_can_read(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main_options = ["--seed", "3", "--sequences", "100", "--length", "150", "--out", "my.h5"]
+    cli_code = subprocess.run(
+        [sys.executable, "-m", "mlproject", "dataset", "synthetic", *main_options], check=False
+    ).returncode
+    assert cli_code == 0
+    again = make_synthetic(workplace / "again.h5", 3, 100, 150)
+    assert (workplace / "my.h5").read_bytes() == (workplace / "again.h5").read_bytes()
+    assert again.length == 150
+
+
+def test_match_prints_the_table_and_writes_the_same(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query = str(GOLDEN)
+    main(["match", query])
+    printed = capsys.readouterr().out
+    main(["match", query, "--out", "table.tsv"])
+    assert (workplace / "table.tsv").read_text() == printed
+    assert printed.startswith("Query_ID\tTarget_ID\tOptimal_offset\tp-value\tE-value\tq-value")
+
+
+def test_a_python_without_the_packages_is_told_how_to_set_up(tmp_path: Path) -> None:
+    source = Path(__file__).parent.parent / "src"
+    done = subprocess.run(
+        [sys.executable, "-S", "-E", str(source), "train"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.environ["PATH"]},
+        cwd=tmp_path,
+    )
+    assert done.returncode != 0
+    assert "make run" in done.stderr
+    assert "Traceback" not in done.stderr

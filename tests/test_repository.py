@@ -1,0 +1,176 @@
+"""The repository agrees with itself: versions, commands, documents, imports."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from mlflow.projects._project_spec import load_project
+from mlflow.utils.environment import _PythonEnv
+
+from mlproject.architectures import ARCHITECTURES, PROTOCOLS, make_spec
+from mlproject.cli import cli
+from mlproject.spec import field_info
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src" / "mlproject"
+LAYERS = (
+    "errors __init__ process",
+    "spec files threads interrupts progress environment journal",
+    "architectures startup dna meme motifs",
+    "data",
+    "backend checkpoint model evaluation",
+    "training",
+    "interpret",
+    "tracking",
+    "runs",
+    "report",
+    "stages",
+    "summary",
+    "run",
+    "cli",
+    "__main__",
+)
+
+
+def _pins(text: str) -> dict[str, str]:
+    found = re.findall(r"^\s*(?:- )?([A-Za-z0-9_.\[\]-]+)==([^\s;]+)", text, re.MULTILINE)
+    return {re.sub(r"\[.*\]", "", name).lower(): version for name, version in found}
+
+
+def _read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_conda_yaml_has_the_versions_of_requirements_txt_and_no_others() -> None:
+    wanted = _pins(_read("requirements.txt")) | _pins(_read("requirements-cuda.txt"))
+    assert _pins(_read("conda.yaml")) == wanted
+    cpu = _pins(_read("requirements-cpu.txt"))
+    assert set(cpu.values()) == {wanted["tensorflow"]}
+
+
+def test_constraints_fix_every_requirement_at_its_version() -> None:
+    fixed = _pins(_read("constraints.txt"))
+    wanted = _pins(_read("requirements.txt")) | _pins(_read("requirements-dev.txt"))
+    assert wanted.items() <= fixed.items()
+
+
+def test_mlflow_reads_python_and_all_packages_from_conda_yaml() -> None:
+    environment = _PythonEnv.from_conda_yaml(str(ROOT / "conda.yaml"))
+    assert environment.python == "3.12"
+    assert environment.build_dependencies == ["pip"]
+    assert len(environment.dependencies) == len(_pins(_read("requirements.txt"))) + 2
+    with_cuda = [line for line in environment.dependencies if "and-cuda" in line]
+    assert with_cuda == [
+        f"tensorflow[and-cuda]=={_pins(_read('requirements-cuda.txt'))['tensorflow']}; "
+        'sys_platform == "linux" and platform_machine == "x86_64"'
+    ]
+
+
+def test_entry_points_of_mlproject_are_commands_with_their_parameters() -> None:
+    project = load_project(ROOT)
+    assert project.env_config_path == str(ROOT / "conda.yaml")
+    names = yaml.safe_load(_read("MLproject"))["entry_points"]
+    assert {"main", "dataset"} <= set(names)
+    for name in names:
+        entry = project.get_entry_point(name)
+        words = entry.command.split()
+        assert words[:2] == ["python", "src"]
+        assert words[2] in cli.commands
+        for parameter in entry.parameters:
+            assert "{" + parameter + "}" in entry.command, "MLflow would drop it without a word"
+    command = project.get_entry_point("main").compute_command({"pool1": "25"}, None)
+    assert command == "python src train --pool1 25"
+
+
+def test_nothing_is_called_mlproject_beside_mlproject() -> None:
+    assert [path.name for path in ROOT.iterdir() if path.name.lower() == "mlproject"] == [
+        "MLproject"
+    ]
+
+
+@pytest.mark.parametrize("document", ["README.md", *map(str, Path("docs").glob("*.md"))])
+def test_commands_and_parameters_in_documents_exist(document: str) -> None:
+    text = _read(document)
+    for name in re.findall(r"python (?:-m mlproject|src) ([a-z]+)", text):
+        assert name in cli.commands, name
+    for name, value in re.findall(r"-P ([A-Za-z0-9_]+)=(\S*[^\s`.,)])", text):
+        if name == "arch":
+            assert value in ARCHITECTURES or value == "…", value
+        elif name == "protocol":
+            assert value in PROTOCOLS
+        else:
+            extra = {"resume", "kind", "plan", "out", "run", "method"}
+            assert field_info(name) or name in extra, name
+    targets = set(re.findall(r"^([a-z]+):", _read("Makefile"), re.MULTILINE))
+    for name in re.findall(r"`make ([a-z]+)", text):
+        assert name in targets, name
+    for link in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert ((ROOT / document).parent / link).exists(), link
+
+
+def test_readme_names_every_parameter_and_network() -> None:
+    text = _read("README.md")
+    for name in make_spec({}).flat():
+        kind = re.sub(r"\d$", "", name) if name[-1].isdigit() else name
+        assert f"`{name}`" in text or f"`{kind}N`" in text or f"`{kind}1`" in text, name
+    assert all(name in text for name in ARCHITECTURES)
+
+
+def _imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= inner if node.module == "mlproject" else {node.module}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found
+
+
+def _part(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def test_every_part_imports_only_from_above_itself() -> None:
+    order = {name: number for number, layer in enumerate(LAYERS) for name in layer.split()}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        own = _part(path)
+        for name in _imports(path):
+            if name.startswith("mlproject."):
+                other = name.split(".")[1]
+                assert order[other] <= order[own], f"{own} imports {other}"
+
+
+def test_only_tracking_imports_mlflow_and_sweeps_never_import_keras() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        roots = {name.split(".")[0] for name in _imports(path)}
+        assert "mlflow" not in roots or _part(path) == "tracking", path
+    for path in (ROOT / "sweeps").rglob("*.py"):
+        roots = {name.split(".")[0] for name in _imports(path)}
+        assert not roots & {"keras", "tensorflow", "jax", "mlflow"}, path
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from mlproject.cli import cli\n"
+        "try: cli.main(['train', '--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'mlflow', 'keras', 'tensorflow', 'jax', 'pandas', 'matplotlib', 'sklearn'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_no_file_names_the_machine_it_was_made_on() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.split()
+    pattern = re.compile(r"/(?:root|home|work)/[a-z]")
+    for name in listed:
+        path = ROOT / name
+        if path.suffix in {".py", ".md", ".txt", ".toml", ".yaml", ""} and path.exists():
+            assert not pattern.search(path.read_text(encoding="utf-8")), name
