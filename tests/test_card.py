@@ -188,6 +188,14 @@ def test_runs_without_filters_curves_or_truth_have_a_card(data: CardData) -> Non
     assert len(list(Page(render(dead)).of_class("dead"))) == 2
 
 
+def test_a_run_of_one_epoch_shows_its_points(data: CardData) -> None:
+    one = {"epoch": 1, "train_loss": 0.123456789, "val_loss": 0.2, "val_auroc": 0.5123456789}
+    page = Page(render(replace(data, history=[one])))
+    assert sum(tag == "circle" for tag, _ in page.elements) == 3
+    flat = [{**one, "epoch": epoch, "val_loss": 0.123456789} for epoch in (1, 2)]
+    assert "circle" not in render(replace(data, history=flat))
+
+
 def test_a_logo_has_the_heights_of_the_letters() -> None:
     svg = logo(np.array([[1.0, 0, 0, 0], [0, 0, 0.5, 0.5], [0.25] * 4]), left=5)
     found = re.findall(r'href="#(.)" transform="matrix\((.*?)\)"', svg)
@@ -273,6 +281,8 @@ document.querySelector('tr[data-key="SRF"]').dispatchEvent(new Event("mouseenter
 result.lit = [...document.querySelectorAll(".line.lit")].map((line) => line.dataset.key);
 const letter = document.querySelector(".filter use").getBoundingClientRect();
 result.letters = letter.width > 0 && letter.height > 0;
+result.rows = Math.max(...[...document.querySelectorAll("#classes tr")]
+  .map((row) => row.getBoundingClientRect().height));
 result.wide = document.documentElement.scrollWidth;
 result.errors = errors;
 document.body.innerHTML = `<pre id="result">${JSON.stringify(result)}</pre>`;
@@ -282,13 +292,14 @@ document.body.innerHTML = `<pre id="result">${JSON.stringify(result)}</pre>`;
 
 @pytest.mark.browser
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed")
-def test_the_card_works_in_a_browser(tmp_path: Path, data: CardData) -> None:
+@pytest.mark.parametrize("width", [700, 1100, 1400])
+def test_the_card_works_in_a_browser(tmp_path: Path, data: CardData, width: int) -> None:
     path = tmp_path / "card.html"
     path.write_text(render(data).replace("</body>", f"{CLICKS}</body>"))
     switches = "headless no-sandbox disable-gpu disable-quic no-first-run disable-sync dump-dom"
     command = ["chromium", *(f"--{name}" for name in switches.split())]
     command += ["--disable-background-networking", "--disable-component-update"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", "--window-size=700,900"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},900"]
     command += ["--enable-logging=stderr", path.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert "CONSOLE" not in done.stderr
@@ -305,5 +316,6 @@ def test_the_card_works_in_a_browser(tmp_path: Path, data: CardData) -> None:
     assert result["evalue"] != result["all"]
     assert result["lit"] == ["SRF", "SRF"]
     assert result["letters"]
-    assert result["wide"] <= 700
+    assert result["wide"] <= width
+    assert result["rows"] < 40
     assert result["errors"] == []

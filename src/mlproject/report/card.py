@@ -4,7 +4,6 @@ It needs no network, opens from a file and inside the frame of the MLflow UI, an
 `CardData`: plain data, no connection to the tracking store.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,31 +11,14 @@ from typing import Any
 
 import jinja2
 import numpy as np
-from markupsafe import Markup
 
 from mlproject.evaluation import ClassScore, Curves
-from mlproject.interpret.filters import (
-    Best,
-    LayerReading,
-    best_matches,
-    classes_of,
-    filters_by_class,
-    scores,
-)
-from mlproject.interpret.logos import Label, filter_labels, format_evalue
-from mlproject.motifs import Motif, reverse_complement
-from mlproject.report.plots import (
-    INK,
-    TRAIN,
-    VALID,
-    class_styles,
-    mean_precision_recall,
-    mean_roc,
-)
-from mlproject.report.svg import Line, Scale, chart, glyphs, nice_ticks, pair, single
-
-FLANK = 6
-CURVE_POINTS = 20_000
+from mlproject.interpret.filters import LayerReading, classes_of
+from mlproject.motifs import Motif
+from mlproject.report.card_charts import history_charts, performance_charts
+from mlproject.report.card_filters import show_layer
+from mlproject.report.plots import class_styles
+from mlproject.report.svg import glyphs, single
 
 
 @dataclass(frozen=True)
@@ -77,13 +59,13 @@ class CardData:
 def render(data: CardData) -> str:
     """Return the card as one HTML page, all ASCII, so that no encoding can harm it."""
     targets = {motif.id: motif for motif in data.targets}
-    layers = [_layer(reading, data, targets) for reading in data.readings]
+    layers = [show_layer(reading, data.relevant, targets) for reading in data.readings]
     page = _template().render(
         data=data,
         glyphs=glyphs(),
         tiles=_tiles(data, layers),
-        history=_history_charts(data),
-        performance=_performance_charts(data),
+        history=history_charts(data.history, data.metrics.get("best_epoch")),
+        performance=performance_charts(data.rows, data.curves),
         classes=_classes(data, layers),
         motifs=_motifs(data, layers, targets),
         layers=layers,
@@ -131,75 +113,6 @@ def _tiles(data: CardData, layers: Sequence[dict[str, Any]]) -> list[tuple[str, 
     return tiles
 
 
-def _history_charts(data: CardData) -> list[Markup]:
-    epochs = [row["epoch"] for row in data.history]
-    if not epochs:
-        return []
-    x = Scale("Epoch", 0, max(epochs), nice_ticks(0, max(epochs), 6, integer=True))
-    best = data.metrics.get("best_epoch")
-    mark = None if best is None else (best, f"best {best:g}")
-    charts = []
-    panels: dict[str, tuple[tuple[str, str, str], ...]] = {
-        "Loss": (("train_loss", "training", TRAIN), ("val_loss", "validation", VALID)),
-        "Validation AUROC": (("val_auroc", "validation", VALID),),
-    }
-    for name, keys in panels.items():
-        lines = []
-        for key, label, color in keys:
-            rows = [
-                (row["epoch"], row[key])
-                for row in data.history
-                if np.isfinite(row.get(key, np.nan))
-            ]
-            if rows:
-                lines.append(Line(np.array(rows, float), color, label, width=2.0))
-        if lines:
-            values = np.concatenate([line.points[:, 1] for line in lines])
-            ticks = nice_ticks(values.min(), values.max(), 5)
-            y = Scale(name, min(values.min(), *ticks), max(values.max(), *ticks), ticks)
-            charts.append(chart(lines, x, y, f"{name} by epoch", mark))
-    return charts
-
-
-def _performance_charts(data: CardData) -> list[Markup]:
-    if not data.curves:
-        return []
-    ticks = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-    styles = dict(zip((row.name for row in data.rows), class_styles(len(data.rows)), strict=True))
-    by_name = {row.name: row for row in data.rows}
-    panels = (
-        ("ROC", "roc", "False positive rate", "True positive rate", mean_roc, "auroc"),
-        (
-            "Precision-recall",
-            "precision_recall",
-            "Recall",
-            "Precision",
-            mean_precision_recall,
-            "aupr",
-        ),
-    )
-    charts = []
-    for title, field, x, y, mean, kind in panels:
-        lines = []
-        for curve in data.curves:
-            color, dash = styles[curve.name]
-            label = f"{curve.name}: {getattr(by_name[curve.name], kind):.3f}"
-            points = _thin(getattr(curve, field), CURVE_POINTS // len(data.curves))
-            lines.append(Line(points, color, label, dash, 1.4, curve.name))
-        lines.append(Line(mean(data.curves), INK, "mean", "", 2.6))
-        scales = Scale(x, 0, 1, ticks), Scale(y, 0, 1, ticks)
-        charts.append(
-            chart(lines, *scales, f"{title} of each class and their mean", size=(440, 400))
-        )
-    return charts
-
-
-def _thin(points: np.ndarray, count: int) -> np.ndarray:
-    """Return at most `count` (20 to 200) of the points of a curve, both ends among them."""
-    kept = np.linspace(0, len(points) - 1, min(max(count, 20), 200, len(points)))
-    return points[kept.astype(int)]
-
-
 def _classes(data: CardData, layers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     styles = class_styles(len(data.rows))
     return [
@@ -234,82 +147,6 @@ def _motif_of(name: str, data: CardData, targets: Mapping[str, Motif]) -> Motif 
     """Return the motif to show for a class: a planted one, else the first relevant target."""
     known = [*data.truth, *targets.values()]
     return next((motif for motif in known if name in classes_of(motif.id, data.relevant)), None)
-
-
-def _layer(reading: LayerReading, data: CardData, targets: Mapping[str, Motif]) -> dict[str, Any]:
-    best = best_matches(reading, data.relevant)
-    labels = filter_labels(reading, targets, data.relevant)
-    aligned = [_alignment(number, reading, best, targets) for number in range(len(labels))]
-    width = max(motif.width for motif in reading.motifs)
-    first = max(min([0, *(shift for _, shift, _ in aligned)]), -FLANK)
-    ends = [shift + len(target) for target, shift, _ in aligned if target is not None]
-    last = min(max([width, *ends]), width + FLANK)
-    others = _others(reading, best, targets)
-    filters = []
-    for number, (motif, label) in enumerate(zip(reading.motifs, labels, strict=True)):
-        target, shift, overlap = aligned[number]
-        found = best.get(motif.id)
-        what = f"Filter {number}, {label.name}"
-        filters.append(
-            {
-                "number": number,
-                "id": f"{reading.layer}-{number}",
-                "label": label,
-                "sites": int(motif.nsites),
-                "match": found.match if found else None,
-                "classes": found.classes if found else (),
-                "e_value": found.match.e_value if found else 1e9,
-                "others": others[motif.id],
-                "logo": pair(motif.pwm, target, shift, overlap, (first, last), what),
-            }
-        )
-    return {
-        "name": reading.layer,
-        "alignment": reading.alignment,
-        "count": len(filters),
-        "scores": scores(reading, data.relevant),
-        "found": filters_by_class(reading, data.relevant),
-        "kinds": _kinds(labels),
-        "filters": filters,
-    }
-
-
-def _alignment(
-    number: int, reading: LayerReading, best: Mapping[str, Best], targets: Mapping[str, Motif]
-) -> tuple[np.ndarray | None, int, tuple[int, int]]:
-    """Return the matched motif on its strand, its first column and the overlap, in the filter's."""
-    found = best.get(reading.motifs[number].id)
-    if found is None:
-        return None, 0, (0, 0)
-    match, start = found.match, reading.starts[number]
-    pwm = targets[match.target_id].pwm
-    shift = start - match.offset
-    first = max(start, shift)
-    target = reverse_complement(pwm) if match.orientation == "-" else pwm
-    return target, shift, (first, first + match.overlap)
-
-
-def _others(
-    reading: LayerReading, best: Mapping[str, Best], targets: Mapping[str, Motif]
-) -> dict[str, list[str]]:
-    """Return for each filter the matches beside the one that names it, best first, as text."""
-    names: dict[str, list[str]] = {motif.id: [] for motif in reading.motifs}
-    for match in sorted(reading.matches, key=lambda match: match.e_value):
-        if match is not best[match.query_id].match:
-            name = targets[match.target_id].name or match.target_id
-            names[match.query_id].append(f"{name} {format_evalue(match.e_value)}")
-    return names
-
-
-def _kinds(labels: Sequence[Label]) -> list[tuple[str, str, int]]:
-    texts = {
-        "relevant": "relevant motif",
-        "other": "other motif",
-        "none": "no match",
-        "dead": "dead",
-    }
-    counts = Counter(label.kind for label in labels)
-    return [(kind, text, counts[kind]) for kind, text in texts.items() if counts[kind]]
 
 
 def _number(value: float | None) -> str:

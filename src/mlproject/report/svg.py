@@ -176,6 +176,10 @@ def chart(
         parts.append(_segment("mark", (at, MARGIN_TOP), (at, bottom)))
         parts.append(_text("tick", at, MARGIN_TOP - 5, mark[1], "middle"))
     for line in lines:
+        if len(line.points) == 1:
+            x_dot, y_dot = place(line.points)[0]
+            dot = Markup('<circle cx="{:.1f}" cy="{:.1f}" r="3.5" fill="{}"/>')
+            parts.append(dot.format(x_dot, y_dot, line.color))
         key = Markup(' data-key="{}"').format(line.key) if line.key else ""
         dash = Markup(' stroke-dasharray="{}"').format(line.dash) if line.dash else ""
         parts.append(
