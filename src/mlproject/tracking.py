@@ -74,6 +74,33 @@ class Store:
         name = name or os.environ.get("MLFLOW_EXPERIMENT_NAME", "Default")
         return str(mlflow.set_experiment(name).experiment_id)
 
+    def find_experiment(self, name: str | None = None) -> str | None:
+        """Return the id that `experiment` would give, None if it would have to be made."""
+        if name is None and (found := os.environ.get("MLFLOW_EXPERIMENT_ID")):
+            return found
+        name = name or os.environ.get("MLFLOW_EXPERIMENT_NAME", "Default")
+        experiment = self.client.get_experiment_by_name(name)
+        return None if experiment is None else str(experiment.experiment_id)
+
+    def adopted(self) -> str | None:
+        """Return, once, the run that ``mlflow run`` has made for this process."""
+        return os.environ.pop("MLFLOW_RUN_ID", None)
+
+    def bytes_of(self, run: Run) -> int:
+        """Return how much the artifacts and the model of a run take in the store."""
+        client, run_id = self.client, run.info.run_id
+
+        def size(ask: Callable[..., Iterable[Any]], owner: str, path: str | None = None) -> int:
+            return sum(
+                size(ask, owner, item.path) if item.is_dir else item.file_size or 0
+                for item in ask(owner, path)
+            )
+
+        models = run.outputs.model_outputs if run.outputs else []
+        return size(client.list_artifacts, run_id) + sum(
+            size(client.list_logged_model_artifacts, model.model_id) for model in models
+        )
+
     def run(self, run_id: str) -> Run:
         """Return a run.
 
