@@ -1,5 +1,6 @@
 """The cells of a plan: each with its hashes, its cost, and its place in the order."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +10,10 @@ from mlproject.data import load
 from mlproject.errors import UserError
 from mlproject.spec import GENERATED_FIELDS, RunSpec
 from sweeps.plan import Options, Plan, expand
+
+OF_NETWORK = re.compile(
+    r"(filters|kernel|stride|pool|pool_stride)\d+|units|activation|dropout_(conv|dense)"
+)
 
 
 class Cell(NamedTuple):
@@ -74,17 +79,25 @@ def make_cell(options: Options, data: DataSets, varied: Iterable[str] = ()) -> C
     spec = make_spec(options)
     facts = data.facts(spec)
     spec.map_lengths(facts.length)
-    others = [name for name in varied if name not in ("arch", "seed") and name in options]
-    parts = [f"{name}={options[name]}" for name in others]
-    name = " · ".join([printed_name(arch_name(spec)), *parts, f"seed {spec.seed}"])
     return Cell(
-        name,
+        _name(spec, options, varied),
         options,
         spec,
         spec.spec_sha256(facts.sha256),
         spec.train_sha256(facts.sha256),
         multiply_adds(spec, facts) * facts.sequences * spec.epochs * 3,
     )
+
+
+def _name(spec: RunSpec, options: Options, varied: Iterable[str]) -> str:
+    """Return a run's name: the paper's network, or what was written; what varies; the seed."""
+    shown = [name for name in varied if name not in ("arch", "seed")]
+    arch = arch_name(spec)
+    if arch == "custom":
+        arch = str(options.get("arch", ""))
+        shown += [name for name in options if OF_NETWORK.fullmatch(name) and name not in shown]
+    parts = [f"{name}={options[name]}" for name in shown if name in options]
+    return " · ".join([*([printed_name(arch)] if arch else []), *parts, f"seed {spec.seed}"])
 
 
 def plan_cells(plan: Plan, data: DataSets) -> list[Cell]:

@@ -10,6 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -180,6 +181,8 @@ def _run(job: Job, worker: Worker, asked: _Stop) -> Outcome:
         raise
     finally:
         _tidy(job, claimed)
+    if not done.undelivered:
+        _supersede(store, job, done.run_id)
     return Outcome("FINISHED", done.run_id, done.metrics, undelivered=done.undelivered)
 
 
@@ -212,6 +215,15 @@ def _claim(store: Store, job: Job) -> Any:
             except UserError:
                 continue
     return None
+
+
+def _supersede(store: Store, job: Job, run_id: str) -> None:
+    """Tag earlier, interrupted runs of the cell: nobody needs what they left."""
+    with suppress(*STORE_ERRORS):
+        for run in runs.find_runs(store, job.experiment_id, spec_sha256=job.spec_sha256):
+            ended = run.info.status in ("KILLED", "FAILED")
+            if ended and "mlproject.resumed_by" not in run.data.tags:
+                runs.tag_run(store, run.info.run_id, {"resumed_by": run_id})
 
 
 def _state(run_id: str, job: Job, backend: str) -> Any:

@@ -401,9 +401,10 @@ def sync(root: Path, store: Store) -> Delivered:
 
 
 def _needed_no_more(journal: Journal, client: mlflow.MlflowClient) -> bool:
-    if journal.status is None:
-        return False
-    return journal.status == "FINISHED" or RESUMED_BY in client.get_run(journal.run_id).data.tags
+    if journal.status == "FINISHED":
+        return True
+    run = client.get_run(journal.run_id)
+    return is_terminated(run) and RESUMED_BY in run.data.tags
 
 
 def deliver(journal: Journal, client: mlflow.MlflowClient) -> None:
