@@ -95,9 +95,14 @@ def _name(spec: RunSpec, options: Options, varied: Iterable[str]) -> str:
     arch = arch_name(spec)
     if arch == "custom":
         arch = str(options.get("arch", ""))
-        shown += [name for name in options if OF_NETWORK.fullmatch(name) and name not in shown]
-    parts = [f"{name}={options[name]}" for name in shown if name in options]
+        if arch:
+            shown += [name for name in options if OF_NETWORK.fullmatch(name) and name not in shown]
+    parts = [f"{name}={_short(options[name])}" for name in shown if name in options]
     return " · ".join([*([printed_name(arch)] if arch else []), *parts, f"seed {spec.seed}"])
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def plan_cells(plan: Plan, data: DataSets) -> list[Cell]:

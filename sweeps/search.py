@@ -157,7 +157,9 @@ class Searched:
                 f"another {changed[0]}; give the plan another name"
             )
         study.set_user_attr("search", text)
-        study.set_metric_names(list(search.objectives))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # experimental since Optuna 3.2
+            study.set_metric_names(list(search.objectives))
         study.sampler = self._sampler(len(study.get_trials(deepcopy=False)))
         study.pruner = self._pruner()
         return study
