@@ -33,9 +33,8 @@ def main() -> None:
         wall, inside = measure(options, arguments)
         workers = int(arguments[1])
         overhead = (wall * workers - inside) / options.cells
-        print(
-            f"{name:22} {wall:8.1f} {3600 * options.cells / wall:8.1f} {inside:10.1f} {overhead:14.2f}"
-        )
+        rate = 3600 * options.cells / wall
+        print(f"{name:22} {wall:8.1f} {rate:8.1f} {inside:10.1f} {overhead:14.2f}")
 
 
 def measure(options: argparse.Namespace, arguments: list[str]) -> tuple[float, float]:

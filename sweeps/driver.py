@@ -1,6 +1,5 @@
 """The driver: asks for cells, sends them to workers, tells what became of them."""
 
-import itertools
 import queue
 import secrets
 import subprocess
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from mlproject.errors import UserError
 from mlproject.interrupts import Interrupted, Interrupts
+from mlproject.journal import journals
 from mlproject.tracking import STORE_ERRORS, Store, connect
 from sweeps import CODE
 from sweeps.cells import Cell, DataSets, plan_cells
@@ -290,7 +290,8 @@ def sweep(plan_path: Path, settings: Options) -> bool:
             if pool is not None:
                 pool.close()
             _close(parent, ledger, source, status, reason)
-        deliver_rest(home)
+        if status != "KILLED":
+            deliver_rest(home, tidy=True)
         show.summary(ledger, parent.run_id, lost)
         return ledger.complete
 
@@ -341,9 +342,15 @@ def make_source(plan: Plan, data: DataSets, home: Path) -> tuple[Any, Ledger]:
     return search, ledger
 
 
-def deliver_rest(home: Path) -> None:
-    """Deliver what earlier runs could not, in a process of its own: it may need keras."""
-    if any(itertools.islice((home / "runs").glob("*/journal.jsonl"), 1)):
+def deliver_rest(home: Path, tidy: bool = False) -> None:
+    """Deliver what earlier runs could not, in a process of its own: it may need keras.
+
+    Args:
+        home: folder of ``runs``.
+        tidy: also remove the folders of runs that nobody needs any more.
+    """
+    left = (one for one in journals(home / "runs") if not one.is_live())
+    if any(tidy or one.pending() for one in left):
         code = f"import sys; sys.path[:0] = {list(CODE)!r}; from mlproject.cli import main; main()"
         subprocess.run(
             [sys.executable, "-c", code, "sync"],

@@ -152,7 +152,7 @@ def open_pool(
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
             local_directory=tempfile.gettempdir(),
             env=thread_variables(threads),
