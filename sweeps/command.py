@@ -1,9 +1,11 @@
 """What ``mlproject sweep`` does with what the user has typed."""
 
+import sys
 from pathlib import Path
 
 from dask.system import CPU_COUNT
 
+from mlproject.interrupts import Interrupted
 from sweeps.driver import Options, sweep
 from sweeps.dry import dry_run
 
@@ -15,4 +17,8 @@ def do(plan: Path, options: Options, only_show: bool) -> bool:
     if only_show:
         dry_run(plan, options.home, options.experiment, options.workers or CPU_COUNT)
         return True
-    return sweep(plan, options)
+    try:
+        return sweep(plan, options)
+    except Interrupted as error:
+        print(f"{error} before the sweep began", file=sys.stderr)
+        return False

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from mlproject.errors import UserError
-from mlproject.interrupts import Interrupted, Interrupts
+from mlproject.interrupts import Interrupted, Interrupts, ignore_signals
 from mlproject.journal import journals
 from mlproject.tracking import STORE_ERRORS, Store, connect
 from sweeps import CODE
@@ -287,6 +287,7 @@ def sweep(plan_path: Path, settings: Options) -> bool:
             reason = str(error)
             raise
         finally:
+            ignore_signals()
             if pool is not None:
                 pool.close()
             _close(parent, ledger, source, status, reason)

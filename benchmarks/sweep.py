@@ -1,6 +1,6 @@
 """Cells an hour with one and two workers and with one training on two threads; the driver's share.
 
-python benchmarks/sweeps.py [--cells 4] [--epochs 5] [--sequences 25000]
+python benchmarks/sweep.py [--cells 4] [--epochs 5] [--sequences 25000]
 """
 
 import argparse
