@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from mlproject.architectures import arch_name, make_spec, printed_name
+from mlproject.architectures import arch_name, make_spec, printed_name, protocol_name
 from mlproject.data import load
 from mlproject.errors import UserError
 from mlproject.spec import GENERATED_FIELDS, RunSpec
@@ -97,8 +97,10 @@ def _name(spec: RunSpec, options: Options, varied: Iterable[str]) -> str:
         arch = str(options.get("arch", ""))
         if arch:
             shown += [name for name in options if OF_NETWORK.fullmatch(name) and name not in shown]
-    parts = [f"{name}={_short(options[name])}" for name in shown if name in options]
-    return " · ".join([*([printed_name(arch)] if arch else []), *parts, f"seed {spec.seed}"])
+    values = {"protocol": protocol_name(spec), **spec.flat()}
+    parts = [f"{name}={_short(values[name])}" for name in shown if name in options]
+    label = printed_name(arch) if arch else "" if parts else "custom"
+    return " · ".join([*([label] if label else []), *parts, f"seed {spec.seed}"])
 
 
 def _short(value: object) -> str:
