@@ -24,6 +24,7 @@ from sweeps.worker import PRUNED, Job, Outcome
 
 WAIT_SECONDS = 0.25
 ELSEWHERE_SECONDS = 20.0
+STOP_SECONDS = 2.0
 
 
 class Options(NamedTuple):
@@ -114,6 +115,7 @@ class Driver:
         self._waiting: list[tuple[float, Cell, bool]] = []
         self._attempts: dict[tuple[str, int | None], int] = {}
         self._exhausted = False
+        self._stop_again = 0.0
         self.undelivered: str | None = None
         pool.listen(self._sweep)
 
@@ -129,6 +131,9 @@ class Driver:
             if interrupts.requested and not stopping:
                 stopping = True
                 self._stop(interrupts.requested)
+            if stopping and time.monotonic() > self._stop_again:  # to workers started meanwhile
+                self._pool.stop(self._sweep, str(interrupts.requested))
+                self._stop_again = time.monotonic() + STOP_SECONDS
             if not stopping:
                 self._fill()
             if not self._running and (stopping or (self._exhausted and not self._waiting)):
@@ -187,7 +192,6 @@ class Driver:
 
     def _stop(self, by: str) -> None:
         self._show.say(f"{by}: running cells stop and can be resumed; again to stop at once")
-        self._pool.stop(self._sweep, by)
         for token in [token for token, one in self._running.items() if not one.begun]:
             self._pool.cancel(token)
             del self._running[token]

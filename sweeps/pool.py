@@ -99,14 +99,15 @@ class Pool:
     def stop(self, token: str, reason: str) -> None:
         """Ask the cells of a token, or of a whole sweep, to stop before their next step."""
         with suppress(Exception):
-            self._client.run(self._call, "stop", token, reason, wait=False, on_error="ignore")
+            self._client.run(self._call, "stop", token, reason, on_error="ignore")
 
     def close(self, at_once: bool = False) -> None:
         """Let workers of this machine end, killed if `at_once`; leave those of a cluster."""
         if at_once and self._cluster is not None:
             for child in psutil.Process().children(recursive=True):
                 with suppress(psutil.NoSuchProcess):
-                    child.kill()
+                    if any("spawn_main" in part for part in child.cmdline()):
+                        child.kill()
         with suppress(Exception):
             self._client.close(timeout=5)
         if self._cluster is not None:

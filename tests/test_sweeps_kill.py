@@ -31,6 +31,7 @@ def started() -> Iterator[list[subprocess.Popen[str]]]:
     yield processes
     for process in processes:
         end_tree(process.pid)
+        process.wait()
 
 
 def end_tree(pid: int) -> None:
@@ -185,7 +186,9 @@ def test_a_killed_worker_of_a_cluster_loses_nothing_and_a_killed_driver_stops_it
     options = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--memory-limit", "0")
     first, _ = (dask("worker", *options, "--name", name) for name in ("first", "second"))
     epochs = 40
-    plan = write_plan(workplace, "cluster", base={**TINY, "epochs": epochs}, axes={"seed": [0, 1]})
+    plan = write_plan(
+        workplace, "cluster", base={**TINY, "epochs": epochs, "patience": 0}, axes={"seed": [0, 1]}
+    )
     store = connect()
     sweep = [*SWEEP, str(plan), "--scheduler", address]
     driver = subprocess.Popen(sweep, text=True, start_new_session=True)
