@@ -115,7 +115,7 @@ class Searched:
         known = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
         if epoch not in known:
             trial.report(values[name], epoch)
-        return trial.should_prune()
+        return bool(trial.should_prune())
 
     def _cell(self, trial: Trial | FrozenTrial) -> Cell:
         options = self.space.options(trial.params)
@@ -196,7 +196,7 @@ class Searched:
     def _pruner(self) -> optuna.pruners.BasePruner:
         search = self.search
         if search.pruner == "median":
-            return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=search.warmup)
+            return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=search.warmup + 1)
         if search.pruner == "hyperband":
             epochs = make_cell(self._plan.base | self.space.base, self._data).spec.epochs
             return optuna.pruners.HyperbandPruner(max(1, search.warmup), epochs)
