@@ -15,7 +15,7 @@ from distributed import Client, Future, LocalCluster
 from mlproject.errors import UserError
 from mlproject.threads import thread_variables
 from sweeps import CODE
-from sweeps.worker import Job
+from sweeps.job import Job
 
 IGNORE_SIGINT = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 

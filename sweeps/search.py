@@ -13,9 +13,10 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from mlproject.errors import UserError
 from sweeps.cells import Cell, DataSets, make_cell
-from sweeps.plan import EPOCH_OBJECTIVES, Plan, Search
+from sweeps.job import Outcome
+from sweeps.objectives import metric_of
+from sweeps.plan import Plan, Search
 from sweeps.space import Space, make_space
-from sweeps.worker import Outcome
 
 ABANDONED = "abandoned"
 
@@ -201,11 +202,6 @@ class Searched:
             epochs = make_cell(self._plan.base | self.space.base, self._data).spec.epochs
             return optuna.pruners.HyperbandPruner(max(1, search.warmup), epochs)
         return optuna.pruners.NopPruner()
-
-
-def metric_of(objective: str) -> str:
-    """Return the final metric of an objective: of the best epoch, for those of each epoch."""
-    return f"best_{objective}" if objective in EPOCH_OBJECTIVES else objective
 
 
 def storage_path(home: Path, name: str) -> Path:

@@ -16,10 +16,10 @@ sys.path.insert(0, str(ROOT))
 
 from sweeps.cells import Cell, DataSets  # noqa: E402
 from sweeps.figures import figures, write_trials  # noqa: E402
+from sweeps.job import Outcome  # noqa: E402
 from sweeps.ledger import Ledger  # noqa: E402
 from sweeps.plan import read_plan  # noqa: E402
 from sweeps.search import Searched, storage_path  # noqa: E402
-from sweeps.worker import Outcome  # noqa: E402
 
 BASE = {"sequences": 50, "length": 150, "epochs": 8}
 POOLS = [1, 2, 5, 10, 20, 25, 50]
