@@ -31,6 +31,7 @@ LAYERS = (
     "stages",
     "summary",
     "run",
+    "dataset_command",
     "cli",
     "__main__",
 )
