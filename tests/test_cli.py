@@ -11,7 +11,6 @@ from mlproject.cli import main
 from mlproject.data import make_synthetic
 from mlproject.tracking import connect
 
-
 GOLDEN = Path(__file__).parent / "golden" / "tomtom.meme"
 
 

@@ -137,7 +137,11 @@ def train(
             "run `python -m mlproject sync`",
             file=sys.stderr,
         )
-    print(f"run {done.run_id}: test AUROC {done.metrics.get('test_auroc', float('nan')):.4f}")
+    names = {"AUROC": "test_auroc", "AUPR": "test_aupr", "AP": "test_ap"}
+    found = [
+        f"{label} {done.metrics[name]:.4f}" for label, name in names.items() if name in done.metrics
+    ]
+    print(f"run {done.run_id}: test {', '.join(found) or 'areas are not defined'}")
 
 
 def _spec_options(arguments: list[str]) -> dict[str, str]:

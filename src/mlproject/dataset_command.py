@@ -135,5 +135,3 @@ def _show(listing: "Listing", path: Path, notes: Sequence[str] = ()) -> None:
             notes.append(f"{row.name} has one label only in {', '.join(one_sided)}: no AUROC there")
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
-
-

@@ -212,9 +212,7 @@ def _exact_uint8(array: Rows, most: int, what: str) -> Rows:
     return array if array.dtype == np.uint8 else np.asarray(array).astype(np.uint8)
 
 
-def _checked_sites(
-    raw: np.ndarray, codes: Rows, motifs: Sequence[Motif], name: str
-) -> np.ndarray:
+def _checked_sites(raw: np.ndarray, codes: Rows, motifs: Sequence[Motif], name: str) -> np.ndarray:
     fields = SITE.names or ()
     if raw.ndim != 1 or not set(fields) <= set(raw.dtype.names or ()):
         raise UserError(

@@ -105,8 +105,8 @@ def convert(
             for block in blocks(rows):
                 stop = done + len(block)
                 codes = encode([pool.sequences[row] for row in block])
-                target.splits[name].codes[done:stop] = codes  # type: ignore[index]
-                target.splits[name].labels[done:stop] = pool.labels[block]  # type: ignore[index]
+                target.splits[name].codes[done:stop] = codes
+                target.splits[name].labels[done:stop] = pool.labels[block]
                 done = stop
     assert target.listing is not None
     return target.listing, pool

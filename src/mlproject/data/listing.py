@@ -75,12 +75,14 @@ def _sources(provenance: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
     found = provenance.get("files", {})
     if not isinstance(found, dict):
         return {}
-    return {name: tuple(map(str, files)) for name, files in found.items() if isinstance(files, list)}
+    return {
+        name: tuple(map(str, files)) for name, files in found.items() if isinstance(files, list)
+    }
 
 
 def format_listing(found: Listing) -> str:
     """Return a listing as tab-separated lines under a header, then the hash."""
-    lines = [("class", "relevant", *SPLITS, "files")]
+    lines: list[tuple[str, ...]] = [("class", "relevant", *SPLITS, "files")]
     for row in found.rows:
         counts = map(str, row.positives)
         lines.append((row.name, " ".join(row.relevant) or "-", *counts, _names(row.sources)))

@@ -45,8 +45,8 @@ def records(path: Path) -> Iterator[Record]:
                 parsed = _fasta(path, number, numbered)
             else:
                 raise UserError(
-                    f"{path}, line {number}: a FASTA file starts with '>', DeepBind's with a header "
-                    f"that names seq and Bound: got {line[:40]!r}"
+                    f"{path}, line {number}: a FASTA file starts with '>', DeepBind's with a "
+                    f"header that names seq and Bound: got {line[:40]!r}"
                 )
             for record in parsed:
                 found = True

@@ -22,7 +22,7 @@ def relevant_motifs(
         classes: names of the classes.
         wanted: ``auto``: a class has the motifs whose factor is called like it, in any species;
             ``none``; or exceptions to ``auto``, ``CLASS=ITEM+ITEM,CLASS=ITEM``, where an item is an
-            id (``MA0466.2``, or ``MA0466`` for any version) or a factor's name; ``CLASS=`` has none.
+            id (``MA0466.2``, or ``MA0466`` for any version) or a factor's name; ``CLASS=``: none.
         release: the JASPAR release, of those in `pyjaspar`, whose names are searched.
         known: ids that stand in place of ``auto`` for some classes.
 

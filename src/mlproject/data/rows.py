@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -61,7 +61,7 @@ class StoredRows:
         numbers = np.asarray(rows)
         if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
             raise TypeError("rows are chosen by a slice or by an array of row numbers")
-        if len(numbers) and not (0 <= numbers.min() and numbers.max() < len(self)):
+        if len(numbers) and not (numbers.min() >= 0 and numbers.max() < len(self)):
             raise IndexError(f"row numbers must be from 0 to {len(self) - 1}")
         found = np.empty((len(numbers), self.shape[1]), np.uint8)
         for row, number in zip(found, numbers.tolist(), strict=True):
@@ -76,7 +76,7 @@ class StoredRows:
         return self[:] if dtype is None else self[:].astype(dtype)
 
     def _fill(self, target: np.ndarray, row: int) -> None:
-        view = memoryview(target).cast("B") if target.size else memoryview(b"")
+        view = memoryview(target.data).cast("B") if target.size else memoryview(b"")
         position = self.offset + row * self.shape[1]
         while view:
             count = self._read_at(view, position)
@@ -92,9 +92,5 @@ class StoredRows:
             return self._file.readinto(view) or 0
 
 
-Rows = np.ndarray | StoredRows
-
-
-def is_stored(array: Any) -> bool:
-    """Return whether an array is left in its file."""
-    return isinstance(array, StoredRows)
+Rows: TypeAlias = Any
+"""A numpy array or `StoredRows`; Any, for most arrays are small and used as numpy's."""

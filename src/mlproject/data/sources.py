@@ -40,9 +40,8 @@ def parse_files(text: str, option: str = "files") -> Files:
             found.setdefault(name.strip(), []).append(table.parent / path.strip())
     if not found:
         raise UserError(f"{rule}: got no class in {text!r}")
-    for paths in found.values():
-        for path in paths:
-            require_file(path)
+    for source in (path for paths in found.values() for path in paths):
+        require_file(source)
     return found
 
 
@@ -76,7 +75,11 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         with open(path, "rb") as raw:
             zipped = raw.read(2) == b"\x1f\x8b"
-        with gzip.open(path, "rt", encoding="utf-8") if zipped else open(path, encoding="utf-8") as file:
+        with (
+            gzip.open(path, "rt", encoding="utf-8")
+            if zipped
+            else open(path, encoding="utf-8") as file
+        ):
             for number, line in enumerate(file, 1):
                 yield number, line.rstrip("\r\n")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
