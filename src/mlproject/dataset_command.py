@@ -102,6 +102,121 @@ def fasta(
 
 
 @dataset.command()
+@OUT
+@click.option("--folder", required=True, type=click.Path(path_type=Path), help="of the bundle")
+@click.option(
+    "--columns",
+    default="paper",
+    show_default=True,
+    help="label columns: the paper's 12, `all`, or INDEX,NAME,NAME=INDEX,...",
+)
+@click.option(
+    "--names", type=click.Path(path_type=Path), help="text file, the name of a column a line"
+)
+@RELEVANT
+@RELEASE
+def deepsea(
+    out: Path, folder: Path, columns: str, names: Path | None, relevant: str, release: str
+) -> None:
+    """From the published DeepSEA bundle: train.mat, valid.mat and test.mat in a folder."""
+    from mlproject.data import deepsea as kind
+    from mlproject.data.paper import RELEVANT
+    from mlproject.data.relevant import relevant_motifs
+
+    chosen = kind.choose_columns(columns, names)
+    known = RELEVANT if columns == "paper" else None
+    found = relevant_motifs(list(chosen), relevant, release, known)
+    done = kind.convert(folder, out, columns=chosen, relevant=found)
+    _show(done.listing, out, [done.differs] if done.differs else [])
+
+
+@dataset.command()
+@OUT
+@FILES
+@click.option("--genome", required=True, type=click.Path(path_type=Path), help="FASTA or bgzip")
+@click.option(
+    "--scheme",
+    default="bins",
+    show_default=True,
+    type=click.Choice(["bins", "summits"]),
+    help="windows around covered bins, as in the paper, or around summits",
+)
+@click.option("--window", default=1000, show_default=True, type=click.IntRange(1), help="nt")
+@click.option("--bin_size", default=200, show_default=True, type=click.IntRange(1), help="nt a bin")
+@click.option(
+    "--labels",
+    default="centre",
+    show_default=True,
+    type=click.Choice(["centre", "union"]),
+    help="of the bin, or of all bins in the window",
+)
+@click.option("--test", default="chr8,chr9", show_default=True, help="chromosomes for testing")
+@click.option("--valid", default="chr7", show_default=True, help="chromosomes for validation")
+@click.option("--skip", default="", help="chromosomes to leave out, for example chrX,chrY,chrM")
+@click.option("--blacklist", type=click.Path(path_type=Path), help="BED of regions to leave out")
+@click.option(
+    "--negatives",
+    default="none",
+    show_default=True,
+    type=click.Choice(["none", "gc", "shuffle"]),
+    help="windows without a label: off all peaks with the same GC, or shuffled dinucleotides",
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="of negatives")
+@RELEVANT
+@RELEASE
+def peaks(out: Path, files: str, genome: Path, relevant: str, release: str, **options: Any) -> None:
+    """From BED or narrowPeak files, one or several a class, and a genome."""
+    from mlproject.data import peaks as kind
+    from mlproject.data.relevant import relevant_motifs
+    from mlproject.data.sources import parse_files
+
+    sources = parse_files(files)
+    for name in ("test", "valid", "skip"):
+        options[name] = tuple(part.strip() for part in options[name].split(",") if part.strip())
+    found = relevant_motifs(list(sources), relevant, release)
+    done = kind.convert(sources, genome, out, relevant=found, options=kind.Options(**options))
+    notes = [
+        f"{count:,} {text}"
+        for count, text in (
+            (done.outside, "windows leave their chromosome and are left out"),
+            (done.blacklisted, "windows touch the blacklist and are left out"),
+            (done.unmatched, "negatives with the same GC were not found"),
+        )
+        if count
+    ]
+    _show(done.listing, out, notes)
+
+
+@dataset.command()
+@OUT
+@click.option("--file", required=True, type=click.Path(path_type=Path), help="HDF5 file")
+@click.option("--names", help="class names, comma-separated [the paper's if 12, else class0, ...]")
+@click.option("--axes", default="auto", show_default=True, help="such as NCL or NLC, C = letters")
+@click.option("--letters", default="ACGT", show_default=True, help="order of the letters")
+@RELEVANT
+@RELEASE
+def h5(
+    out: Path,
+    file: Path,
+    names: str | None,
+    axes: str,
+    letters: str,
+    relevant: str,
+    release: str,
+) -> None:
+    """From an HDF5 file with X_train, Y_train and so on, as the paper's released code has it."""
+    from mlproject.data import foreign as kind
+    from mlproject.data.paper import CLASSES, RELEVANT
+    from mlproject.data.relevant import relevant_motifs
+
+    classes = kind.class_names(file, names)
+    known = RELEVANT if tuple(classes) == CLASSES else None
+    found = relevant_motifs(classes, relevant, release, known)
+    listing = kind.convert(file, out, names=classes, relevant=found, axes=axes, letters=letters)
+    _show(listing, out)
+
+
+@dataset.command()
 @click.argument("file", type=click.Path(path_type=Path))
 def show(file: Path) -> None:
     """List a data set: class, relevant motifs, positives in each split, source files."""
