@@ -1,5 +1,6 @@
 """Files in the layout of the DeepSEA bundle, of any number of rows, for benchmarks and tests."""
 
+import zlib
 from pathlib import Path
 
 import h5py
@@ -8,7 +9,6 @@ import scipy.io
 
 COLUMNS = 919
 LENGTH = 1000
-BLOCK = 20_000
 
 
 def random_rows(
@@ -32,6 +32,7 @@ def write_hdf5(
     columns: int = COLUMNS,
     positives: float = 0.005,
     seed: int = 0,
+    repeat: int | None = None,
 ) -> None:
     """Write a file as MATLAB 7.3 does: ``trainxdata`` (length, 4, rows), ``traindata``.
 
@@ -44,22 +45,39 @@ def write_hdf5(
         columns: number of labels.
         positives: share of labels that are 1.
         seed: of the random numbers.
+        repeat: the rows repeat after so many, whole chunks: quick to make, as slow to read.
     """
-    packed = {"compression": "gzip", "compression_opts": 3} if chunks else {}
-    if chunks:
-        chunks = (min(chunks[0], length), chunks[1], min(chunks[2], rows))
-    rng = np.random.default_rng(seed)
+    chunk = min(chunks[2], rows) if chunks else 1
+    block = min(repeat or rows, rows)
+    one_hot, labels = random_rows(np.random.default_rng(seed), block, length, columns, positives)
     with h5py.File(path, "w", userblock_size=512) as file:
-        x = file.create_dataset(
-            f"{split}xdata", (length, 4, rows), "u1", chunks=chunks or None, **packed
-        )
-        labels = (min(8, columns), chunks[2]) if chunks else None
-        y = file.create_dataset(f"{split}data", (columns, rows), "u1", chunks=labels, **packed)
-        step = max(BLOCK // chunks[2], 1) * chunks[2] if chunks else BLOCK
-        for start in range(0, rows, step):
-            part = slice(start, min(start + step, rows))
-            one_hot, found = random_rows(rng, part.stop - start, length, columns, positives)
-            x[:, :, part], y[:, part] = one_hot, found
+        for name, values in ((f"{split}xdata", one_hot), (f"{split}data", labels)):
+            first = (min(chunks[0], length), 4) if chunks else ()
+            own = (*(first if values is one_hot else (min(8, columns),)), chunk) if chunks else None
+            packed = {"compression": "gzip", "compression_opts": 3} if chunks else {}
+            array = file.create_dataset(
+                name, (*values.shape[:-1], rows), "u1", chunks=own, **packed
+            )
+            if own and rows > block:
+                _repeat_chunks(array, values, own)
+                continue
+            for start in range(0, rows, block):
+                stop = min(start + block, rows)
+                array[..., start:stop] = values[..., : stop - start]
+
+
+def _repeat_chunks(array: h5py.Dataset, values: np.ndarray, chunk: tuple[int, ...]) -> None:
+    """Fill an array with repetitions of `values`, each chunk deflated once."""
+    assert values.shape[-1] % chunk[-1] == 0, "the repeated rows must be whole chunks"
+    grid = [range(0, size, step) for size, step in zip(values.shape, chunk, strict=True)]
+    for place in np.ndindex(*(len(axis) for axis in grid)):
+        corner = tuple(axis[index] for axis, index in zip(grid, place, strict=True))
+        part = values[tuple(slice(at, at + step) for at, step in zip(corner, chunk, strict=True))]
+        full = np.zeros(chunk, np.uint8)
+        full[tuple(slice(0, size) for size in part.shape)] = part
+        data = zlib.compress(full.tobytes(), 3)
+        for start in range(corner[-1], array.shape[-1], values.shape[-1]):
+            array.id.write_direct_chunk((*corner[:-1], start), data)
 
 
 def write_matlab5(
