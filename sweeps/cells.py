@@ -1,14 +1,19 @@
 """The cells of a plan: each with its hashes, its cost, and its place in the order."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from mlproject.architectures import arch_name, make_spec, printed_name
+from mlproject.architectures import arch_name, make_spec, printed_name, protocol_name
 from mlproject.data import load
 from mlproject.errors import UserError
 from mlproject.spec import GENERATED_FIELDS, RunSpec
 from sweeps.plan import Options, Plan, expand
+
+OF_NETWORK = re.compile(
+    r"(filters|kernel|stride|pool|pool_stride)\d+|units|activation|dropout_(conv|dense)"
+)
 
 
 class Cell(NamedTuple):
@@ -74,17 +79,32 @@ def make_cell(options: Options, data: DataSets, varied: Iterable[str] = ()) -> C
     spec = make_spec(options)
     facts = data.facts(spec)
     spec.map_lengths(facts.length)
-    others = [name for name in varied if name not in ("arch", "seed") and name in options]
-    parts = [f"{name}={options[name]}" for name in others]
-    name = " · ".join([printed_name(arch_name(spec)), *parts, f"seed {spec.seed}"])
     return Cell(
-        name,
+        _name(spec, options, varied),
         options,
         spec,
         spec.spec_sha256(facts.sha256),
         spec.train_sha256(facts.sha256),
         multiply_adds(spec, facts) * facts.sequences * spec.epochs * 3,
     )
+
+
+def _name(spec: RunSpec, options: Options, varied: Iterable[str]) -> str:
+    """Return a run's name: the paper's network, or what was written; what varies; the seed."""
+    shown = [name for name in varied if name not in ("arch", "seed")]
+    arch = arch_name(spec)
+    if arch == "custom":
+        arch = str(options.get("arch", ""))
+        if arch:
+            shown += [name for name in options if OF_NETWORK.fullmatch(name) and name not in shown]
+    values = {"protocol": protocol_name(spec), **spec.flat()}
+    parts = [f"{name}={_short(values[name])}" for name in shown if name in options]
+    label = printed_name(arch) if arch else "" if parts else "custom"
+    return " · ".join([*([label] if label else []), *parts, f"seed {spec.seed}"])
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def plan_cells(plan: Plan, data: DataSets) -> list[Cell]:

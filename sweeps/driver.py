@@ -1,29 +1,24 @@
 """The driver: asks for cells, sends them to workers, tells what became of them."""
 
-import itertools
 import queue
 import secrets
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from mlproject.errors import UserError
-from mlproject.interrupts import Interrupted, Interrupts
-from mlproject.tracking import STORE_ERRORS, Store, connect
-from sweeps import CODE
-from sweeps.cells import Cell, DataSets, plan_cells
-from sweeps.ledger import Ledger, Parent, finished_outcome, finished_runs
-from sweeps.lock import Lock, locked
-from sweeps.plan import Plan, read_plan
-from sweeps.pool import Event, Pool, open_pool
-from sweeps.show import Show, make_show
-from sweeps.worker import PRUNED, Job, Outcome
+from mlproject.interrupts import Interrupts
+from mlproject.tracking import Store
+from sweeps.cells import Cell
+from sweeps.job import PRUNED, Job, Outcome
+from sweeps.ledger import Ledger, Parent, finished_outcome
+from sweeps.lock import Lock
+from sweeps.pool import Event, Pool
+from sweeps.show import Show
 
 WAIT_SECONDS = 0.25
 ELSEWHERE_SECONDS = 20.0
+STOP_SECONDS = 2.0
 
 
 class Options(NamedTuple):
@@ -114,6 +109,7 @@ class Driver:
         self._waiting: list[tuple[float, Cell, bool]] = []
         self._attempts: dict[tuple[str, int | None], int] = {}
         self._exhausted = False
+        self._stop_again = 0.0
         self.undelivered: str | None = None
         pool.listen(self._sweep)
 
@@ -129,6 +125,9 @@ class Driver:
             if interrupts.requested and not stopping:
                 stopping = True
                 self._stop(interrupts.requested)
+            if stopping and time.monotonic() > self._stop_again:  # to workers started meanwhile
+                self._pool.stop(self._sweep, str(interrupts.requested))
+                self._stop_again = time.monotonic() + STOP_SECONDS
             if not stopping:
                 self._fill()
             if not self._running and (stopping or (self._exhausted and not self._waiting)):
@@ -187,7 +186,6 @@ class Driver:
 
     def _stop(self, by: str) -> None:
         self._show.say(f"{by}: running cells stop and can be resumed; again to stop at once")
-        self._pool.stop(self._sweep, by)
         for token in [token for token, one in self._running.items() if not one.begun]:
             self._pool.cancel(token)
             del self._running[token]
@@ -248,108 +246,3 @@ class Driver:
         self._ledger.add(cell, outcome, attempts)
         if attempts:
             self._show.result(cell, outcome)
-
-
-def sweep(plan_path: Path, settings: Options) -> bool:
-    """Do what a plan says; return whether all its cells are done.
-
-    Raises:
-        UserError: the plan, the data, the store or the workers cannot be used, or another driver
-            works on the plan.
-    """
-    plan = read_plan(plan_path)
-    store = connect()
-    home = settings.home
-    with locked(home / "runs" / f"{plan.name}.lock") as lock, Interrupts() as interrupts:
-        data = DataSets(home / "data")
-        source, ledger = make_source(plan, data, home)
-        deliver_rest(home)
-        parent = Parent(store, plan, home, settings.experiment)
-        status: str = "FAILED"
-        reason: str | None = "the driver has failed"
-        pool, show = None, make_show(plan.name, settings.quiet)
-        lost = 0
-        try:
-            lost = parent.end_lost("its process was lost")
-            known = finished_runs(store, parent.tracker.experiment_id)
-            pool = open_pool(
-                settings.workers, settings.scheduler, settings.resources, settings.threads
-            )
-            with show, interrupts.deferred():
-                driver = Driver(source, known, pool, parent, ledger, show, settings, store, lock)
-                interrupted = driver.run(interrupts)
-            status, reason = _verdict(ledger, interrupts.requested if interrupted else None)
-        except (Interrupted, KeyboardInterrupt) as error:
-            status, reason = "KILLED", str(error) or "interrupted"
-            if pool is not None:
-                pool.close(at_once=True)
-        except UserError as error:
-            reason = str(error)
-            raise
-        finally:
-            if pool is not None:
-                pool.close()
-            _close(parent, ledger, source, status, reason)
-        deliver_rest(home)
-        show.summary(ledger, parent.run_id, lost)
-        return ledger.complete
-
-
-def _verdict(ledger: Ledger, interrupted: str | None) -> tuple[str, str | None]:
-    if interrupted:
-        return "KILLED", f"interrupted by {interrupted}: {ledger.line()}"
-    if ledger.complete:
-        return "FINISHED", None
-    return "FAILED", ledger.line()
-
-
-def _close(parent: Parent, ledger: Ledger, source: Source, status: str, reason: str | None) -> None:
-    from sweeps.search import Searched
-
-    ledger.running = 0
-    try:
-        parent.end_lost("its sweep was stopped at once" if status == "KILLED" else "it was lost")
-    except (UserError, *STORE_ERRORS):
-        pass
-    if isinstance(source, Searched):
-        from sweeps.figures import figures, write_trials
-
-        parent.artifact("search/trials.csv", lambda path: write_trials(source.study, path))
-        for name, write in figures(source.study):
-            try:
-                parent.artifact(name, write)
-            except (ValueError, RuntimeError, ZeroDivisionError):
-                continue
-    parent.publish(ledger, force=True)
-    parent.finish(status, reason)
-
-
-def make_source(plan: Plan, data: DataSets, home: Path) -> tuple[Any, Ledger]:
-    """Return where the plan's cells come from, and the ledger for them."""
-    if plan.search is None:
-        cells = plan_cells(plan, data)
-        cost = sum(cell.cost for cell in cells)
-        return Grid(cells), Ledger(len(cells), [("best_val_auroc", True)], cost)
-    from sweeps.search import Searched
-
-    search = Searched(plan, data, home)
-    for line in search.space.left_out:
-        print(f"{plan.name}: {line}", file=sys.stderr)
-    ledger = Ledger(search.total, search.best_by)
-    for cell, outcome in search.ended():
-        ledger.add(cell, outcome, 0)
-    return search, ledger
-
-
-def deliver_rest(home: Path) -> None:
-    """Deliver what earlier runs could not, in a process of its own: it may need keras."""
-    if any(itertools.islice((home / "runs").glob("*/journal.jsonl"), 1)):
-        code = f"import sys; sys.path[:0] = {list(CODE)!r}; from mlproject.cli import main; main()"
-        subprocess.run(
-            [sys.executable, "-c", code, "sync"],
-            cwd=home,
-            check=False,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from mlproject.runs import end_dead, find_runs, is_alive
 from mlproject.tracking import Store, Tracker
 from sweeps.cells import Cell
+from sweeps.job import Outcome
 from sweeps.plan import Plan
-from sweeps.worker import Outcome
 
 PUBLISH_SECONDS = 10.0
 BEST = 10

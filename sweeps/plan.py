@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mlproject.architectures import arch_name, make_spec, protocol_name
 from mlproject.errors import UserError, nearest
 from mlproject.spec import RunSpec, field_info, field_names, parse_value
+from sweeps.objectives import EPOCH_OBJECTIVES, check_objective
 
 Value = int | float | str
 Options = dict[str, Value]
@@ -216,31 +217,6 @@ def _check_search(search: Search) -> None:
         for name, axis in search.space.items():
             if isinstance(axis, Range) and (axis.log or axis.step is None):
                 raise UserError(f"`search.space.{name}` must have a step for sampler: grid")
-
-
-EPOCH_OBJECTIVES = ("val_loss", "val_cross_entropy", "val_auroc")
-FILTER_OBJECTIVES = ("match_jaspar", "match_relevant", "coverage", "dead")
-
-
-def check_objective(name: str) -> None:
-    """Refuse what is not measured on training or validation data.
-
-    Raises:
-        UserError: a metric of the test split, or none of the known ones.
-    """
-    layer, _, score = name.partition("/")
-    if name.startswith("test_"):
-        raise UserError(f"the test split is never an objective: got {name}; use val_auroc, …")
-    if layer.startswith("conv") and score:
-        raise UserError(
-            f"the test split is never an objective: {name} is scanned over it; use val_{name}"
-        )
-    if layer.startswith("val_conv") and layer[8:].isdigit() and score in FILTER_OBJECTIVES:
-        return
-    allowed = [*EPOCH_OBJECTIVES, "time/train"]
-    if name not in allowed:
-        filters = [f"val_conv1/{one}" for one in FILTER_OBJECTIVES]
-        raise UserError(f"unknown objective `{name}`: {nearest(name, [*allowed, *filters])}")
 
 
 def _keys(part: type[BaseModel]) -> list[str]:

@@ -15,7 +15,7 @@ from distributed import Client, Future, LocalCluster
 from mlproject.errors import UserError
 from mlproject.threads import thread_variables
 from sweeps import CODE
-from sweeps.worker import Job
+from sweeps.job import Job
 
 IGNORE_SIGINT = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 
@@ -99,14 +99,15 @@ class Pool:
     def stop(self, token: str, reason: str) -> None:
         """Ask the cells of a token, or of a whole sweep, to stop before their next step."""
         with suppress(Exception):
-            self._client.run(self._call, "stop", token, reason, wait=False, on_error="ignore")
+            self._client.run(self._call, "stop", token, reason, on_error="ignore")
 
     def close(self, at_once: bool = False) -> None:
         """Let workers of this machine end, killed if `at_once`; leave those of a cluster."""
         if at_once and self._cluster is not None:
             for child in psutil.Process().children(recursive=True):
                 with suppress(psutil.NoSuchProcess):
-                    child.kill()
+                    if any("spawn_main" in part for part in child.cmdline()):
+                        child.kill()
         with suppress(Exception):
             self._client.close(timeout=5)
         if self._cluster is not None:
@@ -152,7 +153,7 @@ def open_pool(
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
             local_directory=tempfile.gettempdir(),
             env=thread_variables(threads),

@@ -13,9 +13,10 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from mlproject.errors import UserError
 from sweeps.cells import Cell, DataSets, make_cell
-from sweeps.plan import EPOCH_OBJECTIVES, Plan, Search
+from sweeps.job import Outcome
+from sweeps.objectives import metric_of
+from sweeps.plan import Plan, Search
 from sweeps.space import Space, make_space
-from sweeps.worker import Outcome
 
 ABANDONED = "abandoned"
 
@@ -115,7 +116,7 @@ class Searched:
         known = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
         if epoch not in known:
             trial.report(values[name], epoch)
-        return trial.should_prune()
+        return bool(trial.should_prune())
 
     def _cell(self, trial: Trial | FrozenTrial) -> Cell:
         options = self.space.options(trial.params)
@@ -157,7 +158,9 @@ class Searched:
                 f"another {changed[0]}; give the plan another name"
             )
         study.set_user_attr("search", text)
-        study.set_metric_names(list(search.objectives))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # experimental since Optuna 3.2
+            study.set_metric_names(list(search.objectives))
         study.sampler = self._sampler(len(study.get_trials(deepcopy=False)))
         study.pruner = self._pruner()
         return study
@@ -194,16 +197,11 @@ class Searched:
     def _pruner(self) -> optuna.pruners.BasePruner:
         search = self.search
         if search.pruner == "median":
-            return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=search.warmup)
+            return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=search.warmup + 1)
         if search.pruner == "hyperband":
             epochs = make_cell(self._plan.base | self.space.base, self._data).spec.epochs
             return optuna.pruners.HyperbandPruner(max(1, search.warmup), epochs)
         return optuna.pruners.NopPruner()
-
-
-def metric_of(objective: str) -> str:
-    """Return the final metric of an objective: of the best epoch, for those of each epoch."""
-    return f"best_{objective}" if objective in EPOCH_OBJECTIVES else objective
 
 
 def storage_path(home: Path, name: str) -> Path:

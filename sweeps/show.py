@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from sweeps.cells import Cell
+from sweeps.job import Outcome
 from sweeps.ledger import Ledger
-from sweeps.worker import Outcome
 
 LAST = 8
 

@@ -14,7 +14,7 @@ from optuna.distributions import (
 )
 
 from mlproject.errors import UserError
-from mlproject.spec import field_info
+from mlproject.spec import field_info, parse_value
 from sweeps.cells import DataSets, make_cell
 from sweeps.plan import Axis, Options, Plan, Range, Search, Value
 
@@ -112,12 +112,17 @@ def _choices(name: str, axis: Axis) -> list[Value]:
         if axis.log:
             raise UserError(f"`search.space.{name}` must be a list or have a step, without log")
         return list(axis.values())
-    return axis
+    return _typed(name, axis)
+
+
+def _typed(name: str, values: list[Value]) -> list[Value]:
+    """Return values as the field's type: YAML reads ``1e-3`` as a text."""
+    return values if field_info(name) is None else [parse_value(name, one) for one in values]
 
 
 def _distribution(name: str, axis: Axis, grid: bool) -> BaseDistribution:
     if not isinstance(axis, Range):
-        return CategoricalDistribution(axis)
+        return CategoricalDistribution(_typed(name, axis))
     info = field_info(name)
     if grid:
         return CategoricalDistribution(axis.values())

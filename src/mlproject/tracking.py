@@ -146,7 +146,7 @@ class Store:
                 self.client.update_run(adopted, status="RUNNING")
             else:
                 run = self._create(name, tags, experiment)
-            self._show_primary_metric(run.info.experiment_id)
+            self._prepare_for_ui(run.info.experiment_id)
         except STORE_ERRORS as error:
             raise _unwritable(self.uri, error) from error
         tracker = Tracker(self, run, Journal(root / run.info.run_id))
@@ -198,11 +198,17 @@ class Store:
                     raise
                 time.sleep(1.0 + random.random())
 
-    def _show_primary_metric(self, experiment_id: str) -> None:
-        key = "mlflow.experiment.primaryMetric"
-        if f"{key}.name" not in self.client.get_experiment(experiment_id).tags:
-            self.client.set_experiment_tag(experiment_id, f"{key}.name", PRIMARY_METRIC)
-            self.client.set_experiment_tag(experiment_id, f"{key}.greaterIsBetter", "True")
+    def _prepare_for_ui(self, experiment_id: str) -> None:
+        """Let the UI open the experiment as model training, with the metric that matters most."""
+        present = self.client.get_experiment(experiment_id).tags
+        wanted = {
+            "mlflow.experimentKind": "custom_model_development",
+            "mlflow.experiment.primaryMetric.name": PRIMARY_METRIC,
+            "mlflow.experiment.primaryMetric.greaterIsBetter": "True",
+        }
+        for key, value in wanted.items():
+            if key not in present:
+                self.client.set_experiment_tag(experiment_id, key, value)
 
     def download(self, run_id: str, path: str, folder: Path) -> Path:
         """Copy an artifact of a run (all for ``""``) into `folder` and return where it is."""
@@ -401,9 +407,10 @@ def sync(root: Path, store: Store) -> Delivered:
 
 
 def _needed_no_more(journal: Journal, client: mlflow.MlflowClient) -> bool:
-    if journal.status is None:
-        return False
-    return journal.status == "FINISHED" or RESUMED_BY in client.get_run(journal.run_id).data.tags
+    if journal.status == "FINISHED":
+        return True
+    run = client.get_run(journal.run_id)
+    return is_terminated(run) and RESUMED_BY in run.data.tags
 
 
 def deliver(journal: Journal, client: mlflow.MlflowClient) -> None:
