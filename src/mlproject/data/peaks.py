@@ -152,7 +152,9 @@ def _choose(files: Files, genome: Genome, options: Options) -> _Chosen:
         found = summit_windows(peaks, options.window)
     found = found[~found["chrom"].isin(list(options.skip))]
     found = found.assign(end=found["start"] + options.window)
-    inside = (found["start"] >= 0) & (found["end"] <= found["chrom"].map(genome.sizes))
+    inside = (found["start"] >= 0) & (
+        found["end"] <= [genome.sizes[name] for name in found["chrom"]]
+    )
     taken = list(peaks.values())
     allowed = np.full(len(found), True)
     if options.blacklist:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -33,6 +34,7 @@ class StoredRows:
     def _open(self) -> None:
         self._file = open(self.path, "rb", buffering=0)  # noqa: SIM115
         self._lock = threading.Lock()
+        weakref.finalize(self, self._file.close)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "offset": self.offset, "shape": self.shape}
