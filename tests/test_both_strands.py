@@ -16,7 +16,7 @@ from mlproject.spec import RunSpec, without_later_defaults
 from mlproject.training import fit
 
 DATA = "0" * 64
-SMALL = {"filters1": 4, "filters2": 4, "units": 8, "pool1": 10, "epochs": 2, "learning_rate": 0.01}
+SMALL = {"filters1": 4, "filters2": 0, "units": 8, "pool1": 10, "epochs": 2, "learning_rate": 0.01}
 
 
 def random_split(count: int, seed: int) -> Split:
