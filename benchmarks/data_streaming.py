@@ -2,8 +2,8 @@
 
 `deepsea`: generated bundles are converted; beside it, what h5py needs to read ``trainxdata`` in
 blocks and nothing else. `training`: the same network is trained for some hundred steps on few and
-on many sequences, in the file and in memory. Each number comes from a process of its own: peak
-memory is the kernel's maximum resident set size, as ``/usr/bin/time -v`` prints it. One thread.
+on many sequences, in the file and in memory. Each number comes from a process of its own under
+``/usr/bin/time -v`` (Debian and Ubuntu: package ``time``). Seconds are the processor's. One thread.
 """
 
 import os
@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+TIME = "/usr/bin/time"
 SOURCE = Path(__file__).parent.parent / "src"
 TEST_ROWS = 40_000
 SHAPE = (270_000, 1000)
@@ -36,16 +37,16 @@ def run(*arguments: str) -> Cost:
     """Run Python with `arguments` and return processor seconds, peak memory and output."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"), "1")
     environment = {**os.environ, **threads, "PYTHONPATH": str(SOURCE), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    process = subprocess.Popen(
-        [sys.executable, *arguments], stdout=subprocess.PIPE, env=environment, text=True
-    )
-    assert process.stdout is not None
-    output = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{arguments} failed")
-    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output)
+    with tempfile.NamedTemporaryFile("r") as report:
+        command = [TIME, "-v", "-o", report.name, sys.executable, *arguments]
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, env=environment, text=True, check=False
+        )
+        if done.returncode:
+            raise SystemExit(f"{arguments} failed")
+        lines = dict(line.strip().rpartition(": ")[::2] for line in report)
+    seconds = float(lines["User time (seconds)"]) + float(lines["System time (seconds)"])
+    return Cost(seconds, int(lines["Maximum resident set size (kbytes)"]) / 1024, done.stdout)
 
 
 def deepsea(folder: Path) -> None:

@@ -143,3 +143,24 @@ def test_a_file_filled_with_what_is_no_data_does_not_appear(tmp_path: Path) -> N
     with pytest.raises(UserError, match="every split needs sequences: got none for valid"):  # noqa: SIM117
         with writing(tmp_path / "a.h5", 5, {**counts, "valid": 0}, ["a"], {}, {}):
             pass
+
+
+def test_training_from_the_file_gives_the_weights_of_training_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlproject.architectures import make_spec
+    from mlproject.model import build, predict
+    from mlproject.training import fit
+
+    write(random_dataset(250), tmp_path / "a.h5")
+    in_memory = read(tmp_path / "a.h5")
+    monkeypatch.setattr(layout, "IN_MEMORY", 100)
+    in_file = read(tmp_path / "a.h5")
+    options = {"filters1": 4, "filters2": 0, "pool1": 5, "units": 8, "epochs": 2}
+    spec = make_spec({**options, "augment": "reverse_complement"})
+    scores = []
+    for data in (in_memory, in_file):
+        model = build(spec, data.length, 3)
+        fit(model, spec, data.train, data.valid, state_path=tmp_path / "state.h5")
+        scores.append(predict(model, data.test.codes))
+    np.testing.assert_array_equal(*scores)
