@@ -74,6 +74,7 @@ def test_a_bundle_gives_what_a_slow_reading_gives_whatever_its_chunks(
 ) -> None:
     monkeypatch.setattr(bundle, "BLOCK_BYTES", block)
     monkeypatch.setattr(deepsea, "PIECE_ROWS", 37)
+    monkeypatch.setattr(deepsea, "BAND_BYTES", block)
     folder = make_bundle(tmp_path / "bundle", chunks)
     columns = deepsea.choose_columns()
     done = deepsea.convert(folder, tmp_path / "out.h5", columns=columns, relevant=RELEVANT)

@@ -163,4 +163,4 @@ def test_training_from_the_file_gives_the_weights_of_training_in_memory(
         model = build(spec, data.length, 3)
         fit(model, spec, data.train, data.valid, state_path=tmp_path / "state.h5")
         scores.append(predict(model, data.test.codes))
-    np.testing.assert_array_equal(*scores)
+    np.testing.assert_array_equal(scores[0], scores[1])

@@ -5,7 +5,7 @@ counts: Koo & Eddy, PLoS Comput Biol 15(12): e1007560, 2019, Methods and release
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from mlproject.data.layout import writing
 from mlproject.data.listing import Listing
 from mlproject.data.onehot import codes_of_channels
 from mlproject.data.paper import CLASSES
+from mlproject.data.rows import Rows
 from mlproject.data.sources import lines
 from mlproject.errors import UserError, nearest
 
@@ -28,6 +29,7 @@ PAPER_COLUMNS = dict(
 WHOLE_BUNDLE = {"train": 4_400_000, "valid": 8_000, "test": 455_024}
 PAPER_COUNTS = {"train": 270_382, "test": 23_768}
 PIECE_ROWS = 1 << 14
+BAND_BYTES = 1 << 27
 
 
 class Converted(NamedTuple):
@@ -144,27 +146,48 @@ def convert(
 
 
 def _kept(labels: np.ndarray) -> np.ndarray:
-    return (labels != 0).any(axis=1)
+    return np.asarray(labels.any(axis=1))
 
 
-def _copy(bundle: Bundle, columns: list[int], codes: object, labels: object) -> None:
-    """Copy the rows with a label; `codes` (n, L) and `labels` (n, classes) are in the file."""
+def _copy(bundle: Bundle, columns: list[int], codes: Rows, labels: Rows) -> None:
+    """Copy the rows with a label; `codes` (n, L) and `labels` (n, classes) are in the file.
+
+    Where a tile has some positions only, several are put together before they are written: short
+    pieces of rows are slow.
+    """
     done = 0
     for block in bundle.row_blocks():
         chosen = bundle.labels(block, columns)
         kept = np.flatnonzero(_kept(chosen))
-        chosen = chosen[kept]
-        if not np.isin(chosen, (0, 1)).all():
-            raise ValueError(f"labels must be 0 or 1 in rows {block.start} to {block.stop - 1}")
-        end = done + len(kept)
-        labels[done:end] = chosen.astype(np.uint8)  # type: ignore[index]
+        for rows, span in _pieces(kept, done):
+            piece = chosen[rows]
+            if not np.isin(piece, (0, 1)).all():
+                raise ValueError(f"labels must be 0 or 1 in rows {block.start} to {block.stop - 1}")
+            labels[span] = piece.astype(np.uint8)
+        del chosen
+        band, held = np.empty((len(kept), 0), np.uint8), 0
         for tile in bundle.tiles(block):
-            for start in range(0, len(kept), PIECE_ROWS):
-                rows = kept[start : start + PIECE_ROWS]
-                span = slice(done + start, done + start + len(rows))
-                piece = _codes(tile.values, rows, block.start, tile.positions.start)
-                codes[span, tile.positions] = piece  # type: ignore[index]
-        done = end
+            positions = tile.positions
+            width = positions.stop - positions.start
+            if held + width > band.shape[1]:
+                codes[done : done + len(kept), positions.start - held : positions.start] = band[
+                    :, :held
+                ]
+                room = min(BAND_BYTES // max(len(kept), 1), bundle.length - positions.start)
+                band, held = np.empty((len(kept), max(width, room)), np.uint8), 0
+            for rows, span in _pieces(kept, 0):
+                found = _codes(tile.values, rows, block.start, positions.start)
+                band[span, held : held + width] = found
+            held += width
+        codes[done : done + len(kept), bundle.length - held :] = band[:, :held]
+        done += len(kept)
+
+
+def _pieces(rows: np.ndarray, done: int) -> Iterator[tuple[np.ndarray, slice]]:
+    """Yield pieces of `rows` and where they go, `done` rows further down."""
+    for start in range(0, len(rows), PIECE_ROWS):
+        piece = rows[start : start + PIECE_ROWS]
+        yield piece, slice(done + start, done + start + len(piece))
 
 
 def _codes(values: np.ndarray, rows: np.ndarray, first_row: int, first: int) -> np.ndarray:
