@@ -25,7 +25,7 @@ DOCUMENTS = ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob
 TEXTS = {".py", ".md", ".txt", ".toml", ".yaml", ""}
 LAYERS = (
     "errors __init__ process",
-    "spec files threads interrupts progress environment journal",
+    "spec files initial threads interrupts progress environment journal",
     "architectures startup dna meme motifs",
     "data",
     "backend checkpoint model evaluation",
