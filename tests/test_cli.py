@@ -11,7 +11,6 @@ from mlproject.cli import main
 from mlproject.data import make_synthetic
 from mlproject.tracking import connect
 
-
 GOLDEN = Path(__file__).parent / "golden" / "tomtom.meme"
 
 
@@ -36,7 +35,7 @@ def _exit_code(arguments: list[str]) -> int:
         (["train", "--dataset", "missing.h5"], "missing.h5"),
         (["train", "--length", "20"], "`length`"),
         (["trian"], "No such command 'trian'. Did you mean 'train'?"),
-        (["dataset", "sintetic"], "did you mean synthetic?"),
+        (["dataset", "sintetic"], "Did you mean 'synthetic'?"),
         (["dataset", "synthetic", "--sequences", "3", "--out", "x.h5"], "`sequences`"),
         (["match", "missing.meme"], "missing.meme"),
         (["match", str(GOLDEN), "--evalue", "0"], "`evalue`"),

@@ -16,6 +16,7 @@ from mlproject.architectures import ARCHITECTURES, PROTOCOLS, make_spec
 from mlproject.cli import cli
 from mlproject.data import read
 from mlproject.data.dataset import SPLITS
+from mlproject.dataset_command import dataset
 from mlproject.spec import field_info
 
 ROOT = Path(__file__).parent.parent
@@ -36,9 +37,13 @@ LAYERS = (
     "stages",
     "summary",
     "run",
+    "dataset_command",
     "cli",
     "__main__",
 )
+DATASET_OPTIONS = {
+    option.name for kind in dataset.commands.values() for option in kind.params if option.name
+}
 
 
 def _pins(text: str) -> dict[str, str]:
@@ -108,7 +113,7 @@ def test_commands_and_parameters_in_documents_exist(document: str) -> None:
         elif name == "protocol":
             assert value in PROTOCOLS
         else:
-            extra = {"NAME", "resume", "kind", "plan", "out", "run", "method"}
+            extra = {"NAME", "resume", "kind", "plan", "out", "run", "method", *DATASET_OPTIONS}
             assert field_info(name) or name in extra, name
     targets = set(re.findall(r"^([a-z]+):", _read("Makefile"), re.MULTILINE))
     for name in re.findall(r"`make ([a-z]+)", text):

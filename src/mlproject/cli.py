@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from mlproject.dataset_command import dataset
 from mlproject.errors import UserError, nearest
 from mlproject.spec import field_info, field_names
 from mlproject.startup import BACKENDS, prepare_keras
@@ -22,6 +23,9 @@ INPUTS = ("arch", "protocol")
 @click.version_option(package_name="mlproject", message="%(version)s")
 def cli() -> None:
     """Train CNNs on DNA, read their filters as motifs, and match these with JASPAR."""
+
+
+cli.add_command(dataset)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -133,7 +137,11 @@ def train(
             "run `python -m mlproject sync`",
             file=sys.stderr,
         )
-    print(f"run {done.run_id}: test AUROC {done.metrics.get('test_auroc', float('nan')):.4f}")
+    names = {"AUROC": "test_auroc", "AUPR": "test_aupr", "AP": "test_ap"}
+    found = [
+        f"{label} {done.metrics[name]:.4f}" for label, name in names.items() if name in done.metrics
+    ]
+    print(f"run {done.run_id}: test {', '.join(found) or 'areas are not defined'}")
 
 
 def _spec_options(arguments: list[str]) -> dict[str, str]:
@@ -157,26 +165,6 @@ def _spec_options(arguments: list[str]) -> dict[str, str]:
             raise UserError(f"`--{name}` is given twice: {options[name]} and {value}")
         options[name] = value
     return options
-
-
-@cli.command()
-@click.argument("kind", metavar="KIND")
-@click.option("--out", type=click.Path(path_type=Path), help="HDF5 file to write")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
-@click.option("--sequences", default=25_000, show_default=True, type=int)
-@click.option("--length", default=200, show_default=True, type=int, help="nt a sequence")
-def dataset(kind: str, out: Path | None, seed: int, sequences: int, length: int) -> None:
-    """Make a data set file. KIND: synthetic."""
-    from mlproject.architectures import make_spec
-    from mlproject.data import load, make_synthetic
-
-    if kind != "synthetic":
-        raise UserError(f"unknown kind of data set {kind!r}: {nearest(kind, ['synthetic'])}")
-    spec = make_spec({"sequences": sequences, "length": length, "data_seed": seed})
-    made = make_synthetic(out, seed, sequences, length) if out else load(spec, Path("data"))
-    counts = ", ".join(f"{len(split.codes):,} {name}" for name, split in made.splits.items())
-    print(f"{out or 'data'}: {counts}; {made.length} nt; {len(made.classes)} classes")
-    print(f"sha256 {made.sha256}")
 
 
 @cli.command()

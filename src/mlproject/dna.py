@@ -53,6 +53,13 @@ def encode(sequences: Sequence[str]) -> np.ndarray:
     return codes
 
 
+def wrong_letter(text: str) -> int | None:
+    """Return the position of the first letter that `encode` refuses, None if there is none."""
+    codes = _codes_of_bytes[np.frombuffer(text.encode("ascii", "replace"), np.uint8)]
+    wrong = np.flatnonzero(codes == _INVALID)
+    return int(wrong[0]) if len(wrong) else None
+
+
 def decode(codes: np.ndarray) -> list[str]:
     """Return the sequences of codes (N, L) in upper case, N for code 4."""
     return [row.tobytes().decode() for row in _bytes_of_codes[codes]]

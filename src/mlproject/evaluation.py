@@ -9,6 +9,7 @@ import numpy as np
 from mlproject.errors import UserError
 
 CURVE_POINTS = 500
+FEW = 10
 
 
 class ClassScore(NamedTuple):
@@ -30,6 +31,11 @@ class ClassScore(NamedTuple):
     auroc: float | None
     aupr: float | None
     ap: float | None
+
+    @property
+    def few(self) -> bool:
+        """Whether there are fewer than `FEW` positives, so that the areas say little."""
+        return self.positives < FEW
 
 
 class Curves(NamedTuple):

@@ -6,13 +6,15 @@ Layers are found by name: ``conv1``, ``conv1_bn``, ``conv1_relu``, ``conv1_pool`
 """
 
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import keras
 import numpy as np
 from keras import layers
 
 from mlproject.backend import forward, value
-from mlproject.dna import OTHER, one_hot
+from mlproject.data import Rows
+from mlproject.dna import OTHER, one_hot, reverse_complement
 from mlproject.errors import UserError, nearest
 from mlproject.spec import RunSpec
 
@@ -88,14 +90,14 @@ def activation_layer(model: keras.Model, layer: str) -> keras.Layer:
 
 
 def activations(
-    model: keras.Model, layer: str, codes: np.ndarray, batch_size: int = 500
+    model: keras.Model, layer: str, codes: Rows, batch_size: int = 500
 ) -> Iterator[np.ndarray]:
     """Yield the activations of a convolution, after batch norm and activation, batch by batch.
 
     Args:
         model: as `build` returns it.
         layer: a convolution, for example ``conv1``.
-        codes: uint8 (sequences, length), an array or an h5py data set.
+        codes: uint8 (sequences, length), in memory or in a file.
         batch_size: sequences a batch.
 
     Yields:
@@ -108,27 +110,40 @@ def activations(
     return _stream(forward(inner), codes, batch_size)
 
 
-def predict(model: keras.Model, codes: np.ndarray, batch_size: int = 500) -> np.ndarray:
+def predict(
+    model: keras.Model, codes: Rows, batch_size: int = 500, average: str = "none"
+) -> np.ndarray:
     """Return the scores of sequences.
 
     Args:
         model: as `build` returns it.
-        codes: uint8 (sequences, length), an array or an h5py data set.
+        codes: uint8 (sequences, length), in memory or in a file.
         batch_size: sequences a batch.
+        average: ``reverse_complement``: the mean of the scores of both strands; or ``none``.
 
     Returns:
         float32 (sequences, classes), from 0 to 1.
     """
-    return predictor(model, batch_size)(codes)
+    scores = predictor(model, batch_size)
+    if average == "none":
+        return scores(codes)
+    return (scores(codes) + scores(codes, reverse=True)) / 2
 
 
-def predictor(model: keras.Model, batch_size: int = 500) -> Callable[[np.ndarray], np.ndarray]:
+class Predictor(Protocol):
+    """Scores of sequences, or of their reverse complements."""
+
+    def __call__(self, codes: Rows, reverse: bool = False) -> np.ndarray:
+        """Return float32 (sequences, classes) for codes (sequences, length)."""
+
+
+def predictor(model: keras.Model, batch_size: int = 500) -> Predictor:
     """Return `predict` of one model, compiled once; it follows the model's weights."""
     call = forward(model)
     classes = model.output_shape[-1]
 
-    def scores(codes: np.ndarray) -> np.ndarray:
-        batches = [*_stream(call, codes, batch_size)]
+    def scores(codes: Rows, reverse: bool = False) -> np.ndarray:
+        batches = [*_stream(call, codes, batch_size, reverse)]
         return np.concatenate(batches) if batches else np.zeros((0, classes), np.float32)
 
     return scores
@@ -184,12 +199,14 @@ def _dropout(spec: RunSpec, rate: float, name: str) -> keras.Layer:
 
 
 def _stream(
-    call: Callable[[np.ndarray], np.ndarray], codes: np.ndarray, batch_size: int
+    call: Callable[[np.ndarray], np.ndarray], codes: Rows, batch_size: int, reverse: bool = False
 ) -> Iterator[np.ndarray]:
     """Yield `call` of one-hot batches; the last is filled up, as each shape costs a compilation."""
     size = min(batch_size, len(codes))
     for start in range(0, len(codes), size or 1):
         batch = codes[start : start + size]
+        if reverse:
+            batch = reverse_complement(batch)
         missing = size - len(batch)
         if missing:
             batch = np.pad(batch, ((0, missing), (0, 0)), constant_values=OTHER)

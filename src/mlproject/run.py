@@ -13,6 +13,7 @@ import keras
 from mlproject import environment, stages
 from mlproject.architectures import arch_name, make_spec, protocol_name, run_name
 from mlproject.data import Dataset, load
+from mlproject.data.dataset import blocks
 from mlproject.errors import UserError
 from mlproject.interrupts import Interrupted, Interrupts
 from mlproject.spec import RunSpec
@@ -169,7 +170,7 @@ def _record_inputs(job: stages.Job) -> None:
             "sequences": len(codes),
             "length": data.length,
             "classes": len(data.classes),
-            "positives": int(labels.sum()),
+            "positives": sum(int(block.sum()) for block in blocks(labels)),
         }
         source = spec.dataset if not spec.generated else json.dumps(dict(data.provenance))
         name = f"{Path(spec.dataset).stem}-{split}"

@@ -22,6 +22,8 @@ PositiveFloat = Annotated[float, Field(gt=0.0)]
 BLOCK_FIELDS = ("filters", "kernel", "stride", "pool", "pool_stride")
 GENERATED_FIELDS = ("sequences", "length", "data_seed")
 NETWORK_FIELDS = ("blocks", "units", "activation", "dropout_conv", "dropout_dense")
+TESTING_FIELDS = ("average",)
+LATER_FIELDS = ("augment", "average")
 INTERPRETATION_FIELDS = ("layers", "alignment", "threshold", "window", "evalue")
 
 AlignmentName = Literal["released", "paper"]
@@ -90,6 +92,12 @@ class RunSpec(_Frozen):
     monitor: Literal["val_loss", "val_cross_entropy"] = Field(
         "val_loss", description="its lowest value gives the best weights; val_loss includes L2"
     )
+    augment: Literal["none", "reverse_complement"] = Field(
+        "none", description="training also on the other strand, each time with a chance of one half"
+    )
+    average: Literal["none", "reverse_complement"] = Field(
+        "none", description="test scores are the mean of both strands"
+    )
     seed: Natural = Field(0, description="seed of weights, order of batches and dropout")
     layers: Annotated[str, Field(pattern=r"^conv\d+(,conv\d+)*$")] = Field(
         "conv1", description="layers whose filters are read, comma-separated"
@@ -139,13 +147,15 @@ class RunSpec(_Frozen):
         Args:
             dataset_sha256: content hash of the data set; its path and generator do not count.
         """
-        ignored = {"dataset", *GENERATED_FIELDS, *INTERPRETATION_FIELDS}
-        values = {key: value for key, value in self.flat().items() if key not in ignored}
+        ignored = {"dataset", *GENERATED_FIELDS, *INTERPRETATION_FIELDS, *TESTING_FIELDS}
+        values = without_later_defaults(self.flat())
+        values = {key: value for key, value in values.items() if key not in ignored}
         return canonical_sha256(values | {"dataset_sha256": dataset_sha256})
 
     def spec_sha256(self, dataset_sha256: str) -> str:
-        """Return the hash of all that determines the run's results: training and interpretation."""
-        values: dict[str, Any] = {key: getattr(self, key) for key in INTERPRETATION_FIELDS}
+        """Return the hash of all that determines the run's results: training, test, filters."""
+        names = (*INTERPRETATION_FIELDS, *TESTING_FIELDS)
+        values = without_later_defaults({name: getattr(self, name) for name in names})
         return canonical_sha256(values | {"train_sha256": self.train_sha256(dataset_sha256)})
 
     def map_lengths(self, length: int) -> list[int]:
@@ -213,6 +223,16 @@ def parse_value(name: str, value: object) -> int | float | str:
         if info.kind is float:
             return float(value)
     raise UserError(f"`{name}` must be {TYPE_NAMES[info.kind]}: got {value!r} ({info.description})")
+
+
+def without_later_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the fields that earlier versions did not have, at their defaults: hashes hold."""
+    fields = RunSpec.model_fields
+    return {
+        name: value
+        for name, value in values.items()
+        if name not in LATER_FIELDS or value != fields[name].default
+    }
 
 
 def canonical_sha256(values: Mapping[str, Any]) -> str:

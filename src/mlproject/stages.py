@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from matplotlib.figure import Figure
 
 from mlproject import checkpoint
 from mlproject.architectures import ALIGNMENTS, AlignmentRule
 from mlproject.data import Dataset, Split
-from mlproject.evaluation import ClassScore, Curves, class_scores, curves, metrics
+from mlproject.evaluation import FEW, ClassScore, Curves, class_scores, curves, metrics
 from mlproject.files import written_whole
 from mlproject.interpret.align import align, receptive_field
 from mlproject.interpret.filters import LayerReading, read_layer, scores
@@ -166,8 +167,8 @@ class Tested(NamedTuple):
 def test(job: Job, model: keras.Model, fitted: Fit) -> Tested:
     """Evaluate the best weights on the test split and record them with their history."""
     data, tracker = job.data, job.tracker
-    labels = data.test.labels
-    predicted = predict(model, data.test.codes)
+    labels = np.asarray(data.test.labels)
+    predicted = predict(model, data.test.codes, average=job.spec.average)
     rows = class_scores(labels, predicted, data.classes)
     penalty = sum(float(loss) for loss in model.losses)
     best = fitted.history[fitted.best_epoch - 1].values
@@ -180,7 +181,7 @@ def test(job: Job, model: keras.Model, fitted: Fit) -> Tested:
     tracker.metrics(values)
     tracker.artifact("history.csv", lambda path: _write_csv(path, history_rows(fitted)))
     tracker.artifact(
-        "test_per_class.csv", lambda path: _write_csv(path, [row._asdict() for row in rows])
+        "test_per_class.csv", lambda path: _write_csv(path, [_class_row(row) for row in rows])
     )
     tracker.artifact("weights/best.weights.h5", model.save_weights)
     tested = Tested(rows, curves(labels, predicted, data.classes), values)
@@ -192,6 +193,10 @@ def test(job: Job, model: keras.Model, fitted: Fit) -> Tested:
     for name, figure in figures.items():
         _record_figure(tracker, f"plots/{name}.png", figure)
     return tested
+
+
+def _class_row(row: ClassScore) -> dict[str, Any]:
+    return {**row._asdict(), "note": f"fewer than {FEW} positives" if row.few else ""}
 
 
 def history_rows(fitted: Fit) -> list[dict[str, float]]:

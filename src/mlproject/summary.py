@@ -6,7 +6,7 @@ import keras
 
 from mlproject import environment
 from mlproject.architectures import arch_name, printed_name, protocol_name
-from mlproject.evaluation import undefined
+from mlproject.evaluation import FEW, undefined
 from mlproject.interpret.filters import LayerReading, filters_by_class, scores
 from mlproject.model import trainable_parameters
 from mlproject.motifs import jaspar
@@ -95,8 +95,12 @@ def _how_well(tested: Tested) -> str:
     if "test_auroc" not in values:
         return "Test: no class has both positives and negatives, AUROC and AUPR are not defined."
     line = f"Test AUROC {values['test_auroc']:.4f}, AUPR {values['test_aupr']:.4f}"
+    line += f", AP {values['test_ap']:.4f}"
     missing = undefined(tested.rows)
-    return line + (f"; not defined for {', '.join(missing)}." if missing else ".")
+    if missing:
+        line += f"; not defined for {', '.join(missing)}"
+    few = [row.name for row in tested.rows if row.few and row.auroc is not None]
+    return line + (f"; fewer than {FEW} positives: {', '.join(few)}." if few else ".")
 
 
 def _found(job: Job, reading: LayerReading) -> list[str]:

@@ -15,15 +15,28 @@ import numpy as np
 
 from mlproject import backend, checkpoint
 from mlproject.data import Split
-from mlproject.dna import one_hot
+from mlproject.dna import one_hot, reverse_complement
 from mlproject.errors import UserError
 from mlproject.evaluation import mean_auroc
 from mlproject.model import predictor, stream_seed
-from mlproject.spec import GENERATED_FIELDS, INTERPRETATION_FIELDS, RunSpec
+from mlproject.spec import (
+    GENERATED_FIELDS,
+    INTERPRETATION_FIELDS,
+    TESTING_FIELDS,
+    RunSpec,
+    without_later_defaults,
+)
 
 SMALLEST_PROBABILITY = 1e-7  # Keras clips so as well
+TURNED = 1  # the stream of random numbers that says which sequences are turned
 
-_not_of_the_training = {"dataset", "epochs", *GENERATED_FIELDS, *INTERPRETATION_FIELDS}
+_not_of_the_training = {
+    "dataset",
+    "epochs",
+    *GENERATED_FIELDS,
+    *INTERPRETATION_FIELDS,
+    *TESTING_FIELDS,
+}
 
 
 class Epoch(NamedTuple):
@@ -75,7 +88,8 @@ def fit(
     Args:
         model: as `mlproject.model.build` returns it for `spec`.
         spec: the protocol. Only `epochs` may differ from that of a state to go on from.
-        train: trained on, in another order each epoch.
+        train: trained on, in another order each epoch; with `spec.augment` also, each sequence with
+            a chance of one half, as the other strand reads it.
         valid: the lowest `spec.monitor` on it gives the best epoch.
         state_path: HDF5 file, written at the start and after each epoch.
         resume: go on from `state_path`, whatever weights the model has.
@@ -125,7 +139,10 @@ def fit(
         if loss is None:
             stopped = "interrupted"
             break
-        values = {"train_loss": loss, **_validate(model, scores(valid.codes), valid.labels)}
+        values = {
+            "train_loss": loss,
+            **_validate(model, scores(valid.codes), np.asarray(valid.labels)),
+        }
         if not all(map(math.isfinite, values.values())):
             raise UserError(
                 f"the loss must stay finite: it is not after epoch {number} with "
@@ -164,17 +181,27 @@ def train_epoch(
         The loss with its L2 term, mean over sequences; None if the epoch was interrupted.
     """
     order = np.random.default_rng([spec.seed, epoch]).permutation(len(split.codes))
+    turned = np.zeros(len(order), bool)
+    if spec.augment == "reverse_complement":
+        turned = np.random.default_rng([spec.seed, epoch, TURNED]).random(len(order)) < 0.5
     steps.start()
     for start in range(0, len(order), spec.batch_size):
         if should_stop():
             return None
-        steps.step(*_batch(split, order[start : start + spec.batch_size]))
+        batch = slice(start, start + spec.batch_size)
+        steps.step(*_batch(split, order[batch], turned[batch]))
     return steps.finish() / len(order)
 
 
-def _batch(split: Split, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return one-hot sequences (batch, length, 4) and labels (batch, classes), float32."""
-    return one_hot(split.codes[rows]), split.labels[rows].astype(np.float32)
+def _batch(split: Split, rows: np.ndarray, turned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return one-hot sequences (batch, length, 4) and labels (batch, classes), float32.
+
+    The sequences that are `turned` come as the other strand reads them.
+    """
+    codes = split.codes[rows]
+    if turned.any():
+        codes = np.where(turned[:, None], reverse_complement(codes), codes)
+    return one_hot(codes), split.labels[rows].astype(np.float32)
 
 
 def _validate(model: keras.Model, scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -214,7 +241,8 @@ def _stopped(history: list[Epoch], spec: RunSpec) -> str | None:
 
 
 def _owner(spec: RunSpec, train: Split, valid: Split) -> dict[str, Any]:
-    values = {key: value for key, value in spec.flat().items() if key not in _not_of_the_training}
+    values = without_later_defaults(spec.flat())
+    values = {key: value for key, value in values.items() if key not in _not_of_the_training}
     shapes = {"train": [*train.codes.shape], "valid": [*valid.codes.shape]}
     return {**values, **shapes, "classes": train.labels.shape[1], "backend": backend.name()}
 

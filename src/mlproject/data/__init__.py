@@ -5,11 +5,22 @@ from pathlib import Path
 
 from mlproject.data.dataset import SITE, Dataset, Split, make_dataset
 from mlproject.data.layout import read, write
+from mlproject.data.rows import Rows
 from mlproject.data.synthetic import make_synthetic, recipe
 from mlproject.errors import UserError
 from mlproject.spec import RunSpec, canonical_sha256
 
-__all__ = ["SITE", "Dataset", "Split", "load", "make_dataset", "make_synthetic", "read", "write"]
+__all__ = [
+    "SITE",
+    "Dataset",
+    "Rows",
+    "Split",
+    "load",
+    "make_dataset",
+    "make_synthetic",
+    "read",
+    "write",
+]
 
 
 def load(spec: RunSpec, folder: Path) -> Dataset:

@@ -8,11 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mlproject.data.rows import Rows
 from mlproject.errors import UserError
 from mlproject.motifs import Motif
 from mlproject.spec import canonical_sha256
 
 SPLITS = ("train", "valid", "test")
+
+BLOCK_ROWS = 4096
 
 SITE = np.dtype(
     [
@@ -29,15 +32,16 @@ class Split(NamedTuple):
     """Labelled sequences.
 
     Attributes:
-        codes: (n, L) uint8, A C G T = 0 1 2 3, anything else 4.
-        labels: (n, classes) uint8, 0 or 1.
+        codes: (n, L) uint8, A C G T = 0 1 2 3, anything else 4. Large ones stay in their file and
+            are read by rows, a slice or an array of row numbers.
+        labels: (n, classes) uint8, 0 or 1; those of `train` as the codes.
         sites: the planted motifs as `SITE` records, None where the truth is unknown: `sequence` is
             a row of `codes`, `start` its first column, `motif` indexes the data set's motifs,
             `strand` is 1, or -1 for the reverse complement.
     """
 
-    codes: np.ndarray
-    labels: np.ndarray
+    codes: Rows
+    labels: Rows
     sites: np.ndarray | None = None
 
 
@@ -152,7 +156,7 @@ def content_sha256(
     )
 
 
-def blocks(array: Any, rows: int = 4096) -> Iterator[np.ndarray]:
+def blocks(array: Any, rows: int = BLOCK_ROWS) -> Iterator[np.ndarray]:
     """Pass over an array, in memory or in a file, in blocks of `rows` rows."""
     for start in range(0, len(array), rows):
         yield array[start : start + rows]
@@ -189,24 +193,26 @@ def _checked(name: str, split: Split, classes: Sequence[str], motifs: Sequence[M
     )
 
 
-def _exact_uint8(array: np.ndarray, most: int, what: str) -> np.ndarray:
-    """Return whole numbers from 0 to `most` as uint8."""
+def _exact_uint8(array: Rows, most: int, what: str) -> Rows:
+    """Return whole numbers from 0 to `most` as uint8, the array itself if it is of that type."""
     if array.dtype.kind not in "buif":
         raise UserError(f"{what} must be whole numbers from 0 to {most}: got type {array.dtype}")
-    wrong = ~((array >= 0) & (array <= most))
-    if array.dtype.kind == "f":
-        wrong |= array != np.rint(array)
-    if wrong.any():
-        first = tuple(np.argwhere(wrong)[0])
-        raise UserError(
-            f"{what} must be whole numbers from 0 to {most}: got {array[first]} in row {first[0]}"
-        )
-    return array.astype(np.uint8, copy=False)
+    done = 0
+    for block in blocks(array):
+        wrong = ~((block >= 0) & (block <= most))
+        if array.dtype.kind == "f":
+            wrong |= block != np.rint(block)
+        if wrong.any():
+            first = tuple(np.argwhere(wrong)[0])
+            raise UserError(
+                f"{what} must be whole numbers from 0 to {most}: "
+                f"got {block[first]} in row {done + first[0]}"
+            )
+        done += len(block)
+    return array if array.dtype == np.uint8 else np.asarray(array).astype(np.uint8)
 
 
-def _checked_sites(
-    raw: np.ndarray, codes: np.ndarray, motifs: Sequence[Motif], name: str
-) -> np.ndarray:
+def _checked_sites(raw: np.ndarray, codes: Rows, motifs: Sequence[Motif], name: str) -> np.ndarray:
     fields = SITE.names or ()
     if raw.ndim != 1 or not set(fields) <= set(raw.dtype.names or ()):
         raise UserError(

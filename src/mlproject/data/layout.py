@@ -2,12 +2,14 @@
 
 Each group holds `codes` uint8 (n, L), `labels` uint8 (n, classes) and, where the truth is known,
 `sites`; the root holds `motifs`, and as attributes `classes`, `relevant`, `provenance` (JSON) and
-`sha256`. Arrays are neither compressed nor chunked: a batch is one short read.
+`sha256`. Arrays are neither compressed nor chunked: a batch is a few short reads, and codes of more
+than `IN_MEMORY` bytes are left in the file.
 """
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,15 @@ import numpy as np
 
 from mlproject.data import released
 from mlproject.data.dataset import SITE, SPLITS, Dataset, Split, content_sha256, make_dataset
+from mlproject.data.listing import Listing, listing
+from mlproject.data.rows import Rows, StoredRows
 from mlproject.errors import UserError
 from mlproject.files import hdf5_written_whole
 from mlproject.motifs import Motif
 
-__all__ = ["SITE", "Dataset", "Split", "content_sha256", "read", "write"]
+__all__ = ["SITE", "Dataset", "Split", "content_sha256", "read", "write", "writing"]
+
+IN_MEMORY = 1 << 25
 
 KEYS = tuple(f"{split}/{name}" for split in SPLITS for name in ("codes", "labels"))
 
@@ -46,6 +52,60 @@ def write(dataset: Dataset, path: Path) -> None:
         for name in ("classes", "relevant", "provenance"):
             file.attrs[name] = json.dumps(getattr(dataset, name))
         file.attrs["sha256"] = dataset.sha256
+
+
+class Target:
+    """A data set file that is being written: fill all rows of `splits`; then it has a `listing`."""
+
+    def __init__(self, splits: dict[str, Split]) -> None:
+        self.splits = splits
+        self.listing: Listing | None = None
+
+
+@contextmanager
+def writing(
+    path: Path,
+    length: int,
+    counts: Mapping[str, int],
+    classes: Sequence[str],
+    relevant: Mapping[str, Sequence[str]],
+    provenance: Mapping[str, Any],
+) -> Iterator[Target]:
+    """Open a data set file that is filled block by block and appears when all of it is right.
+
+    Args:
+        path: the file.
+        length: nt a sequence.
+        counts: split -> number of sequences.
+        classes: see `Dataset`.
+        relevant: see `Dataset`.
+        provenance: see `Dataset`.
+
+    Yields:
+        Splits whose codes and labels are writable arrays in the file.
+
+    Raises:
+        UserError: a split without sequences, content that is none; see also `written_whole`.
+    """
+    for name in SPLITS:
+        if not counts[name]:
+            raise UserError(f"every split needs sequences: got none for {name}; choose other ones")
+    with hdf5_written_whole(path) as file:
+        target = Target(
+            {
+                name: Split(
+                    file.create_dataset(f"{name}/codes", (counts[name], length), "u1"),
+                    file.create_dataset(f"{name}/labels", (counts[name], len(classes)), "u1"),
+                )
+                for name in SPLITS
+            }
+        )
+        yield target
+        made = make_dataset(target.splits, classes, relevant, (), provenance)
+        target.listing = listing(made)
+        for name in ("classes", "relevant", "provenance"):
+            file.attrs[name] = json.dumps(getattr(made, name))
+        file.attrs["sha256"] = made.sha256
 
 
 def read(path: Path) -> Dataset:
@@ -95,8 +155,8 @@ def _read_own(file: h5py.File) -> Dataset:
     for name in SPLITS:
         sites = file.get(f"{name}/sites")
         splits[name] = Split(
-            file[f"{name}/codes"][()],
-            file[f"{name}/labels"][()],
+            _rows(file[f"{name}/codes"]),
+            _rows(file[f"{name}/labels"]) if name == "train" else file[f"{name}/labels"][()],
             None if sites is None else sites[()],
         )
     dataset = make_dataset(
@@ -113,6 +173,21 @@ def _read_own(file: h5py.File) -> Dataset:
             f"got {sha256}, content {dataset.sha256}; make the file again"
         )
     return dataset
+
+
+def _rows(array: h5py.Dataset) -> Rows:
+    """Return a small array as it is, a large one as rows in the file if it lies there in one piece.
+
+    A file of another maker may be chunked, compressed or of another type: it is read whole.
+    """
+    offset = array.id.get_offset()
+    plain = array.dtype == np.uint8 and array.ndim == 2 and array.chunks is None
+    if array.nbytes <= IN_MEMORY or not plain or offset is None or array.file.userblock_size:
+        return array[()]
+    path = Path(os.fsdecode(array.file.filename))
+    if offset + array.nbytes > path.stat().st_size:
+        raise OSError("cut short")
+    return StoredRows(path, offset, array.shape)
 
 
 def _attribute(file: h5py.File, name: str, default: Any, kind: type) -> Any:

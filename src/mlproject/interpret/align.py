@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from mlproject.data.rows import Rows
 from mlproject.interpret.scan import Scan, blocks
 from mlproject.spec import Block
 
@@ -75,7 +76,7 @@ def _behind(field: Field, size: int, kernel: int, stride: int) -> tuple[Field, i
 def align(
     found: Scan,
     alignment: Literal["released", "paper"],
-    codes: np.ndarray,
+    codes: Rows,
     field: Field,
     window: int = 0,
 ) -> Aligned:
@@ -88,7 +89,8 @@ def align(
     Args:
         found: the sites, of the sequences `codes`.
         alignment: which of the two.
-        codes: (sequences, length) uint8, A C G T = 0 to 3; other letters count nothing.
+        codes: (sequences, length) uint8, A C G T = 0 to 3; other letters count nothing. Only those
+            of one block of sites are in memory.
         field: receptive field of the layer.
         window: width of the matrices, nt; 0 = the width of the field (a first-layer filter's size).
 
@@ -102,14 +104,16 @@ def align(
     offset = field.start(window)
     before = max(-offset, 0)
     after = max((length - 1) // field.step * field.step + offset + window - length, 0)
-    padded = np.pad(codes, ((0, 0), (before, after)), constant_values=LETTERS)
-    row, flat = padded.shape[1], padded.reshape(-1)
     counts = np.zeros((window, filters, LETTERS + 1))
     nsites = np.zeros(filters, np.int64)
     for sites in blocks(found.released if weighted else found.paper):
+        lowest = int(sites["sequence"][0])
+        near = codes[lowest : int(sites["sequence"][-1]) + 1]
+        padded = np.pad(near, ((0, 0), (before, after)), constant_values=LETTERS)
+        row, flat = padded.shape[1], padded.reshape(-1)
         start = sites["position"].astype(np.int64) * field.step + offset
         kept = np.full(len(sites), True) if weighted else (start >= 0) & (start + window <= length)
-        first = (sites["sequence"].astype(np.int64) * row + start + before)[kept]
+        first = ((sites["sequence"].astype(np.int64) - lowest) * row + start + before)[kept]
         number = sites["filter"][kept].astype(np.int64)
         weight = sites["activation"][kept].astype(np.float64) if weighted else None
         nsites += np.bincount(number, minlength=filters)

@@ -1,0 +1,218 @@
+"""The DeepSEA bundle to a data set file, in bounded memory.
+
+Source of the layout: Zhou & Troyanskaya, Nat Methods 12: 931, 2015; of the paper's columns and
+counts: Koo & Eddy, PLoS Comput Biol 15(12): e1007560, 2019, Methods and released code.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mlproject.data.bundle import Bundle, open_bundle
+from mlproject.data.dataset import SPLITS
+from mlproject.data.layout import writing
+from mlproject.data.listing import Listing
+from mlproject.data.onehot import codes_of_channels
+from mlproject.data.paper import CLASSES
+from mlproject.data.rows import Rows
+from mlproject.data.sources import lines
+from mlproject.errors import UserError, nearest
+
+LETTERS = "AGCT"
+PAPER_COLUMNS = dict(
+    zip(CLASSES, (592, 602, 344, 345, 635, 636, 349, 642, 359, 361, 661, 369), strict=True)
+)
+WHOLE_BUNDLE = {"train": 4_400_000, "valid": 8_000, "test": 455_024}
+PAPER_COUNTS = {"train": 270_382, "test": 23_768}
+PIECE_ROWS = 1 << 14
+BAND_BYTES = 1 << 27
+
+
+class Converted(NamedTuple):
+    """What was made of a bundle.
+
+    Attributes:
+        listing: of the new data set.
+        rows: split -> number of rows in the bundle.
+        differs: a sentence if the paper counts other numbers for the same input, None else.
+    """
+
+    listing: Listing
+    rows: Mapping[str, int]
+    differs: str | None
+
+
+def choose_columns(wanted: str = "paper", names: Path | None = None) -> dict[str, int]:
+    """Return class -> label column, from 0.
+
+    Args:
+        wanted: ``paper``, the paper's twelve factors; ``all`` columns of `names`; or a list of
+            ``INDEX``, ``NAME`` and ``NAME=INDEX``, comma-separated.
+        names: a text file with the name of each column on its line.
+
+    Raises:
+        UserError: a name that is not known, a column that comes twice.
+    """
+    if wanted == "paper":
+        return dict(PAPER_COLUMNS)
+    listed = [text.strip() for _, text in lines(names)] if names else []
+    known = {name: index for index, name in enumerate(listed) if name} or PAPER_COLUMNS
+    label_of = {index: name for name, index in known.items()}
+    if wanted == "all":
+        if not names:
+            raise UserError("`columns=all` needs `names`, a file with the name of each column")
+        return dict(known)
+    chosen: dict[str, int] = {}
+    for entry in (part.strip() for part in wanted.split(",")):
+        name, _, text = entry.rpartition("=")
+        if re.fullmatch(r"\d+", text):
+            index = int(text)
+            name = name or label_of.get(index, f"column{index}")
+        elif entry in known:
+            name, index = entry, known[entry]
+        else:
+            raise UserError(f"no label column {entry!r}: {nearest(entry, known)}")
+        if name in chosen or index in chosen.values():
+            raise UserError(f"`columns` must differ: got {entry} twice")
+        chosen[name] = index
+    return chosen
+
+
+def convert(
+    folder: Path,
+    out: Path,
+    *,
+    columns: Mapping[str, int],
+    relevant: Mapping[str, Sequence[str]],
+) -> Converted:
+    """Convert ``train.mat``, ``valid.mat`` and ``test.mat``; rows without a label are dropped.
+
+    Memory is bounded by `mlproject.data.bundle.BLOCK_BYTES`, whatever the number of rows.
+
+    Args:
+        folder: where the three files are.
+        out: the file to write.
+        columns: class -> column of the labels.
+        relevant: class -> JASPAR ids.
+
+    Raises:
+        UserError: see `open_bundle`; columns that the files do not have; values that are not 0
+            or 1; a split without any row that has a label.
+    """
+    with ExitStack() as stack:
+        bundles = {
+            split: stack.enter_context(open_bundle(folder / f"{split}.mat", split))
+            for split in SPLITS
+        }
+        for split, bundle in bundles.items():
+            if max(columns.values()) >= bundle.columns:
+                raise UserError(
+                    f"{folder / f'{split}.mat'}: has label columns 0 to {bundle.columns - 1}: "
+                    f"got {max(columns.values())}"
+                )
+        if len({bundle.length for bundle in bundles.values()}) > 1:
+            got = ", ".join(f"{bundle.length} in {split}" for split, bundle in bundles.items())
+            raise UserError(f"{folder}: sequences must be equally long: got {got}")
+        wanted = list(columns.values())
+        counts = {
+            split: sum(
+                int(_kept(bundle.labels(block, wanted)).sum()) for block in bundle.row_blocks()
+            )
+            for split, bundle in bundles.items()
+        }
+        provenance = {
+            "source": "deepsea",
+            "folder": str(folder),
+            "rows": {split: bundle.rows for split, bundle in bundles.items()},
+            "columns": dict(columns),
+            "letters": f"{LETTERS} in the bundle",
+        }
+        length = bundles["train"].length
+        with writing(out, length, counts, list(columns), relevant, provenance) as target:
+            for split, bundle in bundles.items():
+                try:
+                    _copy(bundle, wanted, *target.splits[split][:2])
+                except ValueError as error:
+                    if isinstance(error, UserError):
+                        raise
+                    raise UserError(f"{folder / f'{split}.mat'}: {error}") from error
+    assert target.listing is not None
+    rows = {split: bundle.rows for split, bundle in bundles.items()}
+    return Converted(target.listing, rows, _compare(rows, columns, counts))
+
+
+def _kept(labels: np.ndarray) -> np.ndarray:
+    return np.asarray(labels.any(axis=1))
+
+
+def _copy(bundle: Bundle, columns: list[int], codes: Rows, labels: Rows) -> None:
+    """Copy the rows with a label; `codes` (n, L) and `labels` (n, classes) are in the file.
+
+    Where a tile has some positions only, several are put together before they are written: short
+    pieces of rows are slow.
+    """
+    done = 0
+    for block in bundle.row_blocks():
+        chosen = bundle.labels(block, columns)
+        kept = np.flatnonzero(_kept(chosen))
+        for rows, span in _pieces(kept, done):
+            piece = chosen[rows]
+            if not np.isin(piece, (0, 1)).all():
+                raise ValueError(f"labels must be 0 or 1 in rows {block.start} to {block.stop - 1}")
+            labels[span] = piece.astype(np.uint8)
+        del chosen
+        band, held = np.empty((len(kept), 0), np.uint8), 0
+        for tile in bundle.tiles(block):
+            positions = tile.positions
+            width = positions.stop - positions.start
+            if held + width > band.shape[1]:
+                codes[done : done + len(kept), positions.start - held : positions.start] = band[
+                    :, :held
+                ]
+                room = min(BAND_BYTES // max(len(kept), 1), bundle.length - positions.start)
+                band, held = np.empty((len(kept), max(width, room)), np.uint8), 0
+            for rows, span in _pieces(kept, 0):
+                found = _codes(tile.values, rows, block.start, positions.start)
+                band[span, held : held + width] = found
+            held += width
+        codes[done : done + len(kept), bundle.length - held :] = band[:, :held]
+        done += len(kept)
+
+
+def _pieces(rows: np.ndarray, done: int) -> Iterator[tuple[np.ndarray, slice]]:
+    """Yield pieces of `rows` and where they go, `done` rows further down."""
+    for start in range(0, len(rows), PIECE_ROWS):
+        piece = rows[start : start + PIECE_ROWS]
+        yield piece, slice(done + start, done + start + len(piece))
+
+
+def _codes(values: np.ndarray, rows: np.ndarray, first_row: int, first: int) -> np.ndarray:
+    """Return codes (rows, positions) of one-hot values (positions, 4, rows)."""
+    chosen = values[:, :, rows] if len(rows) < values.shape[2] else values
+    try:
+        codes = codes_of_channels([chosen[:, letter] for letter in range(4)], LETTERS)
+    except ValueError as error:
+        position, row = error.args[0]
+        raise ValueError(
+            f"sequences must be one-hot: row {first_row + rows[row]} is not "
+            f"at position {first + position}"
+        ) from error
+    return np.ascontiguousarray(codes.T)
+
+
+def _compare(
+    rows: Mapping[str, int], columns: Mapping[str, int], counts: Mapping[str, int]
+) -> str | None:
+    """Say where the whole bundle and the paper's columns give other counts than the paper's."""
+    if dict(rows) != WHOLE_BUNDLE or dict(columns) != PAPER_COLUMNS:
+        return None
+    other = [
+        f"{counts[split]:,} in {split}, not {paper:,}"
+        for split, paper in PAPER_COUNTS.items()
+        if counts[split] != paper
+    ]
+    return f"the paper counts other numbers of sequences: {'; '.join(other)}" if other else None

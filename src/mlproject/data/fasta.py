@@ -1,0 +1,184 @@
+"""A data set from sequences: one file or several a class, split so that no sequence is in two."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from mlproject.data.dataset import SPLITS, blocks
+from mlproject.data.layout import writing
+from mlproject.data.listing import Listing
+from mlproject.data.records import Record, records
+from mlproject.data.sources import Files
+from mlproject.dna import encode
+from mlproject.errors import UserError
+
+Fit = Literal["exact", "centre", "drop"]
+FITS: tuple[Fit, ...] = ("exact", "centre", "drop")
+
+_complement = str.maketrans("ACGTRYSWKMBDHVN", "TGCAYRSWMKVHDBN")
+
+
+class Pool(NamedTuple):
+    """Sequences that differ, on both strands.
+
+    Attributes:
+        sequences: equally long, in upper case.
+        labels: (n, classes) uint8.
+        merged: number of sequences left out because the same one was there before.
+        other_strand: of these, those whose reverse complement was there.
+        dropped: number of sequences left out because of their length.
+    """
+
+    sequences: list[str]
+    labels: np.ndarray
+    merged: int
+    other_strand: int
+    dropped: int
+
+
+def convert(
+    files: Files,
+    negatives: Sequence[Path],
+    out: Path,
+    *,
+    relevant: dict[str, tuple[str, ...]],
+    length: int | None = None,
+    fit: Fit = "exact",
+    most: int | None = None,
+    valid: float = 0.1,
+    test: float = 0.2,
+    seed: int = 0,
+) -> tuple[Listing, Pool]:
+    """Write a data set of the sequences of files.
+
+    Equal sequences, and those that are each other's reverse complement, are one sequence with the
+    labels of all, so that none can be in two splits. That a sequence lies close to, or overlaps,
+    another one in the genome cannot be seen without coordinates.
+
+    Args:
+        files: class -> files, see `mlproject.data.records`; what they call not bound has no class.
+        negatives: files of sequences without a class.
+        out: the file to write.
+        relevant: class -> JASPAR ids.
+        length: nt a sequence; None: that of the first one.
+        fit: what becomes of sequences of another length. ``exact``: an error. ``centre``: longer
+            ones are cut around their centre, shorter ones filled up with N on both sides. ``drop``:
+            they are left out.
+        most: sequences a class, the first of each of its files in turn; None: all.
+        valid: share of the validation split.
+        test: share of the test split.
+        seed: of the random split.
+
+    Raises:
+        UserError: files that hold something else, a class or a split without sequences.
+    """
+    if fit not in FITS:
+        raise UserError(f"`fit` must be {', '.join(FITS)}: got {fit!r}")
+    if not (0 < valid < 1 and 0 < test < 1 and valid + test < 1):
+        raise UserError(
+            f"`valid` and `test` must be shares above 0, together below 1: got {valid} and {test}"
+        )
+    pool = collect(files, negatives, length, fit, most)
+    order = np.random.default_rng(seed).permutation(len(pool.sequences))
+    counts = {"valid": round(valid * len(order)), "test": round(test * len(order))}
+    counts["train"] = len(order) - sum(counts.values())
+    provenance = {
+        "source": "fasta",
+        "files": {name: [str(path) for path in paths] for name, paths in files.items()},
+        "negatives": [str(path) for path in negatives],
+        "fit": fit,
+        "most": most,
+        "shares": {"valid": valid, "test": test},
+        "seed": seed,
+        "merged": pool.merged,
+        "dropped": pool.dropped,
+    }
+    width = len(pool.sequences[0])
+    with writing(out, width, counts, list(files), relevant, provenance) as target:
+        start = 0
+        for name in SPLITS:
+            rows = np.sort(order[start : start + counts[name]])
+            start += counts[name]
+            done = 0
+            for block in blocks(rows):
+                stop = done + len(block)
+                codes = encode([pool.sequences[row] for row in block])
+                target.splits[name].codes[done:stop] = codes
+                target.splits[name].labels[done:stop] = pool.labels[block]
+                done = stop
+    assert target.listing is not None
+    return target.listing, pool
+
+
+def collect(
+    files: Files, negatives: Sequence[Path], length: int | None, fit: Fit, most: int | None
+) -> Pool:
+    """Read all sequences, make them equally long and merge equal ones; see `convert`."""
+    known: dict[str, int] = {}
+    sequences: list[str] = []
+    owners: list[tuple[int, int]] = []
+    merged = other_strand = dropped = 0
+    for column, name in [*enumerate(files), (-1, "")]:
+        sources = files[name] if name else negatives
+        taken = 0
+        for record in _in_turn(sources) if most and name else _in_order(sources):
+            if name and record.bound and most and taken >= most:
+                continue
+            length = length or len(record.sequence)
+            sequence = _fitted(record, length, fit)
+            if sequence is None:
+                dropped += 1
+                continue
+            other = sequence.translate(_complement)[::-1]
+            row = known.get(sequence, known.get(other))
+            if row is None:
+                row = known[sequence] = len(sequences)
+                sequences.append(sequence)
+            else:
+                merged += 1
+                other_strand += sequence not in known
+            if name and record.bound:
+                owners.append((row, column))
+                taken += 1
+        if name and not taken:
+            paths = ", ".join(map(str, sources))
+            raise UserError(f"class {name} has no sequence: {paths} give none of {length} nt")
+    labels = np.zeros((len(sequences), len(files)), np.uint8)
+    if owners:
+        labels[tuple(np.array(owners).T)] = 1
+    return Pool(sequences, labels, merged, other_strand, dropped)
+
+
+def _in_order(paths: Sequence[Path]) -> Iterator[Record]:
+    for path in paths:
+        yield from records(path)
+
+
+def _in_turn(paths: Sequence[Path]) -> Iterator[Record]:
+    """Yield the first sequence of each file, then the second of each, and so on."""
+    rest = [records(path) for path in paths]
+    while rest:
+        for one in list(rest):
+            record = next(one, None)
+            if record is None:
+                rest.remove(one)
+            else:
+                yield record
+
+
+def _fitted(record: Record, length: int, fit: Fit) -> str | None:
+    surplus = len(record.sequence) - length
+    if not surplus:
+        return record.sequence
+    if fit == "drop":
+        return None
+    if fit == "exact":
+        raise UserError(
+            f"{record.path}, line {record.line}: sequences must be equally long, {length} nt: got "
+            f"{len(record.sequence)} nt; fit=centre cuts and fills up, fit=drop leaves it out"
+        )
+    if surplus > 0:
+        return record.sequence[surplus // 2 : surplus // 2 + length]
+    return ("N" * (-surplus // 2) + record.sequence).ljust(length, "N")

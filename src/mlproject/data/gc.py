@@ -1,0 +1,76 @@
+"""Windows elsewhere on a genome that have as much G and C as given ones."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from mlproject.data.genome import Genome
+from mlproject.data.windows import KEYS, merge, overlaps
+from mlproject.dna import OTHER
+
+BLOCK = 1024
+GC_BINS = 50
+ROUNDS = 200
+
+
+def window_codes(genome: Genome, windows: pd.DataFrame, window: int) -> Iterator[np.ndarray]:
+    """Yield the codes (at most `BLOCK`, window) of windows, in their order."""
+    places = list(zip(windows["chrom"], windows["start"].tolist(), strict=True))
+    for first in range(0, len(places), BLOCK):
+        yield np.stack(
+            [
+                genome.codes(name, start, start + window)
+                for name, start in places[first : first + BLOCK]
+            ]
+        )
+
+
+def _gc_bins(codes: np.ndarray) -> np.ndarray:
+    """Return (n,) the share of G and C among known letters in steps of 2 %; -1 if none is known."""
+    known = (codes != OTHER).sum(axis=1)
+    strong = ((codes == 1) | (codes == 2)).sum(axis=1)
+    bins = np.minimum(strong * GC_BINS // np.maximum(known, 1), GC_BINS - 1)
+    return np.where(known > 0, bins, -1)
+
+
+def gc_matched(
+    genome: Genome, own: pd.DataFrame, window: int, taken: pd.DataFrame, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Draw windows without N, off `taken`, with the GC shares of `own`, from its chromosomes."""
+    wanted = np.zeros(GC_BINS, np.int64)
+    for block in window_codes(genome, own, window):
+        bins = _gc_bins(block)
+        wanted += np.bincount(bins[bins >= 0], minlength=GC_BINS)
+    names = [name for name in own["chrom"].unique() if genome.sizes[name] >= window]
+    room = np.array([genome.sizes[name] - window + 1 for name in names])
+    chosen: list[pd.DataFrame] = []
+    for _ in range(ROUNDS):
+        missing = int(wanted.sum())
+        if not missing:
+            break
+        draws = min(max(4 * missing, 256), 1 << 16)
+        numbers = rng.choice(len(names), draws, p=room / room.sum())
+        drawn = pd.DataFrame(
+            {
+                "chrom": np.array(names, dtype=object)[numbers],
+                "start": (rng.random(draws) * room[numbers]).astype(np.int64),
+            }
+        ).drop_duplicates(ignore_index=True)
+        drawn = drawn.assign(end=drawn["start"] + window)
+        drawn = drawn[~overlaps(drawn, taken)]
+        taken_rows = []
+        row = 0
+        for block in window_codes(genome, drawn, window):
+            bins = _gc_bins(block)
+            clean = (block != OTHER).all(axis=1)
+            for place in np.flatnonzero(clean):
+                if wanted[bins[place]]:
+                    wanted[bins[place]] -= 1
+                    taken_rows.append(row + int(place))
+            row += len(block)
+        found = drawn.iloc[taken_rows]
+        chosen.append(found)
+        taken = merge(pd.concat([taken[["chrom", "start", "end"]], found]))
+    empty = own[KEYS].iloc[:0]
+    return pd.concat([empty, *(part[KEYS] for part in chosen)]).sort_values(KEYS, ignore_index=True)

@@ -1,0 +1,203 @@
+"""A data set from peaks and a genome: windows, split by chromosome, with negatives if wanted."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mlproject.data.bed import read_intervals
+from mlproject.data.dataset import Split
+from mlproject.data.gc import gc_matched, window_codes
+from mlproject.data.genome import Genome, open_genome
+from mlproject.data.layout import writing
+from mlproject.data.listing import Listing
+from mlproject.data.shuffle import shuffle_dinucleotides
+from mlproject.data.sources import Files
+from mlproject.data.windows import KEYS, bin_windows, labels_of, merge, overlaps, summit_windows
+from mlproject.errors import UserError
+
+Scheme = Literal["bins", "summits"]
+Labels = Literal["centre", "union"]
+Negatives = Literal["none", "gc", "shuffle"]
+
+
+class Converted(NamedTuple):
+    """What was made of peaks.
+
+    Attributes:
+        listing: of the new data set.
+        outside: windows left out because they leave the chromosome.
+        blacklisted: windows left out because they touch the blacklist.
+        unmatched: negatives that were wanted and not found.
+    """
+
+    listing: Listing
+    outside: int
+    blacklisted: int
+    unmatched: int
+
+
+@dataclass(frozen=True)
+class Options:
+    """How windows are made of peaks.
+
+    Attributes:
+        scheme: ``bins``: around each bin of `bin_size` nt of which more than half lies in peaks, as
+            in the paper; ``summits``: around each summit.
+        window: nt a sequence.
+        bin_size: nt.
+        labels: ``centre``: those of the bin; ``union``: those of all bins in the window.
+        test: chromosomes of the test split.
+        valid: chromosomes of the validation split.
+        skip: chromosomes to leave out.
+        blacklist: BED file; windows that touch it are left out.
+        negatives: for each window one without a label: ``gc``, elsewhere on the split's
+            chromosomes, off all peaks, with the same share of G and C to 2 %; ``shuffle``, the
+            window itself, dinucleotides shuffled.
+        seed: of the negatives.
+    """
+
+    scheme: Scheme = "bins"
+    window: int = 1000
+    bin_size: int = 200
+    labels: Labels = "centre"
+    test: Sequence[str] = ("chr8", "chr9")
+    valid: Sequence[str] = ("chr7",)
+    skip: Sequence[str] = ()
+    blacklist: Path | None = None
+    negatives: Negatives = "none"
+    seed: int = 0
+
+    def check(self) -> None:
+        """Raise a `UserError` for options that do not fit together."""
+        if self.scheme == "bins" and self.window < self.bin_size:
+            raise UserError(f"`window` must hold a bin of {self.bin_size} nt: got {self.window}")
+        if shared := set(self.test) & set(self.valid):
+            names = ", ".join(sorted(shared))
+            raise UserError(f"`test` and `valid` must differ: got {names} in both")
+
+
+class _Chosen(NamedTuple):
+    """Windows that stay, those left out, and what negatives must not touch."""
+
+    windows: pd.DataFrame
+    outside: int
+    blacklisted: int
+    taken: pd.DataFrame
+
+
+def convert(
+    files: Files,
+    genome: Path,
+    out: Path,
+    *,
+    relevant: Mapping[str, Sequence[str]],
+    options: Options,
+) -> Converted:
+    """Write a data set of windows around peaks.
+
+    Args:
+        files: class -> BED or narrowPeak files.
+        genome: FASTA file.
+        out: the file to write.
+        relevant: class -> JASPAR ids.
+        options: how.
+
+    Raises:
+        UserError: files that do not fit the genome, chromosomes that are not there, a class or a
+            split without windows.
+    """
+    options.check()
+    rng = np.random.default_rng(options.seed)
+    with open_genome(genome) as opened:
+        chosen = _choose(files, opened, options)
+        unmatched, parts = 0, {}
+        for split, own in _split(chosen.windows, options).items():
+            others = own[KEYS].iloc[:0]
+            if options.negatives == "gc" and len(own):
+                others = gc_matched(opened, own, options.window, chosen.taken, rng)
+                unmatched += len(own) - len(others)
+            parts[split] = (own, others)
+        twice = 2 if options.negatives == "shuffle" else 1
+        counts = {split: twice * len(own) + len(others) for split, (own, others) in parts.items()}
+        provenance = {
+            "source": "peaks",
+            "files": {name: [str(path) for path in paths] for name, paths in files.items()},
+            "genome": str(genome),
+            **json.loads(json.dumps(asdict(options), default=str)),
+        }
+        with writing(out, options.window, counts, list(files), relevant, provenance) as target:
+            for split, (own, others) in parts.items():
+                _fill(target.splits[split], opened, own, others, list(files), options, rng)
+        assert target.listing is not None
+        return Converted(target.listing, chosen.outside, chosen.blacklisted, unmatched)
+
+
+def _choose(files: Files, genome: Genome, options: Options) -> _Chosen:
+    for option in ("test", "valid", "skip"):
+        for name in getattr(options, option):
+            genome.require(name, f"`{option}`")
+    peaks = {
+        name: pd.concat([read_intervals(path, genome) for path in paths], ignore_index=True)
+        for name, paths in files.items()
+    }
+    if options.scheme == "bins":
+        merged = options.labels == "union"
+        found = bin_windows(peaks, options.window, options.bin_size, merged)
+    else:
+        found = summit_windows(peaks, options.window)
+    found = found[~found["chrom"].isin(list(options.skip))]
+    found = found.assign(end=found["start"] + options.window)
+    inside = (found["start"] >= 0) & (
+        found["end"] <= [genome.sizes[name] for name in found["chrom"]]
+    )
+    taken = list(peaks.values())
+    allowed = np.full(len(found), True)
+    if options.blacklist:
+        banned = read_intervals(options.blacklist, genome)
+        allowed = ~overlaps(found, banned)
+        taken.append(banned)
+    kept = found[inside & allowed]
+    for name, count in zip(files, labels_of(kept, list(files)).sum(axis=0), strict=True):
+        if not count:
+            raise UserError(f"class {name} has no window left: check `skip` and the peaks")
+    left_out = int((~inside).sum()), int((inside & ~allowed).sum())
+    return _Chosen(kept, *left_out, merge(pd.concat(taken)))
+
+
+def _split(windows: pd.DataFrame, options: Options) -> dict[str, pd.DataFrame]:
+    test = windows["chrom"].isin(list(options.test))
+    valid = windows["chrom"].isin(list(options.valid))
+    return {
+        "train": windows[~(test | valid)],
+        "valid": windows[valid],
+        "test": windows[test],
+    }
+
+
+def _fill(
+    split: Split,
+    genome: Genome,
+    own: pd.DataFrame,
+    others: pd.DataFrame,
+    classes: Sequence[str],
+    options: Options,
+    rng: np.random.Generator,
+) -> None:
+    """Write the windows of a split, then its negatives."""
+    split.labels[: len(own)] = labels_of(own, classes)
+    split.labels[len(own) :] = np.zeros((len(split.labels) - len(own), len(classes)), np.uint8)
+    done = 0
+    for block in window_codes(genome, own, options.window):
+        split.codes[done : done + len(block)] = block
+        if options.negatives == "shuffle":
+            place = slice(len(own) + done, len(own) + done + len(block))
+            split.codes[place] = np.stack([shuffle_dinucleotides(row, rng) for row in block])
+        done += len(block)
+    for block in window_codes(genome, others, options.window):
+        split.codes[done : done + len(block)] = block
+        done += len(block)

@@ -1,0 +1,100 @@
+"""Sequences in text files: FASTA, and the tab-separated ``.seq`` of DeepBind, plain or gzipped."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from mlproject.data.sources import lines
+from mlproject.dna import LETTERS, wrong_letter
+from mlproject.errors import UserError
+
+
+class Record(NamedTuple):
+    """One sequence.
+
+    Attributes:
+        path: its file.
+        line: the line where it starts, from 1.
+        sequence: in upper case.
+        bound: False for what the file calls not bound; FASTA calls everything bound.
+    """
+
+    path: Path
+    line: int
+    sequence: str
+    bound: bool = True
+
+
+def records(path: Path) -> Iterator[Record]:
+    """Yield the sequences of a file.
+
+    Letters may be of either case; N and IUPAC's letters for several nucleotides may occur.
+
+    Raises:
+        UserError: a file without sequences, or that is neither of the two formats; letters of RNA
+            or protein; an empty sequence. With file and line.
+    """
+    found = False
+    numbered = lines(path)
+    for number, line in numbered:
+        if line.strip():
+            header = line.split("\t")
+            if "seq" in header and "Bound" in header:
+                parsed = _table(path, numbered, header)
+            elif line.startswith(">"):
+                parsed = _fasta(path, number, numbered)
+            else:
+                raise UserError(
+                    f"{path}, line {number}: a FASTA file starts with '>', DeepBind's with a "
+                    f"header that names seq and Bound: got {line[:40]!r}"
+                )
+            for record in parsed:
+                found = True
+                yield record
+    if not found:
+        raise UserError(f"{path}: holds no sequence")
+
+
+def _fasta(path: Path, start: int, numbered: Iterator[tuple[int, str]]) -> Iterator[Record]:
+    parts: list[str] = []
+    for number, line in numbered:
+        if line.startswith(">"):
+            yield _record(path, start, "".join(parts))
+            start, parts = number, []
+        elif text := line.strip():
+            parts.append(_checked(path, number, text))
+    yield _record(path, start, "".join(parts))
+
+
+def _table(path: Path, numbered: Iterator[tuple[int, str]], header: list[str]) -> Iterator[Record]:
+    sequence, bound = header.index("seq"), header.index("Bound")
+    for number, line in numbered:
+        if not line.strip():
+            continue
+        cells = line.split("\t")
+        if len(cells) != len(header):
+            raise UserError(
+                f"{path}, line {number}: needs {len(header)} columns as its header: "
+                f"got {len(cells)}"
+            )
+        if cells[bound] not in ("0", "1"):
+            raise UserError(f"{path}, line {number}: Bound must be 0 or 1: got {cells[bound]!r}")
+        text = _checked(path, number, cells[sequence].strip())
+        yield _record(path, number, text, cells[bound] == "1")
+
+
+def _record(path: Path, line: int, sequence: str, bound: bool = True) -> Record:
+    if not sequence:
+        raise UserError(f"{path}, line {line}: the sequence is empty")
+    return Record(path, line, sequence.upper(), bound)
+
+
+def _checked(path: Path, number: int, text: str) -> str:
+    position = wrong_letter(text)
+    if position is None:
+        return text
+    hint = "this is RNA: write T for U" if text[position] in "Uu" else "is it DNA?"
+    raise UserError(
+        f"{path}, line {number}: must be of the letters {LETTERS}, N or IUPAC's: "
+        f"got {text[position]!r} at position {position + 1}; {hint}"
+    )

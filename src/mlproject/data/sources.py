@@ -1,0 +1,90 @@
+"""Files that a user names: which class each belongs to, and their lines."""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from mlproject.errors import UserError
+
+Files = dict[str, list[Path]]
+
+
+def parse_files(text: str, option: str = "files") -> Files:
+    """Return class -> files.
+
+    Args:
+        text: ``SRF=a.bed,SRF=b.bed,YY1=c.bed``, or the path of a table with a class and a path on
+            each line, tab-separated; its paths are relative to it.
+        option: name of the option in errors.
+
+    Raises:
+        UserError: neither of these, or a file that is not there.
+    """
+    rule = f"`{option}` must be CLASS=FILE,CLASS=FILE,... or a table of classes and files"
+    found: Files = {}
+    if "=" in text:
+        for entry in text.split(","):
+            name, equals, path = entry.strip().partition("=")
+            if not (name and equals and path):
+                raise UserError(f"{rule}: got {entry!r}")
+            found.setdefault(name.strip(), []).append(Path(path.strip()))
+    else:
+        table = Path(text)
+        for number, line in lines(table):
+            if not line.strip() or line.startswith("#"):
+                continue
+            name, tab, path = line.partition("\t")
+            if not (name.strip() and tab and path.strip()):
+                raise UserError(f"{table}, line {number}: must be a class, a tab, a path: {line!r}")
+            found.setdefault(name.strip(), []).append(table.parent / path.strip())
+    if not found:
+        raise UserError(f"{rule}: got no class in {text!r}")
+    for source in (path for paths in found.values() for path in paths):
+        require_file(source)
+    return found
+
+
+def parse_paths(text: str | None) -> list[Path]:
+    """Return the files of a comma-separated list, none for None.
+
+    Raises:
+        UserError: a file that is not there.
+    """
+    paths = [Path(entry.strip()) for entry in (text or "").split(",") if entry.strip()]
+    for path in paths:
+        require_file(path)
+    return paths
+
+
+def require_file(path: Path) -> None:
+    """Raise a `UserError` if there is no such file."""
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "no such file"
+        raise UserError(f"cannot read {path}: {found}")
+
+
+def lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield number, from 1, and text of each line of a plain or gzipped file.
+
+    Raises:
+        UserError: a file that cannot be read, is cut short or is no text.
+    """
+    require_file(path)
+    number = 0
+    try:
+        with open(path, "rb") as raw:
+            zipped = raw.read(2) == b"\x1f\x8b"
+        with (
+            gzip.open(path, "rt", encoding="utf-8")
+            if zipped
+            else open(path, encoding="utf-8") as file
+        ):
+            for number, line in enumerate(file, 1):
+                yield number, line.rstrip("\r\n")
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(f"{path}, line {number + 1}: cut short or damaged") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}, line {number + 1}: is no text") from error
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error

@@ -1,0 +1,252 @@
+"""``python -m mlproject dataset KIND``: four ways from a user's files to a data set file."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from mlproject.data.listing import Listing
+
+OUT = click.option("--out", required=True, type=click.Path(path_type=Path), help="file to write")
+RELEVANT = click.option(
+    "--relevant",
+    default="auto",
+    show_default=True,
+    help="motifs of the classes: `auto` by the factor's name, `none`, or exceptions to auto "
+    "CLASS=ID+ID,CLASS=NAME,CLASS=",
+)
+RELEASE = click.option(
+    "--release", default="JASPAR2016", show_default=True, help="JASPAR release to look names up in"
+)
+FILES = click.option(
+    "--files",
+    required=True,
+    help="CLASS=FILE,CLASS=FILE,... (a class may come again), or a table of classes and files",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def dataset() -> None:
+    """Make a data set file, or show what one holds.
+
+    `mlflow run . -e dataset -P kind=fasta -P out=my.h5 ...` is `dataset fasta --out my.h5 ...`.
+    """
+
+
+@dataset.command()
+@click.option("--out", type=click.Path(path_type=Path), help="file to write [in the folder data]")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@click.option("--sequences", default=25_000, show_default=True, type=int)
+@click.option("--length", default=200, show_default=True, type=int, help="nt a sequence")
+def synthetic(out: Path | None, seed: int, sequences: int, length: int) -> None:
+    """Generate the paper's synthetic data: motifs of twelve factors in random DNA."""
+    from mlproject.architectures import make_spec
+    from mlproject.data import load, make_synthetic
+
+    spec = make_spec({"sequences": sequences, "length": length, "data_seed": seed})
+    made = make_synthetic(out, seed, sequences, length) if out else load(spec, Path("data"))
+    counts = ", ".join(f"{len(split.codes):,} {name}" for name, split in made.splits.items())
+    print(f"{out or 'data'}: {counts}; {made.length} nt; {len(made.classes)} classes")
+    print(f"sha256 {made.sha256}")
+
+
+@dataset.command()
+@OUT
+@FILES
+@click.option("--negatives", help="FILE,FILE,... of sequences that have no class")
+@click.option("--length", type=click.IntRange(1), help="nt a sequence [that of the first one]")
+@click.option(
+    "--fit",
+    default="exact",
+    show_default=True,
+    type=click.Choice(["exact", "centre", "drop"]),
+    help="sequences of another length: an error, cut or filled up with N, or left out",
+)
+@click.option("--most", type=click.IntRange(1), help="sequences a class, the first ones [all]")
+@click.option("--valid", default=0.1, show_default=True, type=float, help="share for validation")
+@click.option("--test", default=0.2, show_default=True, type=float, help="share for testing")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="of the split")
+@RELEVANT
+@RELEASE
+def fasta(
+    out: Path,
+    files: str,
+    negatives: str | None,
+    relevant: str,
+    release: str,
+    **options: Any,
+) -> None:
+    """From sequences, FASTA or DeepBind's .seq, plain or gzipped, some files a class.
+
+    Equal sequences and reverse complements are merged, with the labels of all.
+    """
+    from mlproject.data import fasta as kind
+    from mlproject.data.relevant import relevant_motifs
+    from mlproject.data.sources import parse_files, parse_paths
+
+    sources = parse_files(files)
+    found = relevant_motifs(list(sources), relevant, release)
+    listing, pool = kind.convert(sources, parse_paths(negatives), out, relevant=found, **options)
+    notes = []
+    if pool.merged:
+        notes.append(
+            f"{pool.merged:,} sequences that were there before are merged with them, "
+            f"{pool.other_strand:,} of these as reverse complements"
+        )
+    if pool.dropped:
+        notes.append(f"{pool.dropped:,} sequences of another length are left out")
+    _show(listing, out, notes)
+
+
+@dataset.command()
+@OUT
+@click.option("--folder", required=True, type=click.Path(path_type=Path), help="of the bundle")
+@click.option(
+    "--columns",
+    default="paper",
+    show_default=True,
+    help="label columns: the paper's 12, `all`, or INDEX,NAME,NAME=INDEX,...",
+)
+@click.option(
+    "--names", type=click.Path(path_type=Path), help="text file, the name of a column a line"
+)
+@RELEVANT
+@RELEASE
+def deepsea(
+    out: Path, folder: Path, columns: str, names: Path | None, relevant: str, release: str
+) -> None:
+    """From the published DeepSEA bundle: train.mat, valid.mat and test.mat in a folder."""
+    from mlproject.data import deepsea as kind
+    from mlproject.data.paper import RELEVANT
+    from mlproject.data.relevant import relevant_motifs
+
+    chosen = kind.choose_columns(columns, names)
+    known = RELEVANT if columns == "paper" else None
+    found = relevant_motifs(list(chosen), relevant, release, known)
+    done = kind.convert(folder, out, columns=chosen, relevant=found)
+    _show(done.listing, out, [done.differs] if done.differs else [])
+
+
+@dataset.command()
+@OUT
+@FILES
+@click.option("--genome", required=True, type=click.Path(path_type=Path), help="FASTA or bgzip")
+@click.option(
+    "--scheme",
+    default="bins",
+    show_default=True,
+    type=click.Choice(["bins", "summits"]),
+    help="windows around covered bins, as in the paper, or around summits",
+)
+@click.option("--window", default=1000, show_default=True, type=click.IntRange(1), help="nt")
+@click.option("--bin_size", default=200, show_default=True, type=click.IntRange(1), help="nt a bin")
+@click.option(
+    "--labels",
+    default="centre",
+    show_default=True,
+    type=click.Choice(["centre", "union"]),
+    help="of the bin, or of all bins in the window",
+)
+@click.option("--test", default="chr8,chr9", show_default=True, help="chromosomes for testing")
+@click.option("--valid", default="chr7", show_default=True, help="chromosomes for validation")
+@click.option("--skip", default="", help="chromosomes to leave out, for example chrX,chrY,chrM")
+@click.option("--blacklist", type=click.Path(path_type=Path), help="BED of regions to leave out")
+@click.option(
+    "--negatives",
+    default="none",
+    show_default=True,
+    type=click.Choice(["none", "gc", "shuffle"]),
+    help="windows without a label: off all peaks with the same GC, or shuffled dinucleotides",
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="of negatives")
+@RELEVANT
+@RELEASE
+def peaks(out: Path, files: str, genome: Path, relevant: str, release: str, **options: Any) -> None:
+    """From BED or narrowPeak files, one or several a class, and a genome."""
+    from mlproject.data import peaks as kind
+    from mlproject.data.relevant import relevant_motifs
+    from mlproject.data.sources import parse_files
+
+    sources = parse_files(files)
+    for name in ("test", "valid", "skip"):
+        options[name] = tuple(part.strip() for part in options[name].split(",") if part.strip())
+    found = relevant_motifs(list(sources), relevant, release)
+    done = kind.convert(sources, genome, out, relevant=found, options=kind.Options(**options))
+    notes = [
+        f"{count:,} {text}"
+        for count, text in (
+            (done.outside, "windows leave their chromosome and are left out"),
+            (done.blacklisted, "windows touch the blacklist and are left out"),
+            (done.unmatched, "negatives with the same GC were not found"),
+        )
+        if count
+    ]
+    _show(done.listing, out, notes)
+
+
+@dataset.command()
+@OUT
+@click.option("--file", required=True, type=click.Path(path_type=Path), help="HDF5 file")
+@click.option("--names", help="class names, comma-separated [the paper's if 12, else class0, ...]")
+@click.option("--axes", default="auto", show_default=True, help="such as NCL or NLC, C = letters")
+@click.option("--letters", default="ACGT", show_default=True, help="order of the letters")
+@RELEVANT
+@RELEASE
+def h5(
+    out: Path,
+    file: Path,
+    names: str | None,
+    axes: str,
+    letters: str,
+    relevant: str,
+    release: str,
+) -> None:
+    """From an HDF5 file with X_train, Y_train and so on, as the paper's released code has it."""
+    from mlproject.data import foreign as kind
+    from mlproject.data.paper import CLASSES, RELEVANT
+    from mlproject.data.relevant import relevant_motifs
+
+    classes = kind.class_names(file, names)
+    known = RELEVANT if tuple(classes) == CLASSES else None
+    found = relevant_motifs(classes, relevant, release, known)
+    listing = kind.convert(file, out, names=classes, relevant=found, axes=axes, letters=letters)
+    _show(listing, out)
+
+
+@dataset.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def show(file: Path) -> None:
+    """List a data set: class, relevant motifs, positives in each split, source files."""
+    from mlproject.data import read
+    from mlproject.data.listing import listing
+
+    _show(listing(read(file)), file)
+
+
+def _show(listing: "Listing", path: Path, notes: Sequence[str] = ()) -> None:
+    from mlproject.data.listing import format_listing
+    from mlproject.data.relevant import unmatchable
+
+    print(format_listing(listing))
+    print(path)
+    notes = list(notes)
+    unknown = [row.name for row in listing.rows if not row.relevant]
+    if unknown:
+        notes.append(f"no motif is known for {', '.join(unknown)}: left out of match_relevant")
+    if absent := unmatchable({row.name: row.relevant for row in listing.rows}):
+        notes.append(f"filters are matched with JASPAR2016, which lacks {', '.join(absent)}")
+    for row in listing.rows:
+        one_sided = [
+            name
+            for name, positives, count in zip(
+                ("train", "valid", "test"), row.positives, listing.counts, strict=True
+            )
+            if positives in (0, count)
+        ]
+        if one_sided:
+            notes.append(f"{row.name} has one label only in {', '.join(one_sided)}: no AUROC there")
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
