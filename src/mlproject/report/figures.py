@@ -1,0 +1,186 @@
+"""Figures of many runs: matches and AUROC against the pool, the number of filters, each other."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from mlproject.architectures import ARCHITECTURES, printed_name
+from mlproject.report.pooling import of_dataset, pool
+from mlproject.report.published import DATASETS, printed
+
+BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
+INK, GREY, FAINT, LINE = "#1F2933", "#66727F", "#B4BDC6", "#E1E6EB"
+POOLS = tuple(name for name in ("CNN-1", "CNN-2", "CNN-4", "CNN-10", "CNN-25", "CNN-50", "CNN-100"))
+FILTERS = ("CNN-25", "CNN-25x60", "CNN-25x90", "CNN-25x120")
+MATCHES = (
+    ("conv1/match_relevant", "relevant motif", BLUE, "o"),
+    ("conv1/match_jaspar", "any JASPAR motif", VERMILION, "s"),
+)
+AUROC = (("test_auroc", "AUROC", GREEN, "D"),)
+Series = Sequence[tuple[str, str, str, str]]
+
+
+def message_figure(counted: pandas.DataFrame) -> Figure | None:
+    """Draw match fraction and AUROC against the first pool: points our trials, bands the paper.
+
+    A column for each data set that has runs; None if there is none.
+    """
+    return _against(counted, POOLS, "pool1", "First max-pool size (nt)", log=True)
+
+
+def filters_figure(counted: pandas.DataFrame) -> Figure | None:
+    """Draw match fraction and AUROC of CNN-25 against the number of first-layer filters."""
+    return _against(counted, FILTERS, "filters1", "First-layer filters", log=False, fewest=2)
+
+
+def _against(
+    counted: pandas.DataFrame,
+    archs: Sequence[str],
+    field: str,
+    label: str,
+    log: bool,
+    fewest: int = 1,
+) -> Figure | None:
+    frames = {kind: of_dataset(counted, kind)[0] for kind in DATASETS}
+    kinds = [
+        kind
+        for kind, frame in frames.items()
+        if sum(arch in set(frame["arch"]) for arch in archs) >= fewest
+    ]
+    if not kinds:
+        return None
+    figure = Figure(figsize=(3.45 * len(kinds) + 0.1, 4.6), layout="constrained", facecolor="white")
+    panels = figure.subplots(2, len(kinds), squeeze=False, sharex=True, height_ratios=(1.25, 1))
+    places = [float(ARCHITECTURES[arch].get(field, 30)) for arch in archs]  # type: ignore[arg-type]
+    for column, kind in enumerate(kinds):
+        top, bottom = panels[:, column]
+        top.set_title(f"{kind} sequences", size=9, color=INK, loc="left", weight="bold")
+        _series(top, frames[kind], kind, archs, places, MATCHES)
+        _series(bottom, frames[kind], kind, archs, places, AUROC)
+        top.set_ylim(-0.03, 1.03)
+        if log:
+            bottom.set_xscale("log")
+            bottom.set_xlim(0.85, 118)
+        bottom.set_xticks(places, [f"{place:g}" for place in places])
+        bottom.minorticks_off()
+        _tidy(top, "", "Share of filters matching" if not column else "")
+        _tidy(bottom, label, "Test AUROC" if not column else "")
+    _pool_ends(panels[0], log)
+    figure.legend(
+        handles=_keys([*MATCHES, *AUROC]), loc="outside lower center", ncols=3, frameon=False,
+        fontsize=7, columnspacing=1.4, handletextpad=0.5,
+    )  # fmt: skip
+    return figure
+
+
+def _pool_ends(panels: Sequence[Axes], log: bool) -> None:
+    if not log:
+        return
+    for axes in panels:
+        for x, text, side in ((0.02, "distributed", "left"), (0.98, "localist", "right")):
+            axes.text(
+                x, 0.52, text, transform=axes.transAxes, ha=side, size=7, style="italic", color=GREY
+            )
+
+
+def _series(
+    axes: Axes,
+    frame: pandas.DataFrame,
+    kind: str,
+    archs: Sequence[str],
+    places: Sequence[float],
+    series: Series,
+) -> None:
+    for metric, _, color, marker in series:
+        theirs = [printed(kind, arch, metric) for arch in archs]
+        known = [(place, *pair) for place, pair in zip(places, theirs, strict=True) if pair]
+        if known:
+            x, mean, sd = np.array(known).T
+            axes.fill_between(x, mean - sd, mean + sd, color=color, alpha=0.20, linewidth=0)
+            axes.plot(x, mean, color=color, linewidth=0.8, linestyle=(0, (4, 2)), alpha=0.8)
+        means = []
+        for arch, place in zip(archs, places, strict=True):
+            runs = pool(frame, arch, metric).runs
+            if runs.empty:
+                continue
+            values = runs[metric].to_numpy(float)
+            axes.plot(
+                [place] * len(values), values, marker, color="white", markersize=4.2,
+                markeredgecolor=color, markeredgewidth=1.1, linestyle="none", zorder=4,
+            )  # fmt: skip
+            means.append((place, values.mean()))
+        if len(means) > 1:
+            axes.plot(*zip(*means, strict=True), color=color, linewidth=1.5, zorder=3)
+
+
+def _keys(series: Series) -> list[Line2D | Patch]:
+    keys: list[Line2D | Patch] = [
+        Line2D(
+            [], [], color=color, marker=marker, markerfacecolor="white", markersize=4.5,
+            linewidth=1.5, label=label,
+        )
+        for _, label, color, marker in series
+    ]  # fmt: skip
+    ours = Line2D([], [], color=GREY, marker="o", markerfacecolor="white", markersize=4.5)
+    ours.set(linestyle="none", label="our trials, line: mean")
+    return [*keys, ours, Patch(facecolor=GREY, alpha=0.3, label="published ± sd")]
+
+
+def pareto_figure(counted: pandas.DataFrame) -> Figure | None:
+    """Draw every run's AUROC against its relevant matches, the front marked and named.
+
+    Validation numbers, which a search sees, where all runs have them, else test numbers; None for
+    fewer than three runs.
+    """
+    for x, y, split in (
+        ("best_val_auroc", "val_conv1/match_relevant", "validation"),
+        ("test_auroc", "conv1/match_relevant", "test"),
+    ):
+        if {x, y} <= set(counted) and counted[[x, y]].notna().all(axis=None):
+            break
+    if not {x, y} <= set(counted):
+        return None
+    frame = counted[counted[[x, y]].notna().all(axis=1)]
+    if len(frame) < 3:
+        return None
+    points = frame[[x, y]].to_numpy(float)
+    front = pareto(points)
+    figure = Figure(figsize=(5.2, 3.9), layout="constrained", facecolor="white")
+    axes = figure.subplots()
+    axes.plot(*points[~front].T, "o", color=FAINT, markersize=4, label="runs")
+    best = points[front][np.argsort(points[front][:, 0])]
+    axes.plot(*best.T, "o-", color=BLUE, markersize=5, linewidth=1.2, label="Pareto front")
+    for number in np.flatnonzero(front):
+        row = frame.iloc[number]
+        name = printed_name(row["arch"]) if row["arch"] != "custom" else row["run_id"][:6]
+        axes.annotate(
+            name, points[number], xytext=(-4, -4), textcoords="offset points", size=7, color=INK,
+            ha="right", va="top",
+        )  # fmt: skip
+    _tidy(axes, f"AUROC ({split})", f"Share of filters matching a relevant motif ({split})")
+    axes.margins(0.12)
+    axes.legend(frameon=False, fontsize=7.5, loc="lower left")
+    return figure
+
+
+def pareto(points: np.ndarray) -> np.ndarray:
+    """Return which of (N, 2) points no other is better than in one way and as good in the other."""
+    better = (points[None] >= points[:, None]).all(axis=2) & (points[None] > points[:, None]).any(
+        axis=2
+    )
+    return ~better.any(axis=1)
+
+
+def _tidy(axes: Axes, x: str, y: str) -> None:
+    axes.set_xlabel(x, size=8.5, color=INK)
+    axes.set_ylabel(y, size=8.5, color=INK)
+    axes.tick_params(labelsize=8, color=FAINT, labelcolor=GREY, length=3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(FAINT)
+    axes.grid(color=LINE, linewidth=0.6)
+    axes.set_axisbelow(True)
