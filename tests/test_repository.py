@@ -27,6 +27,7 @@ LAYERS = (
     "interpret",
     "tracking",
     "runs",
+    "results",
     "report",
     "stages",
     "summary",

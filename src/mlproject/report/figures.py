@@ -15,7 +15,7 @@ from mlproject.report.published import DATASETS, printed
 
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 INK, GREY, FAINT, LINE = "#1F2933", "#66727F", "#B4BDC6", "#E1E6EB"
-POOLS = tuple(name for name in ("CNN-1", "CNN-2", "CNN-4", "CNN-10", "CNN-25", "CNN-50", "CNN-100"))
+POOLS = ("CNN-1", "CNN-2", "CNN-4", "CNN-10", "CNN-25", "CNN-50", "CNN-100")
 FILTERS = ("CNN-25", "CNN-25x60", "CNN-25x90", "CNN-25x120")
 MATCHES = (
     ("conv1/match_relevant", "relevant motif", BLUE, "o"),
@@ -62,8 +62,8 @@ def _against(
         top.set_title(f"{kind} sequences", size=9, color=INK, loc="left", weight="bold")
         _series(top, frames[kind], kind, archs, places, MATCHES)
         _series(bottom, frames[kind], kind, archs, places, AUROC)
-        top.set_ylim(-0.03, 1.03)
         if log:
+            top.set_ylim(-0.03, 1.03)
             bottom.set_xscale("log")
             bottom.set_xlim(0.85, 118)
         bottom.set_xticks(places, [f"{place:g}" for place in places])
@@ -72,7 +72,7 @@ def _against(
         _tidy(bottom, label, "Test AUROC" if not column else "")
     _pool_ends(panels[0], log)
     figure.legend(
-        handles=_keys([*MATCHES, *AUROC]), loc="outside lower center", ncols=3, frameon=False,
+        handles=_keys([*MATCHES, *AUROC]), loc="outside lower center", ncols=2 + (len(kinds) > 1), frameon=False,
         fontsize=7, columnspacing=1.4, handletextpad=0.5,
     )  # fmt: skip
     return figure

@@ -170,7 +170,7 @@ def runs_table(runs: pandas.DataFrame, base: str) -> Table:
         *(Column(name, label, digits=3) for name, label in metrics),
         Column("hours", "hours", digits=2),
         Column("when", "started (UTC)"),
-        Column("run_id", "run id"),
+        Column("run_id", "run id", link="address"),
         Column("address", "address in the MLflow UI"),
     )
     keys = [*dict.fromkeys([column.key for column in columns] + visible(runs))]

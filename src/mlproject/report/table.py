@@ -28,6 +28,7 @@ class Column(NamedTuple):
         digits: decimals of numbers, None: a text.
         signed: numbers show their sign.
         mark: the frame's column of footnote marks.
+        link: the frame's column of addresses that the page links to.
     """
 
     key: str
@@ -37,6 +38,7 @@ class Column(NamedTuple):
     digits: int | None = None
     signed: bool = False
     mark: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -175,8 +177,12 @@ class Table:
             else:
                 key, kind = ("" if _missing(value) else repr(float(value))), ""
             above = Markup("<sup>{}</sup>").format(mark) if mark else ""
+            shown: str | Markup = text
+            if column.link:
+                link = Markup('<a href="{}" target="_blank" rel="noopener">{}</a>')
+                shown = link.format(row[column.link], text)
             cells.append(
-                Markup('<td class="{}" data-sort="{}">{}{}</td>').format(kind, key, text, above)
+                Markup('<td class="{}" data-sort="{}">{}{}</td>').format(kind, key, shown, above)
             )
         return Markup("<tr>{}</tr>").format(Markup("").join(cells))
 

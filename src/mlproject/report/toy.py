@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from mlproject.dna import encode, one_hot
 
@@ -17,6 +18,7 @@ PATTERNS = ("CACGTG", "GTGCAC", "CACNNNGTG")
 STARTS = (7, 27, 46)
 LENGTH, WIDTH = 60, 7
 POOLS = (3, 20)
+REACH = 5
 INK, GREY, FAINT, LINE = "#1F2933", "#66727F", "#B4BDC6", "#E1E6EB"
 COLORS = {"filter 1": "#0072B2", "filter 2": "#D55E00"}
 GREEN = "#00795A"
@@ -44,7 +46,7 @@ def toy_sequence(seed: int = 1) -> str:
                 if letter != "N":
                     letters[start + offset] = letter
         text = "".join(letters)
-        if text.count("GTG") == text.count("CAC") == len(PATTERNS):
+        if maps(text, 1).scan.sum() == 2 * len(PATTERNS):
             return text
 
 
@@ -73,7 +75,7 @@ def second_layer(pool: int, reach: int = 3) -> np.ndarray:
     return found
 
 
-def told_apart(pool: int, reach: int = 3) -> float:
+def told_apart(pool: int, reach: int = REACH) -> float:
     """Return how often the best reader of the local pooled map names the pattern, 1/3 to 1.
 
     All places of each pattern in the pool's windows are equally likely, the background is silent,
@@ -104,7 +106,7 @@ def toy_figure() -> Figure:
         hspace=0.3,
     )  # fmt: skip
     for number, pool in enumerate(POOLS):
-        row = grid[number].subgridspec(1, 2, width_ratios=(4.3, 1), wspace=0.06)
+        row = grid[number].subgridspec(1, 2, width_ratios=(4, 1.2), wspace=0.05)
         axes = figure.add_subplot(row[0])
         _draw_maps(axes, sequence, pool)
         axes.set_title(
@@ -150,9 +152,9 @@ def _draw_maps(axes: Axes, sequence: str, pool: int) -> None:
     axes.axis("off")
 
 
-def _box(left: float, bottom: float, width: float, height: float, color: str, alpha: float):  # type: ignore[no-untyped-def]
-    from matplotlib.patches import Rectangle
-
+def _box(
+    left: float, bottom: float, width: float, height: float, color: str, alpha: float
+) -> Rectangle:
     return Rectangle(
         (left, bottom), width, height, facecolor=color, edgecolor=FAINT, linewidth=0.6, alpha=alpha
     )
@@ -161,27 +163,24 @@ def _box(left: float, bottom: float, width: float, height: float, color: str, al
 def _draw_second(axes: Axes, pool: int) -> None:
     filters = second_layer(pool)
     for number, (pattern, values) in enumerate(zip(PATTERNS, filters, strict=True)):
-        left = number * 3.7
+        left = number * 4.2
         for row, color in enumerate(COLORS.values()):
             for column in range(values.shape[1]):
                 axes.add_patch(_box(left + column, 1.0 - row, 1, 0.9, "white", 1))
                 axes.add_patch(
                     _box(left + column, 1.0 - row, 1, 0.9, color, float(values[row, column]))
                 )
-        axes.text(left + 1.5, -0.35, pattern, size=5.2, ha="center", va="center", color=GREEN)
-    axes.text(5.2, 2.25, "second-layer filters", size=7, ha="center", color=GREY)
+        axes.text(left + 1.5, -0.35, pattern, size=5, ha="center", va="center", color=GREEN)
+    axes.text(5.7, 2.25, "second-layer filters", size=7, ha="center", color=GREY)
     axes.text(
-        5.2, -0.95, f"told apart: {100 * told_apart(pool):.0f} %", size=8, ha="center",
+        5.7, -0.95, f"told apart: {100 * told_apart(pool):.0f} %", size=8, ha="center",
         va="center", color=INK, weight="bold",
     )  # fmt: skip
-    axes.set(xlim=(-0.3, 10.7), ylim=(-1.5, 2.4))
+    axes.set(xlim=(-0.4, 11.8), ylim=(-1.5, 2.4))
     axes.axis("off")
 
 
 def _draw_filters(axes: Axes) -> None:
-    from matplotlib.axes import Axes as _Axes
-
-    assert isinstance(axes, _Axes)
     axes.text(
         0, 1.12, "First-layer filters", size=9, weight="bold", color=INK, transform=axes.transAxes
     )
@@ -189,7 +188,9 @@ def _draw_filters(axes: Axes) -> None:
         weights = one_hot(encode([word]))[0].T
         top = 5.6 * (1 - row)
         for letter in range(4):
-            axes.text(-0.9, top + 3 - letter, "ACGT"[letter], size=6, ha="center", va="center", color=GREY)
+            axes.text(
+                -0.9, top + 3 - letter, "ACGT"[letter], size=6, ha="center", va="center", color=GREY
+            )
             for column in range(WIDTH):
                 shade = COLORS[name] if weights[letter, column] else "white"
                 axes.add_patch(_box(column - 0.5, top + 2.55 - letter, 1, 0.9, shade, 0.85))
@@ -201,18 +202,21 @@ def _draw_filters(axes: Axes) -> None:
 
 def _draw_curve(axes: Axes) -> None:
     pools = np.arange(1, 41)
-    for reach, style in ((3, "-"), (5, (0, (4, 2)))):
-        values = [told_apart(int(pool), reach) for pool in pools]
-        axes.plot(pools, values, color=INK, linewidth=1.4, linestyle=style, label=f"{reach} windows")
-    axes.axhline(1 / 3, color=FAINT, linewidth=0.8)
-    axes.text(40, 1 / 3 + 0.02, "chance", size=7, color=GREY, ha="right")
+    axes.plot(pools, [told_apart(int(pool)) for pool in pools], color=INK, linewidth=1.5)
+    axes.axhline(1 / 3, color=FAINT, linewidth=0.8, linestyle=(0, (3, 2)))
+    axes.text(40, 1 / 3 - 0.06, "chance", size=7, color=GREY, ha="right")
+    axes.text(
+        40, 0.97, f"at best, by a second layer that sees {REACH} windows", size=7.5, color=GREY,
+        ha="right",
+    )  # fmt: skip
     for pool in POOLS:
         axes.plot([pool], [told_apart(pool)], "o", color=INK, markersize=4)
-    axes.set_title("C   patterns told apart from their pooled map", size=9, weight="bold", color=INK, loc="left")
+    axes.set_title(
+        "C   patterns told apart from their pooled map", size=9, weight="bold", color=INK, loc="left"
+    )
     axes.set_xlabel("Max-pool size (nt)", size=8.5, color=INK)
     axes.set_ylabel("Share correct", size=8.5, color=INK)
     axes.set(xlim=(0.5, 40.5), ylim=(0.25, 1.04))
-    axes.legend(frameon=False, fontsize=7, title="seen by the second layer", title_fontsize=7)
     axes.tick_params(labelsize=8, color=FAINT, labelcolor=GREY, length=3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)
