@@ -54,8 +54,12 @@ def _against(
     ]
     if not kinds:
         return None
-    figure = Figure(figsize=(3.45 * len(kinds) + 0.1, 4.6), layout="constrained", facecolor="white")
-    panels = figure.subplots(2, len(kinds), squeeze=False, sharex=True, height_ratios=(1.25, 1))
+    if len(kinds) == 1:
+        figure = Figure(figsize=(7.1, 3.3), layout="constrained", facecolor="white")
+        panels = figure.subplots(1, 2).reshape(2, 1)
+    else:
+        figure = Figure(figsize=(7.1, 4.8), layout="constrained", facecolor="white")
+        panels = figure.subplots(2, len(kinds), sharex=True, height_ratios=(1.25, 1))
     places = [float(ARCHITECTURES[arch].get(field, 30)) for arch in archs]  # type: ignore[arg-type]
     for column, kind in enumerate(kinds):
         top, bottom = panels[:, column]
@@ -64,15 +68,17 @@ def _against(
         _series(bottom, frames[kind], kind, archs, places, AUROC)
         if log:
             top.set_ylim(-0.03, 1.03)
-            bottom.set_xscale("log")
-            bottom.set_xlim(0.85, 118)
-        bottom.set_xticks(places, [f"{place:g}" for place in places])
-        bottom.minorticks_off()
-        _tidy(top, "", "Share of filters matching" if not column else "")
-        _tidy(bottom, label, "Test AUROC" if not column else "")
+        for axes in (top, bottom):
+            if log:
+                axes.set_xscale("log")
+                axes.set_xlim(0.85, 118)
+            axes.set_xticks(places, [f"{place:g}" for place in places])
+            axes.minorticks_off()
+        _tidy(top, label if len(kinds) == 1 else "", "" if column else "Share of filters matching")
+        _tidy(bottom, label, "" if column else "Test AUROC")
     _pool_ends(panels[0], log)
     figure.legend(
-        handles=_keys([*MATCHES, *AUROC]), loc="outside lower center", ncols=2 + (len(kinds) > 1), frameon=False,
+        handles=_keys([*MATCHES, *AUROC]), loc="outside lower center", ncols=5, frameon=False,
         fontsize=7, columnspacing=1.4, handletextpad=0.5,
     )  # fmt: skip
     return figure
