@@ -11,6 +11,7 @@ from scipy import stats
 from mlproject.architectures import ARCHITECTURES
 from mlproject.motifs import jaspar_by_id, reverse_complement
 from mlproject.report.atlas import aligned
+from mlproject.report.claims import Side
 from mlproject.report.figures import pareto
 from mlproject.report.published import (
     DATASETS,
@@ -21,7 +22,7 @@ from mlproject.report.published import (
     printed,
     published,
 )
-from mlproject.report.statements import Side, effect, paired
+from mlproject.report.statements import effect, paired
 from mlproject.report.table import Column, Table
 from mlproject.report.toy import PATTERNS, maps, second_layer, told_apart, toy_sequence
 from mlproject.report.verdicts import compare

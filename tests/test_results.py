@@ -158,7 +158,7 @@ def test_mistakes_in_conditions_are_named(several: Path, where: str, message: st
 
 
 def test_an_unknown_experiment_names_the_nearest(several: Path) -> None:
-    with pytest.raises(UserError, match="no experiment 'tabel1' .* did you mean table1"):
+    with pytest.raises(UserError, match=r"no experiment 'tabel1' .* did you mean table1"):
         results.runs("tabel1")
 
 
@@ -211,7 +211,7 @@ def test_a_run_without_filters_or_model_says_so(workplace: Path) -> None:
         results.filters(run_id, "conv2")
     with pytest.raises(UserError, match=f"run `{run_id}` has logged no model"):
         results.model(run_id)
-    with pytest.raises(UserError, match="run `0123` has no artifact .* not found"):
+    with pytest.raises(UserError, match=r"run `0123` has no artifact .* not found"):
         results.history("0123")
 
 

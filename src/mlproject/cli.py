@@ -229,8 +229,8 @@ def report(
     """
     if bool(rows) != bool(columns):
         raise UserError("`--rows` and `--columns` go together: give both, or neither")
-    from mlproject.report.build import Wish
     from mlproject.report.command import make_report
+    from mlproject.report.content import Wish
 
     def listed(text: str | None) -> tuple[str, ...]:
         return tuple(part.strip() for part in (text or "").split(",") if part.strip())

@@ -75,7 +75,7 @@ class Canvas:
 
     def _add(self, letter: str, left: float, floor: float, width: float, height: float) -> None:
         shape = _outline(letter)
-        points = shape.vertices * [width, -height] + [left, floor]
+        points = np.asarray(shape.vertices, float) * [width, -height] + [left, floor]
         self._letters[letter].append(Path(points, shape.codes))
 
 

@@ -2,10 +2,12 @@
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from mlproject.report.build import Report, Wish, build
+from mlproject.report.build import build
+from mlproject.report.content import Report, Wish
 from mlproject.report.page import write_report
 from mlproject.tracking import Store, connect, first_line
 
@@ -47,9 +49,8 @@ def _record(report: Report, files: list[Path], out: Path, store: Store) -> str:
     try:
         tracker.note("\n".join(f"- {line}" for line in report.summary))
         for path in files:
-            tracker.artifact(
-                path.relative_to(out).as_posix(), lambda copy, path=path: shutil.copyfile(path, copy)
-            )
+            copy = partial(shutil.copyfile, path)
+            tracker.artifact(path.relative_to(out).as_posix(), copy)
     except BaseException as error:
         tracker.finish("FAILED", first_line(error))
         raise

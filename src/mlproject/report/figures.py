@@ -143,14 +143,15 @@ def pareto_figure(counted: pandas.DataFrame) -> Figure | None:
     Validation numbers, which a search sees, where all runs have them, else test numbers; None for
     fewer than three runs.
     """
-    for x, y, split in (
+    choices = (
         ("best_val_auroc", "val_conv1/match_relevant", "validation"),
         ("test_auroc", "conv1/match_relevant", "test"),
-    ):
-        if {x, y} <= set(counted) and counted[[x, y]].notna().all(axis=None):
-            break
-    if not {x, y} <= set(counted):
+    )
+    usable = [one for one in choices if set(one[:2]) <= set(counted)]
+    if not usable:
         return None
+    whole = [one for one in usable if counted[list(one[:2])].notna().all(axis=None)]
+    x, y, split = (whole or usable[-1:])[0]
     frame = counted[counted[[x, y]].notna().all(axis=1)]
     if len(frame) < 3:
         return None
@@ -176,10 +177,10 @@ def pareto_figure(counted: pandas.DataFrame) -> Figure | None:
 
 def pareto(points: np.ndarray) -> np.ndarray:
     """Return which of (N, 2) points no other is better than in one way and as good in the other."""
-    better = (points[None] >= points[:, None]).all(axis=2) & (points[None] > points[:, None]).any(
-        axis=2
-    )
-    return ~better.any(axis=1)
+    beaten = [
+        bool(((points >= one).all(axis=1) & (points > one).any(axis=1)).any()) for one in points
+    ]
+    return ~np.array(beaten, bool)
 
 
 def _tidy(axes: Axes, x: str, y: str) -> None:

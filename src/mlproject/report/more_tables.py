@@ -78,7 +78,9 @@ def alignment_table(counted: pandas.DataFrame, kind: str = SYNTHETIC) -> Table |
         row: dict[str, Any] = {"network": printed_name(arch), "n": len(found.runs)}
         for metric in ("conv1/match_jaspar", "conv1/match_relevant"):
             for name, key in (("released", metric), ("paper", f"{metric}_paper")):
-                values = found.runs[key].dropna() if key in found.runs else pandas.Series(dtype=float)
+                values = (
+                    found.runs[key].dropna() if key in found.runs else pandas.Series(dtype=float)
+                )
                 row |= {
                     f"{metric} {name}": values.mean() if len(values) else math.nan,
                     f"{metric} {name} sd": values.std() if len(values) > 1 else math.nan,
@@ -224,9 +226,7 @@ def user_table(
     shown = [Column(key, key) for key in keys] + [Column("n", "n", digits=0)]
     for name in columns:
         numeric = pandas.api.types.is_numeric_dtype(frame[name])
-        shown.append(
-            Column(name, name, "", f"{name} sd", 3) if numeric else Column(name, name)
-        )
+        shown.append(Column(name, name, "", f"{name} sd", 3) if numeric else Column(name, name))
     notes = ["Mean ± standard deviation over n trials (n − 1)."]
     if split:
         names = ", ".join(f"`{name}`" for name in split)

@@ -12,7 +12,7 @@ from mlproject.errors import UserError
 from mlproject.files import written_whole
 from mlproject.interpret.logos import save
 from mlproject.report.atlas import atlas_cards
-from mlproject.report.build import Picture, Report
+from mlproject.report.content import Picture, Report
 from mlproject.report.svg import glyphs
 from mlproject.report.table import note_html
 

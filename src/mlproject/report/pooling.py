@@ -120,9 +120,7 @@ def varying(frame: pandas.DataFrame, free: Sequence[str] = ("seed",)) -> list[st
     rows = [dict(row) for row in frame["spec"]]
     names = sorted({name for row in rows for name in row})
     found = [
-        name
-        for name in names
-        if name not in free and len({str(row.get(name)) for row in rows}) > 1
+        name for name in names if name not in free and len({str(row.get(name)) for row in rows}) > 1
     ]
     tags = ("dataset_sha256", "metric_version")
     if "dataset" in found and frame["dataset_sha256"].nunique() == 1:
@@ -138,9 +136,7 @@ def _contrast(one: pandas.Series, other: pandas.Series) -> str:
         if name not in ("seed", "dataset") and one["spec"].get(name) != other["spec"].get(name)
     ]
     if one["metric_version"] != other["metric_version"]:
-        parts.append(
-            f"metric version {one['metric_version']} instead of {other['metric_version']}"
-        )
+        parts.append(f"metric version {one['metric_version']} instead of {other['metric_version']}")
     if one["dataset_sha256"] != other["dataset_sha256"]:
         parts.append("another data set")
     return ", ".join(parts)

@@ -99,9 +99,7 @@ def single(pwm: np.ndarray, title: str, columns: int | None = None) -> Markup:
     return _element(span * COLUMN, LOGO + 2, title, letters + _baseline(0, span, LOGO), "logo")
 
 
-def placed(
-    pwm: np.ndarray, start: int, columns: int, title: str, band: tuple[int, int]
-) -> Markup:
+def placed(pwm: np.ndarray, start: int, columns: int, title: str, band: tuple[int, int]) -> Markup:
     """Return one logo as an SVG element of `columns` columns, from column `start` on.
 
     Args:

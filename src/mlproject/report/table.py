@@ -90,8 +90,9 @@ class Table:
             )
             head = Markup("<tr>{}</tr>").format(Markup("").join(spans))
         heads = Markup("").join(
-            Markup('<th scope="col" aria-sort="none" class="{}"><button type="button">{}</button>')
-            .format("text" if column.digits is None else "", column.label)
+            Markup(
+                '<th scope="col" aria-sort="none" class="{}"><button type="button">{}</button>'
+            ).format("text" if column.digits is None else "", column.label)
             + Markup("</th>")
             for column in self.columns
         )
@@ -129,7 +130,9 @@ class Table:
             lines.append(" & ".join(cells) + " \\\\")
         lines += ["\\bottomrule", "\\end{tabular}" + "}" * wide]
         notes = [
-            re.sub(r"^\\textasciicircum\{\}(\w+)\\textasciicircum\{\} ", r"\\textsuperscript{\1} ", n)
+            re.sub(
+                r"^\\textasciicircum\{\}(\w+)\\textasciicircum\{\} ", r"\\textsuperscript{\1} ", n
+            )
             for n in map(_latex, self.notes)
         ]
         lines += [f"\\par\\footnotesize {note}" for note in notes]
@@ -161,8 +164,9 @@ class Table:
     def _page(self) -> str:
         notes = Markup("").join(Markup("<p>{}</p>").format(note_html(note)) for note in self.notes)
         return str(
-            Markup('<!DOCTYPE html>\n<meta charset="utf-8"><title>{}</title>\n<h1>{}</h1>\n')
-            .format(self.title, self.title)
+            Markup(
+                '<!DOCTYPE html>\n<meta charset="utf-8"><title>{}</title>\n<h1>{}</h1>\n'
+            ).format(self.title, self.title)
             + self.html()
             + notes
             + "\n"

@@ -51,7 +51,7 @@ def toy_sequence(seed: int = 1) -> str:
 
 
 def maps(sequence: str, pool: int) -> Maps:
-    """Scan a sequence with both filters, zeros beyond its ends, ReLU above two letters, max-pool."""
+    """Scan a sequence with both filters, zeros beyond its ends; ReLU above 2; max-pool."""
     x = np.pad(one_hot(encode([sequence]))[0], ((WIDTH // 2, WIDTH // 2), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(x, WIDTH, axis=0)
     kernels = one_hot(encode(list(FILTERS.values())))
@@ -146,8 +146,10 @@ def _draw_maps(axes: Axes, sequence: str, pool: int) -> None:
             axes.add_patch(
                 _box(left, bottom, width, 0.8, color if value else "white", 0.85 if value else 1)
             )
-        for place in np.flatnonzero(found.scan[row]):
-            axes.plot([place], [bottom + 0.4], "|", color="white", markersize=6, markeredgewidth=1.4)
+        for place in np.flatnonzero(found.scan[row]).tolist():
+            axes.plot(
+                [place], [bottom + 0.4], "|", color="white", markersize=6, markeredgewidth=1.4
+            )
     axes.set(xlim=(-0.9, len(sequence) - 0.1), ylim=(-1.5, 2.4))
     axes.axis("off")
 
@@ -212,7 +214,11 @@ def _draw_curve(axes: Axes) -> None:
     for pool in POOLS:
         axes.plot([pool], [told_apart(pool)], "o", color=INK, markersize=4)
     axes.set_title(
-        "C   patterns told apart from their pooled map", size=9, weight="bold", color=INK, loc="left"
+        "C   patterns told apart from their pooled map",
+        size=9,
+        weight="bold",
+        color=INK,
+        loc="left",
     )
     axes.set_xlabel("Max-pool size (nt)", size=8.5, color=INK)
     axes.set_ylabel("Share correct", size=8.5, color=INK)

@@ -6,13 +6,13 @@ They are read by a small grammar of their own; nothing a user writes is ever exe
 import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas
 
 from mlproject.errors import UserError, nearest
 
-OPERATORS: dict[str, Callable[[pandas.Series, object], pandas.Series]] = {
+OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
     "<=": operator.le,
     "!=": operator.ne,
@@ -104,6 +104,5 @@ def _typed(condition: Condition, column: pandas.Series, value: object) -> object
         return float(str(value))
     except ValueError as error:
         raise UserError(
-            f"`{condition.column}` is a number: got "
-            f"`{condition.column} {condition.sign} {value}`"
+            f"`{condition.column}` is a number: got `{condition.column} {condition.sign} {value}`"
         ) from error

@@ -94,7 +94,9 @@ def _experiments(store: Store, wanted: str | Sequence[str] | None) -> dict[str, 
     chosen = [wanted] if isinstance(wanted, str) else list(wanted)
     for name in chosen:
         if name not in names.values():
-            raise UserError(f"no experiment {name!r} in {store.uri}: {nearest(name, names.values())}")
+            raise UserError(
+                f"no experiment {name!r} in {store.uri}: {nearest(name, names.values())}"
+            )
     return {key: name for key, name in names.items() if name in chosen}
 
 

@@ -4,7 +4,7 @@ import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas
@@ -19,7 +19,7 @@ from mlproject.motifs import Motif, read_meme
 from mlproject.spec import RunSpec
 from mlproject.tracking import Store, connect
 
-Run = str | Mapping[str, Any] | pandas.Series
+Run: TypeAlias = str | Mapping[str, Any] | pandas.Series
 
 
 def history(run: Run, store: Store | None = None) -> pandas.DataFrame:
