@@ -1,10 +1,13 @@
 """Runs as a finished training leaves them, logged through the real tracker in milliseconds."""
 
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from mlproject.architectures import arch_name, make_spec, protocol_name
 from mlproject.data.paper import CLASSES, FACTORS
@@ -14,6 +17,18 @@ from mlproject.motifs import Motif, clip, jaspar, jaspar_by_id, round_rows, writ
 from mlproject.tracking import Tracker, connect
 
 DATA = "d" * 64
+
+
+@contextmanager
+def inside(folder: Path, store: Path) -> Iterator[Path]:
+    """Enter a folder with a copy of an empty store, as the fixture `workplace` does for a test."""
+    shutil.copy(store, folder / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID"):
+            patch.setenv(name, "")
+            patch.delenv(name)
+        yield folder
 
 
 def start(

@@ -1,8 +1,6 @@
 """The report of real stores: what it counts, pools, says, writes and records."""
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import pandas
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from recorded import reading, record, record_filters, start
+from recorded import inside, reading, record, record_filters, start
 
 from mlproject import results
 from mlproject.architectures import ARCHITECTURES
@@ -19,8 +17,10 @@ from mlproject.cli import cli, main
 from mlproject.errors import UserError
 from mlproject.report.build import build
 from mlproject.report.command import Made, make_report
-from mlproject.report.content import Wish
+from mlproject.report.content import Report, Wish
+from mlproject.report.figures import filters_figure, message_figure
 from mlproject.report.more_tables import user_table
+from mlproject.report.page import write_report
 from mlproject.report.paper_tables import deeper_table, main_table
 from mlproject.report.pooling import pool
 from mlproject.report.published import SYNTHETIC
@@ -35,19 +35,13 @@ FOUND = {"CNN-2": 1, "CNN-4": 5, "CNN-25": 13}
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path) -> Iterator[Path]:
     """A folder with a store of three networks, two seeds each, with filters, and a failed run."""
-    folder = tmp_path_factory.mktemp("swept")
-    shutil.copy(migrated_store, folder / "mlflow.db")
-    before = Path.cwd()
-    os.chdir(folder)
-    os.environ.pop("MLFLOW_TRACKING_URI", None)
-    for arch, values in TRIALS.items():
-        for seed, auroc in enumerate(values):
-            layer = reading(FOUND[arch], seed=seed)
-            record_filters({"arch": arch, "seed": seed, "epochs": 20}, layer, auroc)
-    record({"arch": "CNN-50"}, status="FAILED")
-    yield folder
-    os.chdir(before)
-    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    with inside(tmp_path_factory.mktemp("swept"), migrated_store) as folder:
+        for arch, values in TRIALS.items():
+            for seed, auroc in enumerate(values):
+                layer = reading(FOUND[arch], seed=seed)
+                record_filters({"arch": arch, "seed": seed, "epochs": 20}, layer, auroc)
+        record({"arch": "CNN-50"}, status="FAILED")
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -206,10 +200,11 @@ def test_the_report_is_a_run_with_its_files_and_no_run_of_the_next_report(made: 
     assert made.run_id not in set(results.runs()["run_id"])
 
 
-def test_a_folder_with_a_readme_of_its_own_is_left_alone(swept: Path, tmp_path: Path) -> None:
+def test_a_folder_with_a_readme_of_its_own_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("mine")
+    report = Report("empty", [])
     with pytest.raises(UserError, match="`--out` must be a folder of its own"):
-        make_report(Wish(figures=False), tmp_path, record=False)
+        write_report(report, tmp_path)
     assert (tmp_path / "README.md").read_text() == "mine"
 
 
@@ -317,13 +312,13 @@ def test_one_run_failed_runs_and_runs_without_filters_give_a_report(workplace: P
     record({"arch": "CNN-2"}, status="FAILED")
     start({"arch": "CNN-4"})
     made = make_report(Wish(), Path("out"), record=False)
-    assert made.report.summary[0] == ("3 runs, of which 1 count (left out: 1 failed, 1 running).")
-    found = row(made.report.table("table1"), arch="CNN-25")
+    assert report.summary[0] == ("3 runs, of which 1 count (left out: 1 failed, 1 running).")
+    found = row(report.table("table1"), arch="CNN-25")
     assert found["test_auroc verdict"] == "cannot tell (n = 1)"
     assert found["conv1/match_relevant verdict"] == "no runs"
-    assert "message" in made.report.pictures
-    assert any("Atlas, synthetic sequences: no run with filters" in t for t in made.report.missing)
-    states = made.report.table("runs")
+    assert "message" in report.pictures
+    assert any("Atlas, synthetic sequences: no run with filters" in t for t in report.missing)
+    states = report.table("runs")
     assert states is not None
     assert sorted(states.frame["state"]) == ["failed", "finished", "running"]
 
@@ -350,7 +345,7 @@ def test_in_vivo_runs_fill_table_2_and_hard_factors_are_tested(workplace: Path) 
             more |= {f"conv1/filters/{name}": 1.0 for name in ("CEBPB", "MAX", "SRF", "YY1")}
             options = {"arch": arch, "seed": seed, "dataset": "peaks.h5"}
             record(options, auroc + seed / 1000, 0.7, more=more, data="f" * 64)
-    report = build(Wish(), connect())
+    report = build(Wish(figures=False), connect())
     assert row(report.table("table2"), arch="CNN-25")["n"] == 2
     assert row(report.table("table1"), arch="CNN-25")["n"] == 0
     table = report.table("statements")
@@ -358,4 +353,6 @@ def test_in_vivo_runs_fill_table_2_and_hard_factors_are_tested(workplace: Path) 
     verdicts = table.frame.set_index("statement")["verdict"]
     assert verdicts["In vivo, AUROC rises from 30 to 120 filters."] == "supported"
     assert verdicts["With 120 filters Arid3a, SP1, STAT1 are found."] == "supported"
-    assert "filters" in report.pictures
+    counted = results.counted(results.runs())
+    assert filters_figure(counted) is not None
+    assert message_figure(counted) is not None

@@ -1,13 +1,12 @@
 """The page in a real browser: nothing on the console, tables sort, the slider changes logos."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded import reading, record, record_filters
+from recorded import inside, reading, record, record_filters
 
 from mlproject.report.command import make_report
 from mlproject.report.content import Wish
@@ -38,17 +37,12 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def page(browser: Any, tmp_path_factory: pytest.TempPathFactory, migrated_store: Path) -> Any:
     """The report of a small store, open in the browser."""
-    folder = tmp_path_factory.mktemp("page")
-    shutil.copy(migrated_store, folder / "mlflow.db")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with inside(tmp_path_factory.mktemp("page"), migrated_store) as folder:
         record_filters({"arch": "CNN-2"}, reading(1), 0.96)
         record_filters({"arch": "CNN-25"}, reading(13), 0.97)
         record({"arch": "CNN-100"}, 0.95, 0.9)
         record({"arch": "CNN-10"}, status="FAILED")
         make_report(Wish(), folder / "out", record=False)
-        os.environ.pop("MLFLOW_TRACKING_URI", None)
     browser.get((folder / "out" / "report.html").as_uri())
     return browser
 

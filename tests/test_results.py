@@ -1,7 +1,5 @@
 """The query API: typed columns, states, conditions, and what a run has left behind."""
 
-import os
-import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import TINY
-from recorded import reading, record, record_filters, start
+from recorded import inside, reading, record, record_filters, start
 
 from mlproject import results
 from mlproject.architectures import make_spec
@@ -23,17 +21,13 @@ from mlproject.tracking import connect
 @pytest.fixture(scope="module")
 def several(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path) -> Path:
     """A folder with a store of five runs, entered for each test."""
-    folder = tmp_path_factory.mktemp("several")
-    shutil.copy(migrated_store, folder / "mlflow.db")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with inside(tmp_path_factory.mktemp("several"), migrated_store) as folder:
         record({"arch": "CNN-2"}, 0.95, 0.5)
         record({"arch": "CNN-10"}, 0.96, 0.8)
         record({"arch": "CNN-25"}, 0.97, 0.9)
         record({"arch": "CNN-1-1-100"}, 0.5, None, status="FAILED")
         record({"arch": "CNN-50"}, 0.95, 0.6, experiment="other")
-    return folder
+        return folder
 
 
 @pytest.fixture(autouse=True)
@@ -218,14 +212,8 @@ def test_a_run_without_filters_or_model_says_so(workplace: Path) -> None:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path) -> Iterator[RunResult]:
     """A small real run; the current folder is its workplace."""
-    folder = tmp_path_factory.mktemp("trained")
-    shutil.copy(migrated_store, folder / "mlflow.db")
-    before = Path.cwd()
-    os.chdir(folder)
-    os.environ.pop("MLFLOW_TRACKING_URI", None)
-    yield run(make_spec(TINY), Settings(quiet=True))
-    os.chdir(before)
-    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    with inside(tmp_path_factory.mktemp("trained"), migrated_store):
+        yield run(make_spec(TINY), Settings(quiet=True))
 
 
 def test_a_real_run_is_loaded_back_whole(trained: RunResult) -> None:
