@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,7 @@ def record(
     return tracker.run_id
 
 
+@lru_cache
 def reading(found: int, filters: int = 14, seed: int = 0) -> LayerReading:
     """Return a layer whose first `found` filters are the paper's motifs, the others noise.
 
