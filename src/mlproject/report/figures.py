@@ -140,8 +140,8 @@ def _keys(series: Series) -> list[Line2D | Patch]:
 def pareto_figure(counted: pandas.DataFrame) -> Figure | None:
     """Draw every run's AUROC against its relevant matches, the front marked and named.
 
-    Validation numbers, which a search sees, where all runs have them, else test numbers; None for
-    fewer than three runs.
+    Of several data sets the one with most runs is drawn. Validation numbers, which a search sees,
+    where all runs have them, else test numbers; None for fewer than three runs.
     """
     choices = (
         ("best_val_auroc", "val_conv1/match_relevant", "validation"),
@@ -153,6 +153,9 @@ def pareto_figure(counted: pandas.DataFrame) -> Figure | None:
     whole = [one for one in usable if counted[list(one[:2])].notna().all(axis=None)]
     x, y, split = (whole or usable[-1:])[0]
     frame = counted[counted[[x, y]].notna().all(axis=1)]
+    if len(frame):
+        most = frame["dataset_sha256"].value_counts().index[0]
+        frame = frame[frame["dataset_sha256"] == most]
     if len(frame) < 3:
         return None
     points = frame[[x, y]].to_numpy(float)
@@ -162,13 +165,16 @@ def pareto_figure(counted: pandas.DataFrame) -> Figure | None:
     axes.plot(*points[~front].T, "o", color=FAINT, markersize=4, label="runs")
     best = points[front][np.argsort(points[front][:, 0])]
     axes.plot(*best.T, "o-", color=BLUE, markersize=5, linewidth=1.2, label="Pareto front")
-    for number in np.flatnonzero(front):
-        row = frame.iloc[number]
+    last = ""
+    for number in sorted(np.flatnonzero(front), key=lambda number: points[number, 0]):
+        row = frame.iloc[int(number)]
         name = printed_name(row["arch"]) if row["arch"] != "custom" else row["run_id"][:6]
-        axes.annotate(
-            name, points[number], xytext=(-4, -4), textcoords="offset points", size=7, color=INK,
-            ha="right", va="top",
-        )  # fmt: skip
+        if name != last:
+            axes.annotate(
+                name, points[number], xytext=(-5, -5), textcoords="offset points", size=7,
+                color=INK, ha="right", va="top",
+            )  # fmt: skip
+        last = name
     _tidy(axes, f"AUROC ({split})", f"Share of filters matching a relevant motif ({split})")
     axes.margins(0.12)
     axes.legend(frameon=False, fontsize=7.5, loc="lower left")

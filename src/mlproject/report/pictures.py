@@ -83,7 +83,7 @@ def draw(
         "pareto": (
             pareto_figure(counted),
             "Accuracy and interpretability",
-            "Each run; none is better than those of the front in both.",
+            "Each run on the data set that most runs have; none beats those of the front in both.",
         ),
     }
     for name, (figure, title, caption) in charts.items():
