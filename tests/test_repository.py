@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from mlflow.projects._project_spec import load_project
@@ -13,13 +14,17 @@ from mlflow.utils.environment import _PythonEnv
 
 from mlproject.architectures import ARCHITECTURES, PROTOCOLS, make_spec
 from mlproject.cli import cli
+from mlproject.data import read
+from mlproject.data.dataset import SPLITS
 from mlproject.spec import field_info
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "mlproject"
+DOCUMENTS = ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+TEXTS = {".py", ".md", ".txt", ".toml", ".yaml", ""}
 LAYERS = (
     "errors __init__ process",
-    "spec files threads interrupts progress environment journal",
+    "spec files initial threads interrupts progress environment journal",
     "architectures startup dna meme motifs",
     "data",
     "backend checkpoint model evaluation",
@@ -93,7 +98,7 @@ def test_nothing_is_called_mlproject_beside_mlproject() -> None:
     ]
 
 
-@pytest.mark.parametrize("document", ["README.md", *map(str, Path("docs").glob("*.md"))])
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_commands_and_parameters_in_documents_exist(document: str) -> None:
     text = _read(document)
     for name in re.findall(r"python (?:-m mlproject|src) ([a-z]+)", text):
@@ -104,7 +109,7 @@ def test_commands_and_parameters_in_documents_exist(document: str) -> None:
         elif name == "protocol":
             assert value in PROTOCOLS
         else:
-            extra = {"resume", "kind", "plan", "out", "run", "method"}
+            extra = {"NAME", "resume", "kind", "plan", "out", "run", "method"}
             assert field_info(name) or name in extra, name
     targets = set(re.findall(r"^([a-z]+):", _read("Makefile"), re.MULTILINE))
     for name in re.findall(r"`make ([a-z]+)", text):
@@ -121,9 +126,11 @@ def test_readme_names_every_parameter_and_network() -> None:
     assert all(name in text for name in ARCHITECTURES)
 
 
-def _imports(path: Path) -> set[str]:
+def _imports(path: Path, whole: bool = True) -> set[str]:
+    """Return the imported modules, with or without those that functions import."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree) if whole else tree.body:
         if isinstance(node, ast.ImportFrom) and node.module:
             inner = {f"{node.module}.{alias.name}" for alias in node.names}
             found |= inner if node.module == "mlproject" else {node.module}
@@ -151,7 +158,7 @@ def test_only_tracking_imports_mlflow_and_sweeps_never_import_keras() -> None:
         roots = {name.split(".")[0] for name in _imports(path)}
         assert "mlflow" not in roots or _part(path) == "tracking", path
     for path in (ROOT / "sweeps").rglob("*.py"):
-        roots = {name.split(".")[0] for name in _imports(path)}
+        roots = {name.split(".")[0] for name in _imports(path, whole=False)}
         assert not roots & {"keras", "tensorflow", "jax", "mlflow"}, path
 
 
@@ -173,5 +180,20 @@ def test_no_file_names_the_machine_it_was_made_on() -> None:
     pattern = re.compile(r"/(?:root|home|work)/[a-z]")
     for name in listed:
         path = ROOT / name
-        if path.suffix in {".py", ".md", ".txt", ".toml", ".yaml", ""} and path.exists():
+        if path.suffix in TEXTS and path.exists():
             assert not pattern.search(path.read_text(encoding="utf-8")), name
+
+
+def test_the_file_that_docs_data_md_writes_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = re.findall(r"```python\n(.*?)```", _read("docs/data.md"), re.DOTALL)[0]
+    rng = np.random.default_rng(0)
+    codes = {split: rng.integers(0, 4, (5, 30), np.uint8) for split in SPLITS}
+    labels = {split: rng.integers(0, 2, (5, 2), np.uint8) for split in SPLITS}
+    monkeypatch.chdir(tmp_path)
+    exec(code, {"codes": codes, "labels": labels})
+    dataset = read(tmp_path / "my.h5")
+    assert dataset.classes == ("CTCF", "GATA1")
+    assert dataset.relevant == {"CTCF": ("MA0139",), "GATA1": ("MA0035",)}
+    assert np.array_equal(dataset.test.codes, codes["test"])

@@ -14,6 +14,7 @@ import pytest
 from conftest import TINY
 
 from mlproject.architectures import make_spec
+from mlproject.data import make_dataset, make_synthetic, write
 from mlproject.errors import UserError
 from mlproject.interrupts import Interrupted
 from mlproject.motifs import read_meme
@@ -234,3 +235,37 @@ def test_a_spec_that_does_not_fit_the_data_leaves_no_run(workplace: Path) -> Non
     with pytest.raises(UserError, match="`pool2` must not be wider than its input"):
         run(make_spec(TINY | {"pool1": 50, "pool2": 25}), Settings(quiet=True))
     assert not connect().client.search_runs(["0"])
+
+
+def test_a_class_without_positives_is_missing_from_the_numbers_and_named(workplace: Path) -> None:
+    whole = make_synthetic(workplace / "whole.h5", 0, 400, 150)
+    labels = whole.test.labels.copy()
+    labels[:, 2] = 0
+    splits = {**whole.splits, "test": whole.test._replace(labels=labels, sites=None)}
+    lacking = make_dataset(splits, whole.classes, whole.relevant, whole.motifs)
+    write(lacking, workplace / "lacking.h5")
+    options = {key: value for key, value in TINY.items() if key not in ("sequences", "length")}
+    result = run(make_spec(options | {"dataset": "lacking.h5"}), Settings(quiet=True))
+    assert "test_auroc" in result.metrics
+    assert "test_auroc/CEBPB" in result.metrics
+    assert "test_auroc/FOSL1" not in result.metrics
+    note = connect().run(result.run_id).data.tags["mlflow.note.content"]
+    assert "not defined for FOSL1" in note
+
+
+def test_a_full_disk_ends_the_run_with_one_line_and_its_reason(workplace: Path) -> None:
+    limit = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))\n"
+        "from mlproject.cli import main; main(sys.argv[1:])"
+    )
+    arguments = ["train", "--sequences", "600", "--epochs", "2", "--quiet"]
+    done = subprocess.run(
+        [sys.executable, "-c", limit, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert "File too large" in done.stderr
+    assert done.stderr.count("\n") == 1
+    (failed,) = connect().client.search_runs(["0"])
+    assert failed.info.status == "FAILED"
+    assert "File too large" in failed.data.tags["mlproject.failure"]

@@ -12,6 +12,7 @@ from mlproject.architectures import (
     make_spec,
     printed_name,
     protocol_name,
+    run_name,
 )
 from mlproject.errors import UserError
 from mlproject.spec import RunSpec, canonical_sha256, field_info, field_names
@@ -84,6 +85,20 @@ def test_presets_are_recognised_and_overridden() -> None:
     assert arch_name(make_spec({"units": 64})) == "custom"
     assert printed_name("CNN-25x60") == "CNN-25 (60)"
     assert printed_name("CNN-1-1-100") == "CNN-1-1-100"
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"arch": "CNN-25x60", "seed": 3}, "CNN-25 (60) · seed 3"),
+        ({"arch": "CNN-4", "protocol": "paper"}, "CNN-4 · paper · seed 0"),
+        ({"beta1": 0.5}, "CNN-25 · custom · seed 0"),
+        ({"kernel1": 11, "units": 64}, "CNN kernel1=11 units=64 · seed 0"),
+        ({"filters2": 0}, "CNN filters2=0 · seed 0"),
+    ],
+)
+def test_a_run_has_a_name_that_tells_it_from_others(options: dict, name: str) -> None:
+    assert run_name(make_spec(options)) == name
 
 
 def test_a_network_may_have_one_block_or_four() -> None:

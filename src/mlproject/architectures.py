@@ -154,6 +154,25 @@ def printed_name(arch: str) -> str:
     return re.sub(r"x(\d+)$", r" (\1)", arch)
 
 
+def run_name(spec: RunSpec) -> str:
+    """Return a name that people can tell runs by: ``CNN-25 · seed 3``, ``CNN-4 · paper · seed 0``.
+
+    A network that has no name in the paper is told by its difference from CNN-25.
+    """
+    arch, protocol = arch_name(spec), protocol_name(spec)
+    if arch == "custom":
+        base = make_spec({}).flat()
+        network = {*BLOCK_FIELDS, *NETWORK_FIELDS}
+        own = [
+            f"{name}={value}"
+            for name, value in spec.flat().items()
+            if value != base.get(name) and name.rstrip("0123456789") in network
+        ]
+        arch = " ".join(["CNN", *own]) if len(own) <= 4 else " ".join(["CNN", *own[:4], "…"])
+    parts = [printed_name(arch), *([] if protocol == "released" else [protocol])]
+    return " · ".join([*parts, f"seed {spec.seed}"])
+
+
 def _same(one: RunSpec, other: RunSpec, fields: tuple[str, ...]) -> bool:
     return all(getattr(one, name) == getattr(other, name) for name in fields)
 

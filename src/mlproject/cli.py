@@ -245,6 +245,60 @@ def report(
 
 
 @cli.command()
+@click.argument("plan", type=click.Path(path_type=Path))
+@click.option("--workers", type=click.IntRange(1), help="processes on this machine [one a core]")
+@click.option("--scheduler", metavar="ADDRESS", help="a running Dask cluster, tcp://host:8786")
+@click.option(
+    "--resources", metavar="NAME=N", multiple=True, help="what a cell takes of a worker: GPU=1"
+)
+@click.option(
+    "--retries", default=1, show_default=True, type=click.IntRange(0), help="of a failed cell"
+)
+@click.option("--experiment", help="MLflow experiment [Default, or as MLFLOW_EXPERIMENT_NAME says]")
+@click.option(
+    "--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, tensorflow]"
+)
+@click.option(
+    "--threads", default=1, show_default=True, type=click.IntRange(1), help="of each process"
+)
+@click.option("--dry-run", is_flag=True, help="show the cells, what is done and how long it takes")
+@click.option("--quiet", is_flag=True, help="show no progress")
+def sweep(
+    plan: Path,
+    workers: int | None,
+    scheduler: str | None,
+    resources: tuple[str, ...],
+    retries: int,
+    experiment: str | None,
+    backend: str | None,
+    threads: int,
+    dry_run: bool,
+    quiet: bool,
+) -> None:
+    """Run the cells of a PLAN, or search with Optuna; start it again to go on.
+
+    Exit code 0: all cells are done.
+    """
+    root = str(Path(__file__).resolve().parents[2])
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    from sweeps.command import Options, do
+
+    amounts = _amounts(resources)
+    options = Options(
+        Path.cwd(), experiment, workers, scheduler, amounts, retries, backend, threads, quiet
+    )
+    sys.exit(0 if do(plan, options, dry_run) else 1)
+
+
+def _amounts(texts: tuple[str, ...]) -> dict[str, float]:
+    try:
+        return {name: float(value) for name, _, value in (text.partition("=") for text in texts)}
+    except ValueError as error:
+        raise UserError(f"`--resources` is written NAME=N: got {' '.join(texts)}") from error
+
+
+@cli.command()
 def sync() -> None:
     """Deliver what earlier runs have recorded and the tracking store does not have yet."""
     from mlproject.tracking import connect

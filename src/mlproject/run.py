@@ -11,7 +11,7 @@ from typing import NamedTuple
 import keras
 
 from mlproject import environment, stages
-from mlproject.architectures import arch_name, make_spec, printed_name, protocol_name
+from mlproject.architectures import arch_name, make_spec, protocol_name, run_name
 from mlproject.data import Dataset, load
 from mlproject.errors import UserError
 from mlproject.interrupts import Interrupted, Interrupts
@@ -59,7 +59,7 @@ def run(
         data = load(spec, settings.home / "data")
         spec.map_lengths(data.length)
         store = connect()
-        name = settings.name or f"{printed_name(arch_name(spec))} · seed {spec.seed}"
+        name = settings.name or run_name(spec)
         tags = {**_tags(spec, data), **settings.tags}
         root = settings.home / "runs"
         tracker = store.start(name, tags, root, settings.experiment, settings.parent)

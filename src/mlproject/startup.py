@@ -29,8 +29,8 @@ def prepare_keras(backend: str | None = None, threads: int | None = None) -> Non
     if threads:
         set_threads(threads)
     try:
-        if backend == "tensorflow" and "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
-            os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+        wanted = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        if backend == "tensorflow" and wanted != "0":
             with _stderr_closed():
                 importlib.import_module("tensorflow")
         importlib.import_module("keras")

@@ -74,6 +74,33 @@ class Store:
         name = name or os.environ.get("MLFLOW_EXPERIMENT_NAME", "Default")
         return str(mlflow.set_experiment(name).experiment_id)
 
+    def find_experiment(self, name: str | None = None) -> str | None:
+        """Return the id that `experiment` would give, None if it would have to be made."""
+        if name is None and (found := os.environ.get("MLFLOW_EXPERIMENT_ID")):
+            return found
+        name = name or os.environ.get("MLFLOW_EXPERIMENT_NAME", "Default")
+        experiment = self.client.get_experiment_by_name(name)
+        return None if experiment is None else str(experiment.experiment_id)
+
+    def adopted(self) -> str | None:
+        """Return, once, the run that ``mlflow run`` has made for this process."""
+        return os.environ.pop("MLFLOW_RUN_ID", None)
+
+    def bytes_of(self, run: Run) -> int:
+        """Return how much the artifacts and the model of a run take in the store."""
+        client, run_id = self.client, run.info.run_id
+
+        def size(ask: Callable[..., Iterable[Any]], owner: str, path: str | None = None) -> int:
+            return sum(
+                size(ask, owner, item.path) if item.is_dir else item.file_size or 0
+                for item in ask(owner, path)
+            )
+
+        models = run.outputs.model_outputs if run.outputs else []
+        return size(client.list_artifacts, run_id) + sum(
+            size(client.list_logged_model_artifacts, model.model_id) for model in models
+        )
+
     def run(self, run_id: str) -> Run:
         """Return a run.
 
@@ -119,7 +146,7 @@ class Store:
                 self.client.update_run(adopted, status="RUNNING")
             else:
                 run = self._create(name, tags, experiment)
-            self._show_primary_metric(run.info.experiment_id)
+            self._prepare_for_ui(run.info.experiment_id)
         except STORE_ERRORS as error:
             raise _unwritable(self.uri, error) from error
         tracker = Tracker(self, run, Journal(root / run.info.run_id))
@@ -171,11 +198,17 @@ class Store:
                     raise
                 time.sleep(1.0 + random.random())
 
-    def _show_primary_metric(self, experiment_id: str) -> None:
-        key = "mlflow.experiment.primaryMetric"
-        if f"{key}.name" not in self.client.get_experiment(experiment_id).tags:
-            self.client.set_experiment_tag(experiment_id, f"{key}.name", PRIMARY_METRIC)
-            self.client.set_experiment_tag(experiment_id, f"{key}.greaterIsBetter", "True")
+    def _prepare_for_ui(self, experiment_id: str) -> None:
+        """Let the UI open the experiment as model training, with the metric that matters most."""
+        present = self.client.get_experiment(experiment_id).tags
+        wanted = {
+            "mlflow.experimentKind": "custom_model_development",
+            "mlflow.experiment.primaryMetric.name": PRIMARY_METRIC,
+            "mlflow.experiment.primaryMetric.greaterIsBetter": "True",
+        }
+        for key, value in wanted.items():
+            if key not in present:
+                self.client.set_experiment_tag(experiment_id, key, value)
 
     def download(self, run_id: str, path: str, folder: Path) -> Path:
         """Copy an artifact of a run (all for ``""``) into `folder` and return where it is."""
@@ -392,9 +425,10 @@ def sync(root: Path, store: Store) -> Delivered:
 
 
 def _needed_no_more(journal: Journal, client: mlflow.MlflowClient) -> bool:
-    if journal.status is None:
-        return False
-    return journal.status == "FINISHED" or RESUMED_BY in client.get_run(journal.run_id).data.tags
+    if journal.status == "FINISHED":
+        return True
+    run = client.get_run(journal.run_id)
+    return is_terminated(run) and RESUMED_BY in run.data.tags
 
 
 def deliver(journal: Journal, client: mlflow.MlflowClient) -> None:

@@ -121,7 +121,7 @@ def fit(
     while (stopped := _stopped(history, spec)) is None:
         number, started = len(history) + 1, time.perf_counter()
         _seed_dropout(model, spec.seed, number)
-        loss = _train(steps, train, spec, number, should_stop)
+        loss = train_epoch(steps, train, spec, number, should_stop)
         if loss is None:
             stopped = "interrupted"
             break
@@ -144,14 +144,25 @@ def fit(
     return Fit(history, winner.epoch, winner.values[spec.monitor], stopped)
 
 
-def _train(
+def train_epoch(
     steps: backend.Steps,
     split: Split,
     spec: RunSpec,
     epoch: int,
-    should_stop: Callable[[], bool],
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> float | None:
-    """Train one epoch; return the mean loss over its sequences, None if it was interrupted."""
+    """Train one epoch.
+
+    Args:
+        steps: of the model to train.
+        split: passed over once, in batches of `spec.batch_size`, the last may be smaller.
+        spec: the protocol.
+        epoch: its number, from 1; with `spec.seed` it determines the order.
+        should_stop: asked before each batch.
+
+    Returns:
+        The loss with its L2 term, mean over sequences; None if the epoch was interrupted.
+    """
     order = np.random.default_rng([spec.seed, epoch]).permutation(len(split.codes))
     steps.start()
     for start in range(0, len(order), spec.batch_size):

@@ -1,0 +1,146 @@
+"""What ``mlproject sweep`` does: open everything, drive, close everything."""
+
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from dask.system import CPU_COUNT
+
+from mlproject.errors import UserError
+from mlproject.interrupts import Interrupted, Interrupts, ignore_signals
+from mlproject.journal import journals
+from mlproject.tracking import STORE_ERRORS, connect
+from sweeps import CODE
+from sweeps.cells import DataSets, plan_cells
+from sweeps.driver import Driver, Grid, Options, Source
+from sweeps.dry import dry_run
+from sweeps.ledger import Ledger, Parent, finished_runs
+from sweeps.lock import locked
+from sweeps.plan import Plan, read_plan
+from sweeps.pool import open_pool
+from sweeps.show import make_show
+
+__all__ = ["Options", "do", "sweep"]
+
+
+def do(plan: Path, options: Options, only_show: bool) -> bool:
+    """Run a plan, or show what it would do; return whether all its cells are done."""
+    if only_show:
+        dry_run(plan, options.home, options.experiment, options.workers or CPU_COUNT)
+        return True
+    try:
+        return sweep(plan, options)
+    except Interrupted as error:
+        print(f"{error} before the sweep began", file=sys.stderr)
+        return False
+
+
+def sweep(plan_path: Path, settings: Options) -> bool:
+    """Do what a plan says; return whether all its cells are done.
+
+    Raises:
+        UserError: the plan, the data, the store or the workers cannot be used, or another driver
+            works on the plan.
+    """
+    plan = read_plan(plan_path)
+    store = connect()
+    home = settings.home
+    with locked(home / "runs" / f"{plan.name}.lock") as lock, Interrupts() as interrupts:
+        data = DataSets(home / "data")
+        source, ledger = make_source(plan, data, home)
+        deliver_rest(home)
+        parent = Parent(store, plan, home, settings.experiment)
+        status: str = "FAILED"
+        reason: str | None = "the driver has failed"
+        pool, show = None, make_show(plan.name, settings.quiet)
+        lost = 0
+        try:
+            lost = parent.end_lost("its process was lost")
+            known = finished_runs(store, parent.tracker.experiment_id)
+            pool = open_pool(
+                settings.workers, settings.scheduler, settings.resources, settings.threads
+            )
+            with show, interrupts.deferred():
+                driver = Driver(source, known, pool, parent, ledger, show, settings, store, lock)
+                interrupted = driver.run(interrupts)
+            status, reason = _verdict(ledger, interrupts.requested if interrupted else None)
+        except (Interrupted, KeyboardInterrupt) as error:
+            status, reason = "KILLED", str(error) or "interrupted"
+            if pool is not None:
+                pool.close(at_once=True)
+        except UserError as error:
+            reason = str(error)
+            raise
+        finally:
+            ignore_signals()
+            if pool is not None:
+                pool.close()
+            _close(parent, ledger, source, status, reason)
+        if status != "KILLED":
+            deliver_rest(home, tidy=True)
+        show.summary(ledger, parent.run_id, lost)
+        return ledger.complete
+
+
+def _verdict(ledger: Ledger, interrupted: str | None) -> tuple[str, str | None]:
+    if interrupted:
+        return "KILLED", f"interrupted by {interrupted}: {ledger.line()}"
+    if ledger.complete:
+        return "FINISHED", None
+    return "FAILED", ledger.line()
+
+
+def _close(parent: Parent, ledger: Ledger, source: Source, status: str, reason: str | None) -> None:
+    from sweeps.search import Searched
+
+    ledger.running = 0
+    with suppress(UserError, *STORE_ERRORS):
+        parent.end_lost("its sweep was stopped at once" if status == "KILLED" else "it was lost")
+    if isinstance(source, Searched):
+        from sweeps.figures import figures, write_trials
+
+        parent.artifact("search/trials.csv", lambda path: write_trials(source.study, path))
+        for name, write in figures(source.study):
+            with suppress(ValueError, RuntimeError, ZeroDivisionError):
+                parent.artifact(name, write)
+    parent.publish(ledger, force=True)
+    parent.finish(status, reason)
+
+
+def make_source(plan: Plan, data: DataSets, home: Path) -> tuple[Any, Ledger]:
+    """Return where the plan's cells come from, and the ledger for them."""
+    if plan.search is None:
+        cells = plan_cells(plan, data)
+        cost = sum(cell.cost for cell in cells)
+        return Grid(cells), Ledger(len(cells), [("best_val_auroc", True)], cost)
+    from sweeps.search import Searched
+
+    search = Searched(plan, data, home)
+    for line in search.space.left_out:
+        print(f"{plan.name}: {line}", file=sys.stderr)
+    ledger = Ledger(search.total, search.best_by)
+    for cell, outcome in search.ended():
+        ledger.add(cell, outcome, 0)
+    return search, ledger
+
+
+def deliver_rest(home: Path, tidy: bool = False) -> None:
+    """Deliver what earlier runs could not, in a process of its own: it may need keras.
+
+    Args:
+        home: folder of ``runs``.
+        tidy: also remove the folders of runs that nobody needs any more.
+    """
+    left = (one for one in journals(home / "runs") if not one.is_live())
+    if any(tidy or one.pending() for one in left):
+        code = f"import sys; sys.path[:0] = {list(CODE)!r}; from mlproject.cli import main; main()"
+        subprocess.run(
+            [sys.executable, "-c", code, "sync"],
+            cwd=home,
+            check=False,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )

@@ -1,0 +1,125 @@
+"""A sweep from end to end with real workers: what is done, used again, failed, pruned."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import TINY
+
+from mlproject.process import this_process
+from mlproject.runs import find_runs
+from mlproject.tracking import Store, connect
+
+ROOT = Path(__file__).resolve().parents[1]
+
+pytestmark = pytest.mark.slow
+
+
+def sweep(folder: Path, plan: dict[str, Any], *options: str) -> subprocess.CompletedProcess[str]:
+    path = folder / "plan.yaml"
+    path.write_text(yaml.safe_dump(plan))
+    command = [sys.executable, str(ROOT / "src"), "sweep", str(path), "--workers", "2", *options]
+    return subprocess.run(command, check=False, capture_output=True, text=True, cwd=folder)
+
+
+def cells(store: Store, **tags: str) -> list[Any]:
+    return find_runs(store, "0", spec_sha256="", **tags)
+
+
+def test_cells_fail_alone_with_their_reason_and_weights_are_used_again(workplace: Path) -> None:
+    plan: dict[str, Any] = {
+        "base": TINY,
+        "cells": [{"seed": 1}, {"seed": 2, "learning_rate": 1e30}],
+    }
+    done = sweep(workplace, plan, "--retries", "1")
+    store = connect()
+    assert done.returncode == 1, done.stderr
+    assert "the loss must stay finite" in done.stderr
+    assert "1 of 2 done, 0 running, 1 failed" in done.stdout
+    by_seed = {
+        seed: sorted(run.info.status for run in cells(store) if run.data.params["seed"] == seed)
+        for seed in ("1", "2")
+    }
+    assert by_seed == {"1": ["FINISHED"], "2": ["FAILED", "FAILED"]}
+    [parent] = find_runs(store, "0", sweep="plan")
+    assert parent.info.status == "FAILED"
+    assert parent.data.metrics["cells/failed"] == 1
+    assert "the loss must stay finite" in parent.data.tags["mlflow.note.content"]
+    names = {item.path for item in store.client.list_artifacts(parent.info.run_id)}
+    assert names == {"plan.yaml", "cells.csv"}
+
+    plan = {"base": {**TINY, "seed": 1}, "axes": {"threshold": [0.5, 0.6]}}
+    assert sweep(workplace, plan).returncode == 0
+    [trained] = [run for run in cells(store) if run.data.params["seed"] == "1"][1:]
+    [again] = cells(store, weights_of=trained.info.run_id)
+    assert again.data.params["threshold"] == "0.6"
+    assert again.data.metrics["test_auroc"] == pytest.approx(trained.data.metrics["test_auroc"])
+    points = store.client.get_metric_history(again.info.run_id, "val_loss")
+    assert sorted(point.step for point in points) == [1, 2]
+    assert [run.info.run_id for run in find_runs(store, "0", sweep="plan")] == [parent.info.run_id]
+    assert not list((workplace / "runs").glob("reuse-*"))
+
+
+def test_a_second_driver_is_refused_at_once(workplace: Path) -> None:
+    (workplace / "runs").mkdir()
+    (workplace / "runs" / "plan.lock").write_text(str(this_process()))
+    done = sweep(workplace, {"base": TINY})
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: one driver a plan: process ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_pruned_trials_are_killed_and_tagged(workplace: Path) -> None:
+    search = {
+        "space": {"learning_rate": [1e-2, 1.1e-2, 1.2e-2, 1.3e-2, 1e-2 + 4e-3, 1e-9]},
+        "objectives": {"val_cross_entropy": "minimize"},
+        "pruner": "median",
+        "warmup": 1,
+        "sampler": "grid",
+        "trials": 6,
+        "seed": 1,
+    }
+    base = {**TINY, "epochs": 12, "patience": 0, "l2": 0.0}
+    done = sweep(workplace, {"base": base, "search": search})
+    assert done.returncode == 0, done.stderr
+    store = connect()
+    found = {int(run.data.tags["mlproject.trial"]): run for run in cells(store)}
+    assert set(found) == set(range(6))
+    pruned = cells(store, trial_state="PRUNED")
+    assert all(run.info.status == "KILLED" for run in pruned)
+    assert sum(run.info.status == "FINISHED" for run in found.values()) == 6 - len(pruned)
+    assert all("the pruner" in run.data.tags["mlproject.failure"] for run in pruned)
+
+
+def test_mlflow_run_sweeps_from_a_bare_checkout(workplace: Path) -> None:
+    plan = workplace / "bare.yaml"
+    plan.write_text(yaml.safe_dump({"base": TINY, "axes": {"seed": [0, 1]}}))
+    environment = {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": f"sqlite:///{workplace}/mlflow.db",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    subprocess.run(["git", "clone", "-q", str(ROOT), "checkout"], check=True, cwd=workplace)
+    command = [sys.executable, "-m", "mlflow", "run", "checkout", "--env-manager", "local"]
+    for _ in range(2):
+        done = subprocess.run(
+            [*command, "-e", "sweep", "-P", f"plan={plan}", "-P", "workers=2"],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=workplace,
+            env=environment,
+        )
+        assert done.returncode == 0, done.stderr
+    store = connect()
+    assert [run.info.status for run in cells(store)] == ["FINISHED"] * 2
+    parents = find_runs(store, "0", sweep="bare")
+    assert [run.info.status for run in parents] == ["FINISHED"] * 2
+    [second] = [run for run in parents if "mlproject.went_on_with" in run.data.tags]
+    [first] = [run for run in parents if run is not second]
+    assert second.data.tags["mlproject.went_on_with"] == first.info.run_id
+    assert {run.data.tags["mlflow.parentRunId"] for run in cells(store)} == {first.info.run_id}

@@ -1,0 +1,235 @@
+"""Plans: read, refused, expanded and ordered. No keras anywhere."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mlproject.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from sweeps.cells import DataSets, multiply_adds, plan_cells, seconds_of  # noqa: E402
+from sweeps.lock import locked  # noqa: E402
+from sweeps.plan import Range, expand, read_plan  # noqa: E402
+from sweeps.space import make_space  # noqa: E402
+
+SMALL = {"sequences": 50, "length": 150}
+
+
+def write(folder: Path, text: str | dict[str, Any], name: str = "plan.yaml") -> Path:
+    path = folder / name
+    path.write_text(text if isinstance(text, str) else yaml.safe_dump(text))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("axis: {pool1: [1]}", "unknown key `axis`: did you mean axes"),
+        ("axes: {pol1: [1]}", "unknown field `pol1` in axes: did you mean pool1"),
+        ("axes: {pool1: [x]}", "`pool1` must be an integer: got 'x'"),
+        ("axes: {pool1: [7]}", "cell pool1=7: `pool2` defaults to 100"),
+        ("axes: {arch: [CNN-26]}", "unknown arch 'CNN-26': did you mean CNN-2"),
+        ("axes: {pool1: []}", "`axes.pool1` must have at least one value"),
+        ("axes: {pool1: {from: 5, to: 1}}", "`axes.pool1` must go up"),
+        ("axes: {pool1: {from: 1, stop: 5}}", "axes.pool1"),
+        ("axes: {arch: {from: 1, to: 5}}", "`axes.arch` must be a list of names"),
+        ("axes: {l2: {from: 0.1, to: 0.5}}", "`axes.l2` must have a step"),
+        ("base: {seed: 1, seed: 2}", "`seed` is given twice"),
+        ("base: [1]", "`base` must be a valid dictionary"),
+        ("exclude: [{seed: 5}]", "is none of them"),
+        ("exclude: [{seed: 0}]", "at least one cell: all are excluded"),
+        ("[1, 2]", "the plan must be a mapping"),
+        ("a: [", "the plan must be YAML"),
+        ("name: a/b", "`name`"),
+        ("search: {space: {pool1: [1]}, objectives: {test_auroc: maximize}, trials: 1}",
+         "the test split is never an objective: got test_auroc"),
+        ("search: {space: {pool1: [1]}, objectives: {conv1/match_relevant: maximize}, trials: 1}",
+         "use val_conv1/match_relevant"),
+        ("search: {space: {pool1: [1]}, objectives: {val_auroc_: maximize}, trials: 1}",
+         "unknown objective `val_auroc_`: did you mean val_auroc"),
+        ("search: {space: {pool1: [1]}, objectives: {val_auroc: up}, trials: 1}",
+         "`search.objectives.val_auroc` must be maximize or minimize: got 'up'"),
+        ("search: {space: {pool1: [1]}, objectives: {val_auroc: maximize}, trial: 1}",
+         "unknown key `search.trial`: did you mean trials"),
+        ("search: {space: {pool1: [1]}, objectives: {val_auroc: maximize}}",
+         "`search.trials` is missing"),
+        ("search: {space: {pool1: [1]}, trials: 1, pruner: median, "
+         "objectives: {val_auroc: maximize, val_loss: minimize}}", "`pruner` needs one objective"),
+        ("search: {space: {pool1: [1]}, trials: 1, pruner: median, "
+         "objectives: {val_conv1/dead: minimize}}", "known after each epoch"),
+        ("search: {space: {l2: {from: 0.1, to: 1}}, trials: 1, sampler: grid, "
+         "objectives: {val_auroc: maximize}}", "must have a step for sampler: grid"),
+        ("axes: {seed: [1]}\nsearch: {space: {pool1: [1]}, trials: 1, "
+         "objectives: {val_auroc: maximize}}", "leave axes, cells and exclude out"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_plan_is_one_line_that_names_the_file(
+    tmp_path: Path, text: str, says: str
+) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(UserError) as caught:
+        read_plan(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert says in message
+    assert "\n" not in message
+
+
+def test_a_missing_plan_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="must be a readable file"):
+        read_plan(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("axis", "values"),
+    [
+        ({"from": 0, "to": 4}, [0, 1, 2, 3, 4]),
+        ({"from": 1, "to": 10, "step": 3}, [1, 4, 7, 10]),
+        ({"from": 0.1, "to": 0.5, "step": 0.1}, [0.1, 0.2, 0.3, 0.4, 0.5]),
+    ],
+)
+def test_a_range_includes_both_ends(axis: dict[str, float], values: list[float]) -> None:
+    assert Range.model_validate(axis).values() == values
+
+
+def test_cells_are_axes_then_rows_without_exclusions_each_once(tmp_path: Path) -> None:
+    plan = read_plan(
+        write(
+            tmp_path,
+            {
+                "base": {"epochs": 3},
+                "axes": {"pool1": [1, 25], "seed": [0, 1]},
+                "cells": [{"arch": "CNN-25"}, {"arch": "CNN9-4", "seed": 7}],
+                "exclude": [{"arch": "CNN-1", "seed": [1]}],
+            },
+        )
+    )
+    found = [(spec.blocks[0].pool, spec.blocks[0].kernel, spec.seed) for _, spec in expand(plan)]
+    assert found == [(1, 19, 0), (25, 19, 0), (25, 19, 1), (4, 9, 7)]
+    assert all(spec.epochs == 3 for _, spec in expand(plan))
+
+
+def test_one_seed_of_every_network_comes_before_the_second_and_long_cells_first(
+    tmp_path: Path,
+) -> None:
+    plan = read_plan(
+        write(tmp_path, {"base": SMALL, "axes": {"seed": [3, 1], "arch": ["CNN-50", "CNN-1"]}})
+    )
+    cells = plan_cells(plan, DataSets(tmp_path))
+    assert [cell.name for cell in cells] == [
+        "CNN-1 · seed 3",
+        "CNN-50 · seed 3",
+        "CNN-1 · seed 1",
+        "CNN-50 · seed 1",
+    ]
+    assert cells[0].cost > cells[1].cost
+    assert len({cell.spec_sha256 for cell in cells}) == 4
+
+
+def test_the_cost_counts_the_multiplications_of_a_network_written_out(tmp_path: Path) -> None:
+    plan = read_plan(write(tmp_path, {"base": {**SMALL, "arch": "CNN-25"}}))
+    data = DataSets(tmp_path)
+    [cell] = plan_cells(plan, data)
+    first = sum(19 * 4 * 30 for _ in range(150))
+    second = sum(5 * 30 * 128 for _ in range(6))
+    dense = 2 * 128 * 512 + 512 * 12
+    assert multiply_adds(cell.spec, data.facts(cell.spec)) == first + second + dense
+
+
+def test_a_cell_that_does_not_fit_its_data_is_refused_before_anything_starts(
+    tmp_path: Path,
+) -> None:
+    plan = read_plan(
+        write(tmp_path, {"base": {**SMALL, "length": 90}, "axes": {"arch": ["CNN-25", "CNN-100"]}})
+    )
+    with pytest.raises(UserError, match=r"cell arch=CNN-100: `pool1` must not be wider"):
+        plan_cells(plan, DataSets(tmp_path))
+
+
+def test_times_are_estimated_from_the_same_network_else_from_the_cost(tmp_path: Path) -> None:
+    plan = read_plan(
+        write(tmp_path, {"base": SMALL, "axes": {"seed": [0, 1], "arch": ["CNN-1", "CNN-50"]}})
+    )
+    cells = plan_cells(plan, DataSets(tmp_path))
+    first = cells[0]
+    estimate = seconds_of(cells, {first.spec_sha256: 60.0})
+    assert estimate[cells[2].spec_sha256] == 60.0
+    assert estimate[cells[1].spec_sha256] == pytest.approx(60.0 * cells[1].cost / first.cost)
+    assert seconds_of(cells, {}) == {}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "sweeps").glob("*.yaml")), ids=lambda p: p.stem)
+def test_the_plans_of_the_project_are_valid(path: Path) -> None:
+    plan = read_plan(path)
+    if path.stem == "table1":
+        cells = list(expand(plan))
+        assert len(cells) == 17 * 5
+
+
+def test_what_does_not_fit_is_not_in_the_search_space(tmp_path: Path) -> None:
+    search = {"objectives": {"val_auroc": "maximize"}, "trials": 3}
+    data = DataSets(tmp_path)
+    alone = {"pool1": [1, 7, 10, 25, 400], "kernel1": [9, 19]}
+    plan = read_plan(
+        write(tmp_path, {"base": SMALL, "search": {**search, "space": alone}}, "alone.yaml")
+    )
+    assert plan.search
+    space = make_space(plan, plan.search, data)
+    assert space.distributions["pool1"].choices == (1, 10, 25)  # type: ignore[attr-defined]
+    assert [line.split()[0] for line in space.left_out] == ["pool1=7", "pool1=400"]
+    together = {"pool1": [1, 10, 100], "pool2": [1, 10, 100]}
+    plan = read_plan(
+        write(tmp_path, {"base": SMALL, "search": {**search, "space": together}}, "both.yaml")
+    )
+    assert plan.search
+    space = make_space(plan, plan.search, data)
+    fitting = {(one["pool1"], one["pool2"]) for one in space.choices["pool1, pool2"].values()}
+    slow = {(p, q) for p in (1, 10, 100) for q in (1, 10, 100) if q <= -(-150 // p)}
+    assert fitting == slow
+    assert space.options({"pool1, pool2": "10, 1"}) == {"pool1": 10, "pool2": 1}
+
+
+def test_a_lock_refuses_a_second_driver_and_not_a_dead_one(tmp_path: Path) -> None:
+    path = tmp_path / "plan.lock"
+    with (
+        locked(path),
+        pytest.raises(UserError, match=r"one driver a plan: process \d+"),
+        locked(path),
+    ):
+        pass
+    assert not path.exists()
+    code = (
+        f"import sys, os; sys.path[:0] = {[str(ROOT), str(ROOT / 'src')]!r}\n"
+        "from pathlib import Path; from sweeps.lock import locked\n"
+        f"held = locked(Path({str(path)!r})); held.__enter__(); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert path.exists()
+    with locked(path):
+        assert path.read_text()
+
+
+def test_a_dry_run_shows_the_cells_and_never_loads_keras(workplace: Path) -> None:
+    plan = write(workplace, {"base": SMALL, "axes": {"arch": ["CNN-25", "CNN-4"]}})
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT / 'src')!r})\n"
+        "from mlproject.cli import main\n"
+        f"try: main(['sweep', {str(plan)!r}, '--dry-run'])\n"
+        "except SystemExit as end: code = end.code\n"
+        "import sweeps.search, sweeps.worker\n"
+        "loaded = {'keras', 'tensorflow', 'jax', 'torch'} & set(sys.modules)\n"
+        "sys.exit(code or (f'loaded {loaded}' if loaded else 0))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=workplace
+    )
+    assert done.returncode == 0, done.stderr
+    assert "CNN-4 · seed 0" in done.stdout
+    assert "2 cells, 0 done, 2 to do" in done.stdout
+    assert not (workplace / "runs").exists()

@@ -1,0 +1,210 @@
+"""Many processes on one tracking store, and a store that goes away in the middle."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import TINY
+
+from mlproject.process import Process, parse_process, this_process
+from mlproject.runs import end_dead, find_runs, is_alive
+from mlproject.tracking import Store, connect, sync
+
+ROOT = Path(__file__).resolve().parents[1]
+EPOCHS, RUNS, PROCESSES = 20, 2, 8
+
+WRITER = f"""
+import sys
+sys.path.insert(0, {str(ROOT / "src")!r})
+from pathlib import Path
+from mlproject.tracking import connect
+store = connect(sys.argv[1])
+for number in range({RUNS}):
+    tracker = store.start("writer", {{"mlproject.writer": sys.argv[2]}}, Path("runs"))
+    tracker.params({{"number": number}})
+    for epoch in range(1, {EPOCHS} + 1):
+        tracker.metrics({{"loss": 1 / epoch, "auroc": 1 - 1 / epoch}}, epoch)
+        tracker.flush()
+    tracker.artifact("a.txt", lambda path: path.write_text("a"))
+    tracker.finish("FINISHED")
+"""
+
+
+def serve(folder: Path, port: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port)]
+    process = subprocess.Popen(
+        [*command, "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    for _ in range(240):
+        time.sleep(0.5)
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2):
+                return process
+        except OSError:
+            continue
+    raise AssertionError("the tracking server did not start")
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        found = int(sock.getsockname()[1])
+    yield found
+
+
+def write_from_many(folder: Path, uri: str) -> None:
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, uri, str(number)], cwd=folder)
+        for number in range(PROCESSES)
+    ]
+    assert [writer.wait(timeout=500) for writer in writers] == [0] * PROCESSES
+    sync(folder / "runs", connect(uri))
+    assert_complete(connect(uri))
+
+
+def assert_complete(store: Store) -> None:
+    for number in range(PROCESSES):
+        found = find_runs(store, "0", writer=str(number))
+        assert sorted(run.data.params["number"] for run in found) == ["0", "1"]
+        for run in found:
+            assert run.info.status == "FINISHED"
+            for name in ("loss", "auroc"):
+                points = store.client.get_metric_history(run.info.run_id, name)
+                assert sorted(point.step for point in points) == list(range(1, EPOCHS + 1))
+
+
+@pytest.mark.slow
+def test_eight_writers_on_one_sqlite_store_lose_nothing(workplace: Path) -> None:
+    write_from_many(workplace, f"sqlite:///{workplace}/mlflow.db")
+
+
+@pytest.mark.slow
+def test_eight_writers_on_a_tracking_server_lose_nothing(workplace: Path, port: int) -> None:
+    server = serve(workplace, port)
+    try:
+        write_from_many(workplace, f"http://127.0.0.1:{port}")
+    finally:
+        kill(server)
+
+
+@pytest.mark.slow
+def test_a_server_killed_in_the_middle_of_a_sweep_costs_nothing(workplace: Path, port: int) -> None:
+    server = serve(workplace, port)
+    uri = f"http://127.0.0.1:{port}"
+    epochs = 150
+    plan = workplace / "away.yaml"
+    base = {**TINY, "epochs": epochs, "patience": 0}
+    plan.write_text(yaml.safe_dump({"base": base, "axes": {"seed": [0, 1]}}))
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": uri}
+    command = [sys.executable, str(ROOT / "src"), "sweep", str(plan), "--workers", "2"]
+    driver = subprocess.Popen(command, env=environment, cwd=workplace)
+    try:
+        store = connect(uri)
+        until = time.monotonic() + 300
+        while not any("val_loss" in run.data.metrics for run in cells(store)):
+            assert time.monotonic() < until
+            time.sleep(1)
+        kill(server)
+        time.sleep(5)
+        server = serve(workplace, port)
+        assert driver.wait(timeout=500) == 0
+        found = cells(store)
+        assert [run.info.status for run in found] == ["FINISHED"] * 2
+        for run in found:
+            points = store.client.get_metric_history(run.info.run_id, "val_loss")
+            assert sorted(point.step for point in points) == list(range(1, epochs + 1))
+        assert [run.info.status for run in find_runs(store, "0", sweep="away")] == ["FINISHED"]
+    finally:
+        driver.kill()
+        kill(server)
+
+
+def cells(store: Store) -> list[Any]:
+    return find_runs(store, "0", spec_sha256="")
+
+
+def test_a_process_is_known_from_a_later_one_of_its_id() -> None:
+    mine = this_process()
+    assert parse_process(str(mine)) == Process(mine.host, mine.pid, round(mine.started, 2))
+    assert not mine.gone
+    assert Process(mine.host, mine.pid, mine.started - 100).gone
+    assert not Process("elsewhere", 1, 0.0).gone
+    assert parse_process("nonsense") is None
+
+
+def test_a_running_run_is_dead_when_its_process_is_gone_or_silent_elsewhere(
+    workplace: Path,
+) -> None:
+    store = connect()
+    tracker = store.start("one", {"mlproject.kind": "x"}, workplace / "runs")
+
+    def found() -> Any:
+        return store.run(tracker.run_id)
+
+    assert is_alive(found())
+    client = store.client
+    client.set_tag(tracker.run_id, "mlproject.process", "elsewhere/1/0.0")
+    assert is_alive(found())
+    client.set_tag(tracker.run_id, "mlproject.heartbeat", f"{time.time() - 3600:.0f}")
+    assert not is_alive(found())
+    mine = this_process()
+    client.set_tag(tracker.run_id, "mlproject.process", str(mine._replace(started=1.0)))
+    assert not is_alive(found())
+    end_dead(store, found(), "its process was lost")
+    assert found().info.status == "KILLED"
+    assert found().data.tags["mlproject.failure"] == "its process was lost"
+
+
+def test_sync_leaves_a_live_run_alone_and_removes_what_is_needed_no_more(workplace: Path) -> None:
+    store = connect()
+    root = workplace / "runs"
+    live = store.start("live", {}, root)
+    live.metrics({"loss": 1.0}, 1)
+    killed = store.start("killed", {}, root)
+    killed.metrics({"loss": 1.0}, 1)
+    killed.finish("KILLED", "by a test")
+    assert sync(root, store).runs == []
+    assert "loss" not in store.run(live.run_id).data.metrics
+    assert killed.journal.folder.exists()
+    store.client.set_tag(killed.run_id, "mlproject.resumed_by", live.run_id)
+    sync(root, store)
+    assert not killed.journal.folder.exists()
+    assert live.journal.folder.exists()
+
+
+def test_a_run_is_created_once_though_the_answer_was_lost(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.exceptions import MlflowException
+
+    store = connect()
+    create, answers = store.client.create_run, iter([False, True])
+
+    def losing(*arguments: Any, **options: Any) -> Any:
+        made = create(*arguments, **options)
+        if not next(answers):
+            raise MlflowException("the connection broke")
+        return made
+
+    monkeypatch.setattr(store.client, "create_run", losing)
+    tracker = store.start("once", {"mlproject.kind": "once"}, workplace / "runs")
+    assert [run.info.run_id for run in find_runs(store, "0", kind="once")] == [tracker.run_id]
