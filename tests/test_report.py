@@ -155,7 +155,7 @@ def test_every_table_has_four_formats_and_every_figure_two(made: Made) -> None:
     assert wanted <= set(made.report.pictures)
     for name in made.report.pictures:
         with Image.open(out / "figures" / f"{name}.png") as image:
-            assert image.width >= 900
+            assert image.width >= 500
             assert len(image.convert("RGB").getcolors(2**24) or ()) > 50
         assert (out / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
 
