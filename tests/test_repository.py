@@ -33,6 +33,7 @@ LAYERS = (
     "interpret",
     "tracking",
     "runs",
+    "results",
     "report",
     "stages",
     "summary",

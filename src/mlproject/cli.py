@@ -188,6 +188,51 @@ def match(query: Path, targets: Path | None, evalue: float, out: Path | None) ->
 
 
 @cli.command()
+@click.option("--experiment", multiple=True, help="MLflow experiment, may be repeated [all]")
+@click.option("--where", default="", help='runs to take: "pool1 >= 10 and arch != CNN-25"')
+@click.option("--rows", help="a table of your own: what makes a row, such as arch")
+@click.option("--columns", help="its columns, such as test_auroc,conv1/match_relevant")
+@click.option("--networks", help="networks to show side by side, such as CNN-2,CNN-25")
+@click.option(
+    "--out", default="report", show_default=True, type=click.Path(path_type=Path), help="folder"
+)
+@click.option("--ui", default="", help="address of the MLflow UI, for links")
+@click.option("--figures/--no-figures", default=True, help="draw figures [yes]")
+@click.option("--record/--no-record", default=True, help="keep it in MLflow as a run [yes]")
+def report(
+    experiment: tuple[str, ...],
+    where: str,
+    rows: str | None,
+    columns: str | None,
+    networks: str | None,
+    out: Path,
+    ui: str,
+    figures: bool,
+    record: bool,
+) -> None:
+    """Make tables and figures of the recorded runs, beside the paper's, and a page to browse.
+
+    Writes OUT/report.html, OUT/README.md, OUT/tables and OUT/figures. All runs are read from the
+    tracking server.
+    """
+    if bool(rows) != bool(columns):
+        raise UserError("`--rows` and `--columns` go together: give both, or neither")
+    from mlproject.report.command import make_report
+    from mlproject.report.content import Wish
+
+    def listed(text: str | None) -> tuple[str, ...]:
+        return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+    wish = Wish(experiment, where, listed(rows), listed(columns), listed(networks), figures, ui)
+    made = make_report(wish, out, record)
+    if rows:
+        print(made.report.tables[0].markdown())
+    for line in made.report.summary:
+        print(line)
+    print(f"{len(made.files)} files: {out / 'report.html'}")
+
+
+@cli.command()
 @click.argument("plan", type=click.Path(path_type=Path))
 @click.option("--workers", type=click.IntRange(1), help="processes on this machine [one a core]")
 @click.option("--scheduler", metavar="ADDRESS", help="a running Dask cluster, tcp://host:8786")

@@ -171,6 +171,7 @@ def _record_inputs(job: stages.Job) -> None:
             "length": data.length,
             "classes": len(data.classes),
             "positives": sum(int(block.sum()) for block in blocks(labels)),
+            "relevant": dict(data.relevant),
         }
         source = spec.dataset if not spec.generated else json.dumps(dict(data.provenance))
         name = f"{Path(spec.dataset).stem}-{split}"

@@ -220,6 +220,24 @@ class Store:
                 f"run `{run_id}` has no artifact `{path}`: {first_line(error)}"
             ) from error
 
+    def keras_model(self, run_id: str) -> Any:
+        """Load the Keras model that a run has logged.
+
+        Raises:
+            UserError: it has logged none, or it cannot be loaded.
+        """
+        import mlflow.keras
+
+        outputs = self.run(run_id).outputs
+        if not (outputs and outputs.model_outputs):
+            raise UserError(f"run `{run_id}` has logged no model: train it, or take another run")
+        try:
+            return mlflow.keras.load_model(f"models:/{outputs.model_outputs[0].model_id}")
+        except STORE_ERRORS as error:
+            raise UserError(
+                f"the model of run `{run_id}` cannot be loaded: {first_line(error)}"
+            ) from error
+
     def fail(self, run_id: str, reason: str) -> None:
         """Mark a run as failed before it could start, with the reason as a tag."""
         self.client.set_tag(run_id, "mlproject.failure", reason[:5000])

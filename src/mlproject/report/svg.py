@@ -99,6 +99,25 @@ def single(pwm: np.ndarray, title: str, columns: int | None = None) -> Markup:
     return _element(span * COLUMN, LOGO + 2, title, letters + _baseline(0, span, LOGO), "logo")
 
 
+def placed(pwm: np.ndarray, start: int, columns: int, title: str, band: tuple[int, int]) -> Markup:
+    """Return one logo as an SVG element of `columns` columns, from column `start` on.
+
+    Args:
+        pwm: (width, 4).
+        start: where its first column stands.
+        columns: width of the element.
+        title: text for those who do not see the picture.
+        band: columns from and to which the ground is shaded.
+    """
+    first, last = band
+    shade = Markup('<rect class="band" x="{:g}" width="{:g}" y="0" height="{:g}" rx="2"/>').format(
+        first * COLUMN, (last - first) * COLUMN, LOGO + 1
+    )
+    parts = [shade] if last > first else []
+    parts += [logo(pwm, start * COLUMN), _baseline(0, columns, LOGO)]
+    return _element(columns * COLUMN, LOGO + 2, title, Markup("").join(parts), "logo")
+
+
 def pair(
     query: np.ndarray,
     target: np.ndarray | None,

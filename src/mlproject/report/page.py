@@ -1,0 +1,157 @@
+"""The report as files: a page to browse, a README for a repository, tables and figures."""
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from PIL import Image
+
+from mlproject.errors import UserError
+from mlproject.files import written_whole
+from mlproject.interpret.logos import save
+from mlproject.report.atlas import atlas_cards
+from mlproject.report.content import Picture, Report
+from mlproject.report.svg import glyphs
+from mlproject.report.table import note_html
+
+MARK = "<!-- made by `python -m mlproject report` -->"
+COLORS = 128
+README_TABLES = ("table1", "table2", "deeper_layers", "statements")
+
+
+def write_report(report: Report, folder: Path) -> list[Path]:
+    """Write ``report.html``, ``README.md``, ``tables/`` and ``figures/`` and return their paths.
+
+    Raises:
+        UserError: the folder has a README.md that is not ours, or cannot be written.
+    """
+    readme = folder / "README.md"
+    if readme.exists() and MARK not in readme.read_text(encoding="utf-8", errors="replace"):
+        raise UserError(
+            f"`--out` must be a folder of its own: {readme} is not a report's; name another"
+        )
+    paths = []
+    for table in report.tables:
+        paths += table.write(folder / "tables")
+    for name, picture in report.pictures.items():
+        paths += save(picture.figure, folder / "figures" / name)
+    images = {name: _embedded(folder / "figures" / f"{name}.png") for name in report.pictures}
+    for path, text in (
+        (folder / "report.html", render(report, images)),
+        (readme, markdown(report)),
+    ):
+        with written_whole(path) as file:
+            file.write(text.encode())
+        paths.append(path)
+    return paths
+
+
+def render(report: Report, images: dict[str, str]) -> str:
+    """Return the page, all ASCII; `images` are data addresses of the pictures."""
+    page = _template().render(
+        report=report,
+        images=images,
+        glyphs=glyphs() if report.atlases else "",
+        atlases={kind: atlas_cards(atlas) for kind, atlas in report.atlases.items()},
+        sections=_sections(report),
+    )
+    return page.encode("ascii", "xmlcharrefreplace").decode("ascii")
+
+
+def markdown(report: Report) -> str:
+    """Return the report as GitHub reads it, pictures by relative links."""
+    parts = [MARK, f"# {report.title}", " ".join(report.summary)]
+    if "message" in report.pictures:
+        parts.append(_figure_markdown("message", report.pictures["message"]))
+    tables = [table for table in report.tables if table.name != "runs"]
+    first = [table for table in tables if table.name in ("custom", *README_TABLES)]
+    rest = [table for table in tables if table not in first]
+    parts += [table.markdown() for table in first]
+    parts += [
+        _figure_markdown(name, picture)
+        for name, picture in report.pictures.items()
+        if name != "message"
+    ]
+    parts += [table.markdown() for table in rest]
+    parts += [f"- {text}" for text in report.missing]
+    parts.append(
+        "All of this, sortable and with the atlas by network, is in [report.html](report.html); "
+        "every table is in `tables/` as Markdown, HTML, CSV and LaTeX, every figure in `figures/` "
+        "as PNG and PDF."
+    )
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _figure_markdown(name: str, picture: Picture) -> str:
+    return f"### {picture.title}\n\n![{picture.title}](figures/{name}.png)\n\n{picture.caption}"
+
+
+def _sections(report: Report) -> list[dict[str, Any]]:
+    """Return the page's sections: title, anchor, names of pictures, tables, atlas."""
+    of = {table.name: table for table in report.tables}
+
+    def tables(*starts: str) -> list[Any]:
+        return [table for name, table in of.items() if name.startswith(starts)]
+
+    sections = [
+        ("Your table", "custom", [], tables("custom")),
+        ("Pool size", "pool", ["message"], []),
+        ("Synthetic sequences", "synthetic", [], tables("table1")),
+        ("In vivo sequences", "invivo", [], tables("table2")),
+        ("Deeper layers", "deeper", ["figS1", "figS2"], tables("deeper")),
+        ("Statements", "statements", [], tables("statements")),
+        ("Atlas", "atlas", [n for n in report.pictures if n.startswith("atlas")], []),
+        ("Factors", "factors", [], tables("factors")),
+        (
+            "Filters side by side",
+            "filters",
+            ["fig2", "fig3", "fig4", "networks_synthetic", "networks_in_vivo"],
+            [],
+        ),
+        ("Number of filters", "count", ["filters"], []),
+        ("Accuracy and interpretability", "pareto", ["pareto"], []),
+        ("Alignment and protocol", "protocol", [], tables("alignments", "protocols")),
+        ("Toy model", "toy", ["fig1"], []),
+        ("Runs", "runs", [], tables("runs")),
+    ]
+    return [
+        {
+            "title": title,
+            "anchor": anchor,
+            "pictures": [name for name in names if name in report.pictures],
+            "tables": [
+                {
+                    "title": one.title,
+                    "html": one.html(),
+                    "notes": [note_html(note) for note in one.notes],
+                    "commands": one.commands,
+                }
+                for one in found
+            ],
+        }
+        for title, anchor, names, found in sections
+        if found or any(name in report.pictures for name in names)
+    ]
+
+
+def _embedded(path: Path) -> str:
+    """Return a PNG as a data address, with fewer colours to keep the page small."""
+    buffer = io.BytesIO()
+    with Image.open(path) as image:
+        few = image.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
+        few.save(buffer, format="png", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("mlproject", "report/templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["note"] = note_html
+    return environment.get_template("report.html.j2")

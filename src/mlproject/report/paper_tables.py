@@ -1,0 +1,205 @@
+"""The paper's tables with our numbers beside the printed ones."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas
+
+from mlproject.architectures import printed_name
+from mlproject.report.pooling import Pool, of_dataset, pool
+from mlproject.report.published import (
+    IN_VIVO,
+    INCONSISTENCIES,
+    SYNTHETIC,
+    archs_of,
+    printed,
+    published,
+)
+from mlproject.report.table import Column, Table
+from mlproject.report.verdicts import band_of, compare
+
+LABELS = {
+    "test_auroc": "AUROC",
+    "test_aupr": "AUPR",
+    "match_jaspar": "JASPAR match",
+    "match_relevant": "relevant match",
+}
+RULE = (
+    "Ours: mean ± standard deviation over n trials (n − 1). Published: mean ± standard deviation "
+    "over 5 trials as printed. Δ: ours less published. Verdict: `agrees` if the 90 % interval of "
+    "the difference (Welch; published deviation times √(5/4), at least 0.0005) lies within ±0.01 "
+    "(AUROC, AUPR) or ±0.10 (match fractions), `differs` if it lies outside altogether, else "
+    "`cannot tell`."
+)
+
+
+def label_of(metric: str) -> str:
+    """Return what a metric is called in tables and figures."""
+    return LABELS[metric.rpartition("/")[2]]
+
+
+def main_table(counted: pandas.DataFrame, dataset: str) -> Table:
+    """Return Table 1 (synthetic) or Table 2 (in vivo): a row for each network.
+
+    Args:
+        counted: runs that count, see `mlproject.results.counted`.
+        dataset: `SYNTHETIC` or `IN_VIVO`.
+    """
+    metrics = ["test_auroc", "conv1/match_jaspar", "conv1/match_relevant"]
+    if dataset == IN_VIVO:
+        metrics.insert(1, "test_aupr")
+    frame, notes = of_dataset(counted, dataset)
+    rows, pools = [], []
+    for arch in archs_of(dataset):
+        found = pool(frame, arch, metrics[0])
+        pools.append(found)
+        row: dict[str, Any] = {"network": printed_name(arch), "arch": arch, "n": len(found.runs)}
+        for metric in metrics:
+            row |= _compared(found, dataset, metric)
+        row |= {"run_ids": " ".join(found.runs["run_id"]), "command": ""}
+        if found.runs.empty:
+            row["command"] = _command(arch, dataset)
+        rows.append(row)
+    columns = [Column("network", "network"), Column("n", "n", digits=0)]
+    for metric in metrics:
+        columns += _columns(metric, label_of(metric), over_classes=metric.startswith("test_"))
+    number, what = ("1", "synthetic") if dataset == SYNTHETIC else ("2", "in vivo")
+    return _finish(
+        f"table{number}",
+        f"Table {number}. Test performance and first-layer motif matches, {what} sequences",
+        rows,
+        columns,
+        [*notes, *_pool_notes(pools)],
+        dataset,
+    )
+
+
+def deeper_table(counted: pandas.DataFrame) -> Table:
+    """Return the matches of deeper layers, a row for each data set, network and layer."""
+    rows, pools, notes = [], [], []
+    table = published()
+    deeper = table[table["metric"].str.fullmatch(r"conv[2-9]/match_jaspar")]
+    for dataset, arch in deeper[["dataset", "arch"]].drop_duplicates().itertuples(index=False):
+        frame, left_out = of_dataset(counted, dataset)
+        layers = int(deeper["metric"][deeper["arch"] == arch].str[4].astype(int).max())
+        found = pool(frame, arch, f"conv{layers}/match_jaspar")
+        pools.append(found)
+        notes += left_out
+        for number in range(1, layers + 1):
+            row: dict[str, Any] = {"dataset": dataset, "network": printed_name(arch)}
+            row |= {"arch": arch, "layer": f"conv{number}", "n": len(found.runs)}
+            for kind in ("match_jaspar", "match_relevant"):
+                values = _compared(found, dataset, f"conv{number}/{kind}")
+                row |= {key.replace(f"conv{number}/", ""): one for key, one in values.items()}
+            row |= {"run_ids": " ".join(found.runs["run_id"]), "command": ""}
+            if found.runs.empty and number == 1:
+                names = ",".join(f"conv{one}" for one in range(1, layers + 1))
+                row["command"] = f"{_command(arch, dataset)} --layers {names}"
+            rows.append(row)
+    columns = [
+        Column("dataset", "sequences"),
+        Column("network", "network"),
+        Column("layer", "layer"),
+        Column("n", "n", digits=0),
+        *_columns("match_jaspar", label_of("match_jaspar"), over_classes=False),
+        *_columns("match_relevant", label_of("match_relevant"), over_classes=False),
+    ]
+    title = "Motif matches of deeper layers"
+    return _finish(
+        "deeper_layers", title, rows, columns, [*dict.fromkeys(notes), *_pool_notes(pools)]
+    )
+
+
+def _compared(found: Pool, dataset: str, metric: str) -> dict[str, Any]:
+    runs = found.runs
+    values = runs[metric].dropna().to_numpy(float) if metric in runs else []
+    numbers = printed(dataset, found.arch, metric)
+    done = compare(values, numbers, band_of(metric))
+    mean, sd = numbers or (math.nan, math.nan)
+    row = {
+        metric: done.mean,
+        f"{metric} sd": done.sd,
+        f"{metric} published": mean,
+        f"{metric} published sd": sd,
+        f"{metric} difference": done.difference,
+        f"{metric} low": done.low,
+        f"{metric} high": done.high,
+        f"{metric} verdict": done.verdict,
+        f"{metric} mark": _marks(dataset, found.arch, metric),
+    }
+    if metric.startswith("test_"):
+        row[f"{metric} sd over classes"] = sd_over_classes(runs, metric)
+    return row
+
+
+def sd_over_classes(runs: pandas.DataFrame, metric: str) -> float:
+    """Return the standard deviation over the classes, divided by their number, trials averaged."""
+    single = runs.filter(like=f"{metric}/").dropna(axis=1, how="all")
+    return float(single.std(axis=1, ddof=0).mean()) if single.size else math.nan
+
+
+def _columns(metric: str, label: str, over_classes: bool) -> list[Column]:
+    columns = [Column(metric, "ours", label, f"{metric} sd", 3)]
+    if over_classes:
+        columns.append(Column(f"{metric} sd over classes", "sd over classes", label, "", 3))
+    return [
+        *columns,
+        Column(
+            f"{metric} published", "published", label, f"{metric} published sd", 3,
+            mark=f"{metric} mark",
+        ),
+        Column(f"{metric} difference", "Δ", label, "", 3, signed=True),
+        Column(f"{metric} verdict", "verdict", label),
+    ]  # fmt: skip
+
+
+def _footnotes(dataset: str) -> list[Any]:
+    return [one for one in INCONSISTENCIES if one.dataset == dataset]
+
+
+def _marks(dataset: str, arch: str, metric: str) -> str:
+    found = [
+        "abcdefghijklmnop"[number]
+        for number, note in enumerate(_footnotes(dataset))
+        if arch in note.archs and metric in note.metrics
+    ]
+    return ",".join(found)
+
+
+def _command(arch: str, dataset: str) -> str:
+    data = "" if dataset == SYNTHETIC else " --dataset IN_VIVO.h5"
+    return f"python -m mlproject train --arch {arch}{data}"
+
+
+def _pool_notes(pools: Sequence[Pool]) -> list[str]:
+    """Say how the runs' protocol departs from the default one, and what could not be pooled."""
+    with_runs = [one for one in pools if not one.runs.empty]
+    kinds: dict[tuple[str, ...], list[str]] = {}
+    for one in with_runs:
+        kinds.setdefault(one.unlike, []).append(printed_name(one.arch))
+    notes = []
+    for unlike, names in kinds.items():
+        if unlike:
+            who = "All rows" if len(kinds) == 1 else ", ".join(dict.fromkeys(names))
+            notes.append(f"{who}: not the full protocol, but {', '.join(unlike)}.")
+    return [*notes, *dict.fromkeys(text for one in pools for text in one.left_out)]
+
+
+def _finish(
+    name: str,
+    title: str,
+    rows: list[dict[str, Any]],
+    columns: Sequence[Column],
+    notes: Sequence[str],
+    dataset: str | None = None,
+) -> Table:
+    frame = pandas.DataFrame(rows)
+    commands = [command for command in frame["command"] if command]
+    marks = []
+    if dataset:
+        marks = [
+            f"^{'abcdefghijklmnop'[number]}^ {note.text}" if note.archs else note.text
+            for number, note in enumerate(_footnotes(dataset))
+        ]
+    return Table(name, title, frame, tuple(columns), (*notes, RULE, *marks), tuple(commands))

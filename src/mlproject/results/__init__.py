@@ -1,0 +1,33 @@
+"""Recorded runs as tables and objects, read from the tracking server alone.
+
+>>> from mlproject import results
+>>> done = results.runs(experiment="table1", arch=["CNN-2", "CNN-25"], where="test_auroc > 0.9")
+>>> done.groupby("arch")["conv1/match_relevant"].mean()
+>>> reading = results.filters(done.run_id.iloc[0], "conv1")
+"""
+
+from mlproject.results.frame import COUNTED, counted, runs
+from mlproject.results.loading import (
+    address,
+    dataset,
+    filters,
+    history,
+    model,
+    per_class,
+    relevant,
+    spec_of,
+)
+
+__all__ = [
+    "COUNTED",
+    "address",
+    "counted",
+    "dataset",
+    "filters",
+    "history",
+    "model",
+    "per_class",
+    "relevant",
+    "runs",
+    "spec_of",
+]

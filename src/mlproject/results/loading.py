@@ -1,0 +1,161 @@
+"""What a run has left in the tracking store, loaded back: history, filters, model, data set."""
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas
+
+from mlproject.architectures import make_spec
+from mlproject.data.paper import RELEVANT
+from mlproject.errors import UserError
+from mlproject.evaluation import metric_name
+from mlproject.interpret.filters import LayerReading
+from mlproject.interpret.tomtom import Match
+from mlproject.motifs import Motif, read_meme
+from mlproject.spec import RunSpec
+from mlproject.tracking import Store, connect
+
+Run: TypeAlias = str | Mapping[str, Any] | pandas.Series
+
+
+def history(run: Run, store: Store | None = None) -> pandas.DataFrame:
+    """Return a run's epochs: ``epoch``, ``train_loss``, ``val_loss``, ``val_auroc``, ...
+
+    Args:
+        run: its id, or its row of `mlproject.results.runs`.
+        store: where it is; None: the store that ``MLFLOW_TRACKING_URI`` names.
+
+    Raises:
+        UserError: the store has no such run or the run no history.
+    """
+    return _table(run, "history.csv", store)
+
+
+def per_class(run: Run, store: Store | None = None) -> pandas.DataFrame:
+    """Return a run's scores of every class on the test split; arguments as for `history`."""
+    return _table(run, "test_per_class.csv", store)
+
+
+def filters(run: Run, layer: str = "conv1", store: Store | None = None) -> LayerReading:
+    """Return what a run's layer has learned: position weight matrices, sites, matches.
+
+    Args:
+        run: its id, or its row of `mlproject.results.runs`.
+        layer: ``conv1``.
+        store: see `history`.
+
+    Raises:
+        UserError: the run has no such reading.
+    """
+    store = store or connect()
+    run_id, stem = id_of(run), f"filters/{layer}"
+    with tempfile.TemporaryDirectory() as folder:
+        files = [
+            store.download(run_id, f"{stem}{end}", Path(folder))
+            for end in (".meme", "_clipped.meme", "_matches.tsv")
+        ]
+        motifs, clipped = _motifs(files[0]), _motifs(files[1])
+        matches = read_matches(files[2].read_text(encoding="utf-8"))
+    by_id = {motif.id: motif for motif in clipped}
+    starts = tuple(
+        _start(motif.pwm, by_id[motif.id].pwm) if motif.id in by_id else 0 for motif in motifs
+    )
+    alignment = str(spec_of(run, store).alignment)
+    return LayerReading(layer, alignment, motifs, clipped, starts, matches)
+
+
+def model(run: Run, store: Store | None = None) -> Any:
+    """Return the trained Keras model of a run.
+
+    Raises:
+        UserError: the run has logged none (imported runs have not).
+    """
+    return (store or connect()).keras_model(id_of(run))
+
+
+def dataset(run: Run, folder: Path = Path("data"), store: Store | None = None) -> Any:
+    """Return the data set that a run was trained on: generated again, or read from its file.
+
+    Args:
+        run: see `history`.
+        folder: where generated data sets are kept.
+        store: see `history`.
+
+    Raises:
+        UserError: its file is not there, or what is there is not what the run had.
+    """
+    from mlproject.data import load
+
+    store = store or connect()
+    found = load(spec_of(run, store), folder)
+    wanted = store.run(id_of(run)).data.tags.get("mlproject.dataset_sha256")
+    if found.sha256 != wanted:
+        raise UserError(
+            f"the data set of run `{id_of(run)}` must have sha256 {wanted}: got {found.sha256}"
+        )
+    return found
+
+
+def spec_of(run: Run, store: Store | None = None) -> RunSpec:
+    """Return a run's spec; arguments as for `history`."""
+    if isinstance(run, str):
+        tags = (store or connect()).run(run).data.tags
+        if "mlproject.spec" not in tags:
+            raise UserError(f"run `{run}` must be one of this project: it has no spec")
+        return make_spec(json.loads(tags["mlproject.spec"]))
+    return make_spec(run["spec"])
+
+
+def relevant(row: Mapping[str, Any] | pandas.Series) -> dict[str, tuple[str, ...]]:
+    """Return class -> ids of relevant motifs of a run's data set, from its row.
+
+    It stands in the profile of the run's inputs; for runs that have none, the classes of the
+    paper have the paper's motifs, and other classes none.
+    """
+    for one in row["inputs"].dataset_inputs if row["inputs"] else ():
+        profile = json.loads(one.dataset.profile or "{}")
+        if "relevant" in profile:
+            return {name: tuple(ids) for name, ids in profile["relevant"].items()}
+    found = [name for name in RELEVANT if f"conv1/filters/{metric_name(name)}" in row]
+    return {name: RELEVANT[name] for name in found}
+
+
+def address(row: Mapping[str, Any] | pandas.Series, base: str) -> str:
+    """Return the address of a run in the MLflow UI that runs at `base`."""
+    return f"{base.rstrip('/')}/#/experiments/{row['experiment_id']}/runs/{row['run_id']}"
+
+
+def id_of(run: Run) -> str:
+    """Return the id of a run that is given by its id or by its row."""
+    return run if isinstance(run, str) else str(run["run_id"])
+
+
+def read_matches(text: str) -> tuple[Match, ...]:
+    """Read Tomtom's table, as `mlproject.interpret.tomtom.format_tsv` writes it."""
+    kinds = (str, str, int, float, float, float, int, str, str, str)
+    lines = [line for line in text.splitlines()[1:] if line.strip() and not line.startswith("#")]
+    rows: list[Sequence[Any]] = [
+        [kind(cell) for kind, cell in zip(kinds, line.split("\t"), strict=True)] for line in lines
+    ]
+    return tuple(Match(*row) for row in rows)
+
+
+def _table(run: Run, path: str, store: Store | None) -> pandas.DataFrame:
+    with tempfile.TemporaryDirectory() as folder:
+        return pandas.read_csv((store or connect()).download(id_of(run), path, Path(folder)))
+
+
+def _motifs(path: Path) -> tuple[Motif, ...]:
+    """Read motifs; a file of none, which is no MEME file, has all filters dead."""
+    return read_meme(path) if "MOTIF" in path.read_text(encoding="utf-8") else ()
+
+
+def _start(whole: np.ndarray, part: np.ndarray) -> int:
+    """Return the column of `whole` where `part`, a rounded copy of some columns, starts."""
+    places = range(len(whole) - len(part) + 1)
+    errors = [np.abs(whole[start : start + len(part)] - part).max() for start in places]
+    return int(np.argmin(errors))

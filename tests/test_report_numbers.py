@@ -1,0 +1,220 @@
+"""What the report computes: verdicts, effects, the toy model, alignments, fronts, tables."""
+
+import math
+import re
+
+import numpy as np
+import pandas
+import pytest
+from scipy import stats
+
+from mlproject.architectures import ARCHITECTURES
+from mlproject.motifs import jaspar_by_id, reverse_complement
+from mlproject.report.atlas import aligned
+from mlproject.report.claims import Side
+from mlproject.report.figures import pareto
+from mlproject.report.published import (
+    DATASETS,
+    IN_VIVO,
+    INCONSISTENCIES,
+    SYNTHETIC,
+    archs_of,
+    printed,
+    published,
+)
+from mlproject.report.statements import effect, paired
+from mlproject.report.table import Column, Table
+from mlproject.report.toy import PATTERNS, maps, second_layer, told_apart, toy_sequence
+from mlproject.report.verdicts import compare
+
+FIVE = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+
+
+def trials(mean: float, sd: float) -> np.ndarray:
+    """Return five numbers with this mean and this standard deviation, divided by five."""
+    return mean + FIVE / FIVE.std() * sd
+
+
+def test_the_interval_of_a_difference_is_that_of_scipys_welch_test() -> None:
+    ours = np.array([0.91, 0.95, 0.93])
+    found = compare(ours, (0.90, 0.02), 0.1)
+    test = stats.ttest_ind(ours, trials(0.90, 0.02), equal_var=False)
+    wanted = test.confidence_interval(0.90)
+    assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=1e-12)
+    assert found.difference == pytest.approx(0.03)
+    assert (found.n, found.mean, found.sd) == pytest.approx((3, 0.93, ours.std(ddof=1)))
+
+
+def test_a_published_sd_of_zero_is_taken_as_what_rounding_hides() -> None:
+    found = compare([0.966, 0.966], (0.966, 0.0), 0.01)
+    assert found.low < 0 < found.high
+    assert found.high == pytest.approx(stats.t.ppf(0.95, 4) * 0.0005 / math.sqrt(5))
+
+
+@pytest.mark.parametrize(
+    ("values", "pair", "band", "verdict"),
+    [
+        ([0.970, 0.971, 0.972], (0.972, 0.001), 0.01, "agrees"),
+        ([0.950, 0.951, 0.952], (0.972, 0.001), 0.01, "differs"),
+        ([0.991, 0.992, 0.993], (0.972, 0.001), 0.01, "differs"),
+        ([0.90, 0.99], (0.972, 0.001), 0.01, "cannot tell (n = 2)"),
+        ([0.9611, 0.9615, 0.9629], (0.972, 0.001), 0.01, "cannot tell (n = 3)"),
+        ([0.972], (0.972, 0.001), 0.01, "cannot tell (n = 1)"),
+        ([], (0.972, 0.001), 0.01, "no runs"),
+        ([0.97, 0.98], None, 0.01, ""),
+    ],
+)
+def test_verdicts_follow_the_interval_and_the_band(
+    values: list[float], pair: tuple[float, float] | None, band: float, verdict: str
+) -> None:
+    assert compare(values, pair, band).verdict == verdict
+
+
+def test_published_numbers_are_the_papers_under_our_names() -> None:
+    table = published()
+    assert not table.duplicated(["dataset", "arch", "metric"]).any()
+    assert set(table["arch"]) == set(ARCHITECTURES)
+    assert len(archs_of(SYNTHETIC)) == 16
+    assert len(archs_of(IN_VIVO)) == 13
+    assert printed(SYNTHETIC, "CNN-25x120", "conv1/match_relevant") == (0.887, 0.025)
+    assert printed(SYNTHETIC, "CNN-1-1-100", "conv3/match_jaspar") == (0.927, 0.020)
+    assert printed(IN_VIVO, "CNN-1", "test_aupr") == (0.626, 0.0)
+    assert printed(IN_VIVO, "CNN-1", "conv2/match_relevant") == (0.625, 0.030)
+    assert printed(SYNTHETIC, "CNN-25", "test_aupr") is None
+
+
+def test_inconsistencies_name_printed_cells() -> None:
+    for note in INCONSISTENCIES:
+        assert note.dataset in DATASETS
+        for arch in note.archs:
+            for metric in note.metrics:
+                assert printed(note.dataset, arch, metric), note
+    copied = next(note for note in INCONSISTENCIES if "copied" in note.text)
+    for arch in copied.archs:
+        for metric in copied.metrics:
+            assert printed(SYNTHETIC, arch, metric) == printed(IN_VIVO, arch, metric)
+
+
+def test_an_effect_is_a_paired_t_test() -> None:
+    one, two = np.array([0.9, 0.95, 0.93]), np.array([0.1, 0.3, 0.2])
+    found = effect(dict(enumerate(one - two)))
+    wanted = stats.ttest_rel(one, two).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high))
+    assert found.verdict == "supported"
+    assert effect(dict(enumerate(two - one))).verdict == "contradicted"
+    assert effect({0: 0.9, 1: -0.2}).verdict == "cannot tell (n = 2)"
+    assert effect({0: 0.9}).verdict == "cannot tell (n = 1)"
+    assert effect({}).verdict == "no runs"
+    assert effect({0: 0.5, 1: 0.5}).low < 0.5, "equal trials are not free of error"
+
+
+def _frame(rows: list[tuple[str, int, float]]) -> pandas.DataFrame:
+    frame = pandas.DataFrame(rows, columns=["arch", "seed", "x"])
+    when = pandas.Timestamp("2026-01-01", tz="UTC")
+    return frame.assign(
+        pool=frame["arch"], started=when, spec=[{} for _ in rows], metric_version="1"
+    )
+
+
+def test_sides_are_paired_over_the_seeds_and_networks_that_both_have() -> None:
+    rows = [("CNN-1", 0, 0.1), ("CNN-2", 0, 0.3), ("CNN-25", 0, 0.9), ("CNN-50", 0, 0.7)]
+    rows += [("CNN-1", 1, 0.2), ("CNN-25", 1, 1.0), ("CNN-25", 2, 0.5)]
+    high, low = Side(("CNN-25", "CNN-50"), "x"), Side(("CNN-1", "CNN-2"), "x")
+    found, used = paired(_frame(rows), high, low)
+    assert found == pytest.approx({0: 0.8, 1: 0.8})
+    assert used == ("CNN-25", "CNN-1")
+    assert paired(_frame(rows[:1]), high, low) == ({}, ())
+
+
+def test_the_toy_sequence_has_each_pattern_once_and_no_other_word() -> None:
+    text = toy_sequence()
+    assert len(text) == 60
+    for pattern in PATTERNS:
+        assert len(re.findall(f"(?={pattern.replace('N', '.')})", text)) == 1
+    assert len(re.findall("(?=GTG|CAC)", text)) == 6
+
+
+@pytest.mark.parametrize("pool", [1, 3, 7, 20])
+def test_pooled_maps_are_where_the_words_are(pool: int) -> None:
+    text = toy_sequence()
+    found = maps(text, pool)
+    for row, word in enumerate(("GTG", "CAC")):
+        fires = {match.start() + 1 for match in re.finditer(f"(?={word})", text)}
+        assert set(np.flatnonzero(found.scan[row])) == fires
+        assert set(np.flatnonzero(found.pooled[row])) == {place // pool for place in fires}
+
+
+def test_a_small_pool_keeps_the_arrangements_apart_and_a_large_one_does_not() -> None:
+    assert [told_apart(pool) for pool in (1, 2, 3)] == [1.0, 1.0, 1.0]
+    assert told_apart(20) < 0.45
+    assert told_apart(200) == pytest.approx(1 / 3, abs=0.02)
+    one, two, three = second_layer(3)
+    np.testing.assert_array_equal(one, [[0, 1, 0], [1, 0, 0]])
+    np.testing.assert_array_equal(two, [[1, 0, 0], [0, 1, 0]])
+    np.testing.assert_array_equal(three, [[0, 0, 1], [1, 0, 0]])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("start", [0, 4, 8])
+def test_a_filter_is_laid_onto_its_motif(start: int, turned: bool) -> None:
+    (motif,) = jaspar_by_id(["MA0466.2"])
+    pwm = np.full((19, 4), 0.25)
+    pwm[start : start + motif.width] = motif.pwm[: 19 - start]
+    given = reverse_complement(pwm) if turned else pwm
+    found, shift = aligned(given, motif.pwm)
+    assert shift == -start
+    np.testing.assert_allclose(found, pwm)
+
+
+def test_the_pareto_front_is_what_nothing_beats() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.random((40, 2)).round(1)
+    wanted = [
+        not any(
+            other[0] >= one[0] and other[1] >= one[1] and tuple(other) != tuple(one)
+            for other in points
+        )
+        for one in points
+    ]
+    assert pareto(points).tolist() == wanted
+
+
+def _table() -> Table:
+    frame = pandas.DataFrame(
+        {
+            "network": ["CNN_1 & co", "<b>"],
+            "x": [0.51234, math.nan],
+            "x sd": [0.1, math.nan],
+            "d": [-0.01, 0.02],
+            "mark": ["a", ""],
+        }
+    )
+    columns = (
+        Column("network", "network"),
+        Column("x", "ours", "AUROC", "x sd", 3, mark="mark"),
+        Column("d", "Δ", "AUROC", "", 2, signed=True),
+    )
+    return Table("t", "A title, 5 %", frame, columns, ("^a^ Note `code`.",), ("make x",))
+
+
+def test_a_table_says_the_same_in_every_format() -> None:
+    table = _table()
+    text = table.markdown()
+    assert "| CNN_1 & co | 0.512 ± 0.100 <sup>a</sup> | −0.01 |" in text
+    assert "| <b> | — | +0.02 |" in text
+    assert "<sup>a</sup> Note" in text
+    assert "make x" in text
+    page = table.html()
+    assert '<th colspan="2" class="group">AUROC</th>' in page
+    assert 'data-sort="0.51234">0.512 ± 0.100<sup>a</sup>' in page
+    assert "&lt;b&gt;" in page
+    latex = table.latex()
+    assert r"CNN\_1 \& co & 0.512 $\pm$ 0.100\textsuperscript{a} & $-$0.01 \\" in latex
+    assert r"\multicolumn{2}{c}{AUROC}" in latex
+    assert r"\cmidrule(lr){2-3}" in latex
+    assert r"\caption{A title, 5 \%}" in latex
+    assert all(rule in latex for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
+    assert r"\textsuperscript{a} Note" in latex
+    lines = table.csv().splitlines()
+    assert lines[0] == "network,x,x sd,d,mark"
+    assert lines[1].endswith(",0.51234,0.1,-0.01,a")
