@@ -10,6 +10,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -199,7 +200,10 @@ class Store:
                 time.sleep(1.0 + random.random())
 
     def _prepare_for_ui(self, experiment_id: str) -> None:
-        """Let the UI open the experiment as model training, with the metric that matters most."""
+        """Let the UI open the experiment as model training, with the metric that matters most.
+
+        Of runs that set a tag at the same moment one may be refused: it is set all the same.
+        """
         present = self.client.get_experiment(experiment_id).tags
         wanted = {
             "mlflow.experimentKind": "custom_model_development",
@@ -208,7 +212,8 @@ class Store:
         }
         for key, value in wanted.items():
             if key not in present:
-                self.client.set_experiment_tag(experiment_id, key, value)
+                with suppress(*STORE_ERRORS):
+                    self.client.set_experiment_tag(experiment_id, key, value)
 
     def download(self, run_id: str, path: str, folder: Path) -> Path:
         """Copy an artifact of a run (all for ``""``) into `folder` and return where it is."""
