@@ -1,19 +1,16 @@
 """Many processes on one tracking store, and a store that goes away in the middle."""
 
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from conftest import TINY
+from tracking_server import free_port, kill, serve
 
 from mlproject.process import Process, parse_process, this_process
 from mlproject.runs import end_dead, find_runs, is_alive
@@ -39,36 +36,9 @@ for number in range({RUNS}):
 """
 
 
-def serve(folder: Path, port: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port)]
-    process = subprocess.Popen(
-        [*command, "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    for _ in range(240):
-        time.sleep(0.5)
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2):
-                return process
-        except OSError:
-            continue
-    raise AssertionError("the tracking server did not start")
-
-
-def kill(process: subprocess.Popen[bytes]) -> None:
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
 @pytest.fixture
-def port() -> Iterator[int]:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        found = int(sock.getsockname()[1])
-    yield found
+def port() -> int:
+    return free_port()
 
 
 def write_from_many(folder: Path, uri: str) -> None:

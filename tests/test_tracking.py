@@ -1,13 +1,9 @@
 """Runs told to a local journal first: nothing is lost or told twice when the store goes away."""
 
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tracking_server import free_port, kill, serve
 
 from mlproject.errors import UserError
 from mlproject.journal import Entry, Journal
@@ -99,54 +95,22 @@ def test_parameters_that_mlflow_run_has_logged_are_left_alone(
     assert run.info.run_name == "adopted"
 
 
-@pytest.fixture
-def server(workplace: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A real tracking server over the folder's store."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    process = _serve(workplace, port)
-    yield f"http://127.0.0.1:{port}", process
-    process.terminate()
-    process.wait()
-
-
-def _serve(folder: Path, port: int) -> subprocess.Popen[bytes]:
-    import urllib.request
-
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port)]
-    process = subprocess.Popen(
-        [*command, "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    for _ in range(120):
-        time.sleep(0.5)
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2):
-                return process
-        except OSError:
-            continue
-    raise AssertionError("the tracking server did not start")
-
-
 @pytest.mark.slow
 def test_what_is_told_while_the_server_is_away_arrives_later_once(
-    workplace: Path, server: tuple[str, subprocess.Popen[bytes]]
+    workplace: Path,
 ) -> None:
-    uri, process = server
+    port = free_port()
+    uri, process = f"http://127.0.0.1:{port}", serve(workplace, port)
     store = connect(uri)
     tracker = store.start("away", {}, workplace / "runs")
     tracker.metrics({"loss": 1.0}, 1)
     assert tracker.flush()
-    process.terminate()
-    process.wait()
+    kill(process)
     tracker.metrics({"loss": 0.5}, 2)
     tracker.artifact("note.txt", lambda path: path.write_text("hello"))
     assert not tracker.finish("FINISHED")
     assert tracker.problem
-    again = _serve(workplace, int(uri.rsplit(":", 1)[1]))
+    again = serve(workplace, port)
     try:
         assert sync(workplace / "runs", connect(uri)).runs == [tracker.run_id]
         assert sync(workplace / "runs", connect(uri)).runs == []
@@ -156,5 +120,4 @@ def test_what_is_told_while_the_server_is_away_arrives_later_once(
         assert [(point.step, point.value) for point in history] == [(1, 1.0), (2, 0.5)]
         assert [item.path for item in store.client.list_artifacts(tracker.run_id)] == ["note.txt"]
     finally:
-        again.terminate()
-        again.wait()
+        kill(again)

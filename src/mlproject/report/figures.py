@@ -10,11 +10,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from mlproject.architectures import ARCHITECTURES, printed_name
+from mlproject.report.plots import FAINT, GREY, INK, tidy
 from mlproject.report.pooling import of_dataset, pool
 from mlproject.report.published import DATASETS, printed
 
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
-INK, GREY, FAINT, LINE = "#1F2933", "#66727F", "#B4BDC6", "#E1E6EB"
 POOLS = ("CNN-1", "CNN-2", "CNN-4", "CNN-10", "CNN-25", "CNN-50", "CNN-100")
 FILTERS = ("CNN-25", "CNN-25x60", "CNN-25x90", "CNN-25x120")
 MATCHES = (
@@ -74,8 +74,8 @@ def _against(
                 axes.set_xlim(0.85, 118)
             axes.set_xticks(places, [f"{place:g}" for place in places])
             axes.minorticks_off()
-        _tidy(top, label if len(kinds) == 1 else "", "" if column else "Share of filters matching")
-        _tidy(bottom, label, "" if column else "Test AUROC")
+        tidy(top, label if len(kinds) == 1 else "", "" if column else "Share of filters matching")
+        tidy(bottom, label, "" if column else "Test AUROC")
     _pool_ends(panels[0], log)
     figure.legend(
         handles=_keys([*MATCHES, *AUROC]), loc="outside lower center", ncols=5, frameon=False,
@@ -175,7 +175,7 @@ def pareto_figure(counted: pandas.DataFrame) -> Figure | None:
                 color=INK, ha="right", va="top",
             )  # fmt: skip
         last = name
-    _tidy(axes, f"AUROC ({split})", f"Share of filters matching a relevant motif ({split})")
+    tidy(axes, f"AUROC ({split})", f"Share of filters matching a relevant motif ({split})")
     axes.margins(0.12)
     axes.legend(frameon=False, fontsize=7.5, loc="lower left")
     return figure
@@ -187,13 +187,3 @@ def pareto(points: np.ndarray) -> np.ndarray:
         bool(((points >= one).all(axis=1) & (points > one).any(axis=1)).any()) for one in points
     ]
     return ~np.array(beaten, bool)
-
-
-def _tidy(axes: Axes, x: str, y: str) -> None:
-    axes.set_xlabel(x, size=8.5, color=INK)
-    axes.set_ylabel(y, size=8.5, color=INK)
-    axes.tick_params(labelsize=8, color=FAINT, labelcolor=GREY, length=3)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(FAINT)
-    axes.grid(color=LINE, linewidth=0.6)
-    axes.set_axisbelow(True)

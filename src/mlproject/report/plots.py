@@ -68,7 +68,7 @@ def history_figure(
         _line(left, history, key, label, color)
     _line(right, history, "val_auroc", "validation", VALID)
     for axes, name in ((left, "Loss"), (right, "AUROC")):
-        _tidy(axes, "Epoch", name)
+        tidy(axes, "Epoch", name)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlim(0, max([row["epoch"] for row in history], default=1) + 1)
         if best_epoch is not None:
@@ -96,7 +96,7 @@ def roc_figure(rows: Sequence[ClassScore], curves: Sequence[Curves], title: str 
     mean = mean_roc(curves) if curves else None
     figure, axes = _curve_figure(lines, mean, scores, title)
     axes.plot([0, 1], [0, 1], color=LINE, linewidth=0.8, zorder=0)
-    _tidy(axes, "False positive rate", "True positive rate")
+    tidy(axes, "False positive rate", "True positive rate")
     return figure
 
 
@@ -106,7 +106,7 @@ def pr_figure(rows: Sequence[ClassScore], curves: Sequence[Curves], title: str =
     lines = [(curve.name, curve.precision_recall) for curve in curves]
     mean = mean_precision_recall(curves) if curves else None
     figure, axes = _curve_figure(lines, mean, scores, title)
-    _tidy(axes, "Recall", "Precision")
+    tidy(axes, "Recall", "Precision")
     return figure
 
 
@@ -148,7 +148,8 @@ def _line(
         axes.plot(*zip(*points, strict=True), color=color, label=label, marker=marker, zorder=2)
 
 
-def _tidy(axes: Axes, x: str, y: str) -> None:
+def tidy(axes: Axes, x: str, y: str) -> None:
+    """Label both axes and draw them in our style."""
     axes.set_xlabel(x, size=8.5, color=INK)
     axes.set_ylabel(y, size=8.5, color=INK)
     axes.tick_params(labelsize=8, color=FAINT, labelcolor=GREY, length=3)
