@@ -71,6 +71,7 @@ def test_a_run_records_parameters_metrics_and_tags_of_the_contract(
     assert tags["mlproject.spec_sha256"] == spec.spec_sha256(tags["mlproject.dataset_sha256"])
     assert tags["mlproject.train_sha256"] == spec.train_sha256(tags["mlproject.dataset_sha256"])
     assert {"mlproject.backend", "mlproject.device", "mlproject.metric_version"} <= set(tags)
+    assert int(tags["mlproject.threads"]) >= 1
     assert "mlproject.heartbeat" in tags
     assert len(tags["mlflow.note.content"].splitlines()) >= 5
     assert found.inputs is not None

@@ -1,5 +1,6 @@
 """What a run ran on: versions, processor, git commit."""
 
+import os
 import platform
 import subprocess
 from importlib import metadata
@@ -50,6 +51,11 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
+
+
+def threads() -> int:
+    """Return the number of threads that the backend computes with: as told, else one a core."""
+    return int(os.environ.get("TF_NUM_INTRAOP_THREADS", 0)) or os.cpu_count() or 1
 
 
 def git_tags(folder: Path) -> dict[str, str]:

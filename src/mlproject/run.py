@@ -153,6 +153,7 @@ def _tags(spec: RunSpec, data: Dataset) -> dict[str, str]:
         "mlproject.dataset_sha256": data.sha256,
         "mlproject.backend": f"{backend} {environment.backend_version(backend)}",
         "mlproject.device": environment.device(backend),
+        "mlproject.threads": str(environment.threads()),
         "mlproject.metric_version": METRIC_VERSION,
         **environment.git_tags(Path(__file__).parent),
     }
