@@ -55,7 +55,7 @@ def processor() -> str:
 
 def threads() -> int:
     """Return the number of threads that the backend computes with: as told, else one a core."""
-    return int(os.environ.get("TF_NUM_INTRAOP_THREADS", 0)) or os.cpu_count() or 1
+    return int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0) or os.cpu_count() or 1
 
 
 def git_tags(folder: Path) -> dict[str, str]:
