@@ -166,4 +166,5 @@ def _forget_models() -> None:
 
     if "keras" in sys.modules:
         sys.modules["keras"].utils.clear_session()
-        gc.collect()
+        if not gc.get_freeze_count():
+            gc.freeze()  # the libraries' objects: to look at them again takes half a second a cell
