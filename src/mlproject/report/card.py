@@ -19,6 +19,7 @@ from mlproject.report.card_charts import history_charts, performance_charts
 from mlproject.report.card_filters import show_layer
 from mlproject.report.plots import class_styles
 from mlproject.report.svg import glyphs, single
+from mlproject.report.templating import template
 
 
 @dataclass(frozen=True)
@@ -76,15 +77,7 @@ def render(data: CardData) -> str:
 
 @lru_cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mlproject", "report/templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": _number, "share": _share}
-    return environment.get_template("card.html.j2")
+    return template("card.html.j2", number=_number, share=_share)
 
 
 def _tiles(data: CardData, layers: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:

@@ -15,6 +15,7 @@ from mlproject.report.atlas import atlas_cards
 from mlproject.report.content import Picture, Report
 from mlproject.report.svg import glyphs
 from mlproject.report.table import note_html
+from mlproject.report.templating import template
 
 MARK = "<!-- made by `python -m mlproject report` -->"
 COLORS = 128
@@ -146,12 +147,4 @@ def _embedded(path: Path) -> str:
 
 
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mlproject", "report/templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["note"] = note_html
-    return environment.get_template("report.html.j2")
+    return template("report.html.j2", note=note_html)
