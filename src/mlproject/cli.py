@@ -287,6 +287,61 @@ def _amounts(texts: tuple[str, ...]) -> dict[str, float]:
 
 
 @cli.command()
+@click.option("--experiment", multiple=True, help="MLflow experiment, may be repeated [all]")
+@click.option("--where", default="", help='runs to take: "pool1 >= 10 and arch != CNN-25"')
+@click.option(
+    "--out",
+    default="docs/reproduction",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="folder",
+)
+@click.option("--weights", is_flag=True, help="also the trained weights, 0.7 MB a run and more")
+def export(experiment: tuple[str, ...], where: str, out: Path, weights: bool) -> None:
+    """Write finished runs as small folders of text, for a repository or another machine.
+
+    OUT/runs.csv lists them; `import` makes runs of them. What is in OUT stays.
+    """
+    from mlproject.exchange.exporting import export as export_runs
+    from mlproject.tracking import connect
+
+    done = export_runs(connect(), out, list(experiment) or None, where, weights)
+    for line in done.left_out:
+        print(f"too large, left out: {line}", file=sys.stderr)
+    kept = f", {len(done.kept)} kept of another run of the same spec" if done.kept else ""
+    print(
+        f"{len(done.added)} runs added, {len(done.updated)} updated, "
+        f"{len(done.same)} unchanged{kept}: {done.table}"
+    )
+
+
+@cli.command(name="import")
+@click.option(
+    "--from",
+    "source",
+    default="docs/reproduction",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="folder that `export` wrote",
+)
+@click.option("--experiment", help="MLflow experiment [Default, or as MLFLOW_EXPERIMENT_NAME says]")
+def import_command(source: Path, experiment: str | None) -> None:
+    """Make finished runs of what `export` wrote; sweeps and reports take them as runs."""
+    from mlproject.exchange.importing import import_runs
+    from mlproject.interrupts import Interrupted, ignore_signals
+    from mlproject.tracking import connect
+
+    try:
+        done = import_runs(connect(), source, experiment)
+    except Interrupted as error:
+        ignore_signals()
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    completed = f"{len(done.completed)} completed, " if done.completed else ""
+    print(f"{len(done.added)} runs imported, {completed}{done.present} were there")
+
+
+@cli.command()
 def sync() -> None:
     """Deliver what earlier runs have recorded and the tracking store does not have yet."""
     from mlproject.tracking import connect
