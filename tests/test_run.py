@@ -64,7 +64,7 @@ def test_a_run_records_parameters_metrics_and_tags_of_the_contract(
     wanted |= {"test_auroc", "test_aupr", "test_ap", "test_auroc/CEBPB", "test_aupr/CEBPB"}
     wanted |= {f"conv1/{name}" for name in ("match_jaspar", "match_relevant", "coverage", "dead")}
     wanted |= {"conv1/filters/CEBPB", "conv1/match_relevant_paper", "val_conv1/match_relevant"}
-    wanted |= {f"time/{name}" for name in ("train", "interpret", "tracking", "total")}
+    wanted |= {f"time/{name}" for name in ("train", "interpret", "tracking", "total", "cpu")}
     assert wanted <= set(found.data.metrics)
     tags = found.data.tags
     assert make_spec(json.loads(tags["mlproject.spec"])) == spec
