@@ -199,6 +199,12 @@ def match(query: Path, targets: Path | None, evalue: float, out: Path | None) ->
 @click.option("--ui", default="", help="address of the MLflow UI, for links")
 @click.option("--figures/--no-figures", default=True, help="draw figures [yes]")
 @click.option("--record/--no-record", default=True, help="keep it in MLflow as a run [yes]")
+@click.option(
+    "--reproduction",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="write FOLDER/README.md about the runs that `export` wrote there, and nothing else",
+)
 def report(
     experiment: tuple[str, ...],
     where: str,
@@ -209,12 +215,19 @@ def report(
     ui: str,
     figures: bool,
     record: bool,
+    reproduction: Path | None,
 ) -> None:
     """Make tables and figures of the recorded runs, beside the paper's, and a page to browse.
 
     Writes OUT/report.html, OUT/README.md, OUT/tables and OUT/figures. All runs are read from the
     tracking server.
     """
+    if reproduction:
+        from mlproject.report.reproduction import make_reproduction
+
+        files = make_reproduction(reproduction)
+        print(f"{len(files)} files: {files[0]}")
+        return
     if bool(rows) != bool(columns):
         raise UserError("`--rows` and `--columns` go together: give both, or neither")
     from mlproject.report.command import make_report

@@ -8,6 +8,7 @@ from mlproject import results
 from mlproject.architectures import ARCHITECTURES
 from mlproject.errors import UserError, nearest
 from mlproject.report.content import Report, Wish
+from mlproject.report.cost import cost_table
 from mlproject.report.more_tables import (
     alignment_table,
     factor_tables,
@@ -58,6 +59,7 @@ def build(wish: Wish, store: Store, tell: Callable[[str], None] = lambda text: N
     for kind in kinds:
         report.tables += factor_tables(counted, kind)
     optional = [*(alignment_table(counted, kind) for kind in kinds), protocol_table(counted)]
+    optional.append(cost_table(counted))
     report.tables += [table for table in optional if table]
     ui = wish.ui or (store.uri if store.uri.startswith("http") else UI)
     report.tables.append(runs_table(runs, ui))

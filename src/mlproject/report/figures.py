@@ -55,10 +55,10 @@ def _against(
     if not kinds:
         return None
     if len(kinds) == 1:
-        figure = Figure(figsize=(7.1, 3.3), layout="constrained", facecolor="white")
+        figure = Figure(figsize=(7.0, 3.3), layout="constrained", facecolor="white")
         panels = figure.subplots(1, 2).reshape(2, 1)
     else:
-        figure = Figure(figsize=(7.1, 4.8), layout="constrained", facecolor="white")
+        figure = Figure(figsize=(7.0, 4.8), layout="constrained", facecolor="white")
         panels = figure.subplots(2, len(kinds), sharex=True, height_ratios=(1.25, 1))
     places = [float(ARCHITECTURES[arch].get(field, 30)) for arch in archs]  # type: ignore[arg-type]
     for column, kind in enumerate(kinds):

@@ -5,7 +5,7 @@ a store that goes away costs nothing, `sync` delivers later what is missing, onc
 """
 
 from mlproject.tracking.basis import RESUMED_BY, STORE_ERRORS, first_line, is_terminated
-from mlproject.tracking.copies import IMPORTED, Told, Value, tell_again, told_by
+from mlproject.tracking.copies import IMPORTED, Told, Value, tell_again, temporary_store, told_by
 from mlproject.tracking.store import Store, connect, refuse_file_store, sync
 from mlproject.tracking.tracker import Tracker
 
@@ -23,5 +23,6 @@ __all__ = [
     "refuse_file_store",
     "sync",
     "tell_again",
+    "temporary_store",
     "told_by",
 ]

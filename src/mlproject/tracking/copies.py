@@ -1,16 +1,19 @@
 """Whole runs out of a tracking store and into another: all that a run has told, but its model."""
 
+import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import mlflow
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from mlproject.process import this_process
 from mlproject.tracking.basis import PROCESS
-from mlproject.tracking.store import Store
+from mlproject.tracking.store import Store, connect
 
 IMPORTED = "mlproject.imported"
 BATCH = 800
@@ -80,6 +83,23 @@ def told_by(store: Store, run: Run, suffixes: tuple[str, ...], more: tuple[str, 
         sorted(_values(store, run)),
         _files(store, run.info.run_id, suffixes, more),
     )
+
+
+@contextmanager
+def temporary_store() -> Iterator[Store]:
+    """Open an empty store, with an experiment ``runs``, that is gone afterwards."""
+    names = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID")
+    before = {name: os.environ.pop(name) for name in names if name in os.environ}
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            store = connect(f"sqlite:///{folder}/mlflow.db")
+            store.client.create_experiment("runs", (Path(folder) / "artifacts").as_uri())
+            yield store
+        finally:
+            for name in names:
+                os.environ.pop(name, None)
+            os.environ |= before
+            mlflow.set_tracking_uri(before.get("MLFLOW_TRACKING_URI", ""))
 
 
 def _values(store: Store, run: Run) -> list[Value]:
