@@ -6,17 +6,18 @@ import keras
 import numpy as np
 
 from mlproject.architectures import ALIGNMENTS, AlignmentRule
-from mlproject.data import Dataset, Split
+from mlproject.data import Split
 from mlproject.interpret.ablation import Ablation, ablate, ablation_rows, ablation_scores
 from mlproject.interpret.align import align, receptive_field
 from mlproject.interpret.filters import (
     LayerReading,
-    classes_of,
     filters_by_class,
+    motif_names,
     read_layer,
     scores,
 )
 from mlproject.interpret.logos import logo_figure
+from mlproject.interpret.pwm_scan import cached_pwm_scan
 from mlproject.interpret.scan import Scan, scan
 from mlproject.interpret.tomtom import format_tsv
 from mlproject.interpret.truth import Truth, truth, truth_rows, truth_scores
@@ -76,14 +77,11 @@ def read_filters(job: Job, model: keras.Model) -> Interpreted:
     return done
 
 
-def motif_names(data: Dataset) -> list[str]:
-    """Return a name for each planted motif: its class, if it is that of one and of one alone."""
-    owners = [classes_of(motif.id, data.relevant) for motif in data.motifs]
-    names = [own[0] if len(own) == 1 else "" for own in owners]
-    return [
-        name if name and names.count(name) == 1 else motif.id
-        for name, motif in zip(names, data.motifs, strict=True)
-    ]
+def scan_motifs(job: Job) -> dict[str, float]:
+    """Record what the known motifs alone achieve on the test split, the same for all networks."""
+    values = cached_pwm_scan(job.data, job.settings.home / "data").metrics()
+    job.tracker.metrics(values)
+    return values
 
 
 def _rule(job: Job, alignment: AlignmentName) -> AlignmentRule:
@@ -130,7 +128,7 @@ def _compare(job: Job, number: int, peaks: Peaks, found: Scan, done: Interpreted
     assert data.test.sites is not None
     active: np.ndarray = getattr(found, job.spec.alignment)
     field = receptive_field(job.spec.blocks, number, data.length)
-    seen = truth(peaks, active, data.test.sites, motif_names(data), field)
+    seen = truth(peaks, active, data.test.sites, motif_names(data.motifs, data.relevant), field)
     done.truths[name] = seen
     done.values.update({f"{name}/{key}": value for key, value in truth_scores(seen).items()})
     job.tracker.artifact(

@@ -88,6 +88,16 @@ def classes_of(target_id: str, relevant: Mapping[str, Sequence[str]]) -> tuple[s
     return tuple(name for name, ids in relevant.items() if names.intersection(ids))
 
 
+def motif_names(motifs: Sequence[Motif], relevant: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return a name for each planted motif: its class if no other motif is of that class alone."""
+    owners = [classes_of(motif.id, relevant) for motif in motifs]
+    names = [own[0] if len(own) == 1 else "" for own in owners]
+    return [
+        name if name and names.count(name) == 1 else motif.id
+        for name, motif in zip(names, motifs, strict=True)
+    ]
+
+
 def best_matches(reading: LayerReading, relevant: Mapping[str, Sequence[str]]) -> dict[str, Best]:
     """Return for each filter that matches anything the match that names it, by the filter's id."""
     best: dict[str, Best] = {}

@@ -102,6 +102,8 @@ def _tiles(data: CardData, layers: Sequence[dict[str, Any]]) -> list[tuple[str, 
         values = [value for row in data.rows if (value := getattr(row, kind)) is not None]
         if values:
             note = f"mean of {len(values)} class{'es' * (len(values) != 1)}"
+            if (known := data.metrics.get(f"baseline/test_{kind}")) is not None:
+                note += f"; the motifs alone: {known:.3f}"
             tiles.append((label, f"{np.mean(values):.3f}", note))
     for layer in layers:
         values, count = layer["scores"], layer["count"]
