@@ -8,10 +8,12 @@ import numpy as np
 from mlproject.architectures import ALIGNMENTS, AlignmentRule
 from mlproject.data import Split
 from mlproject.interpret.ablation import Ablation, ablate, ablation_rows, ablation_scores
-from mlproject.interpret.align import align, receptive_field
+from mlproject.interpret.align import Field, align, receptive_field
 from mlproject.interpret.filters import (
+    APPROXIMATE,
     LayerReading,
     filters_by_class,
+    is_approximate,
     motif_names,
     read_layer,
     scores,
@@ -20,6 +22,7 @@ from mlproject.interpret.logos import logo_figure
 from mlproject.interpret.pwm_scan import cached_pwm_scan
 from mlproject.interpret.scan import Scan, scan
 from mlproject.interpret.tomtom import format_tsv
+from mlproject.interpret.trace import origin, trace
 from mlproject.interpret.truth import Truth, truth, truth_rows, truth_scores
 from mlproject.interpret.windows import Peaks, windows
 from mlproject.model import activation_layer, activations, maximum_possible_activation
@@ -52,9 +55,10 @@ def read_filters(job: Job, model: keras.Model) -> Interpreted:
     spec, data, tracker = job.spec, job.data, job.tracker
     done = Interpreted([], {}, {}, {})
     for number in spec.layer_numbers:
-        name = f"conv{number}"
+        name = _label(job, number)
         peaks = _peaks(job, model, number)
         found = _scan(job, model, number, data.test, peaks)
+        found = _placed(job, model, number, data.test, found)
         for alignment in ALIGNMENTS:
             reading = _read(job, number, data.test, found, alignment)
             own = alignment == spec.alignment
@@ -67,8 +71,9 @@ def read_filters(job: Job, model: keras.Model) -> Interpreted:
                 _record_reading(job, reading)
         if peaks:
             _compare(job, number, peaks, found, done)
-        _ablate(job, model, done)
+        _ablate(job, model, number, done)
         again = _scan(job, model, number, data.valid)
+        again = _placed(job, model, number, data.valid, again)
         reading = _read(job, number, data.valid, again, spec.alignment)
         for key, value in scores(reading, data.relevant).items():
             if "/" not in key:
@@ -84,17 +89,37 @@ def scan_motifs(job: Job) -> dict[str, float]:
     return values
 
 
+def _label(job: Job, number: int) -> str:
+    return f"conv{number}" + ("" if job.spec.keeps_positions(number) else APPROXIMATE)
+
+
+def _field(job: Job, number: int) -> Field:
+    """Return the receptive field of a layer's sites, those of `trace.origin` behind a pool."""
+    return receptive_field(job.spec.blocks, origin(job.spec.blocks, number), job.data.length)
+
+
+def _placed(job: Job, model: keras.Model, number: int, split: Split, found: Scan) -> Scan:
+    """Return the sites of a layer, those behind a pool where they come from, approximately."""
+    if job.spec.keeps_positions(number):
+        return found
+    blocks = job.spec.blocks
+    return found._replace(
+        released=trace(model, blocks, number, found.released, split.codes),
+        paper=trace(model, blocks, number, found.paper, split.codes),
+    )
+
+
 def _rule(job: Job, alignment: AlignmentName) -> AlignmentRule:
     own = AlignmentRule(job.spec.threshold, job.spec.window)
     return own if alignment == job.spec.alignment else ALIGNMENTS[alignment]
 
 
 def _peaks(job: Job, model: keras.Model, number: int) -> Peaks | None:
-    """Return the windows to watch, None if it is not known where motifs are."""
+    """Return the windows to watch, None if it is not known where motifs or activations are."""
     test = job.data.test
-    if test.sites is None or not len(test.sites):
+    if test.sites is None or not len(test.sites) or not job.spec.keeps_positions(number):
         return None
-    field = receptive_field(job.spec.blocks, number, job.data.length)
+    field = _field(job, number)
     positions = int(activation_layer(model, f"conv{number}").output.shape[1])
     found = windows(test.sites, field, positions, len(test.codes))
     return Peaks(found) if (found.site >= 0).any() else None
@@ -116,10 +141,9 @@ def _scan(
 def _read(
     job: Job, number: int, split: Split, found: Scan, alignment: AlignmentName
 ) -> LayerReading:
-    field = receptive_field(job.spec.blocks, number, job.data.length)
     window = _rule(job, alignment).window
-    aligned = align(found, alignment, split.codes, field, window)
-    return read_layer(f"conv{number}", alignment, aligned, jaspar(), job.spec.evalue)
+    aligned = align(found, alignment, split.codes, _field(job, number), window)
+    return read_layer(_label(job, number), alignment, aligned, jaspar(), job.spec.evalue)
 
 
 def _compare(job: Job, number: int, peaks: Peaks, found: Scan, done: Interpreted) -> None:
@@ -127,8 +151,8 @@ def _compare(job: Job, number: int, peaks: Peaks, found: Scan, done: Interpreted
     name, data = f"conv{number}", job.data
     assert data.test.sites is not None
     active: np.ndarray = getattr(found, job.spec.alignment)
-    field = receptive_field(job.spec.blocks, number, data.length)
-    seen = truth(peaks, active, data.test.sites, motif_names(data.motifs, data.relevant), field)
+    names = motif_names(data.motifs, data.relevant)
+    seen = truth(peaks, active, data.test.sites, names, _field(job, number))
     done.truths[name] = seen
     done.values.update({f"{name}/{key}": value for key, value in truth_scores(seen).items()})
     job.tracker.artifact(
@@ -136,11 +160,12 @@ def _compare(job: Job, number: int, peaks: Peaks, found: Scan, done: Interpreted
     )
 
 
-def _ablate(job: Job, model: keras.Model, done: Interpreted) -> None:
+def _ablate(job: Job, model: keras.Model, number: int, done: Interpreted) -> None:
     """Take away the filters of the layer that was read last, one by one, and record it."""
     data, reading = job.data, done.readings[-1]
     name = reading.layer
-    lost = ablate(model, name, data.test.codes, np.asarray(data.test.labels), data.classes)
+    labels = np.asarray(data.test.labels)
+    lost = ablate(model, f"conv{number}", data.test.codes, labels, data.classes)
     if np.isnan(lost.auroc).all():
         return
     matched = set().union(*filters_by_class(reading, data.relevant).values())
@@ -161,6 +186,8 @@ def _record_reading(job: Job, reading: LayerReading) -> None:
     tracker.artifact(f"{stem}_matches.tsv", lambda path: path.write_text(table))
     targets = {motif.id: motif for motif in jaspar()}
     title = f"{job.name} · {reading.layer}"
+    if is_approximate(reading.layer):
+        title += " (approximate: traced through the pool)"
     figure = logo_figure(reading, targets, job.data.relevant, job.data.motifs, title)
     for suffix in ("png", "pdf"):
         record_figure(tracker, f"{stem}.{suffix}", figure)

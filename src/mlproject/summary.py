@@ -8,7 +8,12 @@ from mlproject import environment
 from mlproject.architectures import arch_name, printed_name, protocol_name
 from mlproject.evaluation import FEW, undefined
 from mlproject.filter_stage import Interpreted
-from mlproject.interpret.filters import LayerReading, filters_by_class, scores
+from mlproject.interpret.filters import (
+    LayerReading,
+    filters_by_class,
+    is_approximate,
+    scores,
+)
 from mlproject.model import trainable_parameters
 from mlproject.motifs import jaspar
 from mlproject.report.card import CardData, render
@@ -109,7 +114,8 @@ def _how_well(tested: Tested) -> str:
 def _found(job: Job, reading: LayerReading) -> list[str]:
     relevant, count = job.data.relevant, len(reading.motifs)
     values = scores(reading, relevant)
-    line = f"{reading.layer}: {values['match_jaspar'] * count:.0f} of {count} filters match JASPAR"
+    layer = reading.layer + " (approximate)" * is_approximate(reading.layer)
+    line = f"{layer}: {values['match_jaspar'] * count:.0f} of {count} filters match JASPAR"
     found = filters_by_class(reading, relevant)
     if not found:
         return [f"{line}; no class has a known motif."]

@@ -12,13 +12,15 @@ from mlproject.interpret.tomtom import Match, tomtom
 from mlproject.motifs import Motif, clip, round_rows
 
 DECIMALS = 4
+APPROXIMATE = "_argmax"
 
 
 class LayerReading(NamedTuple):
     """What the filters of a layer have learned, under one alignment.
 
     Attributes:
-        layer: ``conv1``.
+        layer: ``conv1``, or ``conv2_argmax`` where the alignment is the approximate one of
+            `mlproject.interpret.trace`.
         alignment: ``released`` or ``paper``.
         motifs: one a filter, ``filter0`` on, whole window, nsites = number of sites (0 = dead).
         clipped: the informative part of each filter that is not dead, as Tomtom is fed with it:
@@ -75,6 +77,11 @@ def read_layer(
         tuple(start for start, _ in spans),
         tuple(tomtom(clipped, targets, evalue)),
     )
+
+
+def is_approximate(layer: str) -> bool:
+    """Whether a layer's name says that its alignment is only approximate, through a pool."""
+    return layer.endswith(APPROXIMATE)
 
 
 def classes_of(target_id: str, relevant: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

@@ -180,19 +180,14 @@ def format_baseline(found: Baseline) -> str:
         raise UserError(
             "a PWM scan needs classes with known motifs: the data set's `relevant` names none"
         )
-    sites = {row.name: found.sites.get(f"site_ap/{metric_name(row.name)}") for row in found.rows}
-    lines = [("class", "positives", "AUROC", "AUPR", "AP", "site AP")]
-    lines += [
-        (
-            row.name,
-            f"{row.positives:,}",
-            *map(_shown, (row.auroc, row.aupr, row.ap, sites[row.name])),
-        )
-        for row in found.rows
-    ]
+    lines: list[list[str]] = [["class", "positives", "AUROC", "AUPR", "AP", "site AP"]]
+    for row in found.rows:
+        site = found.sites.get(f"site_ap/{metric_name(row.name)}")
+        values = (row.auroc, row.aupr, row.ap, site)
+        lines.append([row.name, f"{row.positives:,}", *map(_shown, values)])
     means = metrics(found.rows, "")
     kinds = [means.get(kind) for kind in ("auroc", "aupr", "ap")]
-    lines.append(("mean", "", *map(_shown, [*kinds, found.sites.get("site_ap")])))
+    lines.append(["mean", "", *map(_shown, [*kinds, found.sites.get("site_ap")])])
     wide = max(len(line[0]) for line in lines)
     return "\n".join(
         f"{line[0]:<{wide}}" + "".join(f"{cell:>11}" for cell in line[1:]) for line in lines

@@ -12,6 +12,7 @@ from mlproject.interpret.filters import (
     LayerReading,
     best_matches,
     filters_by_class,
+    is_approximate,
     scores,
 )
 from mlproject.interpret.logos import Label, filter_labels, format_evalue
@@ -76,6 +77,7 @@ def show_layer(
         "ablation": ablation,
         "truth": truth,
         "alignment": reading.alignment,
+        "approximate": is_approximate(reading.layer),
         "count": len(filters),
         "scores": scores(reading, relevant),
         "found": filters_by_class(reading, relevant),
