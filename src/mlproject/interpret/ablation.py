@@ -85,7 +85,7 @@ def ablate(
     maps, total = [], np.zeros(filters)
     for batch in activations(model, layer, chosen, BATCH):
         total += batch.mean(axis=1, dtype=np.float64).sum(axis=0)
-        maps.append(pool(batch))
+        maps.append(np.array(pool(batch)))
     mean = (total / count).astype(np.float32)
     whole = auroc(truth, np.concatenate([tail(one) for one in maps]))
     loss = np.empty((filters, len(classes)))
