@@ -36,6 +36,7 @@ LAYERS = (
     "results",
     "report",
     "stages",
+    "filter_stage",
     "summary",
     "run",
     "dataset_command",
