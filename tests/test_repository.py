@@ -37,6 +37,7 @@ LAYERS = (
     "exchange",
     "report",
     "stages",
+    "filter_stage",
     "summary",
     "run",
     "dataset_command",

@@ -188,6 +188,27 @@ def match(query: Path, targets: Path | None, evalue: float, out: Path | None) ->
 
 
 @cli.command()
+@click.option("--dataset", "file", default="synthetic", show_default=True, help="or an HDF5 file")
+@click.option("--sequences", default=25_000, show_default=True, type=int, help="synthetic data")
+@click.option("--length", default=200, show_default=True, type=int, help="synthetic data: nt")
+@click.option("--data_seed", default=0, show_default=True, type=click.IntRange(0))
+def baseline(file: str, sequences: int, length: int, data_seed: int) -> None:
+    """Scan the test sequences for the classes' known motifs: what needs no network.
+
+    A class scores a sequence by the best place of its motifs on either strand.
+    """
+    from mlproject.architectures import make_spec
+    from mlproject.data import load
+    from mlproject.interpret.pwm_scan import cached_pwm_scan, format_baseline
+
+    options: dict[str, object] = {"dataset": file}
+    if file == "synthetic":
+        options |= {"sequences": sequences, "length": length, "data_seed": data_seed}
+    data = load(make_spec(options), Path("data"))
+    print(format_baseline(cached_pwm_scan(data, Path("data"))))
+
+
+@cli.command()
 @click.option("--experiment", multiple=True, help="MLflow experiment, may be repeated [all]")
 @click.option("--where", default="", help='runs to take: "pool1 >= 10 and arch != CNN-25"')
 @click.option("--rows", help="a table of your own: what makes a row, such as arch")

@@ -15,6 +15,7 @@ from mlproject.architectures import arch_name, make_spec, protocol_name, run_nam
 from mlproject.data import Dataset, load
 from mlproject.data.dataset import blocks
 from mlproject.errors import UserError
+from mlproject.filter_stage import read_filters, scan_motifs
 from mlproject.interrupts import Interrupted, Interrupts
 from mlproject.spec import RunSpec
 from mlproject.stages import STATE, Previous, Settings, Trained
@@ -86,12 +87,13 @@ def _stages(
         job.tracker.tag_other(previous.run_id, RESUMED_BY, job.tracker.run_id)
     tested = stages.test(job, model, fitted)
     clock = time.perf_counter()
-    readings, matched = stages.read_filters(job, model)
+    known = scan_motifs(job)
+    interpreted = read_filters(job, model)
     times["time/interpret"] = time.perf_counter() - clock
     job.tracker.model(model, environment.requirements(keras.backend.backend()))
-    values = tested.values | matched
+    values = tested.values | known | interpreted.values
     times["time/total"] = time.perf_counter() - started
-    tell(job, summarise(job, model, fitted, tested, readings, values | times))
+    tell(job, summarise(job, model, fitted, tested, interpreted, values | times))
     job.tracker.flush()
     times["time/tracking"] = job.tracker.seconds
     times["time/total"] = time.perf_counter() - started

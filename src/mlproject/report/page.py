@@ -19,7 +19,7 @@ from mlproject.report.templating import template
 
 MARK = "<!-- made by `python -m mlproject report` -->"
 COLORS = 128
-README_TABLES = ("table1", "table2", "deeper_layers", "statements")
+README_TABLES = ("table1", "table2", "deeper_layers", "statements", "truth_filters")
 
 
 def write_report(report: Report, folder: Path) -> list[Path]:
@@ -103,6 +103,12 @@ def _sections(report: Report) -> list[dict[str, Any]]:
         ("In vivo sequences", "invivo", [], tables("table2")),
         ("Deeper layers", "deeper", ["figS1", "figS2"], tables("deeper")),
         ("Statements", "statements", [], tables("statements")),
+        (
+            "Filters and attributions against the truth",
+            "truth",
+            ["truth_filters", "truth_attributions"],
+            tables("truth"),
+        ),
         ("Atlas", "atlas", [n for n in report.pictures if n.startswith("atlas")], []),
         ("Factors", "factors", [], tables("factors")),
         (

@@ -17,6 +17,7 @@ from mlproject.report.panels import Block, panel_figure
 from mlproject.report.pooling import of_dataset, pool
 from mlproject.report.published import DATASETS, IN_VIVO, SYNTHETIC
 from mlproject.report.toy import toy_figure
+from mlproject.report.truth_figures import methods_figure, sites_figure
 from mlproject.tracking import Store
 
 PANELS = {
@@ -79,6 +80,20 @@ def draw(
             filters_figure(counted),
             "Representation against the number of filters",
             "CNN-25 with 30, 60, 90 and 120 first-layer filters, drawn as above.",
+        ),
+        "truth_filters": (
+            sites_figure(counted),
+            "Filters against the planted sites",
+            "First-layer filters and the sites that were planted, synthetic sequences. Left: how "
+            "well activations tell the sites of a filter's motif from all other places; dashed: "
+            "the motif itself as a filter. Middle: positions above the threshold of the alignment. "
+            "Right: of all AUROC that is lost without single filters, the share of filters that "
+            "match a relevant motif. Points: trials; line: their mean.",
+        ),
+        "truth_attributions": (
+            methods_figure(counted),
+            "Attributions against the planted sites",
+            "How well the importance of nucleotides tells planted ones from all others, by method.",
         ),
         "pareto": (
             pareto_figure(counted),
