@@ -26,7 +26,7 @@ from mlproject.report.templating import text_template
 from mlproject.tracking import temporary_store
 
 MARK = "<!-- made by `python -m mlproject report --reproduction"
-PICTURES = ("message", "filters", "fig2", "fig3", "atlas_synthetic", "figS1")
+PICTURES = ("message", "filters", "fig2", "fig3", "atlas_synthetic", "figS1", "truth_filters")
 LARGEST, COLORS = 290_000, (64, 32, 16, 8)
 METRICS = ("test_auroc", "conv1/match_jaspar", "conv1/match_relevant")
 MATCHES = METRICS[1:]
@@ -125,6 +125,7 @@ def markdown(report: Report, counted: pandas.DataFrame, notes: str) -> str:
         protocols=shown(protocols),
         protocol_fields=_protocol_fields(),
         protocol_says=protocol_says(protocols),
+        sites=shown(report.table("truth_filters")),
         factors=shown(report.table("factors_synthetic_coverage")),
         cost=shown(cost),
         notes=notes,
@@ -143,7 +144,7 @@ def compact(table: Table) -> Table:
     for metric in METRICS:
         label = label_of(metric)
         frame[f"{metric} says"] = [
-            f"{difference:+.3f} {_short(verdict)}".replace("-", "−") if n else "no runs"
+            _says(difference, verdict, n)
             for difference, verdict, n in zip(
                 frame[f"{metric} difference"], frame[f"{metric} verdict"], frame["n"], strict=True
             )
@@ -157,6 +158,13 @@ def compact(table: Table) -> Table:
             Column(f"{metric} says", "Δ", label),
         ]  # fmt: skip
     return dataclasses.replace(table, frame=frame, columns=tuple(columns))
+
+
+def _says(difference: float, verdict: object, n: float) -> str:
+    """Return difference and verdict of a cell; nothing where nothing is printed."""
+    if not n > 0:
+        return "no runs" if n == 0 else ""
+    return f"{difference:+.3f} {_short(str(verdict))}".replace("-", "−")
 
 
 def _short(verdict: str) -> str:
