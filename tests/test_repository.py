@@ -34,6 +34,7 @@ LAYERS = (
     "tracking",
     "runs",
     "results",
+    "exchange",
     "report",
     "stages",
     "filter_stage",

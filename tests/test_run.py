@@ -66,7 +66,7 @@ def test_a_run_records_parameters_metrics_and_tags_of_the_contract(
     wanted |= {"conv1/filters/CEBPB", "conv1/match_relevant_paper", "val_conv1/match_relevant"}
     wanted |= {"conv1/site_ap", "conv1/site_recall", "conv1/tf_site_ap/CEBPB", "conv1/ablation_max"}
     wanted |= {"baseline/test_auroc", "baseline/test_aupr/CEBPB", "baseline/site_ap"}
-    wanted |= {f"time/{name}" for name in ("train", "interpret", "tracking", "total")}
+    wanted |= {f"time/{name}" for name in ("train", "interpret", "tracking", "total", "cpu")}
     assert wanted <= set(found.data.metrics)
     tags = found.data.tags
     assert make_spec(json.loads(tags["mlproject.spec"])) == spec

@@ -56,7 +56,7 @@ def run(
         UserError: the spec does not fit the data, the data or the store cannot be used.
         Interrupted: SIGINT, SIGTERM or `should_stop`; the run is KILLED and can be resumed.
     """
-    started = time.perf_counter()
+    started, computed = time.perf_counter(), time.process_time()
     with Interrupts() as interrupts:
         data = load(spec, settings.home / "data")
         spec.map_lengths(data.length)
@@ -69,13 +69,13 @@ def run(
         job = stages.Job(name, spec, data, settings, tracker, interrupts)
         with _recorded(tracker):
             _record_inputs(job)
-            metrics = _stages(job, previous, started)
+            metrics = _stages(job, previous, started, computed)
             tracker.finish("FINISHED", without=[STATE])
         return RunResult(tracker.run_id, metrics, tracker.problem)
 
 
 def _stages(
-    job: stages.Job, previous: Previous | Trained | None, started: float
+    job: stages.Job, previous: Previous | Trained | None, started: float, computed: float
 ) -> dict[str, float]:
     clock = time.perf_counter()
     if isinstance(previous, Trained):
@@ -97,6 +97,7 @@ def _stages(
     job.tracker.flush()
     times["time/tracking"] = job.tracker.seconds
     times["time/total"] = time.perf_counter() - started
+    times["time/cpu"] = time.process_time() - computed
     job.tracker.metrics(times)
     return values | times
 

@@ -8,6 +8,7 @@ from mlproject import results
 from mlproject.architectures import ARCHITECTURES
 from mlproject.errors import UserError, nearest
 from mlproject.report.content import Report, Wish
+from mlproject.report.cost import cost_table
 from mlproject.report.more_tables import (
     alignment_table,
     factor_tables,
@@ -62,8 +63,10 @@ def build(wish: Wish, store: Store, tell: Callable[[str], None] = lambda text: N
         sites_table(counted),
         factor_sites_table(counted),
         *methods_tables(counted),
+        *(alignment_table(counted, kind) for kind in kinds),
+        protocol_table(counted),
+        cost_table(counted),
     ]
-    optional += [*(alignment_table(counted, kind) for kind in kinds), protocol_table(counted)]
     report.tables += [table for table in optional if table]
     ui = wish.ui or (store.uri if store.uri.startswith("http") else UI)
     report.tables.append(runs_table(runs, ui))

@@ -121,7 +121,7 @@ def _sections(report: Report) -> list[dict[str, Any]]:
         ("Accuracy and interpretability", "pareto", ["pareto"], []),
         ("Alignment and protocol", "protocol", [], tables("alignments", "protocols")),
         ("Toy model", "toy", ["fig1"], []),
-        ("Runs", "runs", [], tables("runs")),
+        ("Runs", "runs", [], tables("cost", "runs")),
     ]
     return [
         {
@@ -145,11 +145,16 @@ def _sections(report: Report) -> list[dict[str, Any]]:
 
 def _embedded(path: Path) -> str:
     """Return a PNG as a data address, with fewer colours to keep the page small."""
+    return f"data:image/png;base64,{base64.b64encode(small(path)).decode()}"
+
+
+def small(path: Path, colors: int = COLORS) -> bytes:
+    """Return a PNG with fewer colours, which is a third of its size."""
     buffer = io.BytesIO()
     with Image.open(path) as image:
-        few = image.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
+        few = image.convert("RGB").quantize(colors, dither=Image.Dither.NONE)
         few.save(buffer, format="png", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return buffer.getvalue()
 
 
 def _template() -> jinja2.Template:
