@@ -21,6 +21,7 @@ from mlproject.report.truth_tables import (
     factor_sites_table,
     methods_of,
     methods_tables,
+    patterns_table,
     sites_table,
 )
 from mlproject.tracking import connect
@@ -46,6 +47,7 @@ def metrics(area: float, attributed: bool) -> dict[str, float]:
     values |= {f"baseline/test_auroc/{name}": 0.98 for name in CLASSES}
     if attributed:
         values |= {"saliency/auroc": 0.7 + area / 10, "saliency/aupr": 0.4, "saliency/snr": 2.0}
+        values |= {"modisco/coverage": 0.75, "modisco/patterns": 14.0, "conv1/coverage": 0.5}
         values |= {"ism/auroc": 0.8 + area / 10, "saliency/auroc/CEBPB": 0.7}
     return values
 
@@ -105,6 +107,14 @@ def test_attributions_have_a_table_for_each_score_with_a_column_for_each_method(
     assert "ism" not in {column.key for column in report.table("truth_attributions_snr").columns}  # type: ignore[union-attr]
 
 
+def test_patterns_stand_beside_the_filters(report: Report) -> None:
+    table = report.table("truth_patterns")
+    assert row(table, "CNN-2")["modisco/coverage"] == 0.75
+    assert row(table, "CNN-2")["conv1/coverage"] == 0.5
+    assert table is not None
+    assert "| CNN-2 | 1 | 0.500 | 0.750 | 14.0 |" in table.markdown()
+
+
 def test_table_1_ends_with_the_motifs_alone_and_says_what_that_is(report: Report) -> None:
     table = report.table("table1")
     assert table is not None
@@ -128,11 +138,16 @@ def test_figures_are_drawn_where_there_are_two_pool_sizes(counted: pandas.DataFr
 
 
 def test_runs_that_know_nothing_of_the_truth_make_no_tables(counted: pandas.DataFrame) -> None:
-    names = [name for name in counted if str(name).startswith(("conv1/", "baseline/", "saliency"))]
+    names = [
+        name
+        for name in counted
+        if str(name).startswith(("conv1/", "baseline/", "saliency", "modisco"))
+    ]
     plain = counted.drop(columns=[*names, "ism/auroc"])
     assert sites_table(plain) is None
     assert factor_sites_table(plain) is None
     assert methods_tables(plain) == []
+    assert patterns_table(plain) is None
     assert sites_figure(plain) is None
     for kind in (SYNTHETIC, IN_VIVO):
         assert "PWM scan" not in set(main_table(plain, kind).frame["network"])

@@ -28,6 +28,21 @@ CEILINGS = {"conv1/site_ap": "baseline/site_ap", "conv1/site_auroc": "baseline/s
 CEILINGS |= {"conv1/tf_site_ap": "baseline/site_ap"}
 KINDS = {"auroc": "AUROC", "aupr": "AUPR", "snr": "signal / noise"}
 FACTOR = "conv1/tf_site_ap/"
+TITLES = {
+    "deeplift": "DeepLIFT",
+    "gradient_x_input": "gradient × input",
+    "gradient_x_input_raw": "gradient × input, not centred",
+    "ism": "in silico mutagenesis",
+    "ism_window": "windowed mutagenesis",
+    "smoothgrad": "SmoothGrad",
+}
+PATTERNS = (
+    ("conv1/coverage", "conv1", "factors found by"),
+    ("conv2/coverage", "conv2", "factors found by"),
+    ("modisco/coverage", "TF-MoDISco", "factors found by"),
+    ("modisco/patterns", "patterns", "TF-MoDISco"),
+    ("modisco/match_relevant", "match a factor", "TF-MoDISco"),
+)
 
 
 def scores_of(found: Pool, metric: str) -> tuple[float, float]:
@@ -106,6 +121,11 @@ def factor_sites_table(counted: pandas.DataFrame) -> Table | None:
     )
 
 
+def method_title(method: str) -> str:
+    """Return what an attribution method is called in tables and figures."""
+    return TITLES.get(method, method.replace("_", " "))
+
+
 def methods_of(counted: pandas.DataFrame) -> list[str]:
     """Return the attribution methods that runs were scored with: ``saliency/auroc``, ..."""
     found = {
@@ -136,9 +156,7 @@ def methods_tables(counted: pandas.DataFrame) -> list[Table]:
             for method, name in names.items():
                 row[method], row[f"{method} sd"] = scores_of(found, name)
             rows.append(row)
-        columns = [
-            Column(method, method.replace("_", " "), "", f"{method} sd", 3) for method in names
-        ]
+        columns = [Column(method, method_title(method), "", f"{method} sd", 3) for method in names]
         tables.append(
             Table(
                 f"truth_attributions_{kind}",
@@ -150,6 +168,30 @@ def methods_tables(counted: pandas.DataFrame) -> list[Table]:
             )
         )  # fmt: skip
     return tables
+
+
+def patterns_table(counted: pandas.DataFrame) -> Table | None:
+    """Return what share of the factors TF-MoDISco finds, beside the filters; None without any."""
+    rows = []
+    columns = [one for one in PATTERNS if one[0] in counted and counted[one[0]].notna().any()]
+    for found in _pools(counted, "modisco/coverage"):
+        row: dict[str, Any] = {"network": printed_name(found.arch), "n": len(found.runs)}
+        for metric, _, _ in columns:
+            row[metric], row[f"{metric} sd"] = scores_of(found, metric)
+        rows.append(row)
+    if not rows:
+        return None
+    shown = [
+        Column(metric, label, group, f"{metric} sd", 1 if metric == "modisco/patterns" else 3)
+        for metric, label, group in columns
+    ]
+    return Table(
+        "truth_patterns",
+        "Factors that TF-MoDISco and filters find, synthetic sequences",
+        pandas.DataFrame(rows),
+        (Column("network", "network"), Column("n", "n", digits=0), *shown),
+        ("Shares of the factors of which a pattern, or a filter, matches a relevant motif.",),
+    )
 
 
 def _pools(counted: pandas.DataFrame, *metrics: str) -> list[Pool]:
