@@ -340,9 +340,9 @@ def test_filters_stand_in_the_order_in_which_the_network_needs_them() -> None:
     ]
     assert [int(attrs["data-number"] or 0) for attrs in shown] == [1, 0, 3, 4, 5, 2]
     text = " ".join(" ".join(page.text).split())
-    assert "without it −0.1000 AUROC CEBPB, NFYB" in text
-    assert "without it +0.0033 AUROC" in text
-    assert "detects CEBPB −: AP 0.75, recall 0.75" in text
+    assert "without it −0.1000 CEBPB, NFYB" in text
+    assert "without it +0.0033" in text
+    assert "sees CEBPB −: AP 0.75, recall 0.75" in text
     assert ", over 300 of the 400 sequences, when the filter is fixed" in text
     assert "importance" in text
     plain = " ".join(Page(render(card_data())).text)

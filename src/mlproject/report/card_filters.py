@@ -128,7 +128,7 @@ def _detected(row: Mapping[str, Any]) -> str:
     """Return in words what a filter detects: motif, strand, average precision, recall."""
     motif, strand = row["motif"], row["strand"].replace("-", "−")
     area, recall = row["average_precision"], row["recall"]
-    return f"detects {motif} {strand}: AP {area:.2f}, recall {recall:.2f}"
+    return f"sees {motif} {strand}: AP {area:.2f}, recall {recall:.2f}"
 
 
 def _kinds(labels: Sequence[Label]) -> list[tuple[str, str, int]]:
