@@ -66,7 +66,13 @@ def test_a_run_records_parameters_metrics_and_tags_of_the_contract(
     wanted |= {"test_auroc", "test_aupr", "test_ap", "test_auroc/CEBPB", "test_aupr/CEBPB"}
     wanted |= {f"conv1/{name}" for name in ("match_jaspar", "match_relevant", "coverage", "dead")}
     wanted |= {"conv1/filters/CEBPB", "conv1/match_relevant_paper", "val_conv1/match_relevant"}
-    wanted |= {"conv1/site_ap", "conv1/site_recall", "conv1/tf_site_ap/CEBPB", "conv1/ablation_max"}
+    wanted |= {
+        "conv1/site_ap",
+        "val_conv1/site_ap",
+        "conv1/site_recall",
+        "conv1/tf_site_ap/CEBPB",
+        "conv1/ablation_max",
+    }
     wanted |= {"baseline/test_auroc", "baseline/test_aupr/CEBPB", "baseline/site_ap"}
     wanted |= {f"time/{name}" for name in ("train", "interpret", "tracking", "total", "cpu")}
     assert wanted <= set(found.data.metrics)
