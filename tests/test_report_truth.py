@@ -62,6 +62,7 @@ def counted(
                 more = metrics(area, attributed=seed == 0)
                 record({"arch": arch, "seed": seed}, more=more)
         record({"arch": "CNN-50"})
+        record({"arch": "CNN-1", "layers": "conv2"}, more={"conv2/site_ap": 0.5})
         yield results.counted(results.runs())
 
 
@@ -80,13 +81,15 @@ def row(table: Table | None, name: str, column: str = "network") -> pandas.Serie
 def test_filters_have_a_row_for_each_network_and_the_motifs_as_ceiling(report: Report) -> None:
     table = report.table("truth_filters")
     assert table is not None
-    assert list(table.frame["network"]) == ["CNN-2", "CNN-4", "CNN-25", MOTIFS]
+    assert list(table.frame["network"]) == ["CNN-2", "CNN-4", "CNN-25", "CNN-1", MOTIFS]
+    assert list(table.frame["layer"]) == ["conv1", "conv1", "conv1", "conv2", ""]
+    assert row(table, "CNN-1")["site_ap"] == 0.5
     found = row(table, "CNN-2")
-    assert found["conv1/site_ap"] == pytest.approx(0.07)
-    assert found["conv1/site_ap sd"] == pytest.approx(0.02 / math.sqrt(2))
+    assert found["site_ap"] == pytest.approx(0.07)
+    assert found["site_ap sd"] == pytest.approx(0.02 / math.sqrt(2))
     assert found["n"] == 2
-    assert math.isnan(row(table, "CNN-4")["conv1/site_ap sd"])
-    assert row(table, MOTIFS)["conv1/tf_site_ap"] == 0.88
+    assert math.isnan(row(table, "CNN-4")["site_ap sd"])
+    assert row(table, MOTIFS)["tf_site_ap"] == 0.88
     assert "0.070 ± 0.014" in table.markdown()
 
 
@@ -141,7 +144,7 @@ def test_runs_that_know_nothing_of_the_truth_make_no_tables(counted: pandas.Data
     names = [
         name
         for name in counted
-        if str(name).startswith(("conv1/", "baseline/", "saliency", "modisco"))
+        if str(name).startswith(("conv", "baseline/", "saliency", "modisco"))
     ]
     plain = counted.drop(columns=[*names, "ism/auroc"])
     assert sites_table(plain) is None

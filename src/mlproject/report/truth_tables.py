@@ -13,19 +13,20 @@ from mlproject.report.table import Column, Table
 
 MOTIFS = "the motifs themselves"
 SITES = (
-    ("conv1/match_relevant", "match relevant motif", "filters"),
-    ("conv1/site_ap", "AP", "planted sites, mean of filters"),
-    ("conv1/site_auroc", "AUROC", "planted sites, mean of filters"),
-    ("conv1/site_precision", "precision", "planted sites, mean of filters"),
-    ("conv1/site_recall", "recall", "planted sites, mean of filters"),
-    ("conv1/site_in_place", "in place", "planted sites, mean of filters"),
-    ("conv1/tf_site_ap", "AP", "best filter of each factor"),
-    ("conv1/tf_site_recall", "recall", "best filter of each factor"),
-    ("conv1/ablation_max", "largest", "AUROC lost without a filter"),
-    ("conv1/ablation_relevant", "share of relevant filters", "AUROC lost without a filter"),
+    ("match_relevant", "match relevant motif", "filters"),
+    ("site_ap", "AP", "planted sites, mean of filters"),
+    ("site_auroc", "AUROC", "planted sites, mean of filters"),
+    ("site_precision", "precision", "planted sites, mean of filters"),
+    ("site_recall", "recall", "planted sites, mean of filters"),
+    ("site_in_place", "in place", "planted sites, mean of filters"),
+    ("tf_site_ap", "AP", "best filter of each factor"),
+    ("tf_site_recall", "recall", "best filter of each factor"),
+    ("ablation_max", "largest", "AUROC lost without a filter"),
+    ("ablation_relevant", "share of relevant filters", "AUROC lost without a filter"),
 )
-CEILINGS = {"conv1/site_ap": "baseline/site_ap", "conv1/site_auroc": "baseline/site_auroc"}
-CEILINGS |= {"conv1/tf_site_ap": "baseline/site_ap"}
+CEILINGS = {"site_ap": "baseline/site_ap", "site_auroc": "baseline/site_auroc"}
+CEILINGS |= {"tf_site_ap": "baseline/site_ap"}
+LAYER = r"(conv\d+)/site_ap"
 KINDS = {"auroc": "AUROC", "aupr": "AUPR", "snr": "signal / noise"}
 FACTOR = "conv1/tf_site_ap/"
 TITLES = {
@@ -62,19 +63,23 @@ def baseline_of(counted: pandas.DataFrame, kind: str, metric: str) -> float:
 
 
 def sites_table(counted: pandas.DataFrame) -> Table | None:
-    """Return how well first-layer filters detect planted sites, a row for each network."""
+    """Return how well filters detect planted sites, a row for each network and layer read."""
+    layers = sorted({str(m[1]) for name in counted if (m := re.fullmatch(LAYER, str(name)))})
     rows = []
-    for found in _pools(counted, "conv1/site_ap"):
-        row: dict[str, Any] = {"network": printed_name(found.arch), "n": len(found.runs)}
-        for metric, _, _ in SITES:
-            row[metric], row[f"{metric} sd"] = scores_of(found, metric)
-        rows.append(row)
+    for layer in layers:
+        for found in _pools(counted, f"{layer}/site_ap"):
+            row: dict[str, Any] = {"network": printed_name(found.arch), "layer": layer}
+            row["n"] = len(found.runs)
+            for metric, _, _ in SITES:
+                row[metric], row[f"{metric} sd"] = scores_of(found, f"{layer}/{metric}")
+            rows.append(row)
     if not rows:
         return None
     ceiling = {metric: baseline_of(counted, SYNTHETIC, name) for metric, name in CEILINGS.items()}
     if not all(math.isnan(value) for value in ceiling.values()):
-        rows.append({"network": MOTIFS, "n": math.nan, **ceiling})
-    columns = [Column("network", "network"), Column("n", "n", digits=0)]
+        rows.append({"network": MOTIFS, "layer": "", "n": math.nan, **ceiling})
+    columns = [Column("network", "network"), Column("layer", "layer")]
+    columns.append(Column("n", "n", digits=0))
     columns += [Column(metric, label, group, f"{metric} sd", 3) for metric, label, group in SITES]
     notes = (
         "AP: average precision with which a filter's largest activation tells the sites of its "
@@ -89,7 +94,7 @@ def sites_table(counted: pandas.DataFrame) -> Table | None:
     )
     return Table(
         "truth_filters",
-        "First-layer filters against the planted sites, synthetic sequences",
+        "Filters against the planted sites, synthetic sequences",
         pandas.DataFrame(rows),
         tuple(columns),
         notes,
