@@ -1,6 +1,7 @@
 """What has to happen before Keras is imported: choose backend and threads, keep it quiet."""
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -33,6 +34,8 @@ def prepare_keras(backend: str | None = None, threads: int | None = None) -> Non
         if backend == "tensorflow" and wanted != "0":
             with _stderr_closed():
                 importlib.import_module("tensorflow")
+            # Each network has a few functions of its own, which it takes for one traced again.
+            logging.getLogger("tensorflow").setLevel(logging.ERROR)
         importlib.import_module("keras")
     except ImportError as error:
         raise UserError(
