@@ -158,15 +158,16 @@ def test_weights_make_the_model_that_was_trained(elsewhere: Path, trained: Path)
     assert contents(Path("copy")) == contents(trained / "heavy"), "what is there stays"
 
 
-def test_a_report_draws_imported_runs(workplace: Path, migrated_store: Path) -> None:
+def test_a_report_counts_imported_runs(workplace: Path, migrated_store: Path) -> None:
     for arch in ("CNN-2", "CNN-25"):
         record_filters({"arch": arch}, reading(10))
     export(connect(), Path("out"))
-    here = another("other", migrated_store)
-    import_runs(here, Path("out"), "elsewhere")
-    made = make_report(Wish(), Path("report"), record=False).report
-    assert {"fig2", "message"} <= set(made.pictures)
-    assert "2 of them were imported." in made.summary
+    import_runs(another("other", migrated_store), Path("out"), "elsewhere")
+    report = make_report(Wish(figures=False), Path("report"), record=False).report
+    assert "2 of them were imported." in report.summary
+    table = report.table("table1")
+    assert table is not None
+    assert dict(zip(table.frame["arch"], table.frame["n"], strict=True))["CNN-25"] == 1
 
 
 def test_ctrl_c_waits_for_the_run_at_hand(workplace: Path, migrated_store: Path) -> None:
