@@ -294,9 +294,13 @@ def test_a_large_run_is_packed_and_what_still_does_not_fit_is_left_out(
 
     assert folders.write(folder, large(told, 200_000)) == []
     assert size() <= LIMIT
-    assert (folder / "filters" / "conv2.meme.gz").exists()
+    assert (folder / "filters" / "conv2.meme.xz").exists()
     assert (folder / "filters" / "conv1.meme").exists()
     assert read(folder) == large(told, 200_000)
+    packed = folder / "filters" / "conv2.meme.xz"
+    packed.write_bytes(packed.read_bytes()[:-50])
+    with pytest.raises(UserError, match="is damaged"):
+        read(folder)
     assert folders.write(folder, large(told, 900_000)) == [
         f"{folder.name}/filters/conv2.meme ({told.name})"
     ]
