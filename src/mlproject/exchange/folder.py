@@ -2,10 +2,11 @@
 
 ``run.json`` (name, times, tags, parameters, data sets, hashes of the files), ``metrics.csv`` (every
 value of every metric) and the run's artifacts under their own paths; what would not fit otherwise
-is packed (``.xz``).
+is packed (``.xz``; ``.gz`` is read too).
 """
 
 import csv
+import gzip
 import hashlib
 import io
 import json
@@ -25,6 +26,7 @@ VERSION = 1
 RUN, METRICS, RUNS = "run.json", "metrics.csv", "runs"
 WEIGHTS = "weights/best.weights.h5"
 KEY = 16
+_PACKED = {".xz": lzma.decompress, ".gz": gzip.decompress}
 _BROKEN = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, lzma.LZMAError)
 
 
@@ -135,9 +137,10 @@ def _file(folder: Path, name: str, sha256: str) -> bytes:
     pure = PurePosixPath(name)
     if pure.is_absolute() or ".." in pure.parts:
         raise ValueError(f"the path {name!r} leads out of it")
-    packed = folder / f"{name}.xz"
-    if packed.exists():
-        content = lzma.decompress(packed.read_bytes())
+    for suffix, unpack in _PACKED.items():
+        if (packed := folder / f"{name}{suffix}").exists():
+            content = unpack(packed.read_bytes())
+            break
     else:
         content = (folder / name).read_bytes()
     if hashlib.sha256(content).hexdigest() != sha256:
