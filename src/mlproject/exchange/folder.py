@@ -13,6 +13,7 @@ import json
 import lzma
 import os
 import shutil
+import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,7 +28,16 @@ RUN, METRICS, RUNS = "run.json", "metrics.csv", "runs"
 WEIGHTS = "weights/best.weights.h5"
 KEY = 16
 _PACKED = {".xz": lzma.decompress, ".gz": gzip.decompress}
-_BROKEN = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, lzma.LZMAError)
+_BROKEN = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+)
 
 
 def key_of(told: Told) -> str:
