@@ -1,6 +1,7 @@
 """What has to happen before Keras is imported: choose backend and threads, keep it quiet."""
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ def prepare_keras(backend: str | None = None, threads: int | None = None) -> Non
     try:
         wanted = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         if backend == "tensorflow" and wanted != "0":
+            logging.getLogger("tensorflow").setLevel(logging.ERROR)
             with _stderr_closed():
                 importlib.import_module("tensorflow")
         importlib.import_module("keras")

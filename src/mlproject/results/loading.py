@@ -77,21 +77,24 @@ def model(run: Run, store: Store | None = None) -> Any:
     return (store or connect()).keras_model(id_of(run))
 
 
-def dataset(run: Run, folder: Path = Path("data"), store: Store | None = None) -> Any:
+def dataset(
+    run: Run, folder: Path = Path("data"), store: Store | None = None, path: Path | None = None
+) -> Any:
     """Return the data set that a run was trained on: generated again, or read from its file.
 
     Args:
         run: see `history`.
         folder: where generated data sets are kept.
         store: see `history`.
+        path: where its file is now; None: where it was.
 
     Raises:
         UserError: its file is not there, or what is there is not what the run had.
     """
-    from mlproject.data import load
+    from mlproject.data import load, read
 
     store = store or connect()
-    found = load(spec_of(run, store), folder)
+    found = read(path) if path else load(spec_of(run, store), folder)
     wanted = store.run(id_of(run)).data.tags.get("mlproject.dataset_sha256")
     if found.sha256 != wanted:
         raise UserError(

@@ -1,0 +1,135 @@
+"""Tracks: the contributions of a sequence's letters as a logo, the planted motifs below it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import matplotlib.patches
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mlproject.dna import OTHER
+from mlproject.interpret.logos import COLORS, FONT, GREY, INK, LINE
+
+LOWEST = 0.02
+SITE, OTHER_SITE = "#7A4FBF", "#B8BFC6"
+# Inches: width of a column, height of a track and of the strip of planted motifs; margins.
+TRACK, STRIP, LEFT, TOP, BOTTOM, GAP = 0.42, 0.2, 0.14, 0.5, 0.06, 0.13
+
+
+class Mark(NamedTuple):
+    """A planted motif: columns `start` to `stop`, its name, whether it is what the track is about."""
+
+    start: int
+    stop: int
+    name: str
+    own: bool
+
+
+class Track(NamedTuple):
+    """One logo.
+
+    Attributes:
+        title: stands above it, at the left.
+        note: stands above it, at the right.
+        codes: (L,) the letters.
+        contributions: (L,) their heights.
+        marks: planted motifs, drawn below it; () = no strip.
+        start: position of the first letter in its sequence, from 1.
+    """
+
+    title: str
+    note: str
+    codes: np.ndarray
+    contributions: np.ndarray
+    marks: tuple[Mark, ...] = ()
+    start: int = 1
+
+
+def draw_track(axes: Axes, track: Track) -> None:
+    """Draw letters as high as their contributions, those below zero hanging, on a scale of its own.
+
+    Letters below `LOWEST` of the highest are left out: they cannot be seen.
+    """
+    import logomaker
+    import pandas
+
+    length = len(track.codes)
+    top = float(np.abs(track.contributions).max(initial=0.0)) or 1.0
+    shown = (np.abs(track.contributions) >= LOWEST * top) & (track.codes != OTHER)
+    letters = np.zeros((length, 4))
+    rows = np.flatnonzero(shown)
+    letters[rows, track.codes[rows]] = track.contributions[rows] / top
+    if len(rows):
+        frame = pandas.DataFrame(letters, columns=list("ACGT"))
+        logomaker.Logo(
+            frame, ax=axes, color_scheme=COLORS, font_name=FONT, baseline_width=0,
+            flip_below=False, vpad=0, width=0.95,
+        )  # fmt: skip
+    low = min(0.0, float((track.contributions / top).min(initial=0.0)))
+    axes.axhline(0, color=LINE, linewidth=0.5, zorder=0)
+    axes.set(xlim=(-0.5, length - 0.5), ylim=(low - 0.03, 1.03), xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    axes.patch.set_visible(False)
+    place = {"y": 1.02, "transform": axes.transAxes, "va": "bottom"}
+    axes.text(x=0, s=track.title, size=6.5, color=INK, weight="bold", **place)
+    axes.text(x=1, s=track.note, size=6, color=GREY, ha="right", **place)
+
+
+def draw_marks(axes: Axes, track: Track) -> None:
+    """Draw the planted motifs as bars with their names, and the positions at both ends."""
+    length = len(track.codes)
+    for mark in track.marks:
+        color = SITE if mark.own else OTHER_SITE
+        box = (mark.start - 0.5, 0.72), mark.stop - mark.start, 0.2
+        axes.add_patch(matplotlib.patches.Rectangle(*box, color=color, linewidth=0))
+        axes.text(
+            (mark.start + mark.stop - 1) / 2, 0.6, mark.name, size=6, ha="center", va="top",
+            color=color if mark.own else GREY, weight="bold" if mark.own else "normal",
+        )  # fmt: skip
+    axes.set(xlim=(-0.5, length - 0.5), ylim=(0, 1), xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    axes.patch.set_visible(False)
+
+
+def track_figure(
+    columns: Sequence[Sequence[Track]],
+    headings: Sequence[str],
+    title: str,
+    subtitle: str,
+    width: float = 7.2,
+) -> Figure:
+    """Draw columns of tracks beside each other.
+
+    Args:
+        columns: of tracks, equally many in each.
+        headings: one for each column, '' = none.
+        title: stands above all.
+        subtitle: the line below it.
+        width: inches, of the whole figure.
+    """
+    count = len(columns[0])
+    strips = [bool(columns[0][row].marks) for row in range(count)]
+    heads = 0.2 if any(headings) else 0.0
+    tall = TOP + heads + sum(TRACK + GAP + (STRIP if strip else 0.04) for strip in strips) + BOTTOM
+    figure = Figure(figsize=(width, tall), facecolor="white")
+    figure.text(LEFT / width, 1 - 0.07 / tall, title, size=9, color=INK, weight="bold", va="top")
+    figure.text(LEFT / width, 1 - 0.25 / tall, subtitle, size=6.5, color=GREY, va="top")
+    between = 0.22
+    wide = (width - 2 * LEFT - between * (len(columns) - 1)) / len(columns)
+    for number, (tracks, heading) in enumerate(zip(columns, headings, strict=True)):
+        left = (LEFT + number * (wide + between)) / width
+        down = TOP
+        if heads:
+            figure.text(left, 1 - down / tall, heading, size=8, color=INK, weight="bold", va="top")
+            down += heads
+        for track, strip in zip(tracks, strips, strict=True):
+            down += GAP
+            box = (left, 1 - (down + TRACK) / tall, wide / width, TRACK / tall)
+            draw_track(figure.add_axes(box), track)
+            down += TRACK
+            if strip:
+                box = (left, 1 - (down + STRIP) / tall, wide / width, STRIP / tall)
+                draw_marks(figure.add_axes(box), track)
+            down += STRIP if strip else 0.04
+    return figure
