@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from mlproject.attribution import METHODS, Attributions, attribute, patterns
 from mlproject.attribution.files import write, write_arrays
 from mlproject.attribution.pattern_logos import pattern_figure
-from mlproject.attribution.tracks import Mark, Track, track_figure
-from mlproject.attribution.truth import Truth, owners, planted, score, sites_of, summarise
+from mlproject.attribution.tracks import Track, marks, track_figure
+from mlproject.attribution.truth import Truth, owners, planted, score, summarise
 from mlproject.data import Dataset
 from mlproject.errors import UserError, nearest
 from mlproject.interpret.filters import scores
@@ -152,7 +152,10 @@ def _attributions(place: Place, found: Attributions) -> tuple[Record, dict[str, 
     data, name = place.data, found.method
     covered = planted(data.test, found.sequences, found.targets, owners(data))
     truth = score(found.importance, covered)
-    own = {f"{name}/{key}": value for key, value in summarise(truth, found.targets, data.classes).items()}
+    own = {
+        f"{name}/{key}": value
+        for key, value in summarise(truth, found.targets, data.classes).items()
+    }
     figure = _figure(place, found, truth)
 
     def record() -> None:
@@ -213,36 +216,20 @@ def _figure(place: Place, found: Attributions, truth: Truth) -> Figure:
     for row in chosen[:MOST_TRACKS]:
         name, sequence = data.classes[found.targets[row]], found.sequences[row]
         area = truth.auroc[row]
-        note = f"test sequence {sequence}" + (f" · AUROC {area:.2f}" if area == area else "")
+        note = f"test sequence {sequence}" + (f" · AUROC {area:.2f}" if np.isfinite(area) else "")
         shown = marks(data, sequence, [int(found.targets[row])])
         tracks.append(Track(name, note, found.codes[row], _heights(found, row), shown))
     title = f"{place.name} · {METHODS[found.method].title}"
-    line = "Each class in the sequence for which the method does as well as in half of all. "
-    line += "Planted motifs are marked: purple for the class, grey for others."
+    line = "For each class the sequence with the median AUROC of all that were attributed. "
+    line += "Planted motifs are marked, those of the class in purple."
     if data.test.sites is None:
         line = "Each class in one of its sequences; where motifs lie is not known."
-    return track_figure([tracks], [""], title, line)
+    return track_figure([tracks], [], title, line)
 
 
 def _heights(found: Attributions, row: int) -> np.ndarray:
-    one = found._replace(
-        codes=found.codes[row : row + 1], scores=found.scores[row : row + 1]
-    )
+    one = found._replace(codes=found.codes[row : row + 1], scores=found.scores[row : row + 1])
     return one.importance[0]
-
-
-def marks(data: Dataset, sequence: int, targets: Sequence[int]) -> tuple[Mark, ...]:
-    """Return the planted motifs of a test sequence; those of the classes `targets` are its own."""
-    mine = owners(data)
-    return tuple(
-        Mark(
-            int(site["start"]),
-            int(site["start"]) + int(site["width"]),
-            data.motifs[site["motif"]].name or data.motifs[site["motif"]].id,
-            bool(set(targets).intersection(mine[site["motif"]])),
-        )
-        for site in sites_of(data.test, np.array([sequence]))[0]
-    )
 
 
 def _record_figure(tracker: Tracker, stem: str, figure: Figure) -> None:

@@ -233,6 +233,50 @@ def interpret(
 
 
 @cli.command()
+@click.argument("runs", nargs=-1, required=True)
+@click.option(
+    "--method", show_default=True,
+    default="saliency,gradient_x_input,integrated_gradients,deeplift,ism",
+    help="ways to attribute, comma-separated, a row each",
+)  # fmt: skip
+@click.option(
+    "--sequence", type=click.IntRange(0),
+    help="row of the test split [the first with three planted motifs close to each other]",
+)  # fmt: skip
+@click.option("--region", metavar="FROM-TO", help="nt to show, from 1 [around the planted motifs]")
+@click.option(
+    "--out", default="tracks.png", show_default=True, type=click.Path(path_type=Path),
+    help="PNG or PDF file",
+)  # fmt: skip
+@click.option(
+    "--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, tensorflow]"
+)
+@click.option("--threads", type=click.IntRange(1), help="processor cores to use [all]")
+def tracks(
+    runs: tuple[str, ...],
+    method: str,
+    sequence: int | None,
+    region: str | None,
+    out: Path,
+    backend: str | None,
+    threads: int | None,
+) -> None:
+    """Draw one test sequence under several methods, finished RUNS side by side."""
+    parse_methods(method)
+    span = None
+    if region:
+        first, dash, last = region.partition("-")
+        if not (dash and first.isdigit() and last.isdigit() and int(first)):
+            raise UserError(f"`--region` is written FROM-TO, such as 21-90: got {region!r}")
+        span = int(first) - 1, int(last)
+    prepare_keras(backend, threads)
+    from mlproject.tracks_command import make_tracks
+
+    found = make_tracks(runs, method, out, sequence, span)
+    print(f"{out}: test sequence {found}")
+
+
+@cli.command()
 @click.argument("query", type=click.Path(path_type=Path))
 @click.option(
     "--targets", type=click.Path(path_type=Path), help="MEME file [JASPAR 2016 vertebrates]"

@@ -12,7 +12,7 @@ from mlproject.tracking import connect
 
 
 class Interpreted(NamedTuple):
-    """What was added to a run: its metrics, and why the store lacks something (None: it has all)."""
+    """What was added to a run: metrics, and why the store lacks some of it (None: it has all)."""
 
     metrics: dict[str, float]
     undelivered: str | None

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import keras
 
 from mlproject import environment, stages
 from mlproject.architectures import arch_name, make_spec, protocol_name, run_name
+from mlproject.attribution_stage import Choice, Place, attribute_run, check
 from mlproject.data import Dataset, load
 from mlproject.data.dataset import blocks
 from mlproject.errors import UserError
@@ -56,6 +58,7 @@ def run(
         Interrupted: SIGINT, SIGTERM or `should_stop`; the run is KILLED and can be resumed.
     """
     started = time.perf_counter()
+    check(spec.methods)
     with Interrupts() as interrupts:
         data = load(spec, settings.home / "data")
         spec.map_lengths(data.length)
@@ -87,6 +90,7 @@ def _stages(
     tested = stages.test(job, model, fitted)
     clock = time.perf_counter()
     readings, matched = stages.read_filters(job, model)
+    matched |= _attribute(job, model)
     times["time/interpret"] = time.perf_counter() - clock
     job.tracker.model(model, environment.requirements(keras.backend.backend()))
     values = tested.values | matched
@@ -97,6 +101,23 @@ def _stages(
     times["time/total"] = time.perf_counter() - started
     job.tracker.metrics(times)
     return values | times
+
+
+def _attribute(job: stages.Job, model: keras.Model) -> dict[str, float]:
+    """Attribute as the spec asks for; what cannot be done is no reason to lose the run."""
+    spec = job.spec
+    if not spec.methods:
+        return {}
+    place = Place(
+        job.name, model, job.data, job.tracker, job.interrupts, spec.seed, spec.evalue,
+        job.settings.quiet,
+    )  # fmt: skip
+    try:
+        return attribute_run(place, spec.methods, Choice(spec.attributed))
+    except UserError as error:
+        job.tracker.tags({"mlproject.attributions": first_line(error)})
+        print(f"warning: {first_line(error)}", file=sys.stderr)
+        return {}
 
 
 def find_previous(run_id: str, home: Path = Path()) -> Previous:

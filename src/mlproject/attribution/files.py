@@ -78,7 +78,10 @@ def write_arrays(folder: Path, found: Attributions) -> tuple[Path, Path]:
     This is what ``modisco motifs -s ohe.npz -a shap.npz`` and tools like it read.
     """
     paths = folder / "ohe.npz", folder / "shap.npz"
-    arrays = one_hot(found.codes).astype(np.int8), found.scores.astype(np.float16)
+    arrays: tuple[np.ndarray, ...] = (
+        one_hot(found.codes).astype(np.int8),
+        found.scores.astype(np.float16),
+    )
     for path, array in zip(paths, arrays, strict=True):
         with written_whole(path) as file:
             np.savez_compressed(file, array.transpose(0, 2, 1))

@@ -41,17 +41,17 @@ class Method(NamedTuple):
 
 
 METHODS: Mapping[str, Method] = {
-    "saliency": Method("saliency", saliency, magnitude),
-    "gradient_x_input": Method("gradient × input", saliency),
+    "saliency": Method("Saliency", saliency, magnitude),
+    "gradient_x_input": Method("Gradient × input", saliency),
     "gradient_x_input_raw": Method(
-        "gradient × input, not centred", saliency, options={"correct": False}
+        "Gradient × input, not centred", saliency, options={"correct": False}
     ),
     "smoothgrad": Method("SmoothGrad × input", smoothgrad, random=True),
-    "integrated_gradients": Method("integrated gradients", integrated_gradients),
-    "expected_gradients": Method("expected gradients", expected_gradients, random=True),
+    "integrated_gradients": Method("Integrated gradients", integrated_gradients),
+    "expected_gradients": Method("Expected gradients", expected_gradients, random=True),
     "deeplift": Method("DeepLIFT", deeplift, random=True),
-    "ism": Method("in silico mutagenesis", ism),
-    "ism_window": Method("windowed mutagenesis", ism_window, random=True, hypothetical=False),
+    "ism": Method("In silico mutagenesis", ism),
+    "ism_window": Method("Windowed mutagenesis", ism_window, random=True, hypothetical=False),
 }
 assert tuple(METHODS) == ATTRIBUTIONS
 

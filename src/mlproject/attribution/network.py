@@ -34,7 +34,7 @@ def logit_model(model: keras.Model) -> keras.Model:
     last = model.layers[-1]
     if not isinstance(last, layers.Dense) or last.activation is not keras.activations.sigmoid:
         raise UserError(
-            f"attributions need a network that ends in a dense layer with a sigmoid: got {last.name}"
+            f"attributions need a network that ends in a dense sigmoid layer: got {last.name}"
         )
     head = layers.Dense(last.units, use_bias=last.use_bias, name="logits")
     outputs = head(last.input)

@@ -1,6 +1,7 @@
 """The patterns of TF-MoDISco as logos, each above the motif that it matches."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -51,9 +52,10 @@ def pattern_figure(
     kinds = [label.kind for label in labels]
     line = f"{len(labels)} patterns, {kinds.count('relevant')} match a motif of the classes (black)"
     line += f" · {kinds.count('other')} only another (grey) · {kinds.count('none')} none"
+    line += " · contributions, and below the match with its E-value"
     figure.text(LEFT / width, 1 - 0.07 / tall, title, size=9, color=INK, weight="bold", va="top")
     figure.text(
-        LEFT / width, 1 - 0.26 / tall, f"{line} · contributions above, the match below, 0 to 2 bits",
+        LEFT / width, 1 - 0.26 / tall, line,
         size=6.5, color=GREY, va="top",
     )  # fmt: skip
     for number, (motif, label) in enumerate(zip(reading.motifs, labels, strict=True)):
@@ -73,7 +75,7 @@ def pattern_figure(
         else:
             lower.set_axis_off()
         color = LABEL_COLORS[label.kind]
-        place = {"y": 1.05, "transform": upper.transAxes, "va": "bottom"}
+        place: dict[str, Any] = {"y": 1.05, "transform": upper.transAxes, "va": "bottom"}
         upper.text(x=0, s=label.name, size=7, color=color, weight="bold", **place)
         note = f"{label.evalue}  ·  " if label.evalue else ""
         note += f"{motif.nsites:.0f} seqlets"

@@ -1,13 +1,15 @@
 """Tracks: the contributions of a sequence's letters as a logo, the planted motifs below it."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib.patches
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mlproject.attribution.truth import owners, sites_of
+from mlproject.data import Dataset
 from mlproject.dna import OTHER
 from mlproject.interpret.logos import COLORS, FONT, GREY, INK, LINE
 
@@ -18,7 +20,7 @@ TRACK, STRIP, LEFT, TOP, BOTTOM, GAP = 0.42, 0.2, 0.14, 0.5, 0.06, 0.13
 
 
 class Mark(NamedTuple):
-    """A planted motif: columns `start` to `stop`, its name, whether it is what the track is about."""
+    """A planted motif: columns `start` to `stop`, its name, whether the track is about it."""
 
     start: int
     stop: int
@@ -34,8 +36,8 @@ class Track(NamedTuple):
         note: stands above it, at the right.
         codes: (L,) the letters.
         contributions: (L,) their heights.
-        marks: planted motifs, drawn below it; () = no strip.
-        start: position of the first letter in its sequence, from 1.
+        marks: planted motifs, named below it; () = no strip.
+        shaded: planted motifs that are shaded behind it.
     """
 
     title: str
@@ -43,7 +45,21 @@ class Track(NamedTuple):
     codes: np.ndarray
     contributions: np.ndarray
     marks: tuple[Mark, ...] = ()
-    start: int = 1
+    shaded: tuple[Mark, ...] = ()
+
+
+def marks(data: Dataset, sequence: int, targets: Sequence[int]) -> tuple[Mark, ...]:
+    """Return the planted motifs of a test sequence; those of the classes `targets` are its own."""
+    mine = owners(data)
+    return tuple(
+        Mark(
+            int(site["start"]),
+            int(site["start"]) + int(site["width"]),
+            data.motifs[site["motif"]].name or data.motifs[site["motif"]].id,
+            bool(set(targets).intersection(mine[site["motif"]])),
+        )
+        for site in sites_of(data.test, np.array([sequence]))[0]
+    )
 
 
 def draw_track(axes: Axes, track: Track) -> None:
@@ -66,13 +82,18 @@ def draw_track(axes: Axes, track: Track) -> None:
             frame, ax=axes, color_scheme=COLORS, font_name=FONT, baseline_width=0,
             flip_below=False, vpad=0, width=0.95,
         )  # fmt: skip
+    for mark in track.shaded:
+        color = SITE if mark.own else OTHER_SITE
+        axes.axvspan(
+            mark.start - 0.5, mark.stop - 0.5, color=color, alpha=0.1, linewidth=0, zorder=0
+        )
     low = min(0.0, float((track.contributions / top).min(initial=0.0)))
     axes.axhline(0, color=LINE, linewidth=0.5, zorder=0)
     axes.set(xlim=(-0.5, length - 0.5), ylim=(low - 0.03, 1.03), xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     axes.patch.set_visible(False)
-    place = {"y": 1.02, "transform": axes.transAxes, "va": "bottom"}
-    axes.text(x=0, s=track.title, size=6.5, color=INK, weight="bold", **place)
+    place: dict[str, Any] = {"y": 1.02, "transform": axes.transAxes, "va": "bottom"}
+    axes.text(x=0, s=track.title, size=7, color=INK, weight="bold", **place)
     axes.text(x=1, s=track.note, size=6, color=GREY, ha="right", **place)
 
 
@@ -84,7 +105,7 @@ def draw_marks(axes: Axes, track: Track) -> None:
         box = (mark.start - 0.5, 0.72), mark.stop - mark.start, 0.2
         axes.add_patch(matplotlib.patches.Rectangle(*box, color=color, linewidth=0))
         axes.text(
-            (mark.start + mark.stop - 1) / 2, 0.6, mark.name, size=6, ha="center", va="top",
+            (mark.start + mark.stop - 1) / 2, 0.6, mark.name, size=6.5, ha="center", va="top",
             color=color if mark.own else GREY, weight="bold" if mark.own else "normal",
         )  # fmt: skip
     axes.set(xlim=(-0.5, length - 0.5), ylim=(0, 1), xticks=[], yticks=[])
@@ -94,7 +115,7 @@ def draw_marks(axes: Axes, track: Track) -> None:
 
 def track_figure(
     columns: Sequence[Sequence[Track]],
-    headings: Sequence[str],
+    headings: Sequence[tuple[str, str]],
     title: str,
     subtitle: str,
     width: float = 7.2,
@@ -103,25 +124,28 @@ def track_figure(
 
     Args:
         columns: of tracks, equally many in each.
-        headings: one for each column, '' = none.
+        headings: name and note of each column; () = none.
         title: stands above all.
         subtitle: the line below it.
         width: inches, of the whole figure.
     """
     count = len(columns[0])
     strips = [bool(columns[0][row].marks) for row in range(count)]
-    heads = 0.2 if any(headings) else 0.0
+    heads = 0.2 if headings else 0.0
     tall = TOP + heads + sum(TRACK + GAP + (STRIP if strip else 0.04) for strip in strips) + BOTTOM
     figure = Figure(figsize=(width, tall), facecolor="white")
     figure.text(LEFT / width, 1 - 0.07 / tall, title, size=9, color=INK, weight="bold", va="top")
     figure.text(LEFT / width, 1 - 0.25 / tall, subtitle, size=6.5, color=GREY, va="top")
     between = 0.22
     wide = (width - 2 * LEFT - between * (len(columns) - 1)) / len(columns)
-    for number, (tracks, heading) in enumerate(zip(columns, headings, strict=True)):
+    for number, tracks in enumerate(columns):
         left = (LEFT + number * (wide + between)) / width
         down = TOP
         if heads:
-            figure.text(left, 1 - down / tall, heading, size=8, color=INK, weight="bold", va="top")
+            name, note = headings[number]
+            figure.text(left, 1 - down / tall, name, size=8, color=INK, weight="bold", va="top")
+            right = left + wide / width
+            figure.text(right, 1 - down / tall, note, size=6, color=GREY, ha="right", va="top")
             down += heads
         for track, strip in zip(tracks, strips, strict=True):
             down += GAP

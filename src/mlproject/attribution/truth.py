@@ -97,9 +97,7 @@ def score(importance: np.ndarray, covered: np.ndarray) -> Truth:
     return Truth(*found)
 
 
-def summarise(
-    truth: Truth, targets: np.ndarray, classes: Sequence[str]
-) -> Mapping[str, float]:
+def summarise(truth: Truth, targets: np.ndarray, classes: Sequence[str]) -> Mapping[str, float]:
     """Return mean scores by class and over the classes: ``auroc``, ``auroc/CEBPB``, ...
 
     Args:

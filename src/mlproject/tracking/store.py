@@ -299,7 +299,7 @@ def sync(root: Path, store: Store) -> Delivered:
     """Deliver what the runs below `root` have recorded and the store does not have yet.
 
     Runs that somebody works on are left alone: they deliver themselves. The folders of finished
-    runs, of what was added to such runs, and of interrupted ones that were taken up again, are removed.
+    runs, of what was added to them, and of interrupted ones that were taken up again, are removed.
     """
     done: list[str] = []
     failed: dict[str, str] = {}
