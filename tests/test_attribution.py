@@ -133,8 +133,9 @@ def test_hypothetical_contributions_are_what_each_letter_would_give_against_the_
     assert contributions(slopes[None], np.array([[OTHER]], np.uint8)).tolist() == [[0.0]]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("output", ["logit", "probability"])
+@pytest.mark.parametrize(
+    ("name", "output"), [*((name, "logit") for name in NETWORKS), ("no pool", "probability")]
+)
 def test_deeplift_sums_to_the_difference_from_the_references(name: str, output: str) -> None:
     model, codes = _network(name), _codes()
     targets = np.arange(len(codes)) % CLASSES

@@ -45,8 +45,6 @@ def interpret(
     check(names)
     with Interrupts() as interrupts:
         store = connect()
-        if adopted := store.adopted():
-            tag_run(store, adopted, {"interprets": run_id})
         spec = results.spec_of(run_id, store)
         tracker = store.amend(run_id, home / "runs")
         try:
@@ -64,4 +62,6 @@ def interpret(
         finally:
             with interrupts.deferred():
                 tracker.close()
+        if adopted := store.adopted():
+            tag_run(store, adopted, {"interprets": run_id})
         return Interpreted(values, tracker.problem)

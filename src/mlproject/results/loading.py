@@ -68,6 +68,24 @@ def filters(run: Run, layer: str = "conv1", store: Store | None = None) -> Layer
     return LayerReading(layer, alignment, motifs, clipped, starts, matches)
 
 
+def attributions(run: Run, method: str, store: Store | None = None) -> Any:
+    """Return what one method says about a run's test sequences: `mlproject.attribution.Attributions`.
+
+    Args:
+        run: see `history`.
+        method: one of `mlproject.attribution.METHODS`.
+        store: see `history`.
+
+    Raises:
+        UserError: the run has not been interpreted so.
+    """
+    from mlproject.attribution.files import read
+
+    path = f"attributions/{method}.h5"
+    with tempfile.TemporaryDirectory() as folder:
+        return read((store or connect()).download(id_of(run), path, Path(folder)))
+
+
 def model(run: Run, store: Store | None = None) -> Any:
     """Return the trained Keras model of a run.
 
