@@ -30,8 +30,8 @@ from mlproject.model import build, predict
 from mlproject.spec import ATTRIBUTIONS
 
 LENGTH, CLASSES = 60, 3
-NARROW = {"filters1": 5, "filters2": 6, "units": 8, "pool2": 3}
-NETWORKS = {
+NARROW: dict[str, object] = {"filters1": 5, "filters2": 6, "units": 8, "pool2": 3}
+NETWORKS: dict[str, dict[str, object]] = {
     "pool of 4": {"pool1": 4},
     "no pool": {"pool1": 1},
     "overlapping pool": {"pool1": 9, "pool_stride1": 4},
@@ -93,9 +93,9 @@ def test_the_gradient_of_a_linear_model_is_its_weights() -> None:
     for target in (0, 1):
         found = saliency(model, ACGT_ACGT, np.array([target]), correct=False)
         np.testing.assert_allclose(found[0], weights[..., target], atol=1e-6)
-        found = attribute(model, "gradient_x_input_raw", ACGT_ACGT, np.array([target]))
+        times_input = attribute(model, "gradient_x_input_raw", ACGT_ACGT, np.array([target]))
         wanted = weights[np.arange(8), ACGT_ACGT[0], target]
-        np.testing.assert_allclose(found.contributions[0], wanted, atol=1e-6)
+        np.testing.assert_allclose(times_input.contributions[0], wanted, atol=1e-6)
 
 
 def test_the_corrected_gradient_has_mean_zero_at_each_position() -> None:

@@ -33,7 +33,7 @@ DATA = "0" * 64
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path) -> Iterator[Path]:
     """A folder with one finished small run that attributes as its spec asks for, if it can."""
-    spec = make_spec(TINY | {"attributions": "saliency,ism", "attributed": 20})
+    spec = make_spec(TINY | {"attributions": "saliency,ism", "attributed": 6, "epochs": 1})
     with inside(tmp_path_factory.mktemp("interpreted"), migrated_store) as place:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("mlproject.attribution.methods.METHODS", _with_ism(_refused))
@@ -116,7 +116,7 @@ def test_interpret_adds_to_a_finished_run_and_leaves_the_rest_as_it_was(
 
 def test_the_metrics_are_the_same_whenever_they_are_computed(done: str) -> None:
     first = connect().run(done).data.metrics["saliency/auroc"]
-    again = interpret(done, "saliency", Choice(20), quiet=True)
+    again = interpret(done, "saliency", Choice(6), quiet=True)
     assert again.metrics["saliency/auroc"] == pytest.approx(first, abs=1e-6)
     assert again.undelivered is None
 

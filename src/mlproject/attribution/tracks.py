@@ -1,19 +1,24 @@
 """Tracks: the contributions of a sequence's letters as a logo, the planted motifs below it."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import matplotlib.patches
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.path import Path
+from matplotlib.textpath import TextPath
 
 from mlproject.attribution.truth import owners, sites_of
 from mlproject.data import Dataset
-from mlproject.dna import OTHER
+from mlproject.dna import LETTERS, OTHER
 from mlproject.interpret.logos import COLORS, FONT, GREY, INK, LINE
 
-LOWEST = 0.02
+LOWEST, WIDE = 0.01, 0.95
 SITE, OTHER_SITE = "#7A4FBF", "#B8BFC6"
 # Inches: width of a column, height of a track and of the strip of planted motifs; margins.
 TRACK, STRIP, LEFT, TOP, BOTTOM, GAP = 0.42, 0.2, 0.14, 0.5, 0.06, 0.13
@@ -67,27 +72,25 @@ def draw_track(axes: Axes, track: Track) -> None:
 
     Letters below `LOWEST` of the highest are left out: they cannot be seen.
     """
-    import logomaker
-    import pandas
-
     length = len(track.codes)
     top = float(np.abs(track.contributions).max(initial=0.0)) or 1.0
-    shown = (np.abs(track.contributions) >= LOWEST * top) & (track.codes != OTHER)
-    letters = np.zeros((length, 4))
-    rows = np.flatnonzero(shown)
-    letters[rows, track.codes[rows]] = track.contributions[rows] / top
-    if len(rows):
-        frame = pandas.DataFrame(letters, columns=list("ACGT"))
-        logomaker.Logo(
-            frame, ax=axes, color_scheme=COLORS, font_name=FONT, baseline_width=0,
-            flip_below=False, vpad=0, width=0.95,
-        )  # fmt: skip
+    heights = track.contributions / top
+    rows = np.flatnonzero((np.abs(heights) >= LOWEST) & (track.codes != OTHER))
+    shapes, codes = _letters()
+    letters = [LETTERS[code] for code in track.codes[rows]]
+    paths = []
+    for row, letter, height in zip(rows, letters, heights[rows], strict=True):
+        corner = np.array([row - WIDE / 2, min(height, 0.0)])
+        vertices = shapes[letter] * np.array([WIDE, abs(height)]) + corner
+        paths.append(Path(vertices, codes[letter]))
+    colors = [COLORS[letter] for letter in letters]
+    axes.add_collection(PathCollection(paths, facecolors=colors, linewidths=0), autolim=False)
     for mark in track.shaded:
         color = SITE if mark.own else OTHER_SITE
         axes.axvspan(
             mark.start - 0.5, mark.stop - 0.5, color=color, alpha=0.1, linewidth=0, zorder=0
         )
-    low = min(0.0, float((track.contributions / top).min(initial=0.0)))
+    low = min(0.0, float(heights.min(initial=0.0)))
     axes.axhline(0, color=LINE, linewidth=0.5, zorder=0)
     axes.set(xlim=(-0.5, length - 0.5), ylim=(low - 0.03, 1.03), xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
@@ -95,6 +98,23 @@ def draw_track(axes: Axes, track: Track) -> None:
     place: dict[str, Any] = {"y": 1.02, "transform": axes.transAxes, "va": "bottom"}
     axes.text(x=0, s=track.title, size=7, color=INK, weight="bold", **place)
     axes.text(x=1, s=track.note, size=6, color=GREY, ha="right", **place)
+
+
+@functools.cache
+def _letters() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return vertices and codes of the letters' paths, each filling the unit square.
+
+    A collection of such paths is drawn some twenty times as fast as logomaker's patch a letter.
+    """
+    font = FontProperties(family=FONT, weight="bold")
+    vertices, codes = {}, {}
+    for letter in LETTERS:
+        path = TextPath((0, 0), letter, size=1, prop=font)
+        corners = np.asarray(path.vertices)
+        low = corners.min(axis=0)
+        vertices[letter] = (corners - low) / (corners.max(axis=0) - low)
+        codes[letter] = np.asarray(path.codes)
+    return vertices, codes
 
 
 def draw_marks(axes: Axes, track: Track) -> None:

@@ -69,7 +69,7 @@ def filters(run: Run, layer: str = "conv1", store: Store | None = None) -> Layer
 
 
 def attributions(run: Run, method: str, store: Store | None = None) -> Any:
-    """Return what one method says about a run's test sequences: `mlproject.attribution.Attributions`.
+    """Return what one method says of a run's test sequences: `mlproject.attribution.Attributions`.
 
     Args:
         run: see `history`.
