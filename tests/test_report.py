@@ -1,26 +1,38 @@
 """The report of real stores: what it counts, pools, says, writes and records."""
 
+import csv
+import math
 import re
+import shutil
+import statistics
+import subprocess
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pandas
 import pytest
 from click.testing import CliRunner
+from matplotlib.text import Text
 from PIL import Image
 from recorded import inside, reading, record, record_filters, start
+from scipy import stats
 
 from mlproject import results
 from mlproject.architectures import ARCHITECTURES
 from mlproject.cli import cli, main
 from mlproject.errors import UserError
+from mlproject.interpret.filters import LayerReading
+from mlproject.motifs import jaspar
 from mlproject.report.build import build
+from mlproject.report.canvas import fitted
 from mlproject.report.command import Made, make_report
 from mlproject.report.content import Report, Wish
 from mlproject.report.figures import filters_figure, message_figure
 from mlproject.report.more_tables import user_table
 from mlproject.report.page import write_report
+from mlproject.report.panels import Block, panel_figure, shares
 from mlproject.report.paper_tables import deeper_table, main_table
 from mlproject.report.pooling import pool
 from mlproject.report.published import SYNTHETIC
@@ -29,6 +41,7 @@ from mlproject.report.table import Table
 from mlproject.tracking import connect
 
 TRIALS = {"CNN-2": (0.968, 0.967), "CNN-4": (0.955, 0.957), "CNN-25": (0.973, 0.974)}
+SIZES = (14, 30, 60, 14, 14, 14)
 FOUND = {"CNN-2": 1, "CNN-4": 5, "CNN-25": 13}
 
 
@@ -356,3 +369,92 @@ def test_in_vivo_runs_fill_table_2_and_hard_factors_are_tested(workplace: Path) 
     counted = results.counted(results.runs())
     assert filters_figure(counted) is not None
     assert message_figure(counted) is not None
+
+
+def repeated(layer: LayerReading, size: int) -> LayerReading:
+    """Return a layer with so many filters: those of another one, again and again."""
+    motifs = tuple(
+        layer.motifs[number % len(layer.motifs)]._replace(id=f"filter{number}")
+        for number in range(size)
+    )
+    return layer._replace(motifs=motifs)
+
+
+def test_figures_fit_a_page_and_their_smallest_text_can_be_read_there(made: Made) -> None:
+    one = reading(FOUND["CNN-4"])
+    layers = [Block(f"CNN {number}", repeated(one, size)) for number, size in enumerate(SIZES)]
+    relevant = dict.fromkeys(("SP1", "MAX"), ())
+    figures = {name: picture.figure for name, picture in made.report.pictures.items()}
+    for count in (2, 6):
+        figures[f"{count} networks"] = panel_figure(
+            layers[:count], relevant, jaspar(), jaspar()[:5]
+        )
+    for name, figure in figures.items():
+        assert figure.get_figwidth() <= 7.0, name
+        texts = [one for one in figure.findobj(Text) if one.get_text().strip()]
+        assert min(float(one.get_fontsize()) for one in texts) >= 6.5, name
+
+
+def test_names_in_a_panel_stay_within_their_cell() -> None:
+    assert fitted("MAX", 6.5, 0.68) == "MAX"
+    short = fitted("STAT1::STAT2 and more", 6.5, 0.68, "bold")
+    assert short.endswith("…")
+    assert "STAT1" in short
+
+
+def test_columns_are_shared_so_that_blocks_end_together() -> None:
+    assert shares([30, 30, 30], 9) == [3, 3, 3]
+    assert shares([30, 30, 30, 30], 9) == [2, 2, 2, 2]
+    assert shares([30, 128], 9) == [2, 7]
+    assert shares([30], 9) == [9]
+    assert shares([120, 30], 9) == [7, 2]
+
+
+def test_tables_are_what_the_statistics_module_makes_of_the_runs(made: Made) -> None:
+    client = connect().client
+    experiment = client.get_experiment_by_name("table1")
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id], "attributes.status = 'FINISHED'")
+    runs = [run.data for run in found if "mlproject.arch" in run.data.tags]
+    source = files("mlproject.report").joinpath("published", "table1_synthetic.csv")
+    lines = csv.DictReader(source.read_text(encoding="utf-8").splitlines())
+    theirs = {line["model"]: line for line in lines}
+    names = {
+        "test_auroc": "auroc",
+        "conv1/match_jaspar": "match_jaspar",
+        "conv1/match_relevant": "match_relevant",
+    }
+    table = made.report.table("table1")
+    for arch in TRIALS:
+        ours = row(table, arch=arch)
+        trials = [run.metrics for run in runs if run.tags["mlproject.arch"] == arch]
+        for metric, name in names.items():
+            values = [trial[metric] for trial in trials]
+            mean, sd = statistics.mean(values), statistics.stdev(values)
+            difference = mean - float(theirs[arch][name])
+            assert ours[metric] == pytest.approx(mean, abs=1e-12)
+            assert ours[f"{metric} sd"] == pytest.approx(sd, abs=1e-12)
+            assert ours[f"{metric} difference"] == pytest.approx(difference, abs=1e-12)
+            sample = max(float(theirs[arch][f"{name}_sd"]) * math.sqrt(5 / 4), 0.0005)
+            for end in ("low", "high") if sd else ():
+                moved = mean - ours[f"{metric} {end}"]
+                printed = float(theirs[arch][name])
+                test = stats.ttest_ind_from_stats(moved, sd, 2, printed, sample, 5, equal_var=False)
+                assert test.pvalue == pytest.approx(0.10)
+
+
+def test_latex_tables_can_be_typeset(made: Made, tmp_path: Path) -> None:
+    program = shutil.which("pdflatex")
+    if program is None:
+        pytest.skip("pdflatex is missing: apt-get install texlive-latex-recommended")
+    out = made.files[0].parent.parent
+    tables = sorted((out / "tables").glob("*.tex"))
+    assert len(tables) == len(made.report.tables)
+    inputs = "\n".join(f"\\input{{{path}}}\\clearpage" for path in tables)
+    text = "\\documentclass{article}\n\\usepackage{booktabs,graphicx}\n\\usepackage[T1]{fontenc}\n"
+    (tmp_path / "all.tex").write_text(f"{text}\\begin{{document}}\n{inputs}\n\\end{{document}}\n")
+    command = [program, "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert f"({len(tables)} pages" in done.stdout.replace("\n", "")
+    assert "LaTeX Warning: Unicode" not in done.stdout

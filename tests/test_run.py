@@ -64,7 +64,9 @@ def test_a_run_records_parameters_metrics_and_tags_of_the_contract(
     wanted |= {"test_auroc", "test_aupr", "test_ap", "test_auroc/CEBPB", "test_aupr/CEBPB"}
     wanted |= {f"conv1/{name}" for name in ("match_jaspar", "match_relevant", "coverage", "dead")}
     wanted |= {"conv1/filters/CEBPB", "conv1/match_relevant_paper", "val_conv1/match_relevant"}
-    wanted |= {f"time/{name}" for name in ("train", "interpret", "tracking", "total")}
+    wanted |= {"conv1/site_ap", "conv1/site_recall", "conv1/tf_site_ap/CEBPB", "conv1/ablation_max"}
+    wanted |= {"baseline/test_auroc", "baseline/test_aupr/CEBPB", "baseline/site_ap"}
+    wanted |= {f"time/{name}" for name in ("train", "interpret", "tracking", "total", "cpu")}
     assert wanted <= set(found.data.metrics)
     tags = found.data.tags
     assert make_spec(json.loads(tags["mlproject.spec"])) == spec
@@ -106,6 +108,8 @@ def test_a_run_leaves_the_artifacts_of_the_contract_and_nothing_else(
         "filters/conv1.meme",
         "filters/conv1_clipped.meme",
         "filters/conv1_matches.tsv",
+        "filters/conv1_truth.csv",
+        "filters/conv1_importance.csv",
         "plots/history.png",
         "plots/roc.png",
         "plots/pr.png",

@@ -297,6 +297,27 @@ def match(query: Path, targets: Path | None, evalue: float, out: Path | None) ->
 
 
 @cli.command()
+@click.option("--dataset", "file", default="synthetic", show_default=True, help="or an HDF5 file")
+@click.option("--sequences", default=25_000, show_default=True, type=int, help="synthetic data")
+@click.option("--length", default=200, show_default=True, type=int, help="synthetic data: nt")
+@click.option("--data_seed", default=0, show_default=True, type=click.IntRange(0))
+def baseline(file: str, sequences: int, length: int, data_seed: int) -> None:
+    """Scan the test sequences for the classes' known motifs: what needs no network.
+
+    A class scores a sequence by the best place of its motifs on either strand.
+    """
+    from mlproject.architectures import make_spec
+    from mlproject.data import load
+    from mlproject.interpret.pwm_scan import cached_pwm_scan, format_baseline
+
+    options: dict[str, object] = {"dataset": file}
+    if file == "synthetic":
+        options |= {"sequences": sequences, "length": length, "data_seed": data_seed}
+    data = load(make_spec(options), Path("data"))
+    print(format_baseline(cached_pwm_scan(data, Path("data"))))
+
+
+@cli.command()
 @click.option("--experiment", multiple=True, help="MLflow experiment, may be repeated [all]")
 @click.option("--where", default="", help='runs to take: "pool1 >= 10 and arch != CNN-25"')
 @click.option("--rows", help="a table of your own: what makes a row, such as arch")
@@ -308,6 +329,12 @@ def match(query: Path, targets: Path | None, evalue: float, out: Path | None) ->
 @click.option("--ui", default="", help="address of the MLflow UI, for links")
 @click.option("--figures/--no-figures", default=True, help="draw figures [yes]")
 @click.option("--record/--no-record", default=True, help="keep it in MLflow as a run [yes]")
+@click.option(
+    "--reproduction",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="write FOLDER/README.md about the runs that `export` wrote there, and nothing else",
+)
 def report(
     experiment: tuple[str, ...],
     where: str,
@@ -318,12 +345,19 @@ def report(
     ui: str,
     figures: bool,
     record: bool,
+    reproduction: Path | None,
 ) -> None:
     """Make tables and figures of the recorded runs, beside the paper's, and a page to browse.
 
     Writes OUT/report.html, OUT/README.md, OUT/tables and OUT/figures. All runs are read from the
     tracking server.
     """
+    if reproduction:
+        from mlproject.report.reproduction import make_reproduction
+
+        files = make_reproduction(reproduction)
+        print(f"{len(files)} files: {files[0]}")
+        return
     if bool(rows) != bool(columns):
         raise UserError("`--rows` and `--columns` go together: give both, or neither")
     from mlproject.report.command import make_report
@@ -393,6 +427,61 @@ def _amounts(texts: tuple[str, ...]) -> dict[str, float]:
         return {name: float(value) for name, _, value in (text.partition("=") for text in texts)}
     except ValueError as error:
         raise UserError(f"`--resources` is written NAME=N: got {' '.join(texts)}") from error
+
+
+@cli.command()
+@click.option("--experiment", multiple=True, help="MLflow experiment, may be repeated [all]")
+@click.option("--where", default="", help='runs to take: "pool1 >= 10 and arch != CNN-25"')
+@click.option(
+    "--out",
+    default="docs/reproduction",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="folder",
+)
+@click.option("--weights", is_flag=True, help="also the trained weights, 0.7 MB a run and more")
+def export(experiment: tuple[str, ...], where: str, out: Path, weights: bool) -> None:
+    """Write finished runs as small folders of text, for a repository or another machine.
+
+    OUT/runs.csv lists them; `import` makes runs of them. What is in OUT stays.
+    """
+    from mlproject.exchange.exporting import export as export_runs
+    from mlproject.tracking import connect
+
+    done = export_runs(connect(), out, list(experiment) or None, where, weights)
+    for line in done.left_out:
+        print(f"too large, left out: {line}", file=sys.stderr)
+    kept = f", {len(done.kept)} kept of another run of the same spec" if done.kept else ""
+    print(
+        f"{len(done.added)} runs added, {len(done.updated)} updated, "
+        f"{len(done.same)} unchanged{kept}: {done.table}"
+    )
+
+
+@cli.command(name="import")
+@click.option(
+    "--from",
+    "source",
+    default="docs/reproduction",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="folder that `export` wrote",
+)
+@click.option("--experiment", help="MLflow experiment [Default, or as MLFLOW_EXPERIMENT_NAME says]")
+def import_command(source: Path, experiment: str | None) -> None:
+    """Make finished runs of what `export` wrote; sweeps and reports take them as runs."""
+    from mlproject.exchange.importing import import_runs
+    from mlproject.interrupts import Interrupted, ignore_signals
+    from mlproject.tracking import connect
+
+    try:
+        done = import_runs(connect(), source, experiment)
+    except Interrupted as error:
+        ignore_signals()
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    completed = f"{len(done.completed)} completed, " if done.completed else ""
+    print(f"{len(done.added)} runs imported, {completed}{done.present} were there")
 
 
 @cli.command()

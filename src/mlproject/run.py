@@ -17,6 +17,7 @@ from mlproject.attribution_stage import Choice, Place, attribute_run, check
 from mlproject.data import Dataset, load
 from mlproject.data.dataset import blocks
 from mlproject.errors import UserError
+from mlproject.filter_stage import read_filters, scan_motifs
 from mlproject.interrupts import Interrupted, Interrupts
 from mlproject.spec import RunSpec
 from mlproject.stages import STATE, Previous, Settings, Trained
@@ -57,7 +58,7 @@ def run(
         UserError: the spec does not fit the data, the data or the store cannot be used.
         Interrupted: SIGINT, SIGTERM or `should_stop`; the run is KILLED and can be resumed.
     """
-    started = time.perf_counter()
+    started, computed = time.perf_counter(), time.process_time()
     check(spec.methods)
     with Interrupts() as interrupts:
         data = load(spec, settings.home / "data")
@@ -71,13 +72,13 @@ def run(
         job = stages.Job(name, spec, data, settings, tracker, interrupts)
         with _recorded(tracker):
             _record_inputs(job)
-            metrics = _stages(job, previous, started)
+            metrics = _stages(job, previous, started, computed)
             tracker.finish("FINISHED", without=[STATE])
         return RunResult(tracker.run_id, metrics, tracker.problem)
 
 
 def _stages(
-    job: stages.Job, previous: Previous | Trained | None, started: float
+    job: stages.Job, previous: Previous | Trained | None, started: float, computed: float
 ) -> dict[str, float]:
     clock = time.perf_counter()
     if isinstance(previous, Trained):
@@ -89,16 +90,18 @@ def _stages(
         job.tracker.tag_other(previous.run_id, RESUMED_BY, job.tracker.run_id)
     tested = stages.test(job, model, fitted)
     clock = time.perf_counter()
-    readings, matched = stages.read_filters(job, model)
-    matched |= _attribute(job, model)
+    known = scan_motifs(job)
+    interpreted = read_filters(job, model)
+    attributed = _attribute(job, model)
     times["time/interpret"] = time.perf_counter() - clock
     job.tracker.model(model, environment.requirements(keras.backend.backend()))
-    values = tested.values | matched
+    values = tested.values | known | interpreted.values | attributed
     times["time/total"] = time.perf_counter() - started
-    tell(job, summarise(job, model, fitted, tested, readings, values | times))
+    tell(job, summarise(job, model, fitted, tested, interpreted, values | times))
     job.tracker.flush()
     times["time/tracking"] = job.tracker.seconds
     times["time/total"] = time.perf_counter() - started
+    times["time/cpu"] = time.process_time() - computed
     job.tracker.metrics(times)
     return values | times
 

@@ -23,9 +23,10 @@ BLOCK_FIELDS = ("filters", "kernel", "stride", "pool", "pool_stride")
 GENERATED_FIELDS = ("sequences", "length", "data_seed")
 NETWORK_FIELDS = ("blocks", "units", "activation", "dropout_conv", "dropout_dense")
 TESTING_FIELDS = ("average",)
-LATER_FIELDS = ("augment", "average", "attributions", "attributed")
+LATER_FIELDS = ("augment", "average", "through_pool", "attributions", "attributed")
 INTERPRETATION_FIELDS = (
-    "layers", "alignment", "threshold", "window", "evalue", "attributions", "attributed",
+    "layers", "through_pool", "alignment", "threshold", "window", "evalue", "attributions",
+    "attributed",
 )  # fmt: skip
 ATTRIBUTIONS = (
     "saliency", "gradient_x_input", "gradient_x_input_raw", "smoothgrad", "integrated_gradients",
@@ -109,6 +110,11 @@ class RunSpec(_Frozen):
     layers: Annotated[str, Field(pattern=r"^conv\d+(,conv\d+)*$")] = Field(
         "conv1", description="layers whose filters are read, comma-separated"
     )
+    through_pool: Literal["refuse", "argmax"] = Field(
+        "refuse",
+        description="`layers` behind a pool or stride: `argmax` aligns them, approximately, by "
+        "where the largest input came from",
+    )
     alignment: AlignmentName = Field("released", description="how activations become sites")
     threshold: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
         0.5, description="share of the maximum activation that makes a site"
@@ -136,14 +142,21 @@ class RunSpec(_Frozen):
         for number in self.layer_numbers:
             if number > len(self.blocks):
                 raise ValueError(f"must name convolutions 1 to {len(self.blocks)} of the network")
-            if any(block.pool > 1 or block.stride > 1 for block in self.blocks[: number - 1]):
-                raise ValueError("must have no pooling or stride before it: positions are lost")
+            if self.through_pool == "refuse" and not self.keeps_positions(number):
+                raise ValueError(
+                    "must have no pooling or stride before it, for the position of an activation "
+                    "is lost (through_pool=argmax aligns approximately)"
+                )
         return self
 
     @property
     def layer_numbers(self) -> tuple[int, ...]:
         """The convolutions whose filters are read, counted from 1."""
         return tuple(int(name.removeprefix("conv")) for name in self.layers.split(","))
+
+    def keeps_positions(self, number: int) -> bool:
+        """Whether no pool or stride precedes convolution `number`, counted from 1."""
+        return not any(block.pool > 1 or block.stride > 1 for block in self.blocks[: number - 1])
 
     @property
     def generated(self) -> bool:
@@ -255,6 +268,12 @@ def without_later_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in values.items()
         if name not in LATER_FIELDS or value != fields[name].default
     }
+
+
+def with_later_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the fields that earlier versions did not have, at their defaults, to recorded ones."""
+    fields = RunSpec.model_fields
+    return {**{name: fields[name].default for name in LATER_FIELDS}, **values}
 
 
 def canonical_sha256(values: Mapping[str, Any]) -> str:

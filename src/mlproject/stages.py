@@ -1,8 +1,8 @@
-"""The stages of a run: train, test, read the filters, tell. Each records what it finds."""
+"""The stages of a run: train, test. Each records what it finds; see also `filter_stage`."""
 
 import csv
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,21 +11,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mlproject import checkpoint
-from mlproject.architectures import ALIGNMENTS, AlignmentRule
-from mlproject.data import Dataset, Split
+from mlproject.data import Dataset
 from mlproject.evaluation import FEW, ClassScore, Curves, class_scores, curves, metrics
 from mlproject.files import written_whole
-from mlproject.interpret.align import align, receptive_field
-from mlproject.interpret.filters import LayerReading, read_layer, scores
-from mlproject.interpret.logos import logo_figure, save
-from mlproject.interpret.scan import scan
-from mlproject.interpret.tomtom import format_tsv
+from mlproject.interpret.logos import save
 from mlproject.interrupts import Interrupted, Interrupts
-from mlproject.model import activations, build, maximum_possible_activation, predict
-from mlproject.motifs import jaspar, write_meme
+from mlproject.model import build, predict
 from mlproject.progress import EpochProgress
 from mlproject.report.plots import history_figure, pr_figure, roc_figure
-from mlproject.spec import AlignmentName, RunSpec
+from mlproject.spec import RunSpec
 from mlproject.tracking import Tracker
 from mlproject.training import Epoch, Fit, binary_cross_entropy, fit
 
@@ -179,9 +173,9 @@ def test(job: Job, model: keras.Model, fitted: Fit) -> Tested:
         **metrics(rows),
     }
     tracker.metrics(values)
-    tracker.artifact("history.csv", lambda path: _write_csv(path, history_rows(fitted)))
+    tracker.artifact("history.csv", lambda path: write_csv(path, history_rows(fitted)))
     tracker.artifact(
-        "test_per_class.csv", lambda path: _write_csv(path, [_class_row(row) for row in rows])
+        "test_per_class.csv", lambda path: write_csv(path, [_class_row(row) for row in rows])
     )
     tracker.artifact("weights/best.weights.h5", model.save_weights)
     tested = Tested(rows, curves(labels, predicted, data.classes), values)
@@ -191,7 +185,7 @@ def test(job: Job, model: keras.Model, fitted: Fit) -> Tested:
         "pr": pr_figure(rows, tested.curves),
     }
     for name, figure in figures.items():
-        _record_figure(tracker, f"plots/{name}.png", figure)
+        record_figure(tracker, f"plots/{name}.png", figure)
     return tested
 
 
@@ -204,71 +198,13 @@ def history_rows(fitted: Fit) -> list[dict[str, float]]:
     return [{"epoch": one.epoch, **one.values, "seconds": one.seconds} for one in fitted.history]
 
 
-def read_filters(job: Job, model: keras.Model) -> tuple[list[LayerReading], dict[str, float]]:
-    """Read the filters of the spec's layers as motifs and record what they match.
-
-    The test split is read with both alignments, the validation split with the spec's own.
-
-    Returns:
-        The readings of the test split with the spec's own alignment, and all scores by metric name.
-    """
-    spec, data, tracker = job.spec, job.data, job.tracker
-    readings: list[LayerReading] = []
-    values: dict[str, float] = {}
-    for number in spec.layer_numbers:
-        name = f"conv{number}"
-        for reading in _readings(job, model, number, data.test, tuple(ALIGNMENTS)):
-            own = reading.alignment == spec.alignment
-            suffix = "" if own else f"_{reading.alignment}"
-            for key, value in scores(reading, data.relevant).items():
-                if own or "/" not in key:
-                    values[f"{name}/{key}{suffix}"] = value
-            if own:
-                readings.append(reading)
-                _record_reading(job, reading)
-        for reading in _readings(job, model, number, data.valid, (spec.alignment,)):
-            for key, value in scores(reading, data.relevant).items():
-                if "/" not in key:
-                    values[f"val_{name}/{key}"] = value
-    tracker.metrics(values)
-    return readings, values
-
-
-def _readings(
-    job: Job, model: keras.Model, number: int, split: Split, alignments: Iterable[AlignmentName]
-) -> Iterable[LayerReading]:
-    spec, name = job.spec, f"conv{number}"
-    rules = {**ALIGNMENTS, spec.alignment: AlignmentRule(spec.threshold, spec.window)}
-    found = scan(
-        activations(model, name, split.codes),
-        released=rules["released"].threshold,
-        paper=rules["paper"].threshold,
-        possible=maximum_possible_activation(model, name) if number == 1 else None,
-    )
-    field = receptive_field(spec.blocks, number, job.data.length)
-    for alignment in alignments:
-        aligned = align(found, alignment, split.codes, field, rules[alignment].window)
-        yield read_layer(name, alignment, aligned, jaspar(), spec.evalue)
-
-
-def _record_reading(job: Job, reading: LayerReading) -> None:
-    tracker, stem = job.tracker, f"filters/{reading.layer}"
-    tracker.artifact(f"{stem}.meme", lambda path: write_meme(path, reading.motifs))
-    tracker.artifact(f"{stem}_clipped.meme", lambda path: write_meme(path, reading.clipped, 4))
-    table = format_tsv(reading.matches)
-    tracker.artifact(f"{stem}_matches.tsv", lambda path: path.write_text(table))
-    targets = {motif.id: motif for motif in jaspar()}
-    title = f"{job.name} · {reading.layer}"
-    figure = logo_figure(reading, targets, job.data.relevant, job.data.motifs, title)
-    for suffix in ("png", "pdf"):
-        _record_figure(tracker, f"{stem}.{suffix}", figure)
-
-
-def _record_figure(tracker: Tracker, path: str, figure: Figure) -> None:
+def record_figure(tracker: Tracker, path: str, figure: Figure) -> None:
+    """Record a figure in the format that its path ends in."""
     tracker.artifact(path, lambda target: save(figure, target.with_suffix(""), [target.suffix[1:]]))
 
 
-def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows with equal keys as a table with a heading."""
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()

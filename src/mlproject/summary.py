@@ -1,13 +1,19 @@
 """A finished run in words and on one page: the description in MLflow, the card."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import keras
 
 from mlproject import environment
 from mlproject.architectures import arch_name, printed_name, protocol_name
 from mlproject.evaluation import FEW, undefined
-from mlproject.interpret.filters import LayerReading, filters_by_class, scores
+from mlproject.filter_stage import Interpreted
+from mlproject.interpret.filters import (
+    LayerReading,
+    filters_by_class,
+    is_approximate,
+    scores,
+)
 from mlproject.model import trainable_parameters
 from mlproject.motifs import jaspar
 from mlproject.report.card import CardData, render
@@ -22,7 +28,7 @@ def summarise(
     model: keras.Model,
     fitted: Fit,
     tested: Tested,
-    readings: Sequence[LayerReading],
+    interpreted: Interpreted,
     values: Mapping[str, float],
 ) -> CardData:
     """Return all that the card shows of a run.
@@ -32,7 +38,7 @@ def summarise(
         model: with the best weights.
         fitted: how the training went.
         tested: what the test split says.
-        readings: the layers whose filters were read.
+        interpreted: what the filters say.
         values: all final metrics, times (``time/...``, seconds) among them.
     """
     spec, data = job.spec, job.data
@@ -41,7 +47,7 @@ def summarise(
         f"Best epoch {fitted.best_epoch} of {len(fitted.history)} ({STOPPED[fitted.stopped]}), "
         f"validation loss {values['best_val_loss']:.4f}.",
         _how_well(tested),
-        *(line for reading in readings for line in _found(job, reading)),
+        *(line for reading in interpreted.readings for line in _found(job, reading)),
     ]
     backend = keras.backend.backend()
     facts = {
@@ -65,7 +71,9 @@ def summarise(
         history=history_rows(fitted),
         rows=tested.rows,
         curves=tested.curves,
-        readings=readings,
+        readings=interpreted.readings,
+        truths=interpreted.truths,
+        ablations=interpreted.ablations,
         targets=jaspar(),
         relevant=data.relevant,
         truth=data.motifs,
@@ -106,7 +114,8 @@ def _how_well(tested: Tested) -> str:
 def _found(job: Job, reading: LayerReading) -> list[str]:
     relevant, count = job.data.relevant, len(reading.motifs)
     values = scores(reading, relevant)
-    line = f"{reading.layer}: {values['match_jaspar'] * count:.0f} of {count} filters match JASPAR"
+    layer = reading.layer + " (approximate)" * is_approximate(reading.layer)
+    line = f"{layer}: {values['match_jaspar'] * count:.0f} of {count} filters match JASPAR"
     found = filters_by_class(reading, relevant)
     if not found:
         return [f"{line}; no class has a known motif."]

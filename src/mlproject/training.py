@@ -6,7 +6,7 @@ interrupted goes on to the same weights, bit for bit on one machine's CPU, as on
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from mlproject import backend, checkpoint
 from mlproject.data import Split
-from mlproject.dna import one_hot, reverse_complement
+from mlproject.dna import reverse_complement
 from mlproject.errors import UserError
 from mlproject.evaluation import mean_auroc
 from mlproject.model import predictor, stream_seed
@@ -26,6 +26,7 @@ from mlproject.spec import (
     RunSpec,
     without_later_defaults,
 )
+from mlproject.training_pass import training_pass
 
 SMALLEST_PROBABILITY = 1e-7  # Keras clips so as well
 TURNED = 1  # the stream of random numbers that says which sequences are turned
@@ -131,7 +132,8 @@ def fit(
 
     if not resume:
         save()
-    steps, scores = backend.make_steps(model, optimizer), predictor(model)
+    steps = backend.make_steps(model, optimizer, training_pass)
+    scores = predictor(model)
     while (stopped := _stopped(history, spec)) is None:
         number, started = len(history) + 1, time.perf_counter()
         _seed_dropout(model, spec.seed, number)
@@ -175,7 +177,7 @@ def train_epoch(
         split: passed over once, in batches of `spec.batch_size`, the last may be smaller.
         spec: the protocol.
         epoch: its number, from 1; with `spec.seed` it determines the order.
-        should_stop: asked before each batch.
+        should_stop: asked before each launch of `steps`.
 
     Returns:
         The loss with its L2 term, mean over sequences; None if the epoch was interrupted.
@@ -185,23 +187,33 @@ def train_epoch(
     if spec.augment == "reverse_complement":
         turned = np.random.default_rng([spec.seed, epoch, TURNED]).random(len(order)) < 0.5
     steps.start()
-    for start in range(0, len(order), spec.batch_size):
+    for start, stop, batch in _launches(len(order), spec.batch_size, steps.launch):
         if should_stop():
             return None
-        batch = slice(start, start + spec.batch_size)
-        steps.step(*_batch(split, order[batch], turned[batch]))
+        rows = slice(start, stop)
+        codes, labels = _rows(split, order[rows], turned[rows])
+        steps.run(*(one.reshape(-1, batch, one.shape[-1]) for one in (codes, labels)))
     return steps.finish() / len(order)
 
 
-def _batch(split: Split, rows: np.ndarray, turned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return one-hot sequences (batch, length, 4) and labels (batch, classes), float32.
+def _launches(count: int, batch: int, launch: int) -> Iterator[tuple[int, int, int]]:
+    """Yield start, stop and rows a batch of up to `launch` batches; the last may be smaller."""
+    whole = count - count % batch
+    for start in range(0, whole, batch * launch):
+        yield start, min(start + batch * launch, whole), batch
+    if whole < count:
+        yield whole, count, count - whole
+
+
+def _rows(split: Split, rows: np.ndarray, turned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return codes (rows, length) and labels (rows, classes), both uint8.
 
     The sequences that are `turned` come as the other strand reads them.
     """
     codes = split.codes[rows]
     if turned.any():
         codes = np.where(turned[:, None], reverse_complement(codes), codes)
-    return one_hot(codes), split.labels[rows].astype(np.float32)
+    return codes, split.labels[rows]
 
 
 def _validate(model: keras.Model, scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -12,13 +12,15 @@ from mlproject.interpret.tomtom import Match, tomtom
 from mlproject.motifs import Motif, clip, round_rows
 
 DECIMALS = 4
+APPROXIMATE = "_argmax"
 
 
 class LayerReading(NamedTuple):
     """What the filters of a layer have learned, under one alignment.
 
     Attributes:
-        layer: ``conv1``.
+        layer: ``conv1``, or ``conv2_argmax`` where the alignment is the approximate one of
+            `mlproject.interpret.trace`.
         alignment: ``released`` or ``paper``.
         motifs: one a filter, ``filter0`` on, whole window, nsites = number of sites (0 = dead).
         clipped: the informative part of each filter that is not dead, as Tomtom is fed with it:
@@ -77,6 +79,11 @@ def read_layer(
     )
 
 
+def is_approximate(layer: str) -> bool:
+    """Whether a layer's name says that its alignment is only approximate, through a pool."""
+    return layer.endswith(APPROXIMATE)
+
+
 def classes_of(target_id: str, relevant: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """Return the classes that a target is relevant for.
 
@@ -86,6 +93,16 @@ def classes_of(target_id: str, relevant: Mapping[str, Sequence[str]]) -> tuple[s
     """
     names = {target_id, target_id.partition(".")[0]}
     return tuple(name for name, ids in relevant.items() if names.intersection(ids))
+
+
+def motif_names(motifs: Sequence[Motif], relevant: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return a name for each planted motif: its class if no other motif is of that class alone."""
+    owners = [classes_of(motif.id, relevant) for motif in motifs]
+    names = [own[0] if len(own) == 1 else "" for own in owners]
+    return [
+        name if name and names.count(name) == 1 else motif.id
+        for name, motif in zip(names, motifs, strict=True)
+    ]
 
 
 def best_matches(reading: LayerReading, relevant: Mapping[str, Sequence[str]]) -> dict[str, Best]:

@@ -15,13 +15,13 @@ from mlproject.interpret.filters import LayerReading, classes_of
 from mlproject.interpret.logos import format_evalue
 from mlproject.interpret.tomtom import Match
 from mlproject.motifs import Motif, information, reverse_complement
-from mlproject.report.canvas import Canvas
+from mlproject.report.canvas import SMALLEST, Canvas
 from mlproject.report.svg import placed
 
 INK, GREY, FAINT, BAND = "#1F2933", "#66727F", "#98A3AE", "#EEF2F5"
 FLANK = 3
 # Inches.
-CELL, WIDTH, ROW, LOGO, LEFT, TOP = 1.02, 0.94, 0.52, 0.34, 0.62, 0.36
+PAGE, GAP, ROW, LOGO, LEFT, TOP = 7.0, 0.06, 0.52, 0.32, 0.56, 0.36
 
 
 class Entry(NamedTuple):
@@ -107,24 +107,27 @@ def aligned(pwm: np.ndarray, motif: np.ndarray) -> tuple[np.ndarray, int]:
 def atlas_figure(atlas: Atlas, title: str = "") -> Figure:
     """Draw the atlas: a row for each factor, the motif first, then a column for each network.
 
-    The motif's columns are shaded; above each filter stands its E-value.
+    The motif's columns are shaded; above each filter stands its E-value. The figure is `PAGE`
+    inches wide, of few networks less.
     """
     columns, rows = len(atlas.networks) + 1, len(atlas.motifs)
     top = TOP + (0.24 if title else 0.0)
-    canvas = Canvas(LEFT + columns * CELL, top + rows * ROW + 0.04)
+    cell = min((PAGE - LEFT) / columns, 1.2)
+    wide = cell - GAP
+    canvas = Canvas(LEFT + columns * cell, top + rows * ROW + 0.04)
     if title:
         canvas.text(0.06, 0.15, title, 10, INK, weight="bold")
     for column, head in enumerate(["ground truth", *atlas.networks]):
-        x = LEFT + column * CELL + WIDTH / 2
+        x = LEFT + column * cell + wide / 2
         color, weight = (INK, "bold") if column else (GREY, "normal")
-        canvas.text(x, top - 0.16, head, 8, color, ha="center", weight=weight)
+        canvas.text(x, top - 0.16, head, 7.5, color, ha="center", weight=weight)
     widest = max((motif.width for motif in atlas.motifs.values()), default=1) + 2 * FLANK
     for row, (name, motif) in enumerate(atlas.motifs.items()):
         floor = top + row * ROW + 0.12 + LOGO
-        canvas.text(LEFT - 0.1, floor - LOGO / 2, name, 8, INK, ha="right", weight="bold")
+        canvas.text(LEFT - 0.1, floor - LOGO / 2, name, 7.5, INK, ha="right", weight="bold")
         for column, network in enumerate(["", *atlas.networks]):
             _draw(
-                canvas, LEFT + column * CELL, floor, WIDTH / widest, widest, motif,
+                canvas, LEFT + column * cell, floor, wide, widest, motif,
                 None if not network else atlas.entries.get((name, network)), not network,
             )  # fmt: skip
     return canvas.finish()
@@ -134,24 +137,25 @@ def _draw(
     canvas: Canvas,
     left: float,
     floor: float,
-    step: float,
+    wide: float,
     widest: int,
     motif: Motif,
     entry: Entry | None,
     truth: bool,
 ) -> None:
-    canvas.line(left, left + WIDTH, floor + 0.006)
+    step = wide / widest
+    canvas.line(left, left + wide, floor + 0.006)
     start = left + (widest - motif.width) / 2 * step
     if truth:
         canvas.logo(motif.pwm, start, floor, step, LOGO)
     elif entry is None:
-        canvas.text(left + WIDTH / 2, floor - 0.12, "no match", 6, FAINT, ha="center")
+        canvas.text(left + wide / 2, floor - 0.12, "no match", SMALLEST, FAINT, ha="center")
     else:
         canvas.band(start, start + motif.width * step, floor - LOGO, floor, BAND)
         pwm, place = _cut(entry, motif)
         canvas.logo(pwm, start + place * step, floor, step, LOGO)
         text = format_evalue(entry.match.e_value)
-        canvas.text(left + WIDTH, floor - LOGO - 0.05, text, 5, GREY, ha="right")
+        canvas.text(left + wide, floor - LOGO - 0.06, text, SMALLEST, GREY, ha="right")
 
 
 def _cut(entry: Entry, motif: Motif) -> tuple[np.ndarray, int]:

@@ -8,6 +8,7 @@ from mlproject import results
 from mlproject.architectures import ARCHITECTURES
 from mlproject.errors import UserError, nearest
 from mlproject.report.content import Report, Wish
+from mlproject.report.cost import cost_table
 from mlproject.report.more_tables import (
     alignment_table,
     factor_tables,
@@ -21,6 +22,7 @@ from mlproject.report.pooling import dataset_kinds
 from mlproject.report.published import DATASETS
 from mlproject.report.statements import statements_table
 from mlproject.report.table import Table
+from mlproject.report.truth_tables import factor_sites_table, methods_tables, sites_table
 from mlproject.tracking import Store
 
 UI = "http://127.0.0.1:5000"
@@ -57,7 +59,14 @@ def build(wish: Wish, store: Store, tell: Callable[[str], None] = lambda text: N
     report.tables.append(statements_table(counted))
     for kind in kinds:
         report.tables += factor_tables(counted, kind)
-    optional = [*(alignment_table(counted, kind) for kind in kinds), protocol_table(counted)]
+    optional = [
+        sites_table(counted),
+        factor_sites_table(counted),
+        *methods_tables(counted),
+        *(alignment_table(counted, kind) for kind in kinds),
+        protocol_table(counted),
+        cost_table(counted),
+    ]
     report.tables += [table for table in optional if table]
     ui = wish.ui or (store.uri if store.uri.startswith("http") else UI)
     report.tables.append(runs_table(runs, ui))

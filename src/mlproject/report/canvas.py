@@ -20,6 +20,7 @@ from mlproject.interpret.logos import COLORS, FONT, heights
 
 LINE = "#C5CCD3"
 LOWEST = 0.02
+SMALLEST = 6.5
 
 
 class Canvas:
@@ -77,6 +78,21 @@ class Canvas:
         shape = _outline(letter)
         points = np.asarray(shape.vertices, float) * [width, -height] + [left, floor]
         self._letters[letter].append(Path(points, shape.codes))
+
+
+@lru_cache(maxsize=4096)
+def fitted(text: str, size: float, width: float, weight: str = "normal") -> str:
+    """Return a text, its end replaced by an ellipsis if it is wider than `width` inches."""
+    font = FontProperties(weight=weight)
+
+    def wide(shown: str) -> float:
+        return float(TextPath((0, 0), shown, size=size, prop=font).get_extents().width) / 72
+
+    shown = text
+    while len(text) > 1 and wide(shown) > width:
+        text = text[:-1].rstrip(":-(")
+        shown = f"{text}…"
+    return shown
 
 
 @lru_cache

@@ -5,7 +5,7 @@ It needs no network, opens from a file and inside the frame of the MLflow UI, an
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +13,9 @@ import jinja2
 import numpy as np
 
 from mlproject.evaluation import ClassScore, Curves
+from mlproject.interpret.ablation import Ablation
 from mlproject.interpret.filters import LayerReading, classes_of
+from mlproject.interpret.truth import Truth
 from mlproject.motifs import Motif
 from mlproject.report.card_charts import history_charts, performance_charts
 from mlproject.report.card_filters import show_layer
@@ -40,6 +42,8 @@ class CardData:
         relevant: class -> ids of relevant motifs.
         truth: ground-truth motifs, () if unknown.
         times: what -> seconds.
+        truths: layer -> what its filters detect of the planted motifs, where known.
+        ablations: layer -> what the network loses without each of its filters, where known.
     """
 
     name: str
@@ -55,12 +59,23 @@ class CardData:
     relevant: Mapping[str, Sequence[str]]
     truth: Sequence[Motif]
     times: Mapping[str, float]
+    truths: Mapping[str, Truth] = field(default_factory=dict)
+    ablations: Mapping[str, Ablation] = field(default_factory=dict)
 
 
 def render(data: CardData) -> str:
     """Return the card as one HTML page, all ASCII, so that no encoding can harm it."""
     targets = {motif.id: motif for motif in data.targets}
-    layers = [show_layer(reading, data.relevant, targets) for reading in data.readings]
+    layers = [
+        show_layer(
+            reading,
+            data.relevant,
+            targets,
+            data.truths.get(reading.layer),
+            data.ablations.get(reading.layer),
+        )
+        for reading in data.readings
+    ]
     page = _template().render(
         data=data,
         glyphs=glyphs(),
@@ -77,7 +92,7 @@ def render(data: CardData) -> str:
 
 @lru_cache
 def _template() -> jinja2.Template:
-    return template("card.html.j2", number=_number, share=_share)
+    return template("card.html.j2", number=_number, share=_share, change=_change)
 
 
 def _tiles(data: CardData, layers: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:
@@ -87,6 +102,8 @@ def _tiles(data: CardData, layers: Sequence[dict[str, Any]]) -> list[tuple[str, 
         values = [value for row in data.rows if (value := getattr(row, kind)) is not None]
         if values:
             note = f"mean of {len(values)} class{'es' * (len(values) != 1)}"
+            if (known := data.metrics.get(f"baseline/test_{kind}")) is not None:
+                note += f"; the motifs alone: {known:.3f}"
             tiles.append((label, f"{np.mean(values):.3f}", note))
     for layer in layers:
         values, count = layer["scores"], layer["count"]
@@ -144,6 +161,10 @@ def _motif_of(name: str, data: CardData, targets: Mapping[str, Motif]) -> Motif 
 
 def _number(value: float | None) -> str:
     return "—" if value is None or not np.isfinite(value) else f"{value:.3f}"
+
+
+def _change(value: float) -> str:
+    return f"{value:+.4f}".replace("-", "−")
 
 
 def _share(value: float) -> str:

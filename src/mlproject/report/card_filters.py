@@ -6,14 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from mlproject.interpret.ablation import Ablation
 from mlproject.interpret.filters import (
     Best,
     LayerReading,
     best_matches,
     filters_by_class,
+    is_approximate,
     scores,
 )
 from mlproject.interpret.logos import Label, filter_labels, format_evalue
+from mlproject.interpret.truth import Truth, truth_rows
 from mlproject.motifs import Motif, reverse_complement
 from mlproject.report.svg import pair
 
@@ -21,7 +24,11 @@ FLANK = 6
 
 
 def show_layer(
-    reading: LayerReading, relevant: Mapping[str, Sequence[str]], targets: Mapping[str, Motif]
+    reading: LayerReading,
+    relevant: Mapping[str, Sequence[str]],
+    targets: Mapping[str, Motif],
+    truth: Truth | None = None,
+    ablation: Ablation | None = None,
 ) -> dict[str, Any]:
     """Return what the card shows of a layer: its scores and its filters with their matches.
 
@@ -29,6 +36,9 @@ def show_layer(
         reading: the layer.
         relevant: class -> ids of relevant motifs.
         targets: the motifs that the matches name, by id.
+        truth: what the filters detect of the planted motifs, if known.
+        ablation: what the network loses without each filter, if known; the filter that it needs
+            most then comes first.
     """
     best = best_matches(reading, relevant)
     labels = filter_labels(reading, targets, relevant)
@@ -38,7 +48,8 @@ def show_layer(
     ends = [shift + len(target) for target, shift, _ in aligned if target is not None]
     last = min(max([width, *ends]), width + FLANK)
     others = _others(reading, best, targets)
-    filters = []
+    detected = [_detected(row) for row in truth_rows(truth)] if truth else []
+    filters: list[dict[str, Any]] = []
     for number, (motif, label) in enumerate(zip(reading.motifs, labels, strict=True)):
         target, shift, overlap = aligned[number]
         found = best.get(motif.id)
@@ -53,12 +64,20 @@ def show_layer(
                 "classes": found.classes if found else (),
                 "e_value": found.match.e_value if found else 1e9,
                 "others": others[motif.id],
+                "loss": float(ablation.mean[number]) if ablation else None,
+                "drives": ablation.drives(number) if ablation else [],
+                "detected": detected[number] if truth else "",
                 "logo": pair(motif.pwm, target, shift, overlap, (first, last), what),
             }
         )
+    if ablation:
+        filters.sort(key=lambda one: -one["loss"])
     return {
         "name": reading.layer,
+        "ablation": ablation,
+        "truth": truth,
         "alignment": reading.alignment,
+        "approximate": is_approximate(reading.layer),
         "count": len(filters),
         "scores": scores(reading, relevant),
         "found": filters_by_class(reading, relevant),
@@ -92,6 +111,16 @@ def _others(
             name = targets[match.target_id].name or match.target_id
             names[match.query_id].append(f"{name} {format_evalue(match.e_value)}")
     return names
+
+
+def _detected(row: Mapping[str, Any]) -> str:
+    """Return in words what a filter detects: motif, strand, average precision, recall."""
+    strand = row["strand"].replace("-", "−")
+    area, precision, recall = (row[k] for k in ("average_precision", "precision", "recall"))
+    return (
+        f"detects {row['motif']} {strand}: AP {area:.2f}, "
+        f"precision {precision:.2f}, recall {recall:.2f}"
+    )
 
 
 def _kinds(labels: Sequence[Label]) -> list[tuple[str, str, int]]:

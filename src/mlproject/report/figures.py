@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from mlproject.architectures import ARCHITECTURES, printed_name
+from mlproject.report.canvas import fitted
 from mlproject.report.plots import FAINT, GREY, INK, tidy
 from mlproject.report.pooling import of_dataset, pool
 from mlproject.report.published import DATASETS, printed
@@ -22,6 +23,7 @@ MATCHES = (
     ("conv1/match_jaspar", "any JASPAR motif", VERMILION, "s"),
 )
 AUROC = (("test_auroc", "AUROC", GREEN, "D"),)
+NAMED = 12
 Series = Sequence[tuple[str, str, str, str]]
 
 
@@ -55,10 +57,10 @@ def _against(
     if not kinds:
         return None
     if len(kinds) == 1:
-        figure = Figure(figsize=(7.1, 3.3), layout="constrained", facecolor="white")
+        figure = Figure(figsize=(7.0, 3.3), layout="constrained", facecolor="white")
         panels = figure.subplots(1, 2).reshape(2, 1)
     else:
-        figure = Figure(figsize=(7.1, 4.8), layout="constrained", facecolor="white")
+        figure = Figure(figsize=(7.0, 4.8), layout="constrained", facecolor="white")
         panels = figure.subplots(2, len(kinds), sharex=True, height_ratios=(1.25, 1))
     places = [float(ARCHITECTURES[arch].get(field, 30)) for arch in archs]  # type: ignore[arg-type]
     for column, kind in enumerate(kinds):
@@ -160,25 +162,34 @@ def pareto_figure(counted: pandas.DataFrame) -> Figure | None:
         return None
     points = frame[[x, y]].to_numpy(float)
     front = pareto(points)
-    figure = Figure(figsize=(5.2, 3.9), layout="constrained", facecolor="white")
-    axes = figure.subplots()
+    figure = Figure(figsize=(7.0, 3.9), layout="constrained", facecolor="white")
+    axes, key = figure.subplots(1, 2, width_ratios=(2.1, 1))
     axes.plot(*points[~front].T, "o", color=FAINT, markersize=4, label="runs")
-    best = points[front][np.argsort(points[front][:, 0])]
+    numbers = sorted(np.flatnonzero(front), key=lambda number: tuple(points[number]))
+    best = points[numbers]
     axes.plot(*best.T, "o-", color=BLUE, markersize=5, linewidth=1.2, label="Pareto front")
-    last = ""
-    for number in sorted(np.flatnonzero(front), key=lambda number: points[number, 0]):
-        row = frame.iloc[int(number)]
-        name = printed_name(row["arch"]) if row["arch"] != "custom" else row["run_id"][:6]
-        if name != last:
-            axes.annotate(
-                name, points[number], xytext=(-5, -5), textcoords="offset points", size=7,
-                color=INK, ha="right", va="top",
-            )  # fmt: skip
-        last = name
     tidy(axes, f"AUROC ({split})", f"Share of filters matching a relevant motif ({split})")
-    axes.margins(0.12)
+    axes.margins(0.08)
     axes.legend(frameon=False, fontsize=7.5, loc="lower left")
+    _front_key(key, [frame.iloc[int(number)] for number in numbers], best)
     return figure
+
+
+def _front_key(axes: Axes, rows: Sequence[pandas.Series], points: np.ndarray) -> None:
+    """Name the networks of the front, from left to right, with their two numbers."""
+    axes.axis("off")
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    axes.text(0, 1.0, "The front, from left to right", size=7.5, weight="bold", color=INK)
+    step = 0.98 / max(min(len(points), NAMED) + 1, 8)
+    place = 1.0
+    if len(points) > NAMED:
+        axes.text(0, 0, f"and {len(points) - NAMED} more", size=6.5, color=GREY)
+    for row, (x, y) in list(zip(rows, points, strict=True))[:NAMED]:
+        name = str(row["name"]) if row["arch"] == "custom" else printed_name(row["arch"])
+        parts = [one for one in name.split(" · ") if not one.startswith(("trial ", "seed "))]
+        place -= step
+        axes.text(0, place, fitted(", ".join(parts), 6.5, 2.1), size=6.5, color=INK, va="top")
+        axes.text(0, place - 0.036, f"AUROC {x:.4f}, share {y:.3f}", size=6.5, color=GREY, va="top")
 
 
 def pareto(points: np.ndarray) -> np.ndarray:

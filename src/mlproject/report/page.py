@@ -19,7 +19,7 @@ from mlproject.report.templating import template
 
 MARK = "<!-- made by `python -m mlproject report` -->"
 COLORS = 128
-README_TABLES = ("table1", "table2", "deeper_layers", "statements")
+README_TABLES = ("table1", "table2", "deeper_layers", "statements", "truth_filters")
 
 
 def write_report(report: Report, folder: Path) -> list[Path]:
@@ -103,6 +103,12 @@ def _sections(report: Report) -> list[dict[str, Any]]:
         ("In vivo sequences", "invivo", [], tables("table2")),
         ("Deeper layers", "deeper", ["figS1", "figS2"], tables("deeper")),
         ("Statements", "statements", [], tables("statements")),
+        (
+            "Filters and attributions against the truth",
+            "truth",
+            ["truth_filters", "truth_attributions"],
+            tables("truth"),
+        ),
         ("Atlas", "atlas", [n for n in report.pictures if n.startswith("atlas")], []),
         ("Factors", "factors", [], tables("factors")),
         (
@@ -115,7 +121,7 @@ def _sections(report: Report) -> list[dict[str, Any]]:
         ("Accuracy and interpretability", "pareto", ["pareto"], []),
         ("Alignment and protocol", "protocol", [], tables("alignments", "protocols")),
         ("Toy model", "toy", ["fig1"], []),
-        ("Runs", "runs", [], tables("runs")),
+        ("Runs", "runs", [], tables("cost", "runs")),
     ]
     return [
         {
@@ -139,11 +145,16 @@ def _sections(report: Report) -> list[dict[str, Any]]:
 
 def _embedded(path: Path) -> str:
     """Return a PNG as a data address, with fewer colours to keep the page small."""
+    return f"data:image/png;base64,{base64.b64encode(small(path)).decode()}"
+
+
+def small(path: Path, colors: int = COLORS) -> bytes:
+    """Return a PNG with fewer colours, which is a third of its size."""
     buffer = io.BytesIO()
     with Image.open(path) as image:
-        few = image.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
+        few = image.convert("RGB").quantize(colors, dither=Image.Dither.NONE)
         few.save(buffer, format="png", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return buffer.getvalue()
 
 
 def _template() -> jinja2.Template:

@@ -1,4 +1,7 @@
-"""Logos of several networks side by side, as Fig 2, 3, 4, S1 and S2 of the paper show them."""
+"""Logos of several networks side by side, as Fig 2, 3, 4, S1 and S2 of the paper show them.
+
+A figure is as wide as a printed page, whatever it shows, and its smallest text is readable there.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -9,26 +12,22 @@ from matplotlib.figure import Figure
 from mlproject.interpret.filters import LayerReading, best_matches
 from mlproject.interpret.logos import LABEL_COLORS, Label, filter_labels
 from mlproject.motifs import Motif, reverse_complement
-from mlproject.report.canvas import Canvas
+from mlproject.report.canvas import SMALLEST, Canvas, fitted
 
 INK, GREY = "#1F2933", "#66727F"
-# Inches: a cell and its logo, a row of cells, the strip's rows; between blocks; margins, headings.
-CELL, WIDTH, ROW, LOGO, STRIP, BETWEEN = 0.92, 0.74, 0.36, 0.27, 0.82, 0.2
-LEFT, TOP, HEADING, BOTTOM, EDGE = 0.22, 0.32, 0.4, 0.02, 0.06
+PAGE = 7.0
+COLUMNS = 9
+BESIDE = 4
+# Inches: a cell and its logo, a row of cells, its name, the strip's rows; between blocks; margins.
+CELL, WIDTH, ROW, LOGO, NAME, STRIP, BETWEEN = 0.738, 0.68, 0.445, 0.27, 0.11, 0.76, 0.16
+LEFT, TOP, HEADING, BOTTOM = 0.06, 0.32, 0.54, 0.02
 
 
 class Block(NamedTuple):
-    """One network's layer.
-
-    Attributes:
-        title: stands above.
-        reading: its filters.
-        columns: logos in a row.
-    """
+    """One network's layer: what stands above, and its filters."""
 
     title: str
     reading: LayerReading
-    columns: int = 3
 
 
 def panel_figure(
@@ -42,7 +41,8 @@ def panel_figure(
     """Draw the filters of each block, named where they match, and the ground truth below.
 
     Filters that match a relevant motif come first, by its name; then those that match another
-    motif (grey), then those that match none; dead filters last, empty.
+    motif (grey), then those that match none; dead filters last, empty. Up to four blocks stand
+    side by side, more in several bands.
 
     Args:
         blocks: from left to right.
@@ -51,19 +51,23 @@ def panel_figure(
         truth: motifs of the strip below.
         title: stands above all.
         truth_title: stands above the strip.
+
+    Returns:
+        A figure `PAGE` inches wide.
     """
     known = {motif.id: motif for motif in targets}
-    rows = max(-(-len(block.reading.motifs) // block.columns) for block in blocks)
-    lefts, left = [], LEFT
-    for block in blocks:
-        lefts.append(left)
-        left += block.columns * CELL + BETWEEN
-    width = left - BETWEEN - CELL + WIDTH + EDGE
-    per_row = balanced(len(truth), int((width - LEFT - EDGE + CELL - WIDTH) // CELL))
-    top = TOP if title else 0.1
-    body = top + HEADING + rows * ROW
+    band = balanced(len(blocks), BESIDE)
+    bands = [blocks[start : start + band] for start in range(0, len(blocks), band)]
+    columns = [shares([len(one.reading.motifs) for one in row], COLUMNS) for row in bands]
+    rows = [
+        max(-(-len(one.reading.motifs) // wide) for one, wide in zip(row, wides, strict=True))
+        for row, wides in zip(bands, columns, strict=True)
+    ]
+    per_row = balanced(len(truth), COLUMNS)
+    top = TOP if title else 0.06
+    body = top + sum(HEADING + one * ROW for one in rows)
     strips = -(-len(truth) // per_row) if truth else 0
-    canvas = Canvas(width, body + (0.32 + strips * STRIP if truth else 0) + BOTTOM)
+    canvas = Canvas(PAGE, body + (0.3 + strips * STRIP if truth else 0) + BOTTOM)
     motifs = [motif for block in blocks for motif in block.reading.motifs] + list(truth)
     span = max(motif.width for motif in motifs)
 
@@ -72,34 +76,63 @@ def panel_figure(
         canvas.logo(pwm, x + (WIDTH - motif.width * column) / 2, y + LOGO, column, LOGO)
         canvas.line(x, x + WIDTH, y + LOGO + 0.004)
         if label and label.kind in ("relevant", "other"):
-            name = label.name if len(label.name) <= 9 else f"{label.name[:8]}…"
+            weight = "bold" if label.kind == "relevant" else "normal"
+            name = fitted(label.name, SMALLEST, WIDTH, weight)
             canvas.text(
-                x - 0.03, y + LOGO * 0.55, name, 4.8, LABEL_COLORS[label.kind], rotation=90,
-                ha="right", weight="bold" if label.kind == "relevant" else "normal",
+                x + WIDTH / 2, y - NAME / 2, name, SMALLEST, LABEL_COLORS[label.kind],
+                ha="center", weight=weight,
             )  # fmt: skip
 
     if title:
-        canvas.text(0.06, 0.15, title, 9.5, INK, weight="bold")
-    for block, start in zip(blocks, lefts, strict=True):
-        labels = filter_labels(block.reading, known, relevant)
-        counts = [sum(label.kind == kind for label in labels) for kind in ("relevant", "other")]
-        canvas.text(start, top + 0.1, block.title, 8.5, INK, weight="bold")
-        text = f"{len(labels)} filters: {counts[0]} relevant, {counts[1]} other match"
-        canvas.text(start, top + 0.26, text, 6, GREY)
-        for place, number in enumerate(order(block.reading, labels, relevant)):
-            row, column = divmod(place, block.columns)
-            motif = block.reading.motifs[number]
-            x, y = start + column * CELL, top + HEADING + row * ROW
-            draw(motif, motif.pwm, x, y, labels[number])
+        canvas.text(LEFT, 0.15, title, 9.5, INK, weight="bold")
+    for row, wides, height in zip(bands, columns, rows, strict=True):
+        start, between = LEFT, _between(wides)
+        for block, wide in zip(row, wides, strict=True):
+            labels = filter_labels(block.reading, known, relevant)
+            counts = [sum(label.kind == kind for label in labels) for kind in ("relevant", "other")]
+            canvas.text(start, top + 0.1, block.title, 8.5, INK, weight="bold")
+            text = f"{counts[0]} relevant, {counts[1]} other of {len(labels)}"
+            canvas.text(start, top + 0.27, text, SMALLEST, GREY)
+            for place, number in enumerate(order(block.reading, labels, relevant)):
+                down, right = divmod(place, wide)
+                motif = block.reading.motifs[number]
+                x, y = start + right * CELL, top + HEADING + down * ROW
+                draw(motif, motif.pwm, x, y, labels[number])
+            start += wide * CELL + between
+        top += HEADING + height * ROW
     if truth:
-        canvas.line(0.06, width - EDGE, body + 0.03)
-        canvas.text(LEFT, body + 0.15, truth_title, 6.5, GREY)
+        canvas.line(LEFT, PAGE - LEFT, body)
+        canvas.text(LEFT, body + 0.1, truth_title, SMALLEST + 0.5, GREY)
     for number, motif in enumerate(truth):
-        row, column = divmod(number, per_row)
-        x, y = LEFT + column * CELL, body + 0.3 + row * STRIP
+        down, right = divmod(number, per_row)
+        x, y = LEFT + right * CELL, body + 0.32 + down * STRIP
         draw(motif, motif.pwm, x, y, Label(motif.name or motif.id, "", "relevant"))
-        draw(motif, reverse_complement(motif.pwm), x, y + ROW, None)
+        draw(motif, reverse_complement(motif.pwm), x, y + LOGO + 0.04, None)
     return canvas.finish()
+
+
+def _between(wides: Sequence[int]) -> float:
+    """Return the space between blocks that fills the page, `BETWEEN` at least where it fits."""
+    if len(wides) < 2:
+        return 0.0
+    free = PAGE - 2 * LEFT - sum(wides) * CELL + CELL - WIDTH
+    return max(min(free / (len(wides) - 1), 3 * BETWEEN), 0.0)
+
+
+def shares(counts: Sequence[int], columns: int) -> list[int]:
+    """Share columns among blocks of `counts` things so that the longest is as short as possible.
+
+    Where blocks are alike, columns may be left over: alike blocks are alike wide.
+    """
+    wides = [1] * len(counts)
+    while sum(wides) < columns:
+        rows = [-(-count // wide) for count, wide in zip(counts, wides, strict=True)]
+        longest = [number for number, one in enumerate(rows) if one == max(rows)]
+        if sum(wides) + len(longest) > columns:
+            break
+        for number in longest:
+            wides[number] += 1
+    return wides
 
 
 def balanced(count: int, most: int) -> int:

@@ -33,6 +33,11 @@ RULE = (
     "`cannot tell`."
 )
 
+SCAN = (
+    "PWM scan: no network; each class scores a sequence by the best place of its known motifs on "
+    "either strand. What it lacks of 1, chance motifs in the background take."
+)
+
 
 def label_of(metric: str) -> str:
     """Return what a metric is called in tables and figures."""
@@ -61,6 +66,7 @@ def main_table(counted: pandas.DataFrame, dataset: str) -> Table:
         if found.runs.empty:
             row["command"] = _command(arch, dataset)
         rows.append(row)
+    rows += _motifs_alone(frame, metrics)
     columns = [Column("network", "network"), Column("n", "n", digits=0)]
     for metric in metrics:
         columns += _columns(metric, label_of(metric), over_classes=metric.startswith("test_"))
@@ -70,9 +76,23 @@ def main_table(counted: pandas.DataFrame, dataset: str) -> Table:
         f"Table {number}. Test performance and first-layer motif matches, {what} sequences",
         rows,
         columns,
-        [*notes, *_pool_notes(pools)],
+        [*notes, *_pool_notes(pools), *([SCAN] if "baseline/test_auroc" in frame else [])],
         dataset,
     )
+
+
+def _motifs_alone(frame: pandas.DataFrame, metrics: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the row of the PWM scan, if runs have recorded it of their data set, else none."""
+    row: dict[str, Any] = {"network": "PWM scan", "arch": "", "n": math.nan}
+    row |= {"run_ids": "", "command": ""}
+    for metric in metrics:
+        name = f"baseline/{metric}"
+        values = frame[name].dropna() if name in frame else pandas.Series(dtype=float)
+        if len(values):
+            row[metric] = float(values.iloc[-1])
+            single = frame.loc[values.index[-1:]]
+            row[f"{metric} sd over classes"] = sd_over_classes(single, name)
+    return [row] if metrics[0] in row else []
 
 
 def deeper_table(counted: pandas.DataFrame) -> Table:

@@ -17,14 +17,15 @@ from mlproject.report.panels import Block, panel_figure
 from mlproject.report.pooling import of_dataset, pool
 from mlproject.report.published import DATASETS, IN_VIVO, SYNTHETIC
 from mlproject.report.toy import toy_figure
+from mlproject.report.truth_figures import methods_figure, sites_figure
 from mlproject.tracking import Store
 
 PANELS = {
-    "fig2": (SYNTHETIC, (("CNN-2", 1), ("CNN-4", 1), ("CNN-25", 1)), 3),
-    "fig3": (SYNTHETIC, (("CNN9-4", 1), ("CNN9-25", 1), ("CNN-50-2", 1), ("CNN19-1-2", 1)), 3),
-    "fig4": (IN_VIVO, (("CNN-2", 1), ("CNN-4", 1), ("CNN-25", 1)), 3),
-    "figS1": (SYNTHETIC, (("CNN-1", 1), ("CNN-1", 2)), 3),
-    "figS2": (IN_VIVO, (("CNN-1", 1), ("CNN-1", 2)), 3),
+    "fig2": (SYNTHETIC, (("CNN-2", 1), ("CNN-4", 1), ("CNN-25", 1))),
+    "fig3": (SYNTHETIC, (("CNN9-4", 1), ("CNN9-25", 1), ("CNN-50-2", 1), ("CNN19-1-2", 1))),
+    "fig4": (IN_VIVO, (("CNN-2", 1), ("CNN-4", 1), ("CNN-25", 1))),
+    "figS1": (SYNTHETIC, (("CNN-1", 1), ("CNN-1", 2))),
+    "figS2": (IN_VIVO, (("CNN-1", 1), ("CNN-1", 2))),
 }
 TITLES = {
     "fig2": "Fig 2. First-layer filters for three pool sizes",
@@ -80,6 +81,20 @@ def draw(
             "Representation against the number of filters",
             "CNN-25 with 30, 60, 90 and 120 first-layer filters, drawn as above.",
         ),
+        "truth_filters": (
+            sites_figure(counted),
+            "Filters against the planted sites",
+            "First-layer filters and the sites that were planted, synthetic sequences. Left: how "
+            "well activations tell the sites of a filter's motif from all other places; dashed: "
+            "the motif itself as a filter. Middle: positions above the threshold of the alignment. "
+            "Right: of all AUROC that is lost without single filters, the share of filters that "
+            "match a relevant motif. Points: trials; line: their mean.",
+        ),
+        "truth_attributions": (
+            methods_figure(counted),
+            "Attributions against the planted sites",
+            "How well the importance of nucleotides tells planted ones from all others, by method.",
+        ),
         "pareto": (
             pareto_figure(counted),
             "Accuracy and interpretability",
@@ -102,14 +117,14 @@ def draw(
         "small pool a second layer can tell the arrangements apart, with a large one it cannot."
     )
     pictures["fig1"] = Picture(toy_figure(), "Fig 1. Toy model", caption)
-    for name, (kind, layers, columns) in PANELS.items():
+    for name, (kind, layers) in PANELS.items():
         tell(name)
-        _draw_panel(report, counted, name, kind, layers, columns, readings)
+        _draw_panel(report, counted, name, kind, layers, readings)
     if networks:
         layers = tuple((arch, 1) for arch in networks)
         for kind in DATASETS:
             name = f"networks_{kind.replace(' ', '_')}"
-            _draw_panel(report, counted, name, kind, layers, 3, readings)
+            _draw_panel(report, counted, name, kind, layers, readings)
 
 
 def _draw_atlas(report: Report, frame: pandas.DataFrame, kind: str, readings: Readings) -> None:
@@ -146,7 +161,6 @@ def _draw_panel(
     name: str,
     kind: str,
     layers: Sequence[tuple[str, int]],
-    columns: int,
     readings: Readings,
 ) -> None:
     frame, _ = of_dataset(counted, kind)
@@ -169,8 +183,7 @@ def _draw_panel(
             continue
         relevant = relevant or results.relevant(row)
         shown = f"{printed_name(arch)}, {layer}" if deepest > 1 else printed_name(arch)
-        wide = columns if len(reading.motifs) <= 30 else -(-len(reading.motifs) // 16)
-        blocks.append(Block(shown, reading, wide))
+        blocks.append(Block(shown, reading))
     without = f" Without runs: {', '.join(dict.fromkeys(absent))}." if absent else ""
     if not blocks:
         report.missing.append(f"{title}: no runs.{without}")
@@ -182,7 +195,7 @@ def _draw_panel(
     )
     caption = (
         "Logos (0 to 2 bits) of all filters of the trial with the lowest seed, those that match a "
-        "relevant motif first. Beside a filter its best match: bold if relevant, grey if not."
+        "relevant motif first. Above a filter its best match: bold if relevant, grey if not."
     )
     report.pictures[name] = Picture(figure, title, caption + without)
 

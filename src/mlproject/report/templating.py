@@ -6,10 +6,19 @@ import jinja2
 
 
 def template(name: str, **filters: Callable[..., object]) -> jinja2.Template:
-    """Return a template of ``report/templates`` with filters of its own."""
+    """Return a page's template of ``report/templates`` with filters of its own."""
+    return _template(name, True, **filters)
+
+
+def text_template(name: str) -> jinja2.Template:
+    """Return a template for plain text, in which nothing is escaped."""
+    return _template(name, False)
+
+
+def _template(name: str, escape: bool, **filters: Callable[..., object]) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mlproject", "report/templates"),
-        autoescape=True,
+        autoescape=escape,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

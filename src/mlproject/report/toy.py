@@ -100,13 +100,13 @@ def _local(pattern: str, phase: int, pool: int, reach: int) -> np.ndarray:
 def toy_figure() -> Figure:
     """Draw the toy model for a small pool (A) and a large one (B), and every pool between (C)."""
     sequence = toy_sequence()
-    figure = Figure(figsize=(7.2, 5.6), facecolor="white")
+    figure = Figure(figsize=(7.0, 5.6), facecolor="white")
     grid = figure.add_gridspec(
-        3, 1, height_ratios=(1, 1, 0.82), left=0.075, right=0.985, top=0.965, bottom=0.085,
+        3, 1, height_ratios=(1, 1, 0.82), left=0.075, right=0.985, top=0.95, bottom=0.085,
         hspace=0.3,
     )  # fmt: skip
     for number, pool in enumerate(POOLS):
-        row = grid[number].subgridspec(1, 2, width_ratios=(4, 1.2), wspace=0.05)
+        row = grid[number].subgridspec(1, 2, width_ratios=(3.55, 1.5), wspace=0.05)
         axes = figure.add_subplot(row[0])
         _draw_maps(axes, sequence, pool)
         axes.set_title(
@@ -172,7 +172,7 @@ def _draw_second(axes: Axes, pool: int) -> None:
                 axes.add_patch(
                     _box(left + column, 1.0 - row, 1, 0.9, color, float(values[row, column]))
                 )
-        axes.text(left + 1.5, -0.35, pattern, size=5, ha="center", va="center", color=GREEN)
+        axes.text(left + 1.5, -0.35, pattern, size=6.5, ha="center", va="center", color=GREEN)
     axes.text(5.7, 2.25, "second-layer filters", size=7, ha="center", color=GREY)
     axes.text(
         5.7, -0.95, f"told apart: {100 * told_apart(pool):.0f} %", size=8, ha="center",
@@ -191,7 +191,13 @@ def _draw_filters(axes: Axes) -> None:
         top = 5.6 * (1 - row)
         for letter in range(4):
             axes.text(
-                -0.9, top + 3 - letter, "ACGT"[letter], size=6, ha="center", va="center", color=GREY
+                -0.9,
+                top + 3 - letter,
+                "ACGT"[letter],
+                size=6.5,
+                ha="center",
+                va="center",
+                color=GREY,
             )
             for column in range(WIDTH):
                 shade = COLORS[name] if weights[letter, column] else "white"

@@ -9,7 +9,7 @@ import pandas
 from mlproject.architectures import make_spec
 from mlproject.errors import UserError, nearest
 from mlproject.results.conditions import check_columns, equals, parse, select
-from mlproject.spec import canonical_sha256, field_info, field_names
+from mlproject.spec import canonical_sha256, field_info, field_names, with_later_defaults
 from mlproject.tracking import RESUMED_BY, STORE_ERRORS, Store, connect, first_line
 
 PAGE = 1000
@@ -117,7 +117,7 @@ def _rows(store: Store, experiments: Mapping[str, str]) -> list[dict[str, Any]]:
 def _row(run: Any, experiments: Mapping[str, str]) -> dict[str, Any]:
     info, tags = run.info, run.data.tags
     end = info.end_time or info.start_time
-    spec = json.loads(tags["mlproject.spec"])
+    spec = with_later_defaults(json.loads(tags["mlproject.spec"]))
     row: dict[str, Any] = {
         "run_id": info.run_id,
         "name": info.run_name,

@@ -17,7 +17,7 @@ from mlproject.interpret.filters import LayerReading
 from mlproject.interpret.tomtom import Match
 from mlproject.motifs import Motif, read_meme
 from mlproject.spec import RunSpec
-from mlproject.tracking import Store, connect
+from mlproject.tracking import IMPORTED, Store, connect
 
 Run: TypeAlias = str | Mapping[str, Any] | pandas.Series
 
@@ -87,12 +87,31 @@ def attributions(run: Run, method: str, store: Store | None = None) -> Any:
 
 
 def model(run: Run, store: Store | None = None) -> Any:
-    """Return the trained Keras model of a run.
+    """Return the trained Keras model of a run: the logged one, else built anew with its weights.
 
     Raises:
-        UserError: the run has logged none (imported runs have not).
+        UserError: the run has logged none and has no weights, as one that was imported without.
     """
-    return (store or connect()).keras_model(id_of(run))
+    store = store or connect()
+    found = store.run(id_of(run))
+    if found.outputs and found.outputs.model_outputs:
+        return store.keras_model(id_of(run))
+    if IMPORTED not in found.data.tags:
+        raise UserError(f"run `{id_of(run)}` has logged no model: train it, or take another run")
+    from mlproject.model import build
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            weights = store.download(id_of(run), "weights/best.weights.h5", Path(folder))
+        except UserError as error:
+            raise UserError(
+                f"run `{id_of(run)}` was imported without weights: export it with `--weights` "
+                "where it was trained, or train it again"
+            ) from error
+        shape = _profile(found.inputs)
+        network = build(spec_of(id_of(run), store), shape["length"], shape["classes"])
+        network.load_weights(weights)
+    return network
 
 
 def dataset(
@@ -137,12 +156,20 @@ def relevant(row: Mapping[str, Any] | pandas.Series) -> dict[str, tuple[str, ...
     It stands in the profile of the run's inputs; for runs that have none, the classes of the
     paper have the paper's motifs, and other classes none.
     """
-    for one in row["inputs"].dataset_inputs if row["inputs"] else ():
-        profile = json.loads(one.dataset.profile or "{}")
-        if "relevant" in profile:
-            return {name: tuple(ids) for name, ids in profile["relevant"].items()}
+    profile = _profile(row["inputs"])
+    if "relevant" in profile:
+        return {name: tuple(ids) for name, ids in profile["relevant"].items()}
     found = [name for name in RELEVANT if f"conv1/filters/{metric_name(name)}" in row]
     return {name: RELEVANT[name] for name in found}
+
+
+def _profile(inputs: Any) -> dict[str, Any]:
+    """Return what a run's inputs say of its data set: ``length``, ``classes``, ``relevant``."""
+    for one in inputs.dataset_inputs if inputs else ():
+        profile: dict[str, Any] = json.loads(one.dataset.profile or "{}")
+        if "relevant" in profile:
+            return profile
+    return {}
 
 
 def address(row: Mapping[str, Any] | pandas.Series, base: str) -> str:

@@ -5,17 +5,24 @@ a store that goes away costs nothing, `sync` delivers later what is missing, onc
 """
 
 from mlproject.tracking.basis import RESUMED_BY, STORE_ERRORS, first_line, is_terminated
+from mlproject.tracking.copies import IMPORTED, Told, Value, tell_again, temporary_store, told_by
 from mlproject.tracking.store import Store, connect, refuse_file_store, sync
 from mlproject.tracking.tracker import Tracker
 
 __all__ = [
+    "IMPORTED",
     "RESUMED_BY",
     "STORE_ERRORS",
     "Store",
+    "Told",
     "Tracker",
+    "Value",
     "connect",
     "first_line",
     "is_terminated",
     "refuse_file_store",
     "sync",
+    "tell_again",
+    "temporary_store",
+    "told_by",
 ]

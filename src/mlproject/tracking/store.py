@@ -119,7 +119,7 @@ class Store:
                 self.client.update_run(adopted, status="RUNNING")
             else:
                 run = self._create(name, tags, experiment)
-            self._prepare_for_ui(run.info.experiment_id)
+            self.prepare_for_ui(run.info.experiment_id)
         except STORE_ERRORS as error:
             raise unwritable(self.uri, error) from error
         tracker = Tracker(self, run, Journal(root / run.info.run_id))
@@ -201,7 +201,7 @@ class Store:
                     raise
                 time.sleep(1.0 + random.random())
 
-    def _prepare_for_ui(self, experiment_id: str) -> None:
+    def prepare_for_ui(self, experiment_id: str) -> None:
         """Let the UI open the experiment as model training, with the metric that matters most.
 
         Of runs that set a tag at the same moment one may be refused: it is set all the same.

@@ -27,6 +27,7 @@
       const orders = {
         number: (a, b) => number(a) - number(b),
         evalue: (a, b) => a.dataset.evalue - b.dataset.evalue || number(a) - number(b),
+        loss: (a, b) => b.dataset.loss - a.dataset.loss || number(a) - number(b),
         sites: (a, b) => b.dataset.sites - a.dataset.sites || number(a) - number(b),
         name: (a, b) => (a.dataset.evalue > 1e8) - (b.dataset.evalue > 1e8)
           || a.dataset.name.localeCompare(b.dataset.name) || a.dataset.evalue - b.dataset.evalue,

@@ -1,0 +1,294 @@
+"""The page of a reproduction: what the exported runs of a folder say, beside what the paper says.
+
+It is made of the files in the folder alone, so that anybody can make it again.
+"""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pandas
+
+from mlproject import results
+from mlproject.architectures import PROTOCOLS
+from mlproject.errors import UserError
+from mlproject.exchange.importing import import_runs
+from mlproject.files import written_whole
+from mlproject.interpret.logos import save
+from mlproject.report.build import build
+from mlproject.report.content import Report, Wish
+from mlproject.report.cost import cost_table
+from mlproject.report.page import small
+from mlproject.report.paper_tables import label_of, main_table
+from mlproject.report.published import SYNTHETIC
+from mlproject.report.table import Column, Table
+from mlproject.report.templating import text_template
+from mlproject.tracking import temporary_store
+
+MARK = "<!-- made by `python -m mlproject report --reproduction"
+PICTURES = ("message", "filters", "fig2", "fig3", "atlas_synthetic", "figS1")
+LARGEST, COLORS = 290_000, (64, 32, 16, 8)
+METRICS = ("test_auroc", "conv1/match_jaspar", "conv1/match_relevant")
+MATCHES = METRICS[1:]
+
+
+def make_reproduction(folder: Path) -> list[Path]:
+    """Write ``README.md``, ``figures/`` and ``tables/`` (CSV) of the runs that `folder` has.
+
+    ``notes.md`` of the folder, where there is one, becomes a section.
+
+    Returns:
+        The files, README.md first.
+
+    Raises:
+        UserError: no exported runs, damaged ones, or a README.md that is not of this kind.
+    """
+    readme = folder / "README.md"
+    if readme.exists() and not readme.read_text(encoding="utf-8").startswith(MARK):
+        raise UserError(
+            f"`--reproduction` writes README.md: {readme} is not one of its own; move it away, or "
+            "call it notes.md to have it as a section"
+        )
+    with temporary_store() as store:
+        import_runs(store, folder, "runs")
+        counted = results.counted(results.runs("runs", store=store))
+        if counted.empty:
+            raise UserError(f"`--reproduction` needs runs that `export` wrote: {folder} has none")
+        report = build(Wish(experiment=("runs",)), store)
+    note = folder / "notes.md"
+    notes = note.read_text(encoding="utf-8").strip() if note.exists() else ""
+    paths = []
+    for path, content in [
+        (readme, markdown(report, counted, notes).encode()),
+        *((folder / "tables" / f"{one.name}.csv", one.csv().encode()) for one in _tables(report)),
+    ]:
+        with written_whole(path) as file:
+            file.write(content)
+        paths.append(path)
+    for name in PICTURES:
+        if name in report.pictures:
+            (path,) = save(report.pictures[name].figure, folder / "figures" / name, ["png"])
+            _shrink(path)
+            paths.append(path)
+    return paths
+
+
+def _tables(report: Report) -> list[Table]:
+    """Return the tables that become files, without ids of the runs, which are new each time."""
+    return [
+        dataclasses.replace(one, frame=one.frame.drop(columns="run_ids", errors="ignore"))
+        for one in report.tables
+        if one.name not in ("runs", "table2")
+    ]
+
+
+def _shrink(path: Path) -> None:
+    """Reduce a picture's colours until it is small enough for a repository."""
+    content = path.read_bytes()
+    for colors in COLORS:
+        content = small(path, colors)
+        if len(content) <= LARGEST:
+            break
+    with written_whole(path) as file:
+        file.write(content)
+
+
+def markdown(report: Report, counted: pandas.DataFrame, notes: str) -> str:
+    """Return the page.
+
+    Args:
+        report: of the runs.
+        counted: the runs.
+        notes: what is written by hand, Markdown.
+    """
+    table1 = main_table(counted[counted["protocol"] == "released"], SYNTHETIC)
+    protocols = report.table("protocols")
+    alignments, statements = report.table("alignments_synthetic"), report.table("statements")
+    cost = cost_table(counted)
+
+    def picture(name: str) -> str:
+        one = report.pictures.get(name)
+        return f"![{one.title}](figures/{name}.png)\n\n{one.caption}" if one else ""
+
+    def shown(table: Table | None) -> str:
+        return dataclasses.replace(table, commands=()).markdown() if table else ""
+
+    text = text_template("reproduction.md.j2").render(
+        who=who(counted),
+        result=result(statements),
+        verdicts=verdicts(table1),
+        table1=shown(compact(table1)),
+        statements=shown(_with_runs(statements, "n")),
+        deeper=shown(_with_runs(report.table("deeper_layers"), "n")),
+        alignments=shown(alignments),
+        alignment_says=alignment_says(alignments),
+        protocols=shown(protocols),
+        protocol_fields=_protocol_fields(),
+        protocol_says=protocol_says(protocols),
+        factors=shown(report.table("factors_synthetic_coverage")),
+        cost=shown(cost),
+        notes=notes,
+        picture=picture,
+        has=lambda name: name in report.pictures,
+    )
+    lines = "\n".join(line.rstrip() for line in text.splitlines())
+    lines = re.sub(r"\n+(?=#+ |!\[)", "\n\n", re.sub(r"\n{3,}", "\n\n", lines))
+    return lines.strip() + "\n"
+
+
+def compact(table: Table) -> Table:
+    """Return a table of the paper with fewer columns: difference and verdict are one."""
+    frame = table.frame.copy()
+    columns = [Column("network", "network"), Column("n", "n", digits=0)]
+    for metric in METRICS:
+        label = label_of(metric)
+        frame[f"{metric} says"] = [
+            f"{difference:+.3f} {_short(verdict)}".replace("-", "−") if n else "no runs"
+            for difference, verdict, n in zip(
+                frame[f"{metric} difference"], frame[f"{metric} verdict"], frame["n"], strict=True
+            )
+        ]
+        columns += [
+            Column(metric, "ours", label, f"{metric} sd", 3),
+            Column(
+                f"{metric} published", "published", label, f"{metric} published sd", 3,
+                mark=f"{metric} mark",
+            ),
+            Column(f"{metric} says", "Δ", label),
+        ]  # fmt: skip
+    return dataclasses.replace(table, frame=frame, columns=tuple(columns))
+
+
+def _short(verdict: str) -> str:
+    """Return a verdict without its n; what cannot be told is undecided."""
+    return verdict.partition(" (")[0].replace("cannot tell", "undecided")
+
+
+def who(counted: pandas.DataFrame) -> str:
+    """Say which runs these are, and where they were made."""
+    networks = counted["arch"].nunique()
+    most = counted.groupby(["arch", "protocol"])["seed"].nunique()
+    trials = f"{most.min()}" if most.min() == most.max() else f"{most.min()} to {most.max()}"
+    trials += " trial" if trials == "1" else " trials"
+    machines = [
+        f"{len(runs)} on {device or 'an unknown device'} with {backend}"
+        for (device, backend), runs in counted.groupby(["device", "backend"], dropna=False)
+    ]
+    hours = counted["time/total"].sum() / 3600 if "time/total" in counted else 0.0
+    epochs = sorted({int(one) for one in counted["epochs"]})
+    shortened = (
+        f" Training was shortened: at most {', '.join(map(str, epochs))} epochs (the paper: 100)."
+        if epochs[0] < 100
+        else ""
+    )
+    protocols = ", ".join(
+        f"{count} by the protocol `{name}`"
+        for name, count in counted["protocol"].value_counts().items()
+    )
+    return (
+        f"{len(counted)} runs of {networks} networks, {trials} of each ({protocols}), "
+        f"trained by this project: {', '.join(machines)}; {hours:.1f} hours.{shortened}"
+    )
+
+
+def result(statements: Table | None) -> str:
+    """Return the paper's message and what our runs say to it, with the size of the effect."""
+    if statements is None or statements.frame.empty:
+        return ""
+    row = statements.frame.iloc[0]
+    if not row["n"]:
+        return ""
+    published = f"; the paper's own numbers give {row['published']:+.3f}"
+    seeds = f"{row['n']} seed{'s' * int(row['n'] != 1)}"
+    counts = statements.frame["verdict"][statements.frame["n"] > 0].map(_short)
+    rest = ", ".join(f"{count} {name}" for name, count in counts.value_counts().items())
+    text = (
+        f"**{row['statement']}** Here: {_short(row['verdict'])}, effect "
+        f"{row['effect']:+.3f} ({row['interval']}, {seeds}{published}). "
+        f"Of the paper's statements that these runs can test: {rest}."
+    )
+    return text.replace("+-", "±").replace(" -", " −")
+
+
+def verdicts(table: Table) -> str:
+    """Say which cells agree, which differ, and of which it cannot be told."""
+    lines = []
+    for metric in METRICS:
+        frame = table.frame[table.frame["n"] > 0]
+        kinds = frame[f"{metric} verdict"].map(_short)
+        parts = []
+        for kind in ("agrees", "differs", "undecided"):
+            if names := list(frame["network"][kinds == kind]):
+                few = f" ({', '.join(names)})" if kind != "agrees" else ""
+                parts.append(f"{kind} for {len(names)}{few}")
+        if parts:
+            lines.append(f"- {label_of(metric)}: {'; '.join(parts)}.")
+    return "\n".join(lines)
+
+
+def alignment_says(table: Table | None) -> str:
+    """Say how far both definitions are from what is printed."""
+    if table is None:
+        return ""
+    parts = []
+    for metric in MATCHES:
+        frame = table.frame.dropna(subset=[f"{metric} {n}" for n in ("released", "paper")])
+        frame = frame.dropna(subset=[f"{metric} published"])
+        if frame.empty:
+            continue
+        far = {
+            name: float((frame[f"{metric} {name}"] - frame[f"{metric} published"]).abs().mean())
+            for name in ("released", "paper")
+        }
+        gap = frame[f"{metric} paper"] - frame[f"{metric} released"]
+        widest = frame.loc[gap.abs().idxmax()]
+        parts.append(
+            f"Over {len(frame)} networks the {label_of(metric)} is {far['released']:.3f} from the "
+            f"printed one under `released` and {far['paper']:.3f} under `paper` (mean of the "
+            f"absolute differences); they are furthest apart for {widest['network']}: "
+            f"{widest[f'{metric} released']:.3f} and {widest[f'{metric} paper']:.3f}, printed "
+            f"{widest[f'{metric} published']:.3f}."
+        )
+    return " ".join(parts)
+
+
+def _protocol_fields() -> str:
+    paper, released = PROTOCOLS["paper"], PROTOCOLS["released"]
+    return ", ".join(
+        f"`{name}` {_plain(paper[name])} (code: {_plain(released[name])})" for name in paper
+    )
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def protocol_says(table: Table | None) -> str:
+    """Say how far both protocols are from what is printed, and how long they go on improving."""
+    if table is None:
+        return ""
+    frame = table.frame
+    parts = []
+    for metric in METRICS:
+        shown = metric if metric == "test_auroc" else f"{metric} released"
+        far = {
+            name: float((rows[shown] - rows[f"{metric} published"]).abs().mean())
+            for name, rows in frame.groupby("protocol")
+        }
+        parts.append(f"{label_of(metric)} {far['released']:.3f} and {far['paper']:.3f}")
+    epochs = frame.groupby("protocol")["epochs"].mean()
+    networks = ", ".join(dict.fromkeys(frame["network"]))
+    return (
+        "Mean absolute difference to the printed numbers, trained by `released` and by `paper` and "
+        f"both aligned as the code does, over {networks}: {'; '.join(parts)}. The "
+        f"best epoch is {epochs['released']:.0f} on average under `released` and "
+        f"{epochs['paper']:.0f} under `paper`, of 100 at most."
+    )
+
+
+def _with_runs(table: Table | None, column: str) -> Table | None:
+    """Return a table without the rows that have no runs, None if none is left."""
+    if table is None:
+        return None
+    frame = table.frame[table.frame[column] > 0]
+    return dataclasses.replace(table, frame=frame) if len(frame) else None

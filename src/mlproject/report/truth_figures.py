@@ -1,0 +1,144 @@
+"""Figures of filters and attributions against the planted sites, by pool size."""
+
+import math
+from collections.abc import Sequence
+
+import pandas
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mlproject.architectures import ARCHITECTURES
+from mlproject.report.figures import BLUE, GREEN, POOLS, VERMILION
+from mlproject.report.plots import COLORS, DASHES, GREY, INK, tidy
+from mlproject.report.pooling import of_dataset, pool
+from mlproject.report.published import SYNTHETIC
+from mlproject.report.truth_tables import baseline_of, methods_of
+
+LABEL = "First max-pool size (nt)"
+PANELS = (
+    (
+        "Telling planted sites",
+        "Average precision",
+        (
+            ("conv1/tf_site_ap", "best filter of each factor", BLUE, "o"),
+            ("conv1/site_ap", "mean of all filters", VERMILION, "s"),
+        ),
+        ("baseline/site_ap", "the motifs themselves"),
+    ),
+    (
+        "Where filters are active",
+        "Share",
+        (
+            ("conv1/site_recall", "recall of sites", BLUE, "o"),
+            ("conv1/site_precision", "precision", VERMILION, "s"),
+        ),
+        None,
+    ),
+    (
+        "What the network needs",
+        "Share of the AUROC lost",
+        (("conv1/ablation_relevant", "filters that match", GREEN, "D"),),
+        None,
+    ),
+)
+
+
+def sites_figure(counted: pandas.DataFrame) -> Figure | None:
+    """Draw how well filters detect planted sites, against the first pool: do localist ones?
+
+    None for fewer than two pool sizes.
+    """
+    frame, _ = of_dataset(counted, SYNTHETIC)
+    if sum(_has(frame, arch, "conv1/site_ap") for arch in POOLS) < 2:
+        return None
+    figure = Figure(figsize=(7.1, 3.1), layout="constrained", facecolor="white")
+    for axes, (title, label, series, ceiling) in zip(figure.subplots(1, 3), PANELS, strict=True):
+        axes.set_title(title, size=8.5, color=INK, loc="left", weight="bold")
+        for metric, name, color, marker in series:
+            _line(axes, frame, metric, name, color, marker)
+        if ceiling:
+            height = baseline_of(counted, SYNTHETIC, ceiling[0])
+            if not math.isnan(height):
+                dashes = (0, (4, 2))
+                axes.axhline(height, color=GREY, lw=1.2, linestyle=dashes, label=ceiling[1])
+        _finish(axes, label)
+    return figure
+
+
+def methods_figure(counted: pandas.DataFrame) -> Figure | None:
+    """Draw how well attributions mark planted nucleotides, against the first pool.
+
+    None for fewer than two pool sizes.
+    """
+    frame, _ = of_dataset(counted, SYNTHETIC)
+    methods = methods_of(frame)
+    panels = [
+        (kind, label)
+        for kind, label in (("auroc", "AUROC"), ("aupr", "AUPR"))
+        if any(
+            sum(_has(frame, arch, f"{method}/{kind}") for arch in POOLS) > 1 for method in methods
+        )
+    ]
+    if not panels:
+        return None
+    figure = Figure(figsize=(7.1, 2.9), layout="constrained", facecolor="white")
+    grid = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (kind, label) in zip(grid, panels, strict=True):
+        for number, method in enumerate(methods):
+            color, dash = COLORS[number % len(COLORS)], DASHES[number // len(COLORS) % len(DASHES)]
+            name = method.replace("_", " ")
+            _line(axes, frame, f"{method}/{kind}", name, color, "o", dash)
+        _finish(axes, label, legend=False, whole=False)
+    handles, labels = grid[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize=7)
+    return figure
+
+
+def _has(frame: pandas.DataFrame, arch: str, metric: str) -> bool:
+    return not pool(frame, arch, metric).runs.empty
+
+
+def _line(
+    axes: Axes,
+    frame: pandas.DataFrame,
+    metric: str,
+    name: str,
+    color: str,
+    marker: str,
+    dash: str = "",
+) -> None:
+    """Draw a metric of all trials, and a line through the means."""
+    means: list[tuple[float, float]] = []
+    for arch in POOLS:
+        runs = pool(frame, arch, metric).runs
+        if runs.empty:
+            continue
+        place = float(str(ARCHITECTURES[arch]["pool1"]))
+        values = runs[metric].to_numpy(float)
+        axes.plot(
+            [place] * len(values), values, marker, color="white", markersize=3.6,
+            markeredgecolor=color, markeredgewidth=1.0, linestyle="none", zorder=4,
+        )  # fmt: skip
+        means.append((place, float(values.mean())))
+    if means:
+        style: str | tuple[int, Sequence[float]] = (
+            (0, [float(part) for part in dash.split()]) if dash else "-"
+        )
+        axes.plot(*zip(*means, strict=True), color=color, linewidth=1.5, linestyle=style,
+                  label=name, zorder=3)  # fmt: skip
+
+
+def _finish(axes: Axes, label: str, legend: bool = True, whole: bool = True) -> None:
+    axes.set_xscale("log")
+    axes.set_xlim(0.85, 118)
+    places = [float(str(ARCHITECTURES[arch]["pool1"])) for arch in POOLS]
+    axes.set_xticks(places, [f"{place:g}" for place in places])
+    axes.minorticks_off()
+    if whole:
+        axes.set_ylim(-0.03, 1.03)
+    tidy(axes, LABEL, label)
+    if legend:
+        axes.legend(
+            frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.24),
+            handlelength=1.8, labelspacing=0.3,
+        )  # fmt: skip

@@ -1,0 +1,164 @@
+"""Tables of filters and attributions against the truth, the planted sites."""
+
+import math
+import re
+from typing import Any
+
+import pandas
+
+from mlproject.architectures import ARCHITECTURES, printed_name
+from mlproject.report.pooling import Pool, of_dataset, pool
+from mlproject.report.published import SYNTHETIC
+from mlproject.report.table import Column, Table
+
+MOTIFS = "the motifs themselves"
+SITES = (
+    ("conv1/match_relevant", "match relevant motif", "filters"),
+    ("conv1/site_ap", "AP", "planted sites, mean of filters"),
+    ("conv1/site_auroc", "AUROC", "planted sites, mean of filters"),
+    ("conv1/site_precision", "precision", "planted sites, mean of filters"),
+    ("conv1/site_recall", "recall", "planted sites, mean of filters"),
+    ("conv1/site_in_place", "in place", "planted sites, mean of filters"),
+    ("conv1/tf_site_ap", "AP", "best filter of each factor"),
+    ("conv1/tf_site_recall", "recall", "best filter of each factor"),
+    ("conv1/ablation_max", "largest", "AUROC lost without a filter"),
+    ("conv1/ablation_relevant", "share of relevant filters", "AUROC lost without a filter"),
+)
+CEILINGS = {"conv1/site_ap": "baseline/site_ap", "conv1/site_auroc": "baseline/site_auroc"}
+CEILINGS |= {"conv1/tf_site_ap": "baseline/site_ap"}
+KINDS = {"auroc": "AUROC", "aupr": "AUPR", "snr": "signal / noise"}
+FACTOR = "conv1/tf_site_ap/"
+
+
+def scores_of(found: Pool, metric: str) -> tuple[float, float]:
+    """Return mean and standard deviation (n - 1) of a metric over the trials of a network."""
+    values = found.runs[metric].dropna() if metric in found.runs else pandas.Series(dtype=float)
+    return (
+        float(values.mean()) if len(values) else math.nan,
+        float(values.std()) if len(values) > 1 else math.nan,
+    )
+
+
+def baseline_of(counted: pandas.DataFrame, kind: str, metric: str) -> float:
+    """Return what the known motifs alone achieve on a kind of data set; not a number if unknown."""
+    frame, _ = of_dataset(counted, kind)
+    values = frame[metric].dropna() if metric in frame else pandas.Series(dtype=float)
+    return float(values.iloc[-1]) if len(values) else math.nan
+
+
+def sites_table(counted: pandas.DataFrame) -> Table | None:
+    """Return how well first-layer filters detect planted sites, a row for each network."""
+    rows = []
+    for found in _pools(counted, "conv1/site_ap"):
+        row: dict[str, Any] = {"network": printed_name(found.arch), "n": len(found.runs)}
+        for metric, _, _ in SITES:
+            row[metric], row[f"{metric} sd"] = scores_of(found, metric)
+        rows.append(row)
+    if not rows:
+        return None
+    ceiling = {metric: baseline_of(counted, SYNTHETIC, name) for metric, name in CEILINGS.items()}
+    if not all(math.isnan(value) for value in ceiling.values()):
+        rows.append({"network": MOTIFS, "n": math.nan, **ceiling})
+    columns = [Column("network", "network"), Column("n", "n", digits=0)]
+    columns += [Column(metric, label, group, f"{metric} sd", 3) for metric, label, group in SITES]
+    notes = (
+        "AP: average precision with which a filter's largest activation tells the sites of its "
+        "motif (the one, on the strand, that it tells best) from those of all others and from "
+        "windows without any; by chance about 0.01 (AUROC: 0.5). Precision and recall: of the "
+        "positions above the threshold of the alignment. In place: share of those on a site that "
+        "lie within 1 nt of the filter's most common place. Mean ± standard deviation over trials.",
+        f"{MOTIFS}: each factor's motif as a filter, log-odds: the ceiling that chance motifs "
+        "leave.",
+        "AUROC lost: test AUROC less that with the filter fixed at its mean activation; the share "
+        "of all losses that falls to filters that match a relevant motif.",
+    )
+    return Table(
+        "truth_filters",
+        "First-layer filters against the planted sites, synthetic sequences",
+        pandas.DataFrame(rows),
+        tuple(columns),
+        notes,
+    )
+
+
+def factor_sites_table(counted: pandas.DataFrame) -> Table | None:
+    """Return factor x network: how well the best filter of each factor tells its sites."""
+    pools = _pools(counted, "conv1/tf_site_ap")
+    frame, _ = of_dataset(counted, SYNTHETIC)
+    names = [name for name in frame.columns if str(name).startswith(FACTOR)]
+    names = [name for name in names if any(one.runs[name].notna().any() for one in pools)]
+    if not names:
+        return None
+    rows = []
+    for name in names:
+        factor = name.removeprefix(FACTOR)
+        row: dict[str, Any] = {"factor": factor}
+        row |= {one.arch: scores_of(one, name)[0] for one in pools}
+        row["motif"] = baseline_of(counted, SYNTHETIC, f"baseline/site_ap/{factor}")
+        rows.append(row)
+    columns = [Column(one.arch, printed_name(one.arch), digits=2) for one in pools]
+    return Table(
+        "truth_factors",
+        "Average precision of each factor's best first-layer filter on its planted sites",
+        pandas.DataFrame(rows),
+        (Column("factor", "factor"), *columns, Column("motif", MOTIFS, digits=2)),
+        ("Mean over trials; a factor's sites on the strand that the filter reads.",),
+    )
+
+
+def methods_of(counted: pandas.DataFrame) -> list[str]:
+    """Return the attribution methods that runs were scored with: ``saliency/auroc``, ..."""
+    found = {
+        match[1]
+        for name in counted.columns
+        if (match := re.fullmatch(r"([a-z][a-z0-9_]*)/(?:auroc|aupr|snr)", str(name)))
+        and counted[name].notna().any()
+    }
+    return sorted(found)
+
+
+def methods_tables(counted: pandas.DataFrame) -> list[Table]:
+    """Return networks x attribution methods, a table for each score: do they mark planted sites?
+
+    The metrics are ``<method>/auroc``, ``<method>/aupr`` and ``<method>/snr``.
+    """
+    methods = methods_of(counted)
+    tables = []
+    for kind, label in KINDS.items():
+        names = {method: f"{method}/{kind}" for method in methods}
+        names = {method: name for method, name in names.items() if name in counted}
+        pools = _pools(counted, *names.values())
+        if not (names and pools):
+            continue
+        rows = []
+        for found in pools:
+            row: dict[str, Any] = {"network": printed_name(found.arch), "n": len(found.runs)}
+            for method, name in names.items():
+                row[method], row[f"{method} sd"] = scores_of(found, name)
+            rows.append(row)
+        columns = [
+            Column(method, method.replace("_", " "), "", f"{method} sd", 3) for method in names
+        ]
+        tables.append(
+            Table(
+                f"truth_attributions_{kind}",
+                f"Attributions against the planted sites: {label}, synthetic sequences",
+                pandas.DataFrame(rows),
+                (Column("network", "network"), Column("n", "n", digits=0), *columns),
+                ("Importance of single nucleotides against planted ones; mean ± standard "
+                 "deviation over trials.",),
+            )
+        )  # fmt: skip
+    return tables
+
+
+def _pools(counted: pandas.DataFrame, *metrics: str) -> list[Pool]:
+    """Return the trials of the networks that have any of some metrics, in the paper's order."""
+    frame, _ = of_dataset(counted, SYNTHETIC)
+    pools = []
+    for arch in ARCHITECTURES:
+        choices = [pool(frame, arch, metric) for metric in metrics]
+        best = max(choices, key=lambda one: len(one.runs), default=None)
+        if best and not best.runs.empty:
+            pools.append(best)
+    return pools

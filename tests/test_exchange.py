@@ -1,0 +1,317 @@
+"""Runs as folders and back: nothing is lost, nothing is done twice, nothing stays half."""
+
+import json
+import os
+import re
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+import yaml
+from conftest import TINY
+from recorded import inside, reading, record, record_filters
+
+from mlproject import results
+from mlproject.architectures import make_spec
+from mlproject.cli import cli
+from mlproject.errors import UserError
+from mlproject.exchange import folder as folders
+from mlproject.exchange.exporting import export
+from mlproject.exchange.folder import LIMIT, WEIGHTS, read, read_all
+from mlproject.exchange.importing import import_runs
+from mlproject.interrupts import Interrupted
+from mlproject.report.command import make_report
+from mlproject.report.content import Wish
+from mlproject.run import run
+from mlproject.stages import Settings
+from mlproject.tracking import IMPORTED, Store, Told, connect, tell_again
+
+OPTIONS = {"arch": "CNN-25", **TINY, "seed": 5}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path) -> Path:
+    """A folder with a store of one real run, exported to ``out`` and, with weights, ``heavy``."""
+    with inside(tmp_path_factory.mktemp("trained"), migrated_store) as folder:
+        run(make_spec(OPTIONS), Settings(quiet=True))
+        assert len(export(connect(), Path("out")).added) == 1
+        assert len(export(connect(), Path("heavy"), weights=True).added) == 1
+        return folder
+
+
+@pytest.fixture
+def elsewhere(workplace: Path, trained: Path) -> Path:
+    """Another machine: an empty store, and the data set, which is the same everywhere."""
+    shutil.copytree(trained / "data", workplace / "data")
+    return workplace
+
+
+def store_of(folder: Path) -> str:
+    return f"sqlite:///{folder / 'mlflow.db'}"
+
+
+def another(name: str, empty: Path) -> Store:
+    """Return one more store in the current folder."""
+    shutil.copy(empty, f"{name}.db")
+    return connect(f"sqlite:///{Path.cwd() / f'{name}.db'}")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_an_imported_run_has_all_that_the_original_had(elsewhere: Path, trained: Path) -> None:
+    here = connect()
+    done = import_runs(here, trained / "out")
+    there = connect(store_of(trained))
+    original, copy = results.runs(store=there), results.runs(store=here)
+    other = ["run_id", "imported", "inputs", "experiment_id"]
+    pandas.testing.assert_frame_equal(original.drop(columns=other), copy.drop(columns=other))
+    assert list(copy["run_id"]) == done.added
+    assert copy["imported"].tolist() == [True]
+    first, second = there.run(original.run_id[0]), here.run(copy.run_id[0])
+    assert second.data.tags[IMPORTED] == first.info.run_id
+    assert first.data.params == second.data.params
+    assert first.data.tags["mlflow.note.content"] == second.data.tags["mlflow.note.content"]
+    for name in ("train_loss", "val_auroc", "time/epoch"):
+        one, two = (
+            [
+                (value.step, value.value, value.timestamp)
+                for value in store.client.get_metric_history(run_id, name)
+            ]
+            for store, run_id in ((there, first.info.run_id), (here, second.info.run_id))
+        )
+        assert one == two
+        assert [step for step, _, _ in one] == [1, 2]
+    for table in (results.history, results.per_class):
+        pandas.testing.assert_frame_equal(table(original.iloc[0], there), table(copy.iloc[0], here))
+    mine, yours = (
+        results.filters(row.iloc[0], "conv1", s) for row, s in ((original, there), (copy, here))
+    )
+    assert mine.matches == yours.matches
+    assert all(np.array_equal(a.pwm, b.pwm) for a, b in zip(mine.motifs, yours.motifs, strict=True))
+    assert results.relevant(original.iloc[0]) == results.relevant(copy.iloc[0])
+
+
+def test_importing_twice_adds_nothing_and_exporting_again_changes_no_byte(
+    elsewhere: Path, trained: Path
+) -> None:
+    store = connect()
+    import_runs(store, trained / "out")
+    again = import_runs(store, trained / "out")
+    assert (again.added, again.completed, again.present) == ([], [], 1)
+    assert len(results.runs()) == 1
+    export(store, Path("copy"))
+    assert contents(Path("copy")) == contents(trained / "out")
+    assert len(export(store, Path("copy")).same) == 1
+    assert contents(Path("copy")) == contents(trained / "out")
+
+
+def test_a_sweep_takes_an_imported_run_for_done(
+    elsewhere: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from sweeps.claims import claim
+    from sweeps.dry import dry_run
+    from sweeps.job import Job, Outcome
+
+    store = connect()
+    run_id = import_runs(store, trained / "out").added[0]
+    plan = {"base": {**TINY, "seed": 5}, "axes": {"arch": ["CNN-25"]}}
+    Path("plan.yaml").write_text(yaml.safe_dump(plan))
+    dry_run(Path("plan.yaml"), Path(), None, 1)
+    assert "1 cells, 1 done, 0 to do" in capsys.readouterr().out
+    tags = store.run(run_id).data.tags
+    spec, training = (tags[f"mlproject.{name}_sha256"] for name in ("spec", "train"))
+    job = Job("token", "sweep", "", {}, spec, training, ".", store.uri, "0", "", {}, None, 1, False)
+    claimed = claim(store, job)
+    assert isinstance(claimed, Outcome)
+    assert claimed.run_id == run_id
+    other = claim(store, job._replace(spec_sha256="0" * 64))
+    assert other is None, "weights that were not exported serve nobody again"
+
+
+def test_weights_make_the_model_that_was_trained(elsewhere: Path, trained: Path) -> None:
+    from mlproject.model import predict
+
+    here = connect()
+    run_id = import_runs(here, trained / "out").added[0]
+    with pytest.raises(UserError, match="was imported without weights"):
+        results.model(run_id)
+    done = import_runs(here, trained / "heavy")
+    assert (done.added, done.completed) == ([], [run_id])
+    codes = np.random.default_rng(0).integers(0, 4, (20, 150), np.uint8)
+    there = connect(store_of(trained))
+    original = results.model(results.runs(store=there).run_id[0], there)
+    assert np.array_equal(predict(results.model(run_id, here), codes), predict(original, codes))
+    export(here, Path("copy"))
+    assert not (next((Path("copy") / "runs").iterdir()) / WEIGHTS).exists()
+    export(here, Path("copy"), weights=True)
+    assert contents(Path("copy")) == contents(trained / "heavy")
+    export(here, Path("copy"))
+    assert contents(Path("copy")) == contents(trained / "heavy"), "what is there stays"
+
+
+def test_a_report_draws_imported_runs(workplace: Path, migrated_store: Path) -> None:
+    for arch in ("CNN-2", "CNN-25"):
+        record_filters({"arch": arch}, reading(10))
+    export(connect(), Path("out"))
+    here = another("other", migrated_store)
+    import_runs(here, Path("out"), "elsewhere")
+    made = make_report(Wish(), Path("report"), record=False).report
+    assert {"fig2", "message"} <= set(made.pictures)
+    assert "2 of them were imported." in made.summary
+
+
+def test_ctrl_c_waits_for_the_run_at_hand(workplace: Path, migrated_store: Path) -> None:
+    for seed in range(3):
+        record({"seed": seed})
+    export(connect(), Path("out"))
+    here = another("other", migrated_store)
+    old = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(Interrupted, match="SIGINT after 1 of 3 runs; start it again"):
+        import_runs(
+            here, Path("out"), "table1", tell=lambda name: os.kill(os.getpid(), signal.SIGINT)
+        )
+    for number, handler in zip((signal.SIGINT, signal.SIGTERM), old, strict=True):
+        signal.signal(number, handler)
+    assert list(results.runs(store=here)["state"]) == ["finished"]
+    done = import_runs(here, Path("out"), "table1")
+    assert (len(done.added), done.present) == (2, 1)
+    assert list(results.runs(store=here)["state"]) == ["finished"] * 3
+
+
+def test_a_run_that_was_cut_off_is_completed(workplace: Path, migrated_store: Path) -> None:
+    record({"seed": 0}, 0.97)
+    export(connect(), Path("out"))
+    here = another("other", migrated_store)
+    told = read_all(Path("out"))[0]
+    broken = told._replace(files={"no\0name": b""})
+    with pytest.raises(ValueError, match="null"):
+        tell_again(here, broken, here.experiment("table1"), {IMPORTED: told.run_id})
+    half = results.runs(store=here)
+    assert list(half["state"]) == ["running"]
+    with pytest.raises(UserError, match="another one is at work"):
+        import_runs(here, Path("out"), "table1")
+    gone = re.sub(r"/\d+/", "/999999999/", here.run(half.run_id[0]).data.tags["mlproject.process"])
+    here.client.set_tag(half.run_id[0], "mlproject.process", gone)
+    assert import_runs(here, Path("out"), "table1").completed == list(half["run_id"])
+    whole = results.runs(store=here)
+    assert list(whole["state"]) == ["finished"]
+    assert whole["test_auroc"].tolist() == [0.97]
+    assert len(here.client.get_metric_history(whole.run_id[0], "test_auroc")) == 1
+
+
+def _cut(folder: Path) -> None:
+    path = folder / "filters" / "conv1.meme"
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def _other_spec(folder: Path) -> None:
+    text = (folder / "run.json").read_text()
+    (folder / "run.json").write_text(text.replace('\\"units\\": 16', '\\"units\\": 17'))
+
+
+def _way_out(folder: Path) -> None:
+    about = json.loads((folder / "run.json").read_text())
+    about["files"]["../../../mlflow.db"] = "0" * 64
+    (folder / "run.json").write_text(json.dumps(about))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_cut, "filters/conv1.meme is not what was written"),
+        (_other_spec, "a run must be what its hash says"),
+        (_way_out, "leads out of it"),
+        (lambda folder: (folder / "history.csv").unlink(), "history.csv"),
+        (lambda folder: (folder / "run.json").write_text("{"), "JSONDecodeError"),
+        (lambda folder: (folder / "run.json").unlink(), "run.json"),
+        (lambda folder: folder.rename(folder.parent / "0123456789abcdef"), "has spec_sha256"),
+    ],
+)
+def test_a_damaged_folder_is_one_clear_line_and_nothing_is_imported(
+    workplace: Path, trained: Path, migrated_store: Path, damage: object, message: str
+) -> None:
+    shutil.copytree(trained / "out", "out")
+    record({"seed": 9})
+    export(connect(), Path("out"))
+    damage(next((Path("out") / "runs").glob("*/filters")).parent)  # type: ignore[operator]
+    here = another("other", migrated_store)
+    with pytest.raises(UserError, match=re.escape(message)) as caught:
+        import_runs(here, Path("out"), "table1")
+    assert "\n" not in str(caught.value)
+    assert str(Path("out") / "runs") in str(caught.value)
+    assert len(results.runs(store=here)) == 0
+
+
+def test_a_folder_that_is_no_export_is_named(workplace: Path) -> None:
+    with pytest.raises(UserError, match="`--from` must be a folder that `export` wrote: nowhere"):
+        import_runs(connect(), Path("nowhere"))
+
+
+def test_exporting_adds_to_what_is_there_and_replaces_only_by_a_later_version(
+    workplace: Path, migrated_store: Path
+) -> None:
+    record({"seed": 0}, 0.90)
+    export(connect(), Path("out"))
+    second = another("second", migrated_store)
+    record({"seed": 0}, 0.91)
+    record({"seed": 1}, 0.92)
+    record({"seed": 2}, 0.93, status="KILLED")
+    done = export(second, Path("out"))
+    assert (len(done.added), len(done.updated), len(done.kept)) == (1, 0, 1)
+    another("third", migrated_store)
+    record({"seed": 0}, 0.95, version="2")
+    assert len(export(connect(), Path("out")).updated) == 1
+    table = pandas.read_csv("out/runs.csv")
+    assert table["test_auroc"].tolist() == [0.95, 0.92]
+    assert table["seed"].tolist() == [0, 1]
+    assert table["metric_version"].tolist() == [2, 1]
+
+
+def large(told: Told, size: int) -> Told:
+    rng = np.random.default_rng(0)
+    text = "".join(f"{value:.6f}\n" for value in rng.random(size // 9))
+    return told._replace(files={**told.files, "filters/conv2.meme": text.encode()})
+
+
+def test_a_large_run_is_packed_and_what_still_does_not_fit_is_left_out(
+    workplace: Path, trained: Path
+) -> None:
+    told = read_all(trained / "out")[0]
+    folder = Path("runs") / folders.key_of(told)
+
+    def size() -> int:
+        return sum(len(content) for content in contents(folder).values())
+
+    assert folders.write(folder, large(told, 200_000)) == []
+    assert size() <= LIMIT
+    assert (folder / "filters" / "conv2.meme.gz").exists()
+    assert (folder / "filters" / "conv1.meme").exists()
+    assert read(folder) == large(told, 200_000)
+    assert folders.write(folder, large(told, 900_000)) == [
+        f"{folder.name}/filters/conv2.meme ({told.name})"
+    ]
+    assert size() <= LIMIT
+    assert json.loads((folder / "run.json").read_text())["left_out"] == ["filters/conv2.meme"]
+    assert read(folder) == told
+
+
+def test_the_commands_say_what_they_did(
+    workplace: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.main(["import", "--from", str(trained / "out")], standalone_mode=False)
+    cli.main(["import", "--from", str(trained / "out")], standalone_mode=False)
+    cli.main(["export", "--out", "copy"], standalone_mode=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "1 runs imported, 0 were there",
+        "0 runs imported, 1 were there",
+        f"1 runs added, 0 updated, 0 unchanged: {Path('copy') / 'runs.csv'}",
+    ]
