@@ -1,0 +1,71 @@
+"""Seconds of a training epoch on a GPU, and what share of them the GPU is busy.
+
+``KERAS_BACKEND=jax python benchmarks/gpu.py --epochs 7``
+
+Prints one line a network: ours and plain Keras `model.fit`, alternating, medians of wall seconds.
+The first two epochs, which compile, do not count. The busy share is nvidia-smi's: the share of
+time in which any kernel runs, sampled while our epochs run. Data are 17,500 random sequences of
+200 nt; validation is not part of an epoch here.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+
+from training_epoch import LENGTH, SEQUENCES, ours, plain, random_split  # before keras: threads
+
+import keras  # isort: skip
+from mlproject.architectures import make_spec
+
+NETWORKS = ("CNN-1", "CNN-25", "CNN-50-2", "CNN-1-1-100")
+SMI = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "100"]
+
+
+def device() -> str:
+    """Return the GPU's name; end where there is none."""
+    if keras.backend.backend() != "jax":
+        sys.exit("this benchmark needs KERAS_BACKEND=jax")
+    import jax
+
+    found = jax.devices()[0]
+    if found.platform != "gpu":
+        sys.exit(f"this benchmark needs a GPU: JAX found {found.device_kind} only")
+    return str(found.device_kind)
+
+
+def measure(arch: str, epochs: int) -> list[float]:
+    """Return wall seconds of an epoch, ours and `fit`'s, and the busy share of ours."""
+    spec, split = make_spec({"arch": arch}), random_split()
+    ways = [ours(spec, split), plain(spec, split)]
+    seconds: list[list[float]] = [[], []]
+    for epoch in range(epochs + 2):
+        for way, kept in zip(ways, seconds, strict=True):
+            before = time.perf_counter()
+            way(epoch + 1)
+            kept.append(time.perf_counter() - before)
+    with subprocess.Popen(SMI, stdout=subprocess.PIPE, text=True) as watch:
+        until, epoch = time.perf_counter() + 3.0, epochs + 2
+        while time.perf_counter() < until:
+            epoch += 1
+            ways[0](epoch)
+        watch.terminate()
+        samples = [int(line) for line in (watch.stdout or [])]
+    return [*(statistics.median(kept[2:]) for kept in seconds), statistics.mean(samples[5:])]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=7, help="epochs that count, of each")
+    parser.add_argument("--arch", nargs="*", default=NETWORKS)
+    options = parser.parse_args()
+    print(f"{device()}: one epoch of {SEQUENCES:,} x {LENGTH} nt, median of {options.epochs}")
+    print(f"{'':<12} {'ours, s':>8} {'fit, s':>8} {'times as fast':>14} {'busy, %':>8}")
+    for arch in options.arch:
+        mine, fit, busy = measure(arch, options.epochs)
+        print(f"{arch:<12} {mine:>8.3f} {fit:>8.3f} {fit / mine:>14.1f} {busy:>8.0f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
