@@ -183,7 +183,9 @@ def _patterns(place: Place, found: Attributions) -> tuple[Record, dict[str, floa
     reading, relevant = read.reading, place.data.relevant
     own = {"modisco/patterns": float(len(reading.motifs))}
     own["modisco/negative_patterns"] = float(read.negative)
-    if reading.motifs:
+    if not reading.motifs:
+        own |= {"modisco/coverage": 0.0} if any(relevant.values()) else {}
+    else:
         values = scores(reading, relevant)
         own |= {f"modisco/{key.replace('filters/', 'patterns/')}": values[key] for key in values}
         own.pop("modisco/dead")

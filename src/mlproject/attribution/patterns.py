@@ -49,7 +49,8 @@ def require() -> None:
     """Raise a `UserError` where modisco-lite is not installed."""
     if importlib.util.find_spec("modiscolite") is None:
         raise UserError(
-            "`modisco` needs the package modisco-lite: pip install -c constraints.txt modisco-lite"
+            "`modisco` needs the package modisco-lite: run `make modisco`, or "
+            "pip install -c constraints.txt modisco-lite"
         )
 
 
