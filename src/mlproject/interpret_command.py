@@ -1,5 +1,6 @@
 """The command `interpret`: attributions of a run that has finished, added to it."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ from mlproject.attribution_stage import Choice, Place, attribute_run, check
 from mlproject.interrupts import Interrupts
 from mlproject.runs import tag_run
 from mlproject.spec import parse_methods
-from mlproject.tracking import connect
+from mlproject.tracking import STORE_ERRORS, connect
 
 
 class Interpreted(NamedTuple):
@@ -63,5 +64,7 @@ def interpret(
             with interrupts.deferred():
                 tracker.close()
         if adopted := store.adopted():
-            tag_run(store, adopted, {"interprets": run_id})
+            with suppress(*STORE_ERRORS):
+                tag_run(store, adopted, {"interprets": run_id})
+                store.client.update_run(adopted, name=f"interpret · {place.name}")
         return Interpreted(values, tracker.problem)
