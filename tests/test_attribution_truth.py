@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recorded import record
 
+from mlproject import results
 from mlproject.attribution import Attributions, patterns
 from mlproject.attribution.files import write_arrays
 from mlproject.attribution.pattern_logos import pattern_figure
@@ -16,6 +18,7 @@ from mlproject.errors import UserError
 from mlproject.interpret.filters import scores as filter_scores
 from mlproject.interpret.logos import save
 from mlproject.motifs import jaspar, jaspar_by_id
+from mlproject.report.truth_tables import modisco_table
 
 
 def _data() -> Dataset:
@@ -156,3 +159,17 @@ def test_no_pattern_is_no_error(tmp_path: Path) -> None:
     assert (len(read.reading.motifs), read.negative) == (0, 0)
     figure = pattern_figure(read, {}, {"SRF": ("MA0083",)}, "title")
     assert not figure.axes
+
+
+def test_the_report_puts_what_attributions_hold_beside_what_filters_hold(workplace: Path) -> None:
+    measured = {"conv1/coverage": 1 / 12, "modisco/coverage": 1.0, "modisco/patterns": 12.0}
+    record({"arch": "CNN-2"}, 0.97, 1 / 30, more=measured | {"modisco/match_relevant": 1.0})
+    record({"arch": "CNN-2", "seed": 1, "attributions": "ism"}, more={"modisco/coverage": 0.5})
+    record({"arch": "CNN-25"}, 0.97, 0.9)
+    table = modisco_table(results.counted(results.runs()))
+    assert table is not None
+    (row,) = table.frame.to_dict("records")
+    assert (row["network"], row["n"]) == ("CNN-2", 2)
+    assert row["modisco/coverage"] == pytest.approx(0.75)
+    assert row["conv1/coverage"] == pytest.approx(1 / 12)
+    assert modisco_table(results.counted(results.runs(arch="CNN-25"))) is None

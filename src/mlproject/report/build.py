@@ -22,7 +22,12 @@ from mlproject.report.pooling import dataset_kinds
 from mlproject.report.published import DATASETS
 from mlproject.report.statements import statements_table
 from mlproject.report.table import Table
-from mlproject.report.truth_tables import factor_sites_table, methods_tables, sites_table
+from mlproject.report.truth_tables import (
+    factor_sites_table,
+    methods_tables,
+    modisco_table,
+    sites_table,
+)
 from mlproject.tracking import Store
 
 UI = "http://127.0.0.1:5000"
@@ -63,6 +68,7 @@ def build(wish: Wish, store: Store, tell: Callable[[str], None] = lambda text: N
         sites_table(counted),
         factor_sites_table(counted),
         *methods_tables(counted),
+        modisco_table(counted),
         *(alignment_table(counted, kind) for kind in kinds),
         protocol_table(counted),
         cost_table(counted),

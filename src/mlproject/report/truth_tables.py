@@ -24,6 +24,13 @@ SITES = (
     ("conv1/ablation_max", "largest", "AUROC lost without a filter"),
     ("conv1/ablation_relevant", "share of relevant filters", "AUROC lost without a filter"),
 )
+MODISCO = (
+    ("conv1/coverage", "classes found", "first-layer filters"),
+    ("conv1/match_relevant", "match relevant motif", "first-layer filters"),
+    ("modisco/coverage", "classes found", "TF-MoDISco"),
+    ("modisco/match_relevant", "match relevant motif", "TF-MoDISco"),
+    ("modisco/patterns", "patterns", "TF-MoDISco"),
+)
 CEILINGS = {"conv1/site_ap": "baseline/site_ap", "conv1/site_auroc": "baseline/site_auroc"}
 CEILINGS |= {"conv1/tf_site_ap": "baseline/site_ap"}
 KINDS = {"auroc": "AUROC", "aupr": "AUPR", "snr": "signal / noise"}
@@ -150,6 +157,28 @@ def methods_tables(counted: pandas.DataFrame) -> list[Table]:
             )
         )  # fmt: skip
     return tables
+
+
+def modisco_table(counted: pandas.DataFrame) -> Table | None:
+    """Return which share of the classes filters hold, and attributions by TF-MoDISco."""
+    rows = []
+    for found in _pools(counted, "modisco/coverage"):
+        row: dict[str, Any] = {"network": printed_name(found.arch), "n": len(found.runs)}
+        for metric, _, _ in MODISCO:
+            row[metric], row[f"{metric} sd"] = scores_of(found, metric)
+        rows.append(row)
+    if not rows:
+        return None
+    columns = [Column(metric, label, group, f"{metric} sd", 3) for metric, label, group in MODISCO]
+    note = "Share of the classes of which a filter, or a pattern that TF-MoDISco finds in the "
+    note += "attributions, matches a motif in JASPAR 2016; patterns that match one; their number."
+    return Table(
+        "truth_modisco",
+        "Motifs in filters and in attributions, synthetic sequences",
+        pandas.DataFrame(rows),
+        (Column("network", "network"), Column("n", "n", digits=0), *columns),
+        (f"{note} Mean ± standard deviation over trials.",),
+    )
 
 
 def _pools(counted: pandas.DataFrame, *metrics: str) -> list[Pool]:
