@@ -11,7 +11,7 @@ from mlproject import results
 from mlproject.attribution import Attributions, patterns
 from mlproject.attribution.files import write_arrays
 from mlproject.attribution.pattern_logos import pattern_figure
-from mlproject.attribution.tracks import Mark, Track, marks, track_figure
+from mlproject.attribution.tracks import Mark, Track, cropped, marks, richest, track_figure
 from mlproject.attribution.truth import Truth, owners, planted, score, sites_of, summarise
 from mlproject.data import SITE, Dataset, Split, make_dataset
 from mlproject.errors import UserError
@@ -109,6 +109,15 @@ def test_tracks_are_drawn_for_any_letters_and_heights(tmp_path: Path) -> None:
     (png,) = save(figure, tmp_path / "tracks", ["png"])
     assert png.stat().st_size > 5000
     assert len(figure.axes) == 2 * 3
+
+
+def test_a_long_sequence_is_shown_where_its_contributions_are_largest() -> None:
+    heights = np.zeros(30)
+    heights[[3, 12, 14]] = 1.0, -2.0, 1.5
+    assert richest(heights, 5) == (10, 15)
+    assert richest(heights, 30) == richest(heights, 99) == (0, 30)
+    shown = (Mark(2, 6, "a", True), Mark(8, 12, "b", False), Mark(14, 20, "c", True))
+    assert cropped(shown, 10, 15) == (Mark(0, 2, "b", False), Mark(4, 5, "c", True))
 
 
 def _contributed(count: int) -> Attributions:

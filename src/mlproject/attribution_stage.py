@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from mlproject.attribution import METHODS, Attributions, attribute, patterns
 from mlproject.attribution.files import write, write_arrays
 from mlproject.attribution.pattern_logos import pattern_figure
-from mlproject.attribution.tracks import Track, marks, track_figure
+from mlproject.attribution.tracks import Track, cropped, marks, richest, track_figure
 from mlproject.attribution.truth import Truth, owners, planted, score, summarise
 from mlproject.data import Dataset
 from mlproject.errors import UserError, nearest
@@ -31,7 +31,7 @@ from mlproject.progress import MethodProgress
 from mlproject.spec import MODISCO
 from mlproject.tracking import Tracker
 
-MOST_TRACKS = 12
+MOST_TRACKS, SPAN = 12, 200
 
 Record: TypeAlias = Callable[[], None]
 
@@ -219,8 +219,12 @@ def _figure(place: Place, found: Attributions, truth: Truth) -> Figure:
         name, sequence = data.classes[found.targets[row]], found.sequences[row]
         area = truth.auroc[row]
         note = f"test sequence {sequence}" + (f" · AUROC {area:.2f}" if np.isfinite(area) else "")
-        shown = marks(data, sequence, [int(found.targets[row])])
-        tracks.append(Track(name, note, found.codes[row], _heights(found, row), shown))
+        heights = _heights(found, row)
+        start, stop = richest(heights, SPAN)
+        if stop - start < len(heights):
+            note = f"nt {start + 1} to {stop} of {note}"
+        shown = cropped(marks(data, sequence, [int(found.targets[row])]), start, stop)
+        tracks.append(Track(name, note, found.codes[row, start:stop], heights[start:stop], shown))
     title = f"{place.name} · {METHODS[found.method].title}"
     line = "For each class the sequence with the median AUROC of all that were attributed. "
     line += "Planted motifs are marked, those of the class in purple."

@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 from mlproject import results
 from mlproject.attribution_stage import Choice, Place, attribute_run, check
+from mlproject.data import Dataset
+from mlproject.errors import UserError
 from mlproject.interrupts import Interrupts
 from mlproject.runs import tag_run
 from mlproject.spec import parse_methods
-from mlproject.tracking import STORE_ERRORS, connect
+from mlproject.tracking import STORE_ERRORS, Store, connect
 
 
 class Interpreted(NamedTuple):
@@ -52,7 +54,7 @@ def interpret(
             place = Place(
                 name=store.run(run_id).info.run_name,
                 model=results.model(run_id, store),
-                data=results.dataset(run_id, home / "data", store, dataset),
+                data=_dataset(run_id, home, store, dataset),
                 tracker=tracker,
                 interrupts=interrupts,
                 seed=spec.seed,
@@ -68,3 +70,13 @@ def interpret(
                 tag_run(store, adopted, {"interprets": run_id})
                 store.client.update_run(adopted, name=f"interpret · {place.name}")
         return Interpreted(values, tracker.problem)
+
+
+def _dataset(run_id: str, home: Path, store: Store, path: Path | None) -> Dataset:
+    try:
+        found: Dataset = results.dataset(run_id, home / "data", store, path)
+    except UserError as error:
+        if path is not None:
+            raise
+        raise UserError(f"{error}; `--dataset` says where it is now") from error
+    return found

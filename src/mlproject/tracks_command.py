@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from mlproject import results
 from mlproject.attribution import METHODS, attribute
-from mlproject.attribution.tracks import Mark, Track, marks, track_figure
+from mlproject.attribution.tracks import Mark, Track, cropped, marks, track_figure
 from mlproject.attribution.truth import sites_of
 from mlproject.data import Dataset
 from mlproject.errors import UserError
@@ -101,7 +101,9 @@ def example(data: Dataset, models: Sequence[keras.Model]) -> int:
             found.append(int(sequence))
     labels = np.asarray(data.test.labels)
     if found:
-        scores = np.min([predict(model, data.test.codes[found]) for model in models], axis=0)
+        scores = np.min(
+            [predict(model, data.test.codes[np.array(found)]) for model in models], axis=0
+        )
         seen = ((scores > SEEN) | (labels[found] == 0)).all(axis=1)
         if seen.any():
             return found[int(np.argmax(seen))]
@@ -130,11 +132,7 @@ def _column(
 ) -> list[Track]:
     start, stop = region
     codes = np.repeat(np.asarray(data.test.codes[sequence : sequence + 1]), len(targets), axis=0)
-    moved = tuple(
-        mark._replace(start=max(mark.start, start) - start, stop=min(mark.stop, stop) - start)
-        for mark in shown
-        if mark.start < stop and mark.stop > start
-    )
+    moved = cropped(shown, start, stop)
     tracks = []
     for number, name in enumerate(methods, 1):
         found = attribute(model, name, codes, np.array(targets), seed=seed)
@@ -155,5 +153,7 @@ def _figure(
     classes = " + ".join(data.classes[target] for target in targets)
     title = "Which letters does the answer rest on?"
     line = f"Test sequence {sequence}, nt {region[0] + 1} to {region[1]}: contributions to the "
-    line += f"logits of {classes}. Planted motifs are shaded and named below."
-    return track_figure(columns, headings, title, line, width=4.0 * len(columns) + 0.2)
+    line += f"logits of {classes}."
+    if data.test.sites is not None:
+        line += " Planted motifs are shaded and named below."
+    return track_figure(columns, headings, title, line, width=max(4.0 * len(columns) + 0.2, 6.4))

@@ -67,6 +67,24 @@ def marks(data: Dataset, sequence: int, targets: Sequence[int]) -> tuple[Mark, .
     )
 
 
+def cropped(marks: Sequence[Mark], start: int, stop: int) -> tuple[Mark, ...]:
+    """Return what of the marks lies in a region, in its positions."""
+    return tuple(
+        mark._replace(start=max(mark.start, start) - start, stop=min(mark.stop, stop) - start)
+        for mark in marks
+        if mark.start < stop and mark.stop > start
+    )
+
+
+def richest(contributions: np.ndarray, width: int) -> tuple[int, int]:
+    """Return the region of `width` nt, or all, whose contributions are largest in sum."""
+    if len(contributions) <= width:
+        return 0, len(contributions)
+    sums = np.convolve(np.abs(contributions), np.ones(width), "valid")
+    start = int(np.argmax(sums))
+    return start, start + width
+
+
 def draw_track(axes: Axes, track: Track) -> None:
     """Draw letters as high as their contributions, those below zero hanging, on a scale of its own.
 
