@@ -18,7 +18,7 @@ from mlproject.errors import UserError
 from mlproject.interpret.filters import scores as filter_scores
 from mlproject.interpret.logos import save
 from mlproject.motifs import jaspar, jaspar_by_id
-from mlproject.report.truth_tables import modisco_table
+from mlproject.report.truth_tables import patterns_table
 
 
 def _data() -> Dataset:
@@ -175,10 +175,10 @@ def test_the_report_puts_what_attributions_hold_beside_what_filters_hold(workpla
     record({"arch": "CNN-2"}, 0.97, 1 / 30, more=measured | {"modisco/match_relevant": 1.0})
     record({"arch": "CNN-2", "seed": 1, "attributions": "ism"}, more={"modisco/coverage": 0.5})
     record({"arch": "CNN-25"}, 0.97, 0.9)
-    table = modisco_table(results.counted(results.runs()))
+    table = patterns_table(results.counted(results.runs()))
     assert table is not None
     (row,) = table.frame.to_dict("records")
     assert (row["network"], row["n"]) == ("CNN-2", 2)
     assert row["modisco/coverage"] == pytest.approx(0.75)
     assert row["conv1/coverage"] == pytest.approx(1 / 12)
-    assert modisco_table(results.counted(results.runs(arch="CNN-25"))) is None
+    assert patterns_table(results.counted(results.runs(arch="CNN-25"))) is None

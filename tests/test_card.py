@@ -15,8 +15,10 @@ import pytest
 
 from mlproject.architectures import make_spec
 from mlproject.evaluation import Curves, class_scores, curves
+from mlproject.interpret.ablation import Ablation
 from mlproject.interpret.align import Aligned
 from mlproject.interpret.filters import read_layer
+from mlproject.interpret.truth import Truth
 from mlproject.motifs import jaspar, jaspar_by_id, reverse_complement
 from mlproject.report.card import CardData, render
 from mlproject.report.svg import COLUMN, LOGO, logo, nice_ticks, pair
@@ -319,3 +321,30 @@ def test_the_card_works_in_a_browser(tmp_path: Path, data: CardData, width: int)
     assert result["wide"] <= width
     assert result["rows"] < 40
     assert result["errors"] == []
+
+
+def test_filters_stand_in_the_order_in_which_the_network_needs_them() -> None:
+    loss = np.array([[0.0, 0.0, 0.01], [0.2, 0.0, 0.1], [-0.01, 0.0, 0.0]] + [[0.0] * 3] * 3)
+    lost = Ablation("conv1", tuple(IDS), 300, np.array([0.9, 0.9, 0.9]), loss)
+    sites = np.array([[4, 4], [4, 4]])
+    area = np.full((6, 2, 2), 0.25)
+    area[1, 0, 1] = 0.75
+    found = Truth(
+        ("CEBPB", "SRF"), sites, area, area, area, np.full((6, 2), 0.5), np.ones(6, int),
+        np.zeros(6, int), np.array([0, 1, 0, 0, 0, 0]), np.zeros(6), np.ones(6),
+    )  # fmt: skip
+    whole = replace(card_data(), ablations={"conv1": lost}, truths={"conv1": found})
+    page = Page(render(whole))
+    shown = [
+        attrs for tag, attrs in page.elements if (attrs.get("class") or "").startswith("filter ")
+    ]
+    assert [int(attrs["data-number"] or 0) for attrs in shown] == [1, 0, 3, 4, 5, 2]
+    text = " ".join(" ".join(page.text).split())
+    assert "without it −0.1000 CEBPB, NFYB" in text
+    assert "without it +0.0033" in text
+    assert "sees CEBPB −: AP 0.75, recall 0.75" in text
+    assert ", over 300 of the 400 sequences, when the filter is fixed" in text
+    assert "importance" in text
+    plain = " ".join(Page(render(card_data())).text)
+    assert "without it" not in plain
+    assert "importance" not in plain

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from conftest import TINY
 
+from mlproject import results
 from mlproject.architectures import make_spec
 from mlproject.data import make_dataset, make_synthetic, write
+from mlproject.data.paper import CLASSES
 from mlproject.errors import UserError
 from mlproject.interrupts import Interrupted
 from mlproject.motifs import read_meme
@@ -64,7 +66,13 @@ def test_a_run_records_parameters_metrics_and_tags_of_the_contract(
     wanted |= {"test_auroc", "test_aupr", "test_ap", "test_auroc/CEBPB", "test_aupr/CEBPB"}
     wanted |= {f"conv1/{name}" for name in ("match_jaspar", "match_relevant", "coverage", "dead")}
     wanted |= {"conv1/filters/CEBPB", "conv1/match_relevant_paper", "val_conv1/match_relevant"}
-    wanted |= {"conv1/site_ap", "conv1/site_recall", "conv1/tf_site_ap/CEBPB", "conv1/ablation_max"}
+    wanted |= {
+        "conv1/site_ap",
+        "val_conv1/site_ap",
+        "conv1/site_recall",
+        "conv1/tf_site_ap/CEBPB",
+        "conv1/ablation_max",
+    }
     wanted |= {"baseline/test_auroc", "baseline/test_aupr/CEBPB", "baseline/site_ap"}
     wanted |= {f"time/{name}" for name in ("train", "interpret", "tracking", "total", "cpu")}
     assert wanted <= set(found.data.metrics)
@@ -115,10 +123,35 @@ def test_a_run_leaves_the_artifacts_of_the_contract_and_nothing_else(
         "plots/pr.png",
     }
     assert not list((folder / "runs").iterdir())
+    found = results.site_truth(result.run_id, store=store)
+    assert list(found["filter"]) == list(range(6))
+    assert set(found["motif"]) <= set(CLASSES)
+    lost = results.importance(result.run_id, store=store)
+    assert lost["auroc_loss"].mean() == pytest.approx(
+        result.metrics["conv1/ablation_mean"], abs=1e-6
+    )
+    assert {f"auroc_loss/{name}" for name in CLASSES} <= set(lost)
     motifs = read_meme(root / "filters/conv1.meme")
     assert [motif.id for motif in motifs] == [f"filter{number}" for number in range(6)]
     clipped = read_meme(root / "filters/conv1_clipped.meme")
     assert all(motif.nsites == len(motif.pwm) for motif in clipped)
+
+
+def test_layers_behind_a_pool_are_read_where_asked_and_marked(workplace: Path) -> None:
+    spec = make_spec(TINY | {"layers": "conv1,conv2", "through_pool": "argmax", "epochs": 1})
+    result = run(spec, Settings(quiet=True))
+    assert {"conv1/site_ap", "conv2_argmax/match_jaspar", "val_conv2_argmax/match_jaspar"} <= set(
+        result.metrics
+    )
+    assert not any(name.startswith(("conv2/", "conv2_argmax/site")) for name in result.metrics)
+    store = connect()
+    reading = results.filters(result.run_id, "conv2_argmax", store)
+    assert len(reading.motifs) == 8
+    assert (
+        "conv2_argmax (approximate):" in store.run(result.run_id).data.tags["mlflow.note.content"]
+    )
+    card = store.download(result.run_id, "card.html", workplace / "got").read_text()
+    assert "alignment, approximate" in card
 
 
 def test_the_logged_model_loads_without_this_project_and_gives_the_same_scores(

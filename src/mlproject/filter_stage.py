@@ -56,7 +56,7 @@ def read_filters(job: Job, model: keras.Model) -> Interpreted:
     done = Interpreted([], {}, {}, {})
     for number in spec.layer_numbers:
         name = _label(job, number)
-        peaks = _peaks(job, model, number)
+        peaks = _peaks(job, model, number, data.test)
         found = _scan(job, model, number, data.test, peaks)
         found = _placed(job, model, number, data.test, found)
         for alignment in ALIGNMENTS:
@@ -70,12 +70,17 @@ def read_filters(job: Job, model: keras.Model) -> Interpreted:
                 done.readings.append(reading)
                 _record_reading(job, reading)
         if peaks:
-            _compare(job, number, peaks, found, done)
+            seen = _truth(job, number, data.test, peaks, found)
+            _record_truth(job, name, seen, done)
         _ablate(job, model, number, done)
-        again = _scan(job, model, number, data.valid)
-        again = _placed(job, model, number, data.valid, again)
-        reading = _read(job, number, data.valid, again, spec.alignment)
-        for key, value in scores(reading, data.relevant).items():
+        peaks = _peaks(job, model, number, data.valid)
+        found = _scan(job, model, number, data.valid, peaks)
+        found = _placed(job, model, number, data.valid, found)
+        reading = _read(job, number, data.valid, found, spec.alignment)
+        values = scores(reading, data.relevant)
+        if peaks:
+            values |= truth_scores(_truth(job, number, data.valid, peaks, found))
+        for key, value in values.items():
             if "/" not in key:
                 done.values[f"val_{name}/{key}"] = value
     tracker.metrics(done.values)
@@ -114,14 +119,13 @@ def _rule(job: Job, alignment: AlignmentName) -> AlignmentRule:
     return own if alignment == job.spec.alignment else ALIGNMENTS[alignment]
 
 
-def _peaks(job: Job, model: keras.Model, number: int) -> Peaks | None:
+def _peaks(job: Job, model: keras.Model, number: int, split: Split) -> Peaks | None:
     """Return the windows to watch, None if it is not known where motifs or activations are."""
-    test = job.data.test
-    if test.sites is None or not len(test.sites) or not job.spec.keeps_positions(number):
+    if split.sites is None or not len(split.sites) or not job.spec.keeps_positions(number):
         return None
     field = _field(job, number)
     positions = int(activation_layer(model, f"conv{number}").output.shape[1])
-    found = windows(test.sites, field, positions, len(test.codes))
+    found = windows(split.sites, field, positions, len(split.codes))
     return Peaks(found) if (found.site >= 0).any() else None
 
 
@@ -146,13 +150,16 @@ def _read(
     return read_layer(_label(job, number), alignment, aligned, jaspar(), job.spec.evalue)
 
 
-def _compare(job: Job, number: int, peaks: Peaks, found: Scan, done: Interpreted) -> None:
-    """Compare a layer's activations with the planted sites, and record it."""
-    name, data = f"conv{number}", job.data
-    assert data.test.sites is not None
+def _truth(job: Job, number: int, split: Split, peaks: Peaks, found: Scan) -> Truth:
+    """Compare a layer's activations with the planted sites of a split."""
+    data = job.data
+    assert split.sites is not None
     active: np.ndarray = getattr(found, job.spec.alignment)
     names = motif_names(data.motifs, data.relevant)
-    seen = truth(peaks, active, data.test.sites, names, _field(job, number))
+    return truth(peaks, active, split.sites, names, _field(job, number))
+
+
+def _record_truth(job: Job, name: str, seen: Truth, done: Interpreted) -> None:
     done.truths[name] = seen
     done.values.update({f"{name}/{key}": value for key, value in truth_scores(seen).items()})
     job.tracker.artifact(

@@ -32,9 +32,10 @@ def prepare_keras(backend: str | None = None, threads: int | None = None) -> Non
     try:
         wanted = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         if backend == "tensorflow" and wanted != "0":
-            logging.getLogger("tensorflow").setLevel(logging.ERROR)
             with _stderr_closed():
                 importlib.import_module("tensorflow")
+            # Each network has a few functions of its own, which it takes for one traced again.
+            logging.getLogger("tensorflow").setLevel(logging.ERROR)
         importlib.import_module("keras")
     except ImportError as error:
         raise UserError(

@@ -141,7 +141,8 @@ def pwm_scan(data: Dataset) -> Baseline:
     maps = log_odds_maps(motifs, data.test.codes[rows])
     peaks = None
     if sites is not None and len(sites) and len(rows) == count:
-        peaks = Peaks(windows(sites, field(motifs), data.length, count))
+        places = windows(sites, field(motifs), data.length, count)
+        peaks = Peaks(places) if (places.site >= 0).any() else None
     best = [batch.max(axis=1) for batch in (peaks.watch(maps) if peaks else maps)]
     bounds = np.flatnonzero(np.diff(owners, prepend=-1))
     scores = np.maximum.reduceat(np.concatenate(best), bounds, axis=1)

@@ -25,7 +25,7 @@ from mlproject.report.table import Table
 from mlproject.report.truth_tables import (
     factor_sites_table,
     methods_tables,
-    modisco_table,
+    patterns_table,
     sites_table,
 )
 from mlproject.tracking import Store
@@ -68,7 +68,7 @@ def build(wish: Wish, store: Store, tell: Callable[[str], None] = lambda text: N
         sites_table(counted),
         factor_sites_table(counted),
         *methods_tables(counted),
-        modisco_table(counted),
+        patterns_table(counted),
         *(alignment_table(counted, kind) for kind in kinds),
         protocol_table(counted),
         cost_table(counted),

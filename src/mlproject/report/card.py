@@ -73,6 +73,7 @@ def render(data: CardData) -> str:
             targets,
             data.truths.get(reading.layer),
             data.ablations.get(reading.layer),
+            data.rows[0].positives + data.rows[0].negatives if data.rows else 0,
         )
         for reading in data.readings
     ]
@@ -164,7 +165,7 @@ def _number(value: float | None) -> str:
 
 
 def _change(value: float) -> str:
-    return f"{value:+.4f}".replace("-", "−")
+    return f"{round(value, 4) + 0.0:+.4f}".replace("-", "−")
 
 
 def _share(value: float) -> str:

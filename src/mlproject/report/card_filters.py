@@ -29,6 +29,7 @@ def show_layer(
     targets: Mapping[str, Motif],
     truth: Truth | None = None,
     ablation: Ablation | None = None,
+    sequences: int = 0,
 ) -> dict[str, Any]:
     """Return what the card shows of a layer: its scores and its filters with their matches.
 
@@ -39,6 +40,7 @@ def show_layer(
         truth: what the filters detect of the planted motifs, if known.
         ablation: what the network loses without each filter, if known; the filter that it needs
             most then comes first.
+        sequences: number of test sequences.
     """
     best = best_matches(reading, relevant)
     labels = filter_labels(reading, targets, relevant)
@@ -48,7 +50,7 @@ def show_layer(
     ends = [shift + len(target) for target, shift, _ in aligned if target is not None]
     last = min(max([width, *ends]), width + FLANK)
     others = _others(reading, best, targets)
-    detected = [_detected(row) for row in truth_rows(truth)] if truth else []
+    detected = truth_rows(truth) if truth else []
     filters: list[dict[str, Any]] = []
     for number, (motif, label) in enumerate(zip(reading.motifs, labels, strict=True)):
         target, shift, overlap = aligned[number]
@@ -66,7 +68,8 @@ def show_layer(
                 "others": others[motif.id],
                 "loss": float(ablation.mean[number]) if ablation else None,
                 "drives": ablation.drives(number) if ablation else [],
-                "detected": detected[number] if truth else "",
+                "detected": _detected(detected[number]) if truth else "",
+                "precision": f"{detected[number]['precision']:.2f}" if truth else "",
                 "logo": pair(motif.pwm, target, shift, overlap, (first, last), what),
             }
         )
@@ -75,6 +78,7 @@ def show_layer(
     return {
         "name": reading.layer,
         "ablation": ablation,
+        "subset": _subset(ablation, sequences),
         "truth": truth,
         "alignment": reading.alignment,
         "approximate": is_approximate(reading.layer),
@@ -113,14 +117,18 @@ def _others(
     return names
 
 
+def _subset(ablation: Ablation | None, sequences: int) -> str:
+    """Say how many of the test sequences an ablation has used, if not all."""
+    if ablation is None or ablation.sequences >= sequences:
+        return ""
+    return f", over {ablation.sequences:,} of the {sequences:,} sequences,"
+
+
 def _detected(row: Mapping[str, Any]) -> str:
     """Return in words what a filter detects: motif, strand, average precision, recall."""
-    strand = row["strand"].replace("-", "−")
-    area, precision, recall = (row[k] for k in ("average_precision", "precision", "recall"))
-    return (
-        f"detects {row['motif']} {strand}: AP {area:.2f}, "
-        f"precision {precision:.2f}, recall {recall:.2f}"
-    )
+    motif, strand = row["motif"], row["strand"].replace("-", "−")
+    area, recall = row["average_precision"], row["recall"]
+    return f"sees {motif} {strand}: AP {area:.2f}, recall {recall:.2f}"
 
 
 def _kinds(labels: Sequence[Label]) -> list[tuple[str, str, int]]:

@@ -13,28 +13,37 @@ from mlproject.report.table import Column, Table
 
 MOTIFS = "the motifs themselves"
 SITES = (
-    ("conv1/match_relevant", "match relevant motif", "filters"),
-    ("conv1/site_ap", "AP", "planted sites, mean of filters"),
-    ("conv1/site_auroc", "AUROC", "planted sites, mean of filters"),
-    ("conv1/site_precision", "precision", "planted sites, mean of filters"),
-    ("conv1/site_recall", "recall", "planted sites, mean of filters"),
-    ("conv1/site_in_place", "in place", "planted sites, mean of filters"),
-    ("conv1/tf_site_ap", "AP", "best filter of each factor"),
-    ("conv1/tf_site_recall", "recall", "best filter of each factor"),
-    ("conv1/ablation_max", "largest", "AUROC lost without a filter"),
-    ("conv1/ablation_relevant", "share of relevant filters", "AUROC lost without a filter"),
+    ("match_relevant", "match relevant motif", "filters"),
+    ("site_ap", "AP", "planted sites, mean of filters"),
+    ("site_auroc", "AUROC", "planted sites, mean of filters"),
+    ("site_precision", "precision", "planted sites, mean of filters"),
+    ("site_recall", "recall", "planted sites, mean of filters"),
+    ("site_in_place", "in place", "planted sites, mean of filters"),
+    ("tf_site_ap", "AP", "best filter of each factor"),
+    ("tf_site_recall", "recall", "best filter of each factor"),
+    ("ablation_max", "largest", "AUROC lost without a filter"),
+    ("ablation_relevant", "share of relevant filters", "AUROC lost without a filter"),
 )
-MODISCO = (
-    ("conv1/coverage", "classes found", "first-layer filters"),
-    ("conv1/match_relevant", "match relevant motif", "first-layer filters"),
-    ("modisco/coverage", "classes found", "TF-MoDISco"),
-    ("modisco/match_relevant", "match relevant motif", "TF-MoDISco"),
-    ("modisco/patterns", "patterns", "TF-MoDISco"),
-)
-CEILINGS = {"conv1/site_ap": "baseline/site_ap", "conv1/site_auroc": "baseline/site_auroc"}
-CEILINGS |= {"conv1/tf_site_ap": "baseline/site_ap"}
+CEILINGS = {"site_ap": "baseline/site_ap", "site_auroc": "baseline/site_auroc"}
+CEILINGS |= {"tf_site_ap": "baseline/site_ap"}
+LAYER = r"(conv\d+)/site_ap"
 KINDS = {"auroc": "AUROC", "aupr": "AUPR", "snr": "signal / noise"}
 FACTOR = "conv1/tf_site_ap/"
+TITLES = {
+    "deeplift": "DeepLIFT",
+    "gradient_x_input": "gradient × input",
+    "gradient_x_input_raw": "gradient × input, not centred",
+    "ism": "in silico mutagenesis",
+    "ism_window": "windowed mutagenesis",
+    "smoothgrad": "SmoothGrad",
+}
+PATTERNS = (
+    ("conv1/coverage", "conv1", "factors found by"),
+    ("conv2/coverage", "conv2", "factors found by"),
+    ("modisco/coverage", "TF-MoDISco", "factors found by"),
+    ("modisco/patterns", "patterns", "TF-MoDISco"),
+    ("modisco/match_relevant", "match a factor", "TF-MoDISco"),
+)
 
 
 def scores_of(found: Pool, metric: str) -> tuple[float, float]:
@@ -54,19 +63,23 @@ def baseline_of(counted: pandas.DataFrame, kind: str, metric: str) -> float:
 
 
 def sites_table(counted: pandas.DataFrame) -> Table | None:
-    """Return how well first-layer filters detect planted sites, a row for each network."""
+    """Return how well filters detect planted sites, a row for each network and layer read."""
+    layers = sorted({str(m[1]) for name in counted if (m := re.fullmatch(LAYER, str(name)))})
     rows = []
-    for found in _pools(counted, "conv1/site_ap"):
-        row: dict[str, Any] = {"network": printed_name(found.arch), "n": len(found.runs)}
-        for metric, _, _ in SITES:
-            row[metric], row[f"{metric} sd"] = scores_of(found, metric)
-        rows.append(row)
+    for layer in layers:
+        for found in _pools(counted, f"{layer}/site_ap"):
+            row: dict[str, Any] = {"network": printed_name(found.arch), "layer": layer}
+            row["n"] = len(found.runs)
+            for metric, _, _ in SITES:
+                row[metric], row[f"{metric} sd"] = scores_of(found, f"{layer}/{metric}")
+            rows.append(row)
     if not rows:
         return None
     ceiling = {metric: baseline_of(counted, SYNTHETIC, name) for metric, name in CEILINGS.items()}
     if not all(math.isnan(value) for value in ceiling.values()):
-        rows.append({"network": MOTIFS, "n": math.nan, **ceiling})
-    columns = [Column("network", "network"), Column("n", "n", digits=0)]
+        rows.append({"network": MOTIFS, "layer": "", "n": math.nan, **ceiling})
+    columns = [Column("network", "network"), Column("layer", "layer")]
+    columns.append(Column("n", "n", digits=0))
     columns += [Column(metric, label, group, f"{metric} sd", 3) for metric, label, group in SITES]
     notes = (
         "AP: average precision with which a filter's largest activation tells the sites of its "
@@ -81,7 +94,7 @@ def sites_table(counted: pandas.DataFrame) -> Table | None:
     )
     return Table(
         "truth_filters",
-        "First-layer filters against the planted sites, synthetic sequences",
+        "Filters against the planted sites, synthetic sequences",
         pandas.DataFrame(rows),
         tuple(columns),
         notes,
@@ -111,6 +124,11 @@ def factor_sites_table(counted: pandas.DataFrame) -> Table | None:
         (Column("factor", "factor"), *columns, Column("motif", MOTIFS, digits=2)),
         ("Mean over trials; a factor's sites on the strand that the filter reads.",),
     )
+
+
+def method_title(method: str) -> str:
+    """Return what an attribution method is called in tables and figures."""
+    return TITLES.get(method, method.replace("_", " "))
 
 
 def methods_of(counted: pandas.DataFrame) -> list[str]:
@@ -143,9 +161,7 @@ def methods_tables(counted: pandas.DataFrame) -> list[Table]:
             for method, name in names.items():
                 row[method], row[f"{method} sd"] = scores_of(found, name)
             rows.append(row)
-        columns = [
-            Column(method, method.replace("_", " "), "", f"{method} sd", 3) for method in names
-        ]
+        columns = [Column(method, method_title(method), "", f"{method} sd", 3) for method in names]
         tables.append(
             Table(
                 f"truth_attributions_{kind}",
@@ -159,25 +175,27 @@ def methods_tables(counted: pandas.DataFrame) -> list[Table]:
     return tables
 
 
-def modisco_table(counted: pandas.DataFrame) -> Table | None:
-    """Return which share of the classes filters hold, and attributions by TF-MoDISco."""
+def patterns_table(counted: pandas.DataFrame) -> Table | None:
+    """Return what share of the factors TF-MoDISco finds, beside the filters; None without any."""
     rows = []
+    columns = [one for one in PATTERNS if one[0] in counted and counted[one[0]].notna().any()]
     for found in _pools(counted, "modisco/coverage"):
         row: dict[str, Any] = {"network": printed_name(found.arch), "n": len(found.runs)}
-        for metric, _, _ in MODISCO:
+        for metric, _, _ in columns:
             row[metric], row[f"{metric} sd"] = scores_of(found, metric)
         rows.append(row)
     if not rows:
         return None
-    columns = [Column(metric, label, group, f"{metric} sd", 3) for metric, label, group in MODISCO]
-    note = "Share of the classes of which a filter, or a pattern that TF-MoDISco finds in the "
-    note += "attributions, matches a motif in JASPAR 2016; patterns that match one; their number."
+    shown = [
+        Column(metric, label, group, f"{metric} sd", 1 if metric == "modisco/patterns" else 3)
+        for metric, label, group in columns
+    ]
     return Table(
-        "truth_modisco",
-        "Motifs in filters and in attributions, synthetic sequences",
+        "truth_patterns",
+        "Factors that TF-MoDISco and filters find, synthetic sequences",
         pandas.DataFrame(rows),
-        (Column("network", "network"), Column("n", "n", digits=0), *columns),
-        (f"{note} Mean ± standard deviation over trials.",),
+        (Column("network", "network"), Column("n", "n", digits=0), *shown),
+        ("Shares of the factors of which a pattern, or a filter, matches a relevant motif.",),
     )
 
 

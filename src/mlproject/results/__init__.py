@@ -13,9 +13,11 @@ from mlproject.results.loading import (
     dataset,
     filters,
     history,
+    importance,
     model,
     per_class,
     relevant,
+    site_truth,
     spec_of,
 )
 
@@ -27,9 +29,11 @@ __all__ = [
     "dataset",
     "filters",
     "history",
+    "importance",
     "model",
     "per_class",
     "relevant",
     "runs",
+    "site_truth",
     "spec_of",
 ]

@@ -164,7 +164,7 @@ def _typed(rows: list[dict[str, Any]]) -> pandas.DataFrame:
         info = field_info(name)
         if info and info.kind is not str:
             kinds[name] = "Int64" if info.kind is int else "float64"
-    frame = frame.astype(kinds)
+    frame = frame.astype(kinds).copy()  # in one piece again: pandas warns of many columns apart
     return frame.assign(started=pandas.to_datetime(frame["started"], unit="ms", utc=True))
 
 

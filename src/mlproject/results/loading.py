@@ -40,6 +40,22 @@ def per_class(run: Run, store: Store | None = None) -> pandas.DataFrame:
     return _table(run, "test_per_class.csv", store)
 
 
+def site_truth(run: Run, layer: str = "conv1", store: Store | None = None) -> pandas.DataFrame:
+    """Return what each filter of a run's layer detects of the planted motifs, a row a filter.
+
+    Columns as `mlproject.interpret.truth.truth_rows` has them; arguments as for `filters`.
+    """
+    return _table(run, f"filters/{layer}_truth.csv", store)
+
+
+def importance(run: Run, layer: str = "conv1", store: Store | None = None) -> pandas.DataFrame:
+    """Return what a run's network loses without each filter of a layer, a row a filter.
+
+    Columns as `mlproject.interpret.ablation.ablation_rows` has them; arguments as for `filters`.
+    """
+    return _table(run, f"filters/{layer}_importance.csv", store)
+
+
 def filters(run: Run, layer: str = "conv1", store: Store | None = None) -> LayerReading:
     """Return what a run's layer has learned: position weight matrices, sites, matches.
 

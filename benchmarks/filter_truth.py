@@ -1,0 +1,61 @@
+"""CPU seconds of what a run asks of its filters: ``python benchmarks/filter_truth.py``.
+
+Networks with their initial weights on the paper's 5,000 test sequences; one scan of the known
+motifs. Set OMP_NUM_THREADS=1 and TF_NUM_INTRAOP_THREADS=1 for the seconds of one thread.
+"""
+
+import os
+
+from mlproject.architectures import make_spec
+from mlproject.data.synthetic import generate
+from mlproject.interpret.ablation import ablate
+from mlproject.interpret.align import receptive_field
+from mlproject.interpret.pwm_scan import pwm_scan
+from mlproject.interpret.scan import scan
+from mlproject.interpret.truth import truth
+from mlproject.interpret.windows import Peaks, windows
+from mlproject.model import activation_layer, activations, build
+from mlproject.motifs import jaspar
+
+LIMIT = "10 s a layer for CNN-25, both together"
+LAYERS = (
+    ("CNN-25", 1), ("CNN-4", 1), ("CNN-2", 1), ("CNN-1", 1), ("CNN-1", 2),
+    ("CNN-1-1-100", 1), ("CNN-1-1-100", 2), ("CNN-1-1-100", 3),
+)  # fmt: skip
+
+
+def cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system
+
+
+if __name__ == "__main__":
+    print(f"limit: {LIMIT}")
+    data = generate()
+    test, classes = data.test, data.classes
+    assert test.sites is not None
+    jaspar()
+    start = cpu_seconds()
+    pwm_scan(data)
+    print(f"scan of the known motifs: {cpu_seconds() - start:.2f}")
+    print(f"{'layer':<18} {'forward, scan':>14} {'sites':>8} {'ablation':>9} {'sequences':>10}")
+    for arch, number in LAYERS:
+        name, spec = f"conv{number}", make_spec({"arch": arch})
+        model = build(spec, data.length, len(classes))
+        field = receptive_field(spec.blocks, number, data.length)
+        positions = int(activation_layer(model, name).output.shape[1])
+        start = cpu_seconds()
+        found = scan(activations(model, name, test.codes))
+        scanned = cpu_seconds()
+        peaks = Peaks(windows(test.sites, field, positions, len(test.codes)))
+        again = scan(peaks.watch(activations(model, name, test.codes)))
+        watched = cpu_seconds()
+        truth(peaks, again.released, test.sites, classes, field)
+        compared = cpu_seconds()
+        lost = ablate(model, name, test.codes, test.labels, classes)
+        end = cpu_seconds()
+        extra = max(watched - scanned - (scanned - start), 0) + compared - watched
+        print(
+            f"{arch + ' ' + name:<18} {scanned - start:14.2f} {extra:8.2f} "
+            f"{end - compared:9.2f} {lost.sequences:10,}"
+        )
