@@ -162,7 +162,9 @@ def breakdown(options: argparse.Namespace, folder: Path) -> None:
     print(f"{'together':<20} {total:>7.2f}")
     print(f"{'all but training':<20} {total - seconds[TRAINING]:>7.2f}  (limit {LIMIT})")
     median = sorted(epochs)[len(epochs) // 2]
-    print(f"\nan epoch's training {median:.2f} (median); the first, which compiles, {epochs[0]:.2f}")
+    print(
+        f"\nan epoch's training {median:.2f} (median); the first, which compiles, {epochs[0]:.2f}"
+    )
 
 
 def start_up(folder: Path) -> None:
