@@ -1,16 +1,16 @@
 # make run    set up everything, train CNN-25, log to MLflow        make ui     look at the results
 # make test   the test suite            make lint   ruff and mypy   make bench  the benchmarks
-# make lock   write constraints.txt anew from .venv
+# make modisco   add TF-MoDISco      make lock   write constraints.txt anew from .venv
 
 DEVICE := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q GPU && echo cuda || echo cpu)
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-BENCHMARKS ?= data_generation scan_align filter_truth tomtom logos training_epoch results
+BENCHMARKS ?= data_generation scan_align filter_truth tomtom logos training_epoch results attributions
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run ui test lint bench lock clean
+.PHONY: run ui test lint bench modisco lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/installed-$(DEVICE)
@@ -30,6 +30,9 @@ lint: .venv/installed-dev
 
 bench: .venv/installed-dev
 	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+modisco: .venv/installed-$(DEVICE)
+	$(PIP) --editable '.[modisco]'
 
 lock: .venv/installed-dev
 	$(BIN)/python -m pip freeze --exclude-editable | grep -iv '^\(tensorflow\|nvidia\|jax-cuda\)' > constraints.txt

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -32,16 +33,17 @@ LAYERS = (
     "training_pass",
     "training",
     "interpret",
+    "attribution",
     "tracking",
     "runs",
     "results",
     "exchange",
     "report",
-    "stages",
+    "stages attribution_stage",
     "filter_stage",
     "summary",
     "run",
-    "dataset_command",
+    "dataset_command interpret_command tracks_command",
     "cli",
     "__main__",
 )
@@ -70,6 +72,16 @@ def test_constraints_fix_every_requirement_at_its_version() -> None:
     fixed = _pins(_read("constraints.txt"))
     wanted = _pins(_read("requirements.txt")) | _pins(_read("requirements-dev.txt"))
     assert wanted.items() <= fixed.items()
+
+
+def test_optional_extras_are_fixed_in_the_constraints_and_are_no_requirements() -> None:
+    extras = tomllib.loads(_read("pyproject.toml"))["project"]["optional-dependencies"]
+    assert set(extras) == {"modisco"}
+    for lines in extras.values():
+        pins = _pins("\n".join(lines))
+        assert len(pins) == len(lines)
+        assert pins.items() <= _pins(_read("constraints.txt")).items()
+        assert not pins.keys() & _pins(_read("requirements.txt")).keys()
 
 
 def test_mlflow_reads_python_and_all_packages_from_conda_yaml() -> None:

@@ -234,6 +234,8 @@ def _one_line(error: ValidationError, suffix: str = "") -> str:
         rule = first["msg"].removeprefix("Value error, ")
         return f"`layers` {rule}: got {first['input']['layers']!r}"
     name = f"{first['loc'][-1]}{suffix}"
+    if first["type"] == "value_error":
+        return f"`{name}`: {first['msg'].removeprefix('Value error, ')}"
     info = field_info(name)
     about = f" ({info.description})" if info else ""
     rule = first["msg"].replace("Input should be", "must be").replace("'", "")

@@ -1,4 +1,4 @@
-"""The lines that TensorFlow and JAX each need their own: training steps, forward pass, coins.
+"""The lines that TensorFlow and JAX each need: training steps, forward pass, gradient, coins.
 
 Both backends keep weights, optimizer and the running loss on the device for a whole epoch: the host
 waits for nothing between two steps. Sequences travel as one byte a letter.
@@ -17,6 +17,7 @@ COINS = 65_536
 LAUNCH = 64  # batches; a multiple of what a launch costs in a step, and still an epoch's part
 
 Forward = Callable[[np.ndarray], np.ndarray]
+Gradient = Callable[..., tuple[np.ndarray, np.ndarray]]
 TrainingPass = Callable[[keras.Model, Any], Any]
 
 
@@ -126,6 +127,20 @@ def forward(model: keras.Model) -> Forward:
     It reads the weights anew at each call, so that it can be kept while the model trains.
     """
     return _jax_forward(model) if name() == "jax" else _tensorflow_forward(model)
+
+
+def gradient(function: Callable[..., Any]) -> Gradient:
+    """Return, compiled, the values of a function and their gradient.
+
+    Args:
+        function: tensors (batch, ...), of which the first is differentiated, to values (batch,)
+            that each depend on their own row only.
+
+    Returns:
+        A function of float32 arrays that gives the values (batch,) and the gradient, shaped like
+        the first array. It may keep the weights that the model has at its first call.
+    """
+    return _jax_gradient(function) if name() == "jax" else _tensorflow_gradient(function)
 
 
 def value(variable: keras.Variable) -> np.ndarray:
@@ -250,5 +265,38 @@ def _jax_forward(model: keras.Model) -> Forward:
     def run(inputs: np.ndarray) -> np.ndarray:
         groups = (model.trainable_variables, model.non_trainable_variables)
         return np.asarray(call(*([one.value for one in group] for group in groups), inputs))
+
+    return run
+
+
+def _tensorflow_gradient(function: Callable[..., Any]) -> Gradient:
+    import tensorflow as tf
+
+    @tf.function(jit_compile=False)
+    def call(inputs: Any, *others: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            values = function(inputs, *others)
+        return values, tape.gradient(values, inputs)
+
+    def run(*arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values, gradients = call(*map(tf.convert_to_tensor, arrays))
+        return values.numpy(), gradients.numpy()
+
+    return run
+
+
+def _jax_gradient(function: Callable[..., Any]) -> Gradient:
+    import jax
+
+    def total(*arrays: Any) -> Any:
+        values = function(*arrays)
+        return values.sum(), values
+
+    call = jax.jit(jax.grad(total, has_aux=True))
+
+    def run(*arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        gradients, values = call(*arrays)
+        return np.asarray(values), np.asarray(gradients)
 
     return run

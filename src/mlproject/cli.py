@@ -13,7 +13,7 @@ import click
 
 from mlproject.dataset_command import dataset
 from mlproject.errors import UserError, nearest
-from mlproject.spec import field_info, field_names
+from mlproject.spec import ATTRIBUTIONS, MODISCO, field_info, field_names, parse_methods
 from mlproject.startup import BACKENDS, prepare_keras
 
 INPUTS = ("arch", "protocol")
@@ -131,17 +131,21 @@ def train(
         ignore_signals()
         print(error, file=sys.stderr)
         sys.exit(1)
-    if done.undelivered:
-        print(
-            f"the tracking store lacks something ('{done.undelivered}'): when it is back, "
-            "run `python -m mlproject sync`",
-            file=sys.stderr,
-        )
+    _tell_undelivered(done.undelivered)
     names = {"AUROC": "test_auroc", "AUPR": "test_aupr", "AP": "test_ap"}
     found = [
         f"{label} {done.metrics[name]:.4f}" for label, name in names.items() if name in done.metrics
     ]
     print(f"run {done.run_id}: test {', '.join(found) or 'areas are not defined'}")
+
+
+def _tell_undelivered(problem: str | None) -> None:
+    if problem:
+        print(
+            f"the tracking store lacks something ('{problem}'): when it is back, "
+            "run `python -m mlproject sync`",
+            file=sys.stderr,
+        )
 
 
 def _spec_options(arguments: list[str]) -> dict[str, str]:
@@ -165,6 +169,111 @@ def _spec_options(arguments: list[str]) -> dict[str, str]:
             raise UserError(f"`--{name}` is given twice: {options[name]} and {value}")
         options[name] = value
     return options
+
+
+@cli.command()
+@click.argument("run")
+@click.option(
+    "--method", default="deeplift", show_default=True,
+    help=f"ways to attribute, comma-separated: {', '.join(ATTRIBUTIONS)}; and {MODISCO} after one",
+)  # fmt: skip
+@click.option(
+    "--sequences", type=click.IntRange(1),
+    help="the first so many test sequences [300; with --above all]",
+)  # fmt: skip
+@click.option(
+    "--above", type=click.FloatRange(0, 1),
+    help="for the classes that the network gives more than this [those of the labels]",
+)  # fmt: skip
+@click.option("--classes", default="", help="for these classes only, comma-separated [all]")
+@click.option(
+    "--dataset", "data", type=click.Path(path_type=Path), help="where the run's data set is now"
+)
+@click.option(
+    "--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, tensorflow]"
+)
+@click.option("--threads", type=click.IntRange(1), help="processor cores to use [all]")
+@click.option("--quiet", is_flag=True, help="show no progress")
+def interpret(
+    run: str,
+    method: str,
+    sequences: int | None,
+    above: float | None,
+    classes: str,
+    data: Path | None,
+    backend: str | None,
+    threads: int | None,
+    quiet: bool,
+) -> None:
+    """Ask a finished RUN which letters its answers rest on, and add that to the run.
+
+    Scores each method against the planted positions where they are known.
+    """
+    parse_methods(method)
+    prepare_keras(backend, threads)
+    from mlproject.attribution_stage import Choice
+    from mlproject.interpret_command import interpret as do
+    from mlproject.interrupts import Interrupted, ignore_signals
+
+    count = sequences or (300 if above is None else None)
+    names = tuple(name.strip() for name in classes.split(",") if name.strip())
+    try:
+        done = do(run, method, Choice(count, above, names), data, quiet=quiet)
+    except Interrupted as error:
+        ignore_signals()
+        print(f"{error}; what was done before is recorded", file=sys.stderr)
+        sys.exit(1)
+    _tell_undelivered(done.undelivered)
+    areas = [
+        f"{name.partition('/')[0]} {value:.4f}"
+        for name, value in done.metrics.items()
+        if name.endswith(("/auroc", "/coverage"))
+    ]
+    print(f"run {run}: {', '.join(areas) or 'recorded'}")
+
+
+@cli.command()
+@click.argument("runs", nargs=-1, required=True)
+@click.option(
+    "--method", show_default=True,
+    default="saliency,gradient_x_input,integrated_gradients,deeplift,ism",
+    help="ways to attribute, comma-separated, a row each",
+)  # fmt: skip
+@click.option(
+    "--sequence", type=click.IntRange(0),
+    help="row of the test split [the first with three planted motifs close to each other]",
+)  # fmt: skip
+@click.option("--region", metavar="FROM-TO", help="nt to show, from 1 [around the planted motifs]")
+@click.option(
+    "--out", default="tracks.png", show_default=True, type=click.Path(path_type=Path),
+    help="PNG or PDF file",
+)  # fmt: skip
+@click.option(
+    "--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, tensorflow]"
+)
+@click.option("--threads", type=click.IntRange(1), help="processor cores to use [all]")
+def tracks(
+    runs: tuple[str, ...],
+    method: str,
+    sequence: int | None,
+    region: str | None,
+    out: Path,
+    backend: str | None,
+    threads: int | None,
+) -> None:
+    """Draw one test sequence under several methods, finished RUNS side by side."""
+    parse_methods(method)
+    span = None
+    if region:
+        first, dash, last = region.partition("-")
+        if not (dash and first.isdigit() and last.isdigit() and int(first)):
+            raise UserError(f"`--region` is written FROM-TO, such as 21-90: got {region!r}")
+        span = int(first) - 1, int(last)
+    prepare_keras(backend, threads)
+    from mlproject.tracks_command import make_tracks
+
+    found = make_tracks(runs, method, out, sequence, span)
+    print(f"{out}: test sequence {found}")
 
 
 @cli.command()

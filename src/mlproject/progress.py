@@ -47,3 +47,36 @@ class EpochProgress:
         elif not self._quiet:
             line = f"epoch {epoch}/{self._epochs}  {text}  {seconds:.1f} s"
             print(line, file=sys.stderr, flush=True)
+
+
+class MethodProgress:
+    """Shows how far one method is; nothing on anything but a terminal."""
+
+    def __init__(self, title: str, quiet: bool = False) -> None:
+        console = Console(stderr=True)
+        self._title = title
+        self._bar: Progress | None = None
+        if console.is_terminal and not quiet:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+                TimeElapsedColumn(),
+                console=console,
+                transient=True,
+            )
+
+    def __enter__(self) -> "MethodProgress":
+        if self._bar:
+            self._bar.start()
+            self._task = self._bar.add_task(self._title, total=None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def show(self, done: int, total: int) -> None:
+        """Show that `done` of `total` are done."""
+        if self._bar:
+            self._bar.update(self._task, completed=done, total=total)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import keras
 
 from mlproject import environment, stages
 from mlproject.architectures import arch_name, make_spec, protocol_name, run_name
+from mlproject.attribution_stage import Choice, Place, attribute_run, check
 from mlproject.data import Dataset, load
 from mlproject.data.dataset import blocks
 from mlproject.errors import UserError
@@ -57,6 +59,7 @@ def run(
         Interrupted: SIGINT, SIGTERM or `should_stop`; the run is KILLED and can be resumed.
     """
     started, computed = time.perf_counter(), time.process_time()
+    check(spec.methods)
     with Interrupts() as interrupts:
         data = load(spec, settings.home / "data")
         spec.map_lengths(data.length)
@@ -89,9 +92,10 @@ def _stages(
     clock = time.perf_counter()
     known = scan_motifs(job)
     interpreted = read_filters(job, model)
+    attributed = _attribute(job, model)
     times["time/interpret"] = time.perf_counter() - clock
     job.tracker.model(model, environment.requirements(keras.backend.backend()))
-    values = tested.values | known | interpreted.values
+    values = tested.values | known | interpreted.values | attributed
     times["time/total"] = time.perf_counter() - started
     tell(job, summarise(job, model, fitted, tested, interpreted, values | times))
     job.tracker.flush()
@@ -100,6 +104,23 @@ def _stages(
     times["time/cpu"] = time.process_time() - computed
     job.tracker.metrics(times)
     return values | times
+
+
+def _attribute(job: stages.Job, model: keras.Model) -> dict[str, float]:
+    """Attribute as the spec asks for; what cannot be done is no reason to lose the run."""
+    spec = job.spec
+    if not spec.methods:
+        return {}
+    place = Place(
+        job.name, model, job.data, job.tracker, job.interrupts, spec.seed, spec.evalue,
+        job.settings.quiet,
+    )  # fmt: skip
+    try:
+        return attribute_run(place, spec.methods, Choice(spec.attributed))
+    except UserError as error:
+        job.tracker.tags({"mlproject.attributions": first_line(error)})
+        print(f"warning: {first_line(error)}", file=sys.stderr)
+        return {}
 
 
 def find_previous(run_id: str, home: Path = Path()) -> Previous:

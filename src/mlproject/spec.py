@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from mlproject.errors import UserError
+from mlproject.errors import UserError, nearest
 
 Positive = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
@@ -23,8 +23,16 @@ BLOCK_FIELDS = ("filters", "kernel", "stride", "pool", "pool_stride")
 GENERATED_FIELDS = ("sequences", "length", "data_seed")
 NETWORK_FIELDS = ("blocks", "units", "activation", "dropout_conv", "dropout_dense")
 TESTING_FIELDS = ("average",)
-LATER_FIELDS = ("augment", "average", "through_pool")
-INTERPRETATION_FIELDS = ("layers", "through_pool", "alignment", "threshold", "window", "evalue")
+LATER_FIELDS = ("augment", "average", "through_pool", "attributions", "attributed")
+INTERPRETATION_FIELDS = (
+    "layers", "through_pool", "alignment", "threshold", "window", "evalue", "attributions",
+    "attributed",
+)  # fmt: skip
+ATTRIBUTIONS = (
+    "saliency", "gradient_x_input", "gradient_x_input_raw", "smoothgrad", "integrated_gradients",
+    "expected_gradients", "deeplift", "ism", "ism_window",
+)  # fmt: skip
+MODISCO = "modisco"
 
 AlignmentName = Literal["released", "paper"]
 
@@ -113,6 +121,21 @@ class RunSpec(_Frozen):
     )
     window: Natural = Field(19, description="width of a filter's PWM, nt; 0 = the filter's size")
     evalue: PositiveFloat = Field(0.1, description="largest E-value of a Tomtom match")
+
+    attributions: str = Field(
+        "none", description=f"ways to attribute, comma-separated: {', '.join(ATTRIBUTIONS)}"
+    )
+    attributed: Positive = Field(300, description="test sequences that are attributed")
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The ways to attribute, `MODISCO` after the one that it is for."""
+        return () if self.attributions == "none" else tuple(self.attributions.split(","))
+
+    @field_validator("attributions", mode="after")
+    @classmethod
+    def _known_methods(cls, text: str) -> str:
+        return ",".join(parse_methods(text)) or "none"
 
     @model_validator(mode="after")
     def _layers_keep_positions(self) -> "RunSpec":
@@ -257,3 +280,24 @@ def canonical_sha256(values: Mapping[str, Any]) -> str:
     """Return the SHA-256 of canonical JSON: sorted keys, no spaces, finite numbers."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def parse_methods(text: str) -> tuple[str, ...]:
+    """Read ``none`` or names of `ATTRIBUTIONS`, comma-separated, `MODISCO` after one of them.
+
+    Raises:
+        UserError: a name that is none, one given twice, `MODISCO` with nothing to work on.
+    """
+    names = () if text == "none" else tuple(name.strip() for name in text.split(","))
+    for number, name in enumerate(names):
+        if name not in (*ATTRIBUTIONS, MODISCO):
+            raise UserError(f"unknown method {name!r}: {nearest(name, (*ATTRIBUTIONS, MODISCO))}")
+        if name in names[:number]:
+            raise UserError(f"a method is given once: got {name} twice in {text!r}")
+    at = names.index(MODISCO) if MODISCO in names else None
+    if at is not None and (at == 0 or names[at - 1] == "ism_window"):
+        raise UserError(
+            f"`{MODISCO}` works on the scores of the method before it, such as deeplift,{MODISCO}, "
+            f"and needs one with scores for every letter: got {text!r}"
+        )
+    return names

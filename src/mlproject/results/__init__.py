@@ -9,6 +9,7 @@
 from mlproject.results.frame import COUNTED, counted, runs
 from mlproject.results.loading import (
     address,
+    attributions,
     dataset,
     filters,
     history,
@@ -23,6 +24,7 @@ from mlproject.results.loading import (
 __all__ = [
     "COUNTED",
     "address",
+    "attributions",
     "counted",
     "dataset",
     "filters",

@@ -27,7 +27,9 @@ TAGS = (
 )
 HIDDEN = ("spec", "experiment_id", "inputs", "pool")
 _STATES = {"RUNNING": "running", "SCHEDULED": "running", "FAILED": "failed", "KILLED": "killed"}
-_UNPOOLED = ("seed", "dataset", "sequences", "length", "data_seed")
+_UNPOOLED = (
+    "seed", "dataset", "sequences", "length", "data_seed", "attributions", "attributed",
+)  # fmt: skip
 
 
 def runs(

@@ -84,6 +84,24 @@ def filters(run: Run, layer: str = "conv1", store: Store | None = None) -> Layer
     return LayerReading(layer, alignment, motifs, clipped, starts, matches)
 
 
+def attributions(run: Run, method: str, store: Store | None = None) -> Any:
+    """Return what one method says of a run's test sequences: `mlproject.attribution.Attributions`.
+
+    Args:
+        run: see `history`.
+        method: one of `mlproject.attribution.METHODS`.
+        store: see `history`.
+
+    Raises:
+        UserError: the run has not been interpreted so.
+    """
+    from mlproject.attribution.files import read
+
+    path = f"attributions/{method}.h5"
+    with tempfile.TemporaryDirectory() as folder:
+        return read((store or connect()).download(id_of(run), path, Path(folder)))
+
+
 def model(run: Run, store: Store | None = None) -> Any:
     """Return the trained Keras model of a run: the logged one, else built anew with its weights.
 
@@ -112,21 +130,24 @@ def model(run: Run, store: Store | None = None) -> Any:
     return network
 
 
-def dataset(run: Run, folder: Path = Path("data"), store: Store | None = None) -> Any:
+def dataset(
+    run: Run, folder: Path = Path("data"), store: Store | None = None, path: Path | None = None
+) -> Any:
     """Return the data set that a run was trained on: generated again, or read from its file.
 
     Args:
         run: see `history`.
         folder: where generated data sets are kept.
         store: see `history`.
+        path: where its file is now; None: where it was.
 
     Raises:
         UserError: its file is not there, or what is there is not what the run had.
     """
-    from mlproject.data import load
+    from mlproject.data import load, read
 
     store = store or connect()
-    found = load(spec_of(run, store), folder)
+    found = read(path) if path else load(spec_of(run, store), folder)
     wanted = store.run(id_of(run)).data.tags.get("mlproject.dataset_sha256")
     if found.sha256 != wanted:
         raise UserError(

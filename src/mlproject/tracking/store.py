@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
 from mlproject.errors import UserError
-from mlproject.journal import Journal, journals
+from mlproject.journal import JOURNAL, Journal, journals
 from mlproject.process import this_process
 from mlproject.tracking.basis import (
     HEARTBEAT,
@@ -146,6 +146,36 @@ class Store:
         tracker.flush()
         return tracker
 
+    def amend(self, run_id: str, root: Path) -> Tracker:
+        """Add to a run that has finished; end with `Tracker.close`. Its status never changes.
+
+        Args:
+            run_id: the run.
+            root: folder of the local records, see `start`.
+
+        Raises:
+            UserError: no such run, one that has not finished, one that another process adds to, or
+                the store cannot be written.
+        """
+        run = self.run(run_id)
+        if run.info.status != "FINISHED":
+            raise UserError(
+                f"only a run that has finished can be added to: got {run_id}, which is "
+                f"{run.info.status}"
+            )
+        if (root / run_id / JOURNAL).exists():
+            earlier = Journal(root / run_id)
+            if earlier.is_live():
+                raise UserError(f"another process adds to run `{run_id}`: wait until it is done")
+            try:
+                deliver(earlier, self.client)
+            except STORE_ERRORS as error:
+                raise unwritable(self.uri, error) from error
+            earlier.remove()
+        tracker = Tracker(self, run, Journal(root / run_id))
+        tracker.journal.own(str(this_process()))
+        return tracker
+
     def _create(self, name: str, tags: Mapping[str, str], experiment: str | None) -> Run:
         """Create a run with its tags; a store that is busy or away is asked again for a minute.
 
@@ -269,7 +299,7 @@ def sync(root: Path, store: Store) -> Delivered:
     """Deliver what the runs below `root` have recorded and the store does not have yet.
 
     Runs that somebody works on are left alone: they deliver themselves. The folders of finished
-    runs, and of interrupted ones that were taken up again, are removed.
+    runs, of what was added to them, and of interrupted ones that were taken up again, are removed.
     """
     done: list[str] = []
     failed: dict[str, str] = {}
@@ -291,4 +321,4 @@ def _needed_no_more(journal: Journal, client: mlflow.MlflowClient) -> bool:
     if journal.status == "FINISHED":
         return True
     run = client.get_run(journal.run_id)
-    return is_terminated(run) and RESUMED_BY in run.data.tags
+    return run.info.status == "FINISHED" or (is_terminated(run) and RESUMED_BY in run.data.tags)

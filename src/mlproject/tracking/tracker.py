@@ -111,6 +111,17 @@ class Tracker:
         self.seconds += time.perf_counter() - started
         return self.problem is None
 
+    def close(self) -> bool:
+        """Deliver what was added to a run that had ended, whose status stays as it is.
+
+        Returns:
+            Whether the store has everything; otherwise `sync` delivers the rest later.
+        """
+        done = self.flush(force=True)
+        if done:
+            self.journal.remove()
+        return done
+
     def finish(self, status: str, reason: str | None = None, without: Sequence[str] = ()) -> bool:
         """Record the run's end (FINISHED, FAILED, KILLED) and deliver everything.
 

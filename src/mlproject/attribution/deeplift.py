@@ -1,0 +1,171 @@
+"""DeepLIFT with the rescale rule, as the gradient of one function of keras.ops.
+
+The network is computed for a sequence and for its reference side by side. Where it is not linear,
+the sequence's value is written as one whose gradient is DeepLIFT's multiplier, the ratio of the
+differences of output and input, held fixed. Linear layers need no rule, and the chain rule of the
+backend gives the multipliers of the input. A max-pool passes the difference of its output to the
+one position that explains it: where the sequence has its maximum if that is the larger of the two,
+else where the reference has its own.
+
+Source: Shrikumar, Greenside & Kundaje, ICML 2017; hypothetical contributions as in TF-MoDISco.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from mlproject.attribution.network import (
+    BATCH,
+    Output,
+    Progress,
+    batches,
+    chain,
+    chosen,
+    logit_model,
+    selector,
+    silent,
+)
+from mlproject.attribution.references import shuffled
+from mlproject.attribution.scores import hypothetical
+from mlproject.backend import Gradient, gradient
+from mlproject.dna import one_hot
+from mlproject.errors import UserError
+
+SMALL = 1e-6
+LINEAR = (layers.BatchNormalization, layers.Dropout, layers.Flatten)
+
+
+def deeplift(
+    model: keras.Model,
+    codes: np.ndarray,
+    targets: np.ndarray,
+    *,
+    rng: np.random.Generator,
+    references: int = 10,
+    output: Output = "logit",
+    batch_size: int = BATCH,
+    progress: Progress = silent,
+) -> np.ndarray:
+    """Return DeepLIFT's hypothetical contributions, mean over shuffled references.
+
+    Args:
+        model: the network: convolutions, batch norm, activations, max-pools, dense layers in a row.
+        codes: (N, L) uint8.
+        targets: (N,) class of each row.
+        rng: random numbers.
+        references: copies of each row with its dinucleotides shuffled.
+        output: ``logit`` or ``probability``, of which the sigmoid is one more rescaled layer.
+        batch_size: rows a batch.
+        progress: told how many rows are done, of how many.
+
+    Returns:
+        float32 (N, L, 4). The contributions of a row sum to its output less the references' mean.
+
+    Raises:
+        UserError: a layer for which there is no rule.
+    """
+    others = shuffled(codes, references, rng)
+    call = multipliers(model, output)
+    select = selector(targets, model.output_shape[-1])
+    found = np.zeros((*codes.shape, 4), np.float32)
+    for rows, (batch, copies, classes) in batches([codes, others, select], batch_size):
+        x, count = one_hot(batch), rows.stop - rows.start
+        for number in range(references):
+            reference = one_hot(copies[:, number])
+            shares = hypothetical(call(x, reference, classes)[1], reference)
+            found[rows] += shares[:count] / np.float32(references)
+        progress(rows.stop, len(codes))
+    return found
+
+
+def multipliers(model: keras.Model, output: Output = "logit") -> Gradient:
+    """Return DeepLIFT's multipliers, compiled.
+
+    Returns:
+        A function of one-hot sequences and references (batch, L, 4) and a selector of classes
+        (batch, classes), that gives the outputs (batch,) and the multipliers (batch, L, 4).
+
+    Raises:
+        UserError: a layer for which there is no rule.
+    """
+    rows = chain(logit_model(model) if output == "logit" else model)
+    for layer in rows:
+        if not isinstance(layer, (*LINEAR, layers.Conv1D, layers.Dense, layers.Activation)) and (
+            not isinstance(layer, layers.MaxPooling1D)
+        ):
+            raise UserError(
+                f"`deeplift` has no rule for the layer {layer.name} ({type(layer).__name__}): "
+                "use integrated_gradients, or ism"
+            )
+
+    def rescaled(inputs: Any, reference: Any, select: Any) -> Any:
+        x, r = inputs, reference
+        for layer in rows:
+            x, r = _pass(layer, x, r)
+        return chosen(x, select)
+
+    return gradient(rescaled)
+
+
+def _pass(layer: keras.Layer, x: Any, r: Any) -> tuple[Any, Any]:
+    """Return a layer's outputs for sequence and reference, the former with rescaled gradient."""
+    if isinstance(layer, LINEAR):
+        return layer(x, training=False), layer(r, training=False)
+    if isinstance(layer, layers.Activation):
+        return _rescale(layer.activation, x, r)
+    if isinstance(layer, layers.MaxPooling1D):
+        return _pool(layer, x, r)
+    return _rescale(layer.activation, _affine(layer, x), _affine(layer, r))
+
+
+def _affine(layer: keras.Layer, x: Any) -> Any:
+    """Return a convolution or dense layer without its activation."""
+    if isinstance(layer, layers.Dense):
+        y = ops.matmul(x, layer.kernel)
+    else:
+        y = ops.conv(
+            x, layer.kernel, layer.strides, layer.padding, "channels_last", layer.dilation_rate
+        )
+    return y + layer.bias if layer.use_bias else y
+
+
+def _rescale(activation: Any, x: Any, r: Any) -> tuple[Any, Any]:
+    if activation is keras.activations.linear:
+        return x, r
+    y, z = activation(x), activation(r)
+    step = ops.stop_gradient(x - r)
+    far = ops.abs(step) > SMALL
+    slope = ops.stop_gradient(y - z) / ops.where(far, step, 1.0)
+    line = ops.stop_gradient(y) + slope * (x - ops.stop_gradient(x))
+    return ops.where(far, line, y), z
+
+
+def _pool(layer: keras.Layer, x: Any, r: Any) -> tuple[Any, Any]:
+    window = _windows(layer, x.shape[1])
+    views = [ops.take(one, window, axis=1) for one in (x, r)]
+    y, z = (ops.max(view, axis=2) for view in views)
+    best = [ops.argmax(view, axis=2) for view in views]
+    place = ops.expand_dims(ops.where(y >= z, *best), 2)
+    taken = ops.cast(place == np.arange(layer.pool_size[0])[:, None], x.dtype)
+    here, there = (ops.sum(view * taken, axis=2) for view in views)
+    step = ops.stop_gradient(here - there)
+    far = ops.abs(step) > SMALL
+    slope = ops.where(far, ops.stop_gradient(y - z) / ops.where(far, step, 1.0), 1.0)
+    return ops.stop_gradient(y) + slope * (here - ops.stop_gradient(here)), z
+
+
+def _windows(layer: keras.Layer, length: int) -> np.ndarray:
+    """Return the positions that each output of a max-pool sees, (outputs, pool).
+
+    Positions beyond an end are replaced by the last ones within: the maximum is the same.
+    """
+    pool, stride = layer.pool_size[0], layer.strides[0]
+    if layer.padding == "same":
+        count = -(-length // stride)
+        left = max((count - 1) * stride + pool - length, 0) // 2
+    else:
+        count, left = (length - pool) // stride + 1, 0
+    places = np.arange(count)[:, None] * stride + np.arange(pool) - left
+    return np.clip(places, 0, length - 1).astype(np.int32)

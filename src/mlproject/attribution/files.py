@@ -1,0 +1,88 @@
+"""Attributions as files: a small HDF5 of our own, and the pair of arrays that TF-MoDISco reads."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from mlproject.attribution.methods import METHODS, Attributions
+from mlproject.dna import one_hot
+from mlproject.errors import UserError
+from mlproject.files import hdf5_written_whole, written_whole
+
+VERSION = 1
+
+
+def write(
+    path: Path, found: Attributions, classes: Sequence[str], dataset_sha256: str = ""
+) -> None:
+    """Write attributions, whole or not at all.
+
+    Data sets: ``sequences`` (rows of the test split), ``classes`` (numbers), ``codes`` (rows, L),
+    ``scores`` (rows, L, 4) float16, to be multiplied with ``scale`` (rows,) float32.
+    Attributes: ``method``, ``title``, ``class_names`` (JSON), ``hypothetical``, ``output``,
+    ``dataset_sha256``, ``version``.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    scale = np.abs(found.scores).max(axis=(1, 2), initial=0.0)
+    scale = np.where(scale > 0, scale, 1.0).astype(np.float32)
+    arrays = {
+        "sequences": found.sequences.astype(np.uint32),
+        "classes": found.targets.astype(np.uint16),
+        "codes": found.codes,
+        "scale": scale,
+        "scores": (found.scores / scale[:, None, None]).astype(np.float16),
+    }
+    method = METHODS[found.method]
+    with hdf5_written_whole(path) as file:
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array, compression="gzip", shuffle=True)
+        file.attrs.update(
+            method=found.method,
+            title=method.title,
+            class_names=json.dumps(list(classes)),
+            hypothetical=method.hypothetical,
+            output="logit",
+            dataset_sha256=dataset_sha256,
+            version=VERSION,
+        )
+
+
+def read(path: Path) -> Attributions:
+    """Read attributions that `write` has written; scores to three digits.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            scale = file["scale"][()][:, None, None]
+            return Attributions(
+                str(file.attrs["method"]),
+                file["sequences"][()].astype(np.intp),
+                file["classes"][()].astype(np.intp),
+                file["codes"][()],
+                file["scores"][()].astype(np.float32) * scale,
+            )
+    except (OSError, KeyError) as error:
+        raise UserError(f"{path} must be a file of attributions: {error}") from error
+
+
+def write_arrays(folder: Path, found: Attributions) -> tuple[Path, Path]:
+    """Write ``ohe.npz`` and ``shap.npz``, each `arr_0` (rows, 4, L): letters, scores of all four.
+
+    This is what ``modisco motifs -s ohe.npz -a shap.npz`` and tools like it read.
+    """
+    paths = folder / "ohe.npz", folder / "shap.npz"
+    arrays: tuple[np.ndarray, ...] = (
+        one_hot(found.codes).astype(np.int8),
+        found.scores.astype(np.float16),
+    )
+    for path, array in zip(paths, arrays, strict=True):
+        with written_whole(path) as file:
+            np.savez_compressed(file, array.transpose(0, 2, 1))
+    return paths

@@ -1,0 +1,207 @@
+"""Attributions from gradients: saliency, SmoothGrad, integrated and expected gradients.
+
+Each takes codes (N, L) with a class for each of the N rows and returns float32 (N, L, 4): the
+hypothetical contribution of every letter at every position to the logit of that class (its score
+before the sigmoid, on an additive scale), or to its probability. Of the letters present, take
+`mlproject.attribution.scores.contributions`.
+"""
+
+from collections.abc import Callable, Iterable
+
+import keras
+import numpy as np
+
+from mlproject.attribution.network import (
+    BATCH,
+    Output,
+    Progress,
+    batches,
+    chosen,
+    logit_model,
+    selector,
+    silent,
+)
+from mlproject.attribution.references import UNIFORM, shuffled
+from mlproject.attribution.scores import centred, hypothetical
+from mlproject.backend import Gradient, gradient
+from mlproject.dna import one_hot
+
+Points = Callable[[np.ndarray, slice], Iterable[tuple[float, np.ndarray, np.ndarray | float]]]
+
+
+def class_gradient(model: keras.Model, output: Output = "logit") -> Gradient:
+    """Return the compiled gradient of one class's output with respect to the sequence.
+
+    Args:
+        model: the network.
+        output: its ``logit`` or its ``probability``.
+
+    Returns:
+        A function of one-hot (batch, L, 4) and a selector (batch, classes), see `selector`.
+    """
+    inner = logit_model(model) if output == "logit" else model
+    return gradient(lambda inputs, select: chosen(inner(inputs, training=False), select))
+
+
+def saliency(
+    model: keras.Model,
+    codes: np.ndarray,
+    targets: np.ndarray,
+    *,
+    correct: bool = True,
+    output: Output = "logit",
+    batch_size: int = BATCH,
+    progress: Progress = silent,
+) -> np.ndarray:
+    """Return the gradient with respect to the one-hot sequence.
+
+    Args:
+        model: the network.
+        codes: (N, L) uint8.
+        targets: (N,) class of each row.
+        correct: centre the gradient over the four letters, see `scores.centred`.
+        output: ``logit`` or ``probability``.
+        batch_size: rows a batch.
+        progress: told how many rows are done, of how many.
+
+    Source: Simonyan, Vedaldi & Zisserman, arXiv:1312.6034, 2013.
+    """
+
+    def points(x: np.ndarray, rows: slice) -> Iterable[tuple[float, np.ndarray, float]]:
+        yield 1.0, x, 0.0
+
+    found = _mean(model, codes, targets, points, output, batch_size, progress)
+    return centred(found) if correct else found
+
+
+def smoothgrad(
+    model: keras.Model,
+    codes: np.ndarray,
+    targets: np.ndarray,
+    *,
+    rng: np.random.Generator,
+    samples: int = 25,
+    noise: float = 0.1,
+    correct: bool = True,
+    output: Output = "logit",
+    batch_size: int = BATCH,
+    progress: Progress = silent,
+) -> np.ndarray:
+    """Return the gradient, mean over noisy copies of the sequence.
+
+    Args:
+        model: see `saliency`, as all others.
+        codes: (N, L) uint8.
+        targets: (N,).
+        rng: random numbers.
+        samples: number of copies.
+        noise: standard deviation of the Gaussian noise on each of the four channels.
+        correct: see `saliency`.
+        output: see `saliency`.
+        batch_size: see `saliency`.
+        progress: see `saliency`.
+
+    Source: Smilkov et al., arXiv:1706.03825, 2017.
+    """
+
+    def points(x: np.ndarray, rows: slice) -> Iterable[tuple[float, np.ndarray, float]]:
+        for _ in range(samples):
+            yield 1 / samples, x + noise * rng.standard_normal(x.shape, np.float32), 0.0
+
+    found = _mean(model, codes, targets, points, output, batch_size, progress)
+    return centred(found) if correct else found
+
+
+def integrated_gradients(
+    model: keras.Model,
+    codes: np.ndarray,
+    targets: np.ndarray,
+    *,
+    steps: int = 32,
+    output: Output = "logit",
+    batch_size: int = BATCH,
+    progress: Progress = silent,
+) -> np.ndarray:
+    """Return the gradient integrated on the straight way from the uniform reference.
+
+    The reference has 1/4 for each letter. The contributions of a row sum to its output less that
+    of the reference, but for the error of the integral, a Gauss-Legendre sum of `steps` points.
+    Arguments as for `saliency`.
+
+    Source: Sundararajan, Taly & Yan, ICML 2017.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(steps)
+
+    def points(x: np.ndarray, rows: slice) -> Iterable[tuple[float, np.ndarray, float]]:
+        for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
+            yield weight, (UNIFORM + node * (x - UNIFORM)).astype(np.float32), UNIFORM
+
+    return _mean(model, codes, targets, points, output, batch_size, progress)
+
+
+def expected_gradients(
+    model: keras.Model,
+    codes: np.ndarray,
+    targets: np.ndarray,
+    *,
+    rng: np.random.Generator,
+    references: int = 20,
+    output: Output = "logit",
+    batch_size: int = BATCH,
+    progress: Progress = silent,
+) -> np.ndarray:
+    """Return the gradient at random points on the ways from shuffled copies of the sequence.
+
+    Each reference is the row with its dinucleotides shuffled; on its way lies one point, those of
+    a row spread evenly over the way. The contributions sum to the difference of the outputs in
+    expectation. Arguments as for `saliency`, and:
+
+    Args:
+        model: see `saliency`.
+        codes: (N, L) uint8.
+        targets: (N,).
+        rng: random numbers.
+        references: shuffled copies of each row.
+        output: see `saliency`.
+        batch_size: see `saliency`.
+        progress: see `saliency`.
+
+    Source: Erion et al., Nat Mach Intell 3: 620, 2021.
+    """
+    others = shuffled(codes, references, rng)
+
+    def points(x: np.ndarray, rows: slice) -> Iterable[tuple[float, np.ndarray, np.ndarray]]:
+        for number in range(references):
+            reference = _filled(one_hot(others[rows, number]), len(x))
+            place = (number + rng.random(len(x), np.float32)[:, None, None]) / references
+            yield 1 / references, reference + place * (x - reference), reference
+
+    return _mean(model, codes, targets, points, output, batch_size, progress)
+
+
+def _mean(
+    model: keras.Model,
+    codes: np.ndarray,
+    targets: np.ndarray,
+    points: Points,
+    output: Output,
+    batch_size: int,
+    progress: Progress,
+) -> np.ndarray:
+    """Return the weighted mean of hypothetical contributions at several points of the input."""
+    call = class_gradient(model, output)
+    select = selector(targets, model.output_shape[-1])
+    found = np.zeros((*codes.shape, 4), np.float32)
+    for rows, (batch, chosen_classes) in batches([codes, select], batch_size):
+        x, count = one_hot(batch), rows.stop - rows.start
+        for weight, inputs, reference in points(x, rows):
+            slopes = call(inputs, chosen_classes)[1]
+            shares = hypothetical(slopes, np.broadcast_to(reference, x.shape))
+            found[rows] += np.float32(weight) * shares[:count]
+        progress(rows.stop, len(codes))
+    return found
+
+
+def _filled(array: np.ndarray, size: int) -> np.ndarray:
+    """Return `array` with its last row repeated until there are `size` rows."""
+    return array[np.minimum(np.arange(size), len(array) - 1)]

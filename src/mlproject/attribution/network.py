@@ -1,0 +1,85 @@
+"""The network as attributions see it: its logits, its layers in a row, batches of equal size."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import keras
+import numpy as np
+from keras import layers
+
+from mlproject.errors import UserError
+
+Output = Literal["logit", "probability"]
+Progress = Callable[[int, int], None]
+
+BATCH = 100
+
+
+def silent(done: int, total: int) -> None:
+    """Show no progress."""
+
+
+def logit_model(model: keras.Model) -> keras.Model:
+    """Return a copy of a network's last layer without its sigmoid, on top of the network.
+
+    Args:
+        model: as `mlproject.model.build` returns it, or as MLflow loads it.
+
+    Returns:
+        A model from one-hot (batch, length, 4) to logits (batch, classes).
+
+    Raises:
+        UserError: the last layer is not dense with a sigmoid.
+    """
+    last = model.layers[-1]
+    if not isinstance(last, layers.Dense) or last.activation is not keras.activations.sigmoid:
+        raise UserError(
+            f"attributions need a network that ends in a dense sigmoid layer: got {last.name}"
+        )
+    head = layers.Dense(last.units, use_bias=last.use_bias, name="logits")
+    outputs = head(last.input)
+    head.set_weights(last.get_weights())
+    return keras.Model(model.inputs, outputs, name="logits_of_network")
+
+
+def chain(model: keras.Model) -> list[keras.Layer]:
+    """Return the layers of a network that is one row of layers, without its input.
+
+    Raises:
+        UserError: a layer reads anything but the output of the one before it.
+    """
+    reached = model.inputs[0]
+    found: list[keras.Layer] = []
+    for layer in model.layers:
+        if isinstance(layer, layers.InputLayer):
+            continue
+        if layer.input is not reached:
+            raise UserError(f"the network must be one row of layers: {layer.name} branches off")
+        found.append(layer)
+        reached = layer.output
+    return found
+
+
+def selector(targets: np.ndarray, classes: int) -> np.ndarray:
+    """Return float32 (rows, classes) with a 1 at each row's class."""
+    return np.eye(classes, dtype=np.float32)[targets]
+
+
+def chosen(outputs: Any, select: Any) -> Any:
+    """Return the outputs (batch,) of the classes that `select` (batch, classes) marks."""
+    return keras.ops.sum(outputs * select, axis=-1)
+
+
+def batches(
+    arrays: Sequence[np.ndarray], size: int = BATCH
+) -> Iterator[tuple[slice, list[np.ndarray]]]:
+    """Yield rows of equally long arrays in batches of one size: each size costs a compilation.
+
+    The last batch is filled up with its last row; the slice says which rows count.
+    """
+    total = len(arrays[0])
+    size = min(size, total)
+    for start in range(0, total, size or 1):
+        stop = min(start + size, total)
+        rows = np.minimum(np.arange(start, start + size), total - 1)
+        yield slice(start, stop), [array[rows] for array in arrays]

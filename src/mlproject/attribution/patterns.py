@@ -1,0 +1,123 @@
+"""TF-MoDISco: from attributions of many sequences to the motifs that recur in them.
+
+modisco-lite does it, as a program of its own: it starts processes and threads, which do not mix
+with those of Keras' backends. Its patterns are read from its own file and matched by our Tomtom.
+
+Source: Shrikumar et al., arXiv:1811.00416, 2018.
+"""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+
+from mlproject.errors import UserError
+from mlproject.interpret.filters import LayerReading
+from mlproject.interpret.tomtom import tomtom
+from mlproject.motifs import Motif, clip, round_rows
+
+GROUPS = {"pos_patterns": "pattern", "neg_patterns": "negative"}
+SEQLETS = 20_000
+DECIMALS = 4
+PROGRAM = "from modiscolite.cli import cli; cli()"
+
+
+class Patterns(NamedTuple):
+    """What TF-MoDISco has found.
+
+    Attributes:
+        reading: its patterns as motifs with their matches: ``pattern0`` on, those that speak for a
+            class; nsites is the number of seqlets.
+        contributions: (width, 4) mean contributions of each, as wide as its motif.
+        negative: how many patterns speak against a class.
+    """
+
+    reading: LayerReading
+    contributions: tuple[np.ndarray, ...]
+    negative: int
+
+
+def require() -> None:
+    """Raise a `UserError` where modisco-lite is not installed."""
+    if importlib.util.find_spec("modiscolite") is None:
+        raise UserError(
+            "`modisco` needs the package modisco-lite: run `make modisco`, or "
+            "pip install -c constraints.txt modisco-lite"
+        )
+
+
+def find(ohe: Path, shap: Path, out: Path, length: int) -> None:
+    """Run TF-MoDISco on sequences and scores of all letters.
+
+    Args:
+        ohe: npz of letters (rows, 4, L), see `mlproject.attribution.files.write_arrays`.
+        shap: npz of scores (rows, 4, L).
+        out: HDF5 file to write, in modisco-lite's own layout.
+        length: L, of which all is searched.
+
+    Raises:
+        UserError: modisco-lite is not installed, or it fails, as it does with too few sequences.
+    """
+    require()
+    arguments = ["-s", ohe, "-a", shap, "-n", SEQLETS, "-w", length, "-o", out]
+    command = [sys.executable, "-c", PROGRAM, "motifs", *map(str, arguments)]
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_RUN_ID"}
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=environment,
+    ) as process:
+        try:
+            problem = process.communicate()[1]
+        except BaseException:
+            with suppress(OSError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if process.returncode or not out.exists():
+        last = (problem.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
+        raise UserError(
+            f"TF-MoDISco found nothing to work on: '{last[:200]}'; attribute more sequences"
+        )
+
+
+def read(path: Path, targets: Sequence[Motif], evalue: float = 0.1) -> Patterns:
+    """Read the patterns of modisco-lite's file and match them.
+
+    Args:
+        path: the file.
+        targets: motifs to match with.
+        evalue: largest E-value of a match.
+    """
+    motifs, means, starts, counts = [], [], [], {}
+    with h5py.File(path, "r") as file:
+        for group, title in GROUPS.items():
+            found = file.get(group, {})
+            counts[group] = len(found)
+            if title != GROUPS["pos_patterns"]:
+                continue
+            for number in range(len(found)):
+                pattern = found[f"pattern_{number}"]
+                pwm = pattern["sequence"][()]
+                seqlets = float(np.ravel(pattern["seqlets/n_seqlets"][()])[0])
+                start, stop = clip(pwm)
+                starts.append(0)
+                motifs.append(Motif(f"{title}{number}", "", pwm[start:stop], seqlets))
+                means.append(pattern["contrib_scores"][start:stop])
+    clipped = tuple(
+        motif._replace(pwm=round_rows(motif.pwm, DECIMALS), nsites=float(motif.width))
+        for motif in motifs
+    )
+    matches = tuple(tomtom(clipped, targets, evalue)) if clipped else ()
+    reading = LayerReading("modisco", "", tuple(motifs), clipped, tuple(starts), matches)
+    return Patterns(reading, tuple(means), counts["neg_patterns"])

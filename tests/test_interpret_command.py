@@ -1,0 +1,246 @@
+"""`interpret` on a real run with a real store: what it adds, what it leaves alone."""
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from conftest import TINY
+from recorded import inside, record, start
+
+from mlproject import attribution_stage, results
+from mlproject.architectures import make_spec
+from mlproject.attribution import METHODS, Method
+from mlproject.attribution_stage import Choice
+from mlproject.cli import main
+from mlproject.errors import UserError
+from mlproject.interpret_command import interpret
+from mlproject.interrupts import Interrupted
+from mlproject.journal import JOURNAL
+from mlproject.run import run
+from mlproject.spec import ATTRIBUTIONS, INTERPRETATION_FIELDS
+from mlproject.stages import Settings
+from mlproject.tracking import connect, sync
+
+DATA = "0" * 64
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path) -> Iterator[Path]:
+    """A folder with one finished small run that attributes as its spec asks for, if it can."""
+    spec = make_spec(TINY | {"attributions": "saliency,ism", "attributed": 6, "epochs": 1})
+    with inside(tmp_path_factory.mktemp("interpreted"), migrated_store) as place:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("mlproject.attribution.methods.METHODS", _with_ism(_refused))
+            run(spec, Settings(quiet=True))
+        yield place
+
+
+def _refused(*_: object, **__: object) -> np.ndarray:
+    raise UserError("no rule for this network")
+
+
+def _interrupted(model: keras.Model, codes: np.ndarray, *_: object, **__: object) -> np.ndarray:
+    os.kill(os.getpid(), signal.SIGINT)
+    return np.zeros((*codes.shape, 4), np.float32)
+
+
+def _with_ism(function: Callable[..., np.ndarray]) -> dict[str, Method]:
+    """Return the methods with another function for `ism`."""
+    return dict(METHODS) | {"ism": Method("ISM", function)}
+
+
+@pytest.fixture
+def done(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The run's id, in its folder."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    return str(results.runs().run_id[0])
+
+
+def _exit_code(arguments: list[str]) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    return caught.value.code if isinstance(caught.value.code, int) else 1
+
+
+def test_a_run_attributes_as_its_spec_asks_for(done: str, tmp_path: Path) -> None:
+    values = connect().run(done).data.metrics
+    assert {"saliency/auroc", "saliency/aupr", "saliency/snr", "time/saliency"} <= set(values)
+    assert any(name.startswith("saliency/auroc/") for name in values)
+    files = {path.name for path in connect().download(done, "attributions", tmp_path).iterdir()}
+    assert files == {"saliency.h5", "saliency.png", "saliency.pdf"}
+    assert "saliency/auroc" in results.runs().columns
+
+
+def test_a_run_whose_last_method_has_no_rule_for_it_is_finished_all_the_same(done: str) -> None:
+    found = connect().run(done)
+    assert found.info.status == "FINISHED"
+    assert found.data.tags["mlproject.attributions"] == "no rule for this network"
+    assert "ism/auroc" not in found.data.metrics
+
+
+def test_interpret_adds_to_a_finished_run_and_leaves_the_rest_as_it_was(
+    done: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    before = connect().run(done)
+    arguments = ["interpret", done, "--method", "gradient_x_input,ism_window", "--sequences", "12"]
+    main([*arguments, "--classes", "CEBPB,SRF"])
+    told = capsys.readouterr()
+    assert told.out.startswith(f"run {done}: gradient_x_input ")
+    assert "gradient_x_input: " in told.err
+    after = connect().run(done)
+    assert after.info.status == "FINISHED"
+    assert after.info.end_time == before.info.end_time
+    assert before.data.metrics.items() <= after.data.metrics.items()
+    added = set(after.data.metrics) - set(before.data.metrics)
+    assert {"gradient_x_input/auroc", "ism_window/snr"} <= added
+    classes = {name.split("/")[2] for name in added if name.count("/") == 2}
+    assert classes <= {"CEBPB", "SRF"}
+    tag = json.loads(after.data.tags["mlproject.attributions.ism_window"])
+    assert tag == {"sequences": 12, "above": None, "classes": ["CEBPB", "SRF"]}
+    assert not list(Path("runs").iterdir())
+    found = results.attributions(done, "gradient_x_input")
+    data = results.dataset(done)
+    assert np.array_equal(found.codes, data.test.codes[found.sequences])
+    assert (data.test.labels[found.sequences, found.targets] == 1).all()
+    assert {data.classes[target] for target in found.targets} <= {"CEBPB", "SRF"}
+    assert found.sequences.max() < 12
+
+
+def test_the_metrics_are_the_same_whenever_they_are_computed(done: str) -> None:
+    first = connect().run(done).data.metrics["saliency/auroc"]
+    again = interpret(done, "saliency", Choice(6), quiet=True)
+    assert again.metrics["saliency/auroc"] == pytest.approx(first, abs=1e-6)
+    assert again.undelivered is None
+
+
+def test_above_takes_the_classes_that_the_network_is_sure_of(done: str) -> None:
+    model, data = results.model(done), results.dataset(done)
+    from mlproject.model import predict
+
+    scores = predict(model, data.test.codes)
+    above = float(np.quantile(scores, 0.99))
+    sequences, targets = Choice(None, above).rows(model, data)
+    wanted = {(row, column) for row, column in np.argwhere(scores > above).tolist()}
+    assert set(zip(sequences.tolist(), targets.tolist(), strict=True)) == wanted
+    with pytest.raises(UserError, match="none has a score above 1"):
+        Choice(None, 1.0).rows(model, data)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing"], "no run `nothing` in the tracking store"),
+        (["RUN", "--method", "salience"], "unknown method 'salience': did you mean saliency"),
+        (["RUN", "--method", "modisco"], "`modisco` works on the scores of the method before it"),
+        (["RUN", "--method", "ism_window,modisco"], "needs one with scores for every letter"),
+        (["RUN", "--method", "ism,ism"], "got ism twice"),
+        (["RUN", "--classes", "SRFF"], "unknown class 'SRFF': did you mean SRF"),
+        (["RUN", "--sequences", "0"], "--sequences"),
+        (["RUN", "--above", "2"], "--above"),
+        (["RUN", "--dataset", "missing.h5"], "missing.h5, no such file"),
+        (["UNFINISHED"], "only a run that has finished can be added to"),
+        (["WITHOUT_MODEL"], "has logged no model"),
+        (["FOREIGN"], "must be one of this project"),
+    ],
+)
+def test_a_mistake_gets_one_line_and_exit_code_2_and_adds_nothing(
+    done: str, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    names = {"RUN": done}
+    if arguments[0] == "UNFINISHED":
+        names["UNFINISHED"] = start({"arch": "CNN-1"}).run_id
+    elif arguments[0] == "WITHOUT_MODEL":
+        names["WITHOUT_MODEL"] = record({"arch": "CNN-2"})
+    elif arguments[0] == "FOREIGN":
+        names["FOREIGN"] = connect().client.create_run("0").info.run_id
+    shutil.rmtree("runs", ignore_errors=True)
+    before = connect().run(done).data.metrics
+    capsys.readouterr()
+    words = [names.get(word, word) for word in arguments]
+    assert _exit_code(["interpret", *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert connect().run(done).data.metrics == before
+    assert not list(Path("runs").glob("*"))
+
+
+def test_ctrl_c_keeps_the_methods_that_are_done_and_nothing_of_the_one_under_way(
+    done: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("mlproject.attribution.methods.METHODS", _with_ism(_interrupted))
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(Interrupted, match="SIGINT"):
+        interpret(done, "gradient_x_input_raw,ism,smoothgrad", Choice(4), quiet=True)
+    for number, handler in zip((signal.SIGINT, signal.SIGTERM), handlers, strict=True):
+        signal.signal(number, handler)
+    found = connect().run(done)
+    assert found.info.status == "FINISHED"
+    assert "gradient_x_input_raw/auroc" in found.data.metrics
+    assert not {"ism/auroc", "smoothgrad/auroc", "time/ism"} & set(found.data.metrics)
+    names = {path.stem for path in connect().download(done, "attributions", tmp_path).iterdir()}
+    assert "gradient_x_input_raw" in names
+    assert not {"ism", "smoothgrad"} & names
+    assert not list(Path("runs").iterdir())
+
+
+def test_what_a_killed_process_had_recorded_is_delivered_by_sync_or_the_next_interpretation(
+    done: str,
+) -> None:
+    store = connect()
+    ended = store.run(done).info.end_time
+    for number, deliver in enumerate(("sync", "amend")):
+        tracker = store.amend(done, Path("runs"))
+        tracker.metrics({f"killed/{deliver}": float(number)})
+        with pytest.raises(UserError, match="another process adds to run"):
+            store.amend(done, Path("runs"))
+        (Path("runs") / done / "owner").write_text("elsewhere")
+        os.utime(Path("runs") / done / JOURNAL, (0, 0))
+        if deliver == "sync":
+            assert sync(Path("runs"), store).runs == [done]
+        else:
+            store.amend(done, Path("runs")).close()
+        assert not (Path("runs") / done).exists()
+        found = store.run(done)
+        assert found.data.metrics[f"killed/{deliver}"] == number
+        assert (found.info.status, found.info.end_time) == ("FINISHED", ended)
+
+
+def test_tracks_draws_runs_side_by_side(
+    done: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "tracks.png"
+    main(["tracks", done, done, "--method", "saliency,ism", "--out", str(out), "--region", "1-60"])
+    assert out.stat().st_size > 10_000
+    assert "test sequence" in capsys.readouterr().out
+    for arguments, message in (
+        (["--region", "x"], "`--region` is written FROM-TO"),
+        (["--region", "1-999"], "`--region` must lie within"),
+        (["--sequence", "99999"], "`--sequence` must be a row"),
+        (["--out", "x.gif"], "`--out` must end in .png or .pdf"),
+    ):
+        assert _exit_code(["tracks", done, *arguments]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_attributions_are_part_of_the_interpretation_and_old_hashes_hold() -> None:
+    plain, asked = make_spec({}), make_spec({"attributions": "saliency, deeplift,modisco"})
+    assert asked.attributions == "saliency,deeplift,modisco"
+    assert asked.methods == ("saliency", "deeplift", "modisco")
+    assert plain.methods == ()
+    assert asked.train_sha256(DATA) == plain.train_sha256(DATA)
+    assert asked.spec_sha256(DATA) != plain.spec_sha256(DATA)
+    assert make_spec({"attributions": "none"}).spec_sha256(DATA) == plain.spec_sha256(DATA)
+    assert {"attributions", "attributed"} <= set(INTERPRETATION_FIELDS)
+    with pytest.raises(UserError, match="`attributions`: unknown method 'lime'"):
+        make_spec({"attributions": "lime"})
+    assert attribution_stage.METHODS.keys() == set(ATTRIBUTIONS)
