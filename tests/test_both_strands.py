@@ -57,10 +57,10 @@ def test_a_turned_sequence_is_its_reverse_complement_with_its_labels() -> None:
     split = random_split(20, 2)
     rows = np.array([3, 9, 4])
     turned = np.array([True, False, True])
-    inputs, labels = training._batch(split, rows, turned)
+    codes, labels = training._rows(split, rows, turned)
     expected = split.codes[rows].copy()
     expected[turned] = reverse_complement(expected[turned])
-    np.testing.assert_array_equal(inputs.argmax(axis=2), expected)
+    np.testing.assert_array_equal(codes, expected)
     np.testing.assert_array_equal(labels, split.labels[rows])
 
 
@@ -68,13 +68,13 @@ def test_about_half_of_an_epoch_is_turned_another_half_each_time(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     seen: list[np.ndarray] = []
-    batch = training._batch
+    rows_of = training._rows
 
     def spying(split: Split, rows: np.ndarray, turned: np.ndarray) -> tuple:
         seen.append(turned)
-        return batch(split, rows, turned)
+        return rows_of(split, rows, turned)
 
-    monkeypatch.setattr(training, "_batch", spying)
+    monkeypatch.setattr(training, "_rows", spying)
     trained(make_spec({**SMALL, "augment": "reverse_complement"}), tmp_path)
     first, second = np.concatenate(seen[:3]), np.concatenate(seen[3:])
     assert 100 < first.sum() < 150

@@ -1,6 +1,8 @@
 """Runs as folders and back: nothing is lost, nothing is done twice, nothing stays half."""
 
+import gzip
 import json
+import lzma
 import os
 import re
 import shutil
@@ -158,15 +160,16 @@ def test_weights_make_the_model_that_was_trained(elsewhere: Path, trained: Path)
     assert contents(Path("copy")) == contents(trained / "heavy"), "what is there stays"
 
 
-def test_a_report_draws_imported_runs(workplace: Path, migrated_store: Path) -> None:
+def test_a_report_counts_imported_runs(workplace: Path, migrated_store: Path) -> None:
     for arch in ("CNN-2", "CNN-25"):
         record_filters({"arch": arch}, reading(10))
     export(connect(), Path("out"))
-    here = another("other", migrated_store)
-    import_runs(here, Path("out"), "elsewhere")
-    made = make_report(Wish(), Path("report"), record=False).report
-    assert {"fig2", "message"} <= set(made.pictures)
-    assert "2 of them were imported." in made.summary
+    import_runs(another("other", migrated_store), Path("out"), "elsewhere")
+    report = make_report(Wish(figures=False), Path("report"), record=False).report
+    assert "2 of them were imported." in report.summary
+    table = report.table("table1")
+    assert table is not None
+    assert dict(zip(table.frame["arch"], table.frame["n"], strict=True))["CNN-25"] == 1
 
 
 def test_ctrl_c_waits_for_the_run_at_hand(workplace: Path, migrated_store: Path) -> None:
@@ -293,9 +296,18 @@ def test_a_large_run_is_packed_and_what_still_does_not_fit_is_left_out(
 
     assert folders.write(folder, large(told, 200_000)) == []
     assert size() <= LIMIT
-    assert (folder / "filters" / "conv2.meme.gz").exists()
+    assert (folder / "filters" / "conv2.meme.xz").exists()
     assert (folder / "filters" / "conv1.meme").exists()
     assert read(folder) == large(told, 200_000)
+    packed = folder / "filters" / "conv2.meme.xz"
+    content = lzma.decompress(packed.read_bytes())
+    (folder / "filters" / "conv2.meme.gz").write_bytes(gzip.compress(content))
+    packed.rename(workplace / "away")
+    assert read(folder) == large(told, 200_000)
+    (workplace / "away").rename(packed)
+    packed.write_bytes(packed.read_bytes()[:-50])
+    with pytest.raises(UserError, match="is damaged"):
+        read(folder)
     assert folders.write(folder, large(told, 900_000)) == [
         f"{folder.name}/filters/conv2.meme ({told.name})"
     ]

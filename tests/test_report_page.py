@@ -120,3 +120,23 @@ def test_the_slider_changes_the_logos(page: Any) -> None:
 def test_the_page_is_no_wider_than_the_window(page: Any) -> None:
     width = page.execute_script("return document.documentElement.scrollWidth")
     assert width <= page.execute_script("return window.innerWidth")
+
+
+def test_the_page_works_in_a_frame_like_that_of_the_mlflow_ui(page: Any, tmp_path: Path) -> None:
+    own = page.current_url
+    frame = f'<iframe sandbox="allow-scripts" src="{own}" width="900" height="700"></iframe>'
+    (tmp_path / "ui.html").write_text(f"<!DOCTYPE html><title>UI</title>{frame}")
+    page.get_log("browser")
+    page.get((tmp_path / "ui.html").as_uri())
+    page.switch_to.frame(page.find_element("tag name", "iframe"))
+    up = _column(page, "table1", 1)
+    _click(page, "table1", 1)
+    assert _column(page, "table1", 1) != up
+    page.execute_script("document.querySelector('.atlas .stops button').click()")
+    shown = page.execute_script("return document.querySelector('.atlas output').textContent")
+    assert shown == "CNN-2"
+    broken = "return [...document.images].filter((i) => !i.naturalWidth).length"
+    assert page.execute_script(broken) == 0
+    page.switch_to.default_content()
+    assert page.get_log("browser") == []
+    page.get(own)

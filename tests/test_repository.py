@@ -30,6 +30,7 @@ LAYERS = (
     "architectures startup dna meme motifs",
     "data",
     "backend checkpoint model evaluation",
+    "training_pass",
     "training",
     "interpret",
     "attribution",

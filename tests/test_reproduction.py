@@ -30,7 +30,12 @@ def made(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path) -> Iter
             options = {"arch": "CNN-25", "protocol": "paper", "seed": seed}
             record(options, 0.95, 0.4, more=more)
             options = {"arch": "CNN-10", "seed": seed}
-            record(options, 0.96, 0.9, more={"best_epoch": 30.0, "conv1/match_jaspar_paper": 0.9})
+            more = {
+                "best_epoch": 30.0,
+                "conv1/match_jaspar_paper": 0.9,
+                "baseline/test_auroc": 0.98,
+            }
+            record(options, 0.96, 0.9, more=more)
         export(connect(), Path("out"))
         (folder / "out" / "notes.md").write_text("CNN-4 differs because of the moon.\n")
         make_reproduction(Path("out"))
@@ -48,7 +53,11 @@ def test_numbers_of_the_page_are_those_of_the_runs(made: Path) -> None:
         assert f"| {arch} | 2 | {mean:.3f} ± {sd:.3f} | " in text
     assert re.search(r"\| CNN-25 \| 2 \| 0\.973 .* \| 0\.973 ± 0\.001 \| −?\+?0\.000 agrees", text)
     assert "| CNN-1 | 0 | — | 0.972 ± 0.001 | no runs |" in text
-    assert "10 runs of 4 networks, 2 trials of each (8 by the protocol `released`, 2 by" in text
+    assert "| PWM scan | — | 0.980 | — |  | — | — |  | — | — |  |" in text
+    assert "8 runs by the protocol `released` (4 networks, 2 trials of each) and 2 runs by" in text
+    assert "10 on an unknown device with tensorflow 2; " in text
+    found = re.search(r"\| network \| Arid3a \|.*\|\n.*\n\| CNN-2 \| ([01]\.\d\d) \|", text)
+    assert found is not None
     assert "AUROC: agrees for 2" in text
     assert "\n## What differs, and why\n\nCNN-4 differs because of the moon.\n" in text
 

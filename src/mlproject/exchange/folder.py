@@ -2,7 +2,7 @@
 
 ``run.json`` (name, times, tags, parameters, data sets, hashes of the files), ``metrics.csv`` (every
 value of every metric) and the run's artifacts under their own paths; what would not fit otherwise
-is packed (``.gz``).
+is packed (``.xz``; ``.gz`` is read too).
 """
 
 import csv
@@ -10,8 +10,10 @@ import gzip
 import hashlib
 import io
 import json
+import lzma
 import os
 import shutil
+import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,6 +27,17 @@ VERSION = 1
 RUN, METRICS, RUNS = "run.json", "metrics.csv", "runs"
 WEIGHTS = "weights/best.weights.h5"
 KEY = 16
+_PACKED = {".xz": lzma.decompress, ".gz": gzip.decompress}
+_BROKEN = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+)
 
 
 def key_of(told: Told) -> str:
@@ -36,7 +49,8 @@ def write(folder: Path, told: Told) -> list[str]:
     """Write a run as `folder`, whole or not at all, in place of an older one.
 
     Returns:
-        What was left out because the run would be larger than `LIMIT` bytes (weights aside).
+        What was left out because the run would be larger than `LIMIT` bytes (weights aside): the
+        smallest file that is enough, else the largest and so on.
 
     Raises:
         UserError: the folder cannot be written.
@@ -92,7 +106,7 @@ def read(folder: Path) -> Told:
         _check(told, folder)
     except UserError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except (*_BROKEN, AttributeError) as error:
         raise UserError(
             f"a run's folder must be as `export` wrote it: {folder} is damaged "
             f"({type(error).__name__}: {error}); take it anew from where it came, or remove it"
@@ -133,9 +147,11 @@ def _file(folder: Path, name: str, sha256: str) -> bytes:
     pure = PurePosixPath(name)
     if pure.is_absolute() or ".." in pure.parts:
         raise ValueError(f"the path {name!r} leads out of it")
-    packed = folder / f"{name}.gz"
-    content = gzip.decompress(packed.read_bytes()) if packed.exists() else b""
-    if not packed.exists():
+    for suffix, unpack in _PACKED.items():
+        if (packed := folder / f"{name}{suffix}").exists():
+            content = unpack(packed.read_bytes())
+            break
+    else:
         content = (folder / name).read_bytes()
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ValueError(f"{name} is not what was written")
@@ -177,13 +193,13 @@ def _packed(contents: dict[str, bytes]) -> tuple[dict[str, bytes], list[str]]:
     for name in sorted(contents, key=lambda name: len(contents[name]), reverse=True):
         if size() <= LIMIT:
             break
-        stored[f"{name}.gz"] = gzip.compress(stored.pop(name), 9, mtime=0)
-    for name in sorted(stored, key=lambda name: len(stored[name]), reverse=True):
-        if size() <= LIMIT:
-            break
-        plain = name.removesuffix(".gz")
-        if plain != METRICS:
-            del stored[name], hashes[plain]
-            missing.append(plain)
+        stored[f"{name}.xz"] = lzma.compress(stored.pop(name), preset=9 | lzma.PRESET_EXTREME)
+    while (over := size() - LIMIT) > 0:
+        droppable = [name for name in stored if name.removesuffix(".xz") != METRICS]
+        enough = [name for name in droppable if len(stored[name]) >= over]
+        few = min(enough, key=lambda name: len(stored[name]), default="")
+        name = few or max(droppable, key=lambda name: len(stored[name]))
+        del stored[name], hashes[name.removesuffix(".xz")]
+        missing.append(name.removesuffix(".xz"))
     about |= {"files": hashes} | ({"left_out": sorted(missing)} if missing else {})
     return {**stored, **weights, RUN: _json(about)}, missing

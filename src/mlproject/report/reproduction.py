@@ -26,7 +26,7 @@ from mlproject.report.templating import text_template
 from mlproject.tracking import temporary_store
 
 MARK = "<!-- made by `python -m mlproject report --reproduction"
-PICTURES = ("message", "filters", "fig2", "fig3", "atlas_synthetic", "figS1")
+PICTURES = ("message", "filters", "fig2", "fig3", "atlas_synthetic", "figS1", "truth_filters")
 LARGEST, COLORS = 290_000, (64, 32, 16, 8)
 METRICS = ("test_auroc", "conv1/match_jaspar", "conv1/match_relevant")
 MATCHES = METRICS[1:]
@@ -125,7 +125,8 @@ def markdown(report: Report, counted: pandas.DataFrame, notes: str) -> str:
         protocols=shown(protocols),
         protocol_fields=_protocol_fields(),
         protocol_says=protocol_says(protocols),
-        factors=shown(report.table("factors_synthetic_coverage")),
+        sites=shown(report.table("truth_filters")),
+        factors=shown(turned(report.table("factors_synthetic_coverage"))),
         cost=shown(cost),
         notes=notes,
         picture=picture,
@@ -143,7 +144,7 @@ def compact(table: Table) -> Table:
     for metric in METRICS:
         label = label_of(metric)
         frame[f"{metric} says"] = [
-            f"{difference:+.3f} {_short(verdict)}".replace("-", "−") if n else "no runs"
+            _says(difference, verdict, n)
             for difference, verdict, n in zip(
                 frame[f"{metric} difference"], frame[f"{metric} verdict"], frame["n"], strict=True
             )
@@ -156,7 +157,27 @@ def compact(table: Table) -> Table:
             ),
             Column(f"{metric} says", "Δ", label),
         ]  # fmt: skip
+    notes = tuple(note.replace("`cannot tell`", "`undecided`") for note in table.notes)
+    return dataclasses.replace(table, frame=frame, columns=tuple(columns), notes=notes)
+
+
+def turned(table: Table | None) -> Table | None:
+    """Return a table factor x network with the networks as rows: it is higher, not wider."""
+    if table is None:
+        return None
+    first, *rest = table.columns
+    frame = table.frame.set_index(first.key)[[column.key for column in rest]].T
+    frame.insert(0, "network", [column.label for column in rest])
+    columns = [Column("network", "network")]
+    columns += [Column(name, name, digits=rest[0].digits) for name in frame.columns[1:]]
     return dataclasses.replace(table, frame=frame, columns=tuple(columns))
+
+
+def _says(difference: float, verdict: object, n: float) -> str:
+    """Return difference and verdict of a cell; nothing where nothing is printed."""
+    if not n > 0:
+        return "no runs" if n == 0 else ""
+    return f"{difference:+.3f} {_short(str(verdict))}".replace("-", "−")
 
 
 def _short(verdict: str) -> str:
@@ -166,13 +187,20 @@ def _short(verdict: str) -> str:
 
 def who(counted: pandas.DataFrame) -> str:
     """Say which runs these are, and where they were made."""
-    networks = counted["arch"].nunique()
-    most = counted.groupby(["arch", "protocol"])["seed"].nunique()
-    trials = f"{most.min()}" if most.min() == most.max() else f"{most.min()} to {most.max()}"
-    trials += " trial" if trials == "1" else " trials"
+    kinds = []
+    for protocol, runs in counted.groupby("protocol", sort=False):
+        seeds = runs.groupby("arch")["seed"].nunique()
+        low, high = int(seeds.min()), int(seeds.max())
+        trials = f"{low}" if low == high else f"{low} to {high}"
+        kinds.append(
+            f"{len(runs)} runs by the protocol `{protocol}` ({len(seeds)} networks, "
+            f"{trials} trial{'s' * (high > 1)} of each)"
+        )
     machines = [
-        f"{len(runs)} on {device or 'an unknown device'} with {backend}"
-        for (device, backend), runs in counted.groupby(["device", "backend"], dropna=False)
+        f"{len(runs)} on {device} with {backend}"
+        for (device, backend), runs in counted.fillna(
+            {"device": "an unknown device", "backend": "an unknown backend"}
+        ).groupby(["device", "backend"])
     ]
     hours = counted["time/total"].sum() / 3600 if "time/total" in counted else 0.0
     epochs = sorted({int(one) for one in counted["epochs"]})
@@ -181,13 +209,9 @@ def who(counted: pandas.DataFrame) -> str:
         if epochs[0] < 100
         else ""
     )
-    protocols = ", ".join(
-        f"{count} by the protocol `{name}`"
-        for name, count in counted["protocol"].value_counts().items()
-    )
     return (
-        f"{len(counted)} runs of {networks} networks, {trials} of each ({protocols}), "
-        f"trained by this project: {', '.join(machines)}; {hours:.1f} hours.{shortened}"
+        f"{' and '.join(kinds)}, trained by this project: {', '.join(machines)}; "
+        f"{hours:.1f} hours.{shortened}"
     )
 
 

@@ -51,7 +51,7 @@ def sites_figure(counted: pandas.DataFrame) -> Figure | None:
     frame, _ = of_dataset(counted, SYNTHETIC)
     if sum(_has(frame, arch, "conv1/site_ap") for arch in POOLS) < 2:
         return None
-    figure = Figure(figsize=(7.1, 3.1), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(7.0, 3.1), layout="constrained", facecolor="white")
     for axes, (title, label, series, ceiling) in zip(figure.subplots(1, 3), PANELS, strict=True):
         axes.set_title(title, size=8.5, color=INK, loc="left", weight="bold")
         for metric, name, color, marker in series:
@@ -81,7 +81,7 @@ def methods_figure(counted: pandas.DataFrame) -> Figure | None:
     ]
     if not panels:
         return None
-    figure = Figure(figsize=(7.1, 2.9), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(7.0, 2.9), layout="constrained", facecolor="white")
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (kind, label) in zip(grid, panels, strict=True):
         for number, method in enumerate(methods):
