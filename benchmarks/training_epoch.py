@@ -19,14 +19,13 @@ set_threads(1)
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
-from mlproject import backend  # noqa: E402
+from mlproject import backend, training_pass  # noqa: E402
 from mlproject.architectures import make_spec  # noqa: E402
 from mlproject.data import Split  # noqa: E402
 from mlproject.dna import one_hot  # noqa: E402
 from mlproject.model import build  # noqa: E402
 from mlproject.spec import RunSpec  # noqa: E402
 from mlproject.training import train_epoch  # noqa: E402
-from mlproject.training_pass import training_pass  # noqa: E402
 
 SEQUENCES, LENGTH, CLASSES = 17_500, 200, 12
 
@@ -37,7 +36,7 @@ def ours(spec: RunSpec, split: Split) -> TrainEpoch:
     backend.prepare()
     model, optimizer = build(spec, LENGTH, CLASSES), adam(spec)
     optimizer.build(model.trainable_variables)
-    steps = backend.make_steps(model, optimizer, training_pass)
+    steps = backend.make_steps(model, optimizer, training_pass.choose())
     return lambda epoch: train_epoch(steps, split, spec, epoch)
 
 
