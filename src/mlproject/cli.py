@@ -86,7 +86,7 @@ class _TrainCommand(click.Command):
 @click.option("--experiment", help="MLflow experiment [Default, or as MLFLOW_EXPERIMENT_NAME says]")
 @click.option("--name", help="name of the run in MLflow")
 @click.option(
-    "--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, tensorflow]"
+    "--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, jax]"
 )
 @click.option("--threads", type=click.IntRange(1), help="processor cores to use [all]")
 @click.option("--quiet", is_flag=True, help="show no progress")
@@ -190,7 +190,7 @@ def _spec_options(arguments: list[str]) -> dict[str, str]:
     "--dataset", "data", type=click.Path(path_type=Path), help="where the run's data set is now"
 )
 @click.option(
-    "--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, tensorflow]"
+    "--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, jax]"
 )
 @click.option("--threads", type=click.IntRange(1), help="processor cores to use [all]")
 @click.option("--quiet", is_flag=True, help="show no progress")
@@ -249,7 +249,7 @@ def interpret(
     help="PNG or PDF file",
 )  # fmt: skip
 @click.option(
-    "--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, tensorflow]"
+    "--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, jax]"
 )
 @click.option("--threads", type=click.IntRange(1), help="processor cores to use [all]")
 def tracks(
@@ -387,7 +387,7 @@ def report(
 )
 @click.option("--experiment", help="MLflow experiment [Default, or as MLFLOW_EXPERIMENT_NAME says]")
 @click.option(
-    "--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, tensorflow]"
+    "--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, jax]"
 )
 @click.option(
     "--threads", default=1, show_default=True, type=click.IntRange(1), help="of each process"
