@@ -64,12 +64,12 @@ def main() -> None:
     parser.add_argument("--arch", default="CNN-25")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--patience", type=int, default=0)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3, help="2 at least")
     options = parser.parse_args()
     print(
         f"{options.arch} on {keras.backend.backend()}, at most {options.epochs} epochs, one thread"
     )
-    print(f"{'':<18}" + "".join(f"{name:>15}" for name in NUMBERS))
+    print(f"{'':<24}" + "".join(f"{name:>15}" for name in NUMBERS))
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in PASSES}
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(options.seeds):
@@ -80,7 +80,7 @@ def main() -> None:
                 row = train(spec, data, scores_of)
                 rows[name].append(row)
                 numbers = "".join(f"{row[number]:>15.5f}" for number in NUMBERS)
-                print(f"{f'{name}, {seed}':<18}{numbers}", flush=True)
+                print(f"{f'{name}, {seed}':<24}{numbers}", flush=True)
     sys.exit(not compare(*rows.values()))
 
 
@@ -89,13 +89,13 @@ def compare(ours: list[dict[str, float]], own: list[dict[str, float]]) -> bool:
     columns = [[[row[name] for row in rows] for name in NUMBERS] for rows in (ours, own)]
     means = [[*map(statistics.mean, column)] for column in columns]
     for name, values in zip(PASSES, means, strict=True):
-        print(f"{f'{name}, mean':<18}" + "".join(f"{value:>15.5f}" for value in values))
+        print(f"{f'{name}, mean':<24}" + "".join(f"{value:>15.5f}" for value in values))
     apart = []
     for first, second in zip(*columns, strict=True):
         pooled = ((statistics.variance(first) + statistics.variance(second)) / 2) ** 0.5
         difference = abs(statistics.mean(first) - statistics.mean(second))
         apart.append(difference / pooled if pooled else float(difference > 0))
-    print(f"{'apart, pooled sd':<18}" + "".join(f"{value:>15.2f}" for value in apart))
+    print(f"{'apart, pooled sd':<24}" + "".join(f"{value:>15.2f}" for value in apart))
     good = max(apart) <= LIMIT
     print(f"all within {LIMIT:g} pooled sd" if good else f"NOT all within {LIMIT:g} pooled sd")
     return good

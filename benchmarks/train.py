@@ -98,7 +98,7 @@ def measure(ways: Sequence[Way], arch: str, epochs: int) -> dict[str, list[float
     """Return CPU seconds of each epoch by way, and those of the arithmetic as ``limit``."""
     for way in ways:
         way.epoch(arch, 1, WARM)
-    seconds: dict[str, list[float]] = {way.name: [] for way in ways} | {"limit": []}
+    seconds: dict[str, list[float]] = {name: [] for name in (*(way.name for way in ways), "limit")}
     for number in range(1, epochs + 1):
         seconds["limit"].append(SEQUENCES * operations(arch) / product_rate())
         for way in ways:
