@@ -36,9 +36,9 @@ def main() -> None:
             turns = {one["Orientation"] for one in matches if one["Target_ID"].split(".")[0] in ids}
             losses[len(turns)].append(best[name] - float(run[f"test_auroc/{name}"]))
     print(f"{'turns of the motif in filters':<30} {'cases':>6} {'mean loss':>10} {'largest':>8}")
-    for turns, found in sorted(losses.items()):
+    for count, found in sorted(losses.items()):
         mean, largest = statistics.mean(found), max(found)
-        print(f"{('none', 'one', 'both')[turns]:<30} {len(found):>6} {mean:>10.3f} {largest:>8.3f}")
+        print(f"{('none', 'one', 'both')[count]:<30} {len(found):>6} {mean:>10.3f} {largest:>8.3f}")
 
 
 if __name__ == "__main__":
