@@ -17,7 +17,7 @@ from sweeps.job import Outcome
 from sweeps.ledger import Ledger
 
 LAST = 8
-EPOCH_WIDTH = 49
+EPOCH_WIDTH = 50
 FEWEST, PADDING = 8, 2
 
 
