@@ -12,15 +12,19 @@ from sweeps.job import Job, Outcome
 
 
 def claim(store: Store, job: Job) -> Any:
-    """Return an `Outcome` if nothing is to be done, else what to go on from, or None."""
-    from mlproject.run import find_trained
+    """Return an `Outcome` if nothing is to be done, else what to go on from, or None.
 
+    Weights of a finished run of the same training serve again: only the interpretation is new, or
+    the version of the metrics.
+    """
     known = runs.find_runs(store, job.experiment_id, spec_sha256=job.spec_sha256)
     for run in known:
-        if run.info.status == "FINISHED":
+        if runs.counts_as_done(store, run):
             return Outcome("FINISHED", run.info.run_id, dict(run.data.metrics))
     interrupted = []
     for run in known:
+        if run.info.status == "FINISHED":
+            continue
         if is_terminated(run):
             interrupted.append(run)
         elif run.data.tags.get("mlproject.task") != job.token and runs.is_alive(run):
@@ -28,17 +32,12 @@ def claim(store: Store, job: Job) -> Any:
         else:
             runs.end_dead(store, run, "its process was lost")
             interrupted.append(run)
+    if trained := _trained(store, job):
+        return trained
     if not job.anew:
         for run in interrupted:
             if found := _state(run.info.run_id, job, run.data.tags.get("mlproject.backend", "")):
                 return found
-    folder = Path(job.home) / "runs" / f"reuse-{job.token}"
-    for run in runs.find_runs(store, job.experiment_id, train_sha256=job.train_sha256):
-        if run.info.status == "FINISHED":
-            try:
-                return find_trained(run.info.run_id, folder)
-            except UserError:
-                continue
     return None
 
 
@@ -49,6 +48,20 @@ def supersede(store: Store, job: Job, run_id: str) -> None:
             ended = run.info.status in ("KILLED", "FAILED")
             if ended and "mlproject.resumed_by" not in run.data.tags:
                 runs.tag_run(store, run.info.run_id, {"resumed_by": run_id})
+
+
+def _trained(store: Store, job: Job) -> Any:
+    """Return the weights of a finished run of the same training, None if there are none."""
+    from mlproject.run import find_trained
+
+    folder = Path(job.home) / "runs" / f"reuse-{job.token}"
+    for run in runs.find_runs(store, job.experiment_id, train_sha256=job.train_sha256):
+        if run.info.status == "FINISHED":
+            try:
+                return find_trained(run.info.run_id, folder)
+            except UserError:
+                continue
+    return None
 
 
 def _state(run_id: str, job: Job, backend: str) -> Any:
@@ -90,6 +103,6 @@ def rival(store: Store, job: Job, own: str | None) -> str | None:
     for run_id, run in known.items():
         older = (run.info.start_time, run_id) < age and runs.is_alive(run)
         same_task = run.data.tags.get("mlproject.task") == job.token
-        if run.info.status == "FINISHED" or (older and not same_task):
+        if (older and not same_task) or runs.counts_as_done(store, run):
             return run_id
     return None

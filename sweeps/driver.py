@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from distributed import KilledWorker
+
 from mlproject.interrupts import Interrupts
 from mlproject.tracking import Store
 from sweeps.cells import Cell
@@ -218,9 +220,10 @@ class Driver:
         crashed = False
         try:
             outcome = Outcome(**self._pool.result(token))
-        except (
-            Exception
-        ) as error:  # a worker that was lost several times, a task that was cancelled
+        except KilledWorker as error:
+            crashed = True
+            outcome = Outcome("FAILED", None, reason=self._pool.lost(error))
+        except Exception as error:  # a task that was cancelled
             crashed = True
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
             outcome = Outcome("FAILED", None, reason=reason)

@@ -52,6 +52,7 @@ class Outcome(NamedTuple):
         metrics: the final ones.
         reason: why it is not FINISHED.
         undelivered: why the store lacks something.
+        times: ``begun`` and ``ended`` on the worker, seconds since 1970; ``clean_up``, its seconds.
     """
 
     status: str
@@ -59,3 +60,4 @@ class Outcome(NamedTuple):
     metrics: Mapping[str, float] = {}
     reason: str = ""
     undelivered: str | None = None
+    times: Mapping[str, float] = {}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mlproject.runs import end_dead, find_runs, is_alive
+from mlproject.runs import counts_as_done, end_dead, find_runs, is_alive
 from mlproject.tracking import Store, Tracker
 from sweeps.cells import Cell
 from sweeps.job import Outcome
@@ -193,12 +193,12 @@ class Parent:
 
 
 def finished_runs(store: Store, experiment_id: str) -> dict[str, Any]:
-    """Return the FINISHED runs of an experiment by `spec_sha256`."""
+    """Return the runs of an experiment that count as done, by `spec_sha256`."""
     found = find_runs(store, experiment_id, spec_sha256="")
     return {
         run.data.tags["mlproject.spec_sha256"]: run
         for run in reversed(found)
-        if run.info.status == "FINISHED"
+        if counts_as_done(store, run)
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import dask
 import psutil
 from dask.system import CPU_COUNT
-from distributed import Client, Future, LocalCluster
+from distributed import Client, Future, KilledWorker, LocalCluster
 
 from mlproject.errors import UserError
 from mlproject.threads import thread_variables
@@ -39,6 +39,7 @@ class Pool:
         self._cluster = cluster
         self._resources = dict(resources)
         self._futures: dict[str, Future] = {}
+        self._too_large = 0
         self._call = portable(CODE)
 
     def listen(self, sweep: str) -> None:
@@ -49,6 +50,20 @@ class Pool:
             self.events.put(Event(content["kind"], content["token"], content))
 
         self._client.subscribe_topic(sweep, heard)
+        self._client.subscribe_topic("worker-restart-memory", self._heard_of_memory)
+
+    def _heard_of_memory(self, event: tuple[float, Mapping[str, Any]]) -> None:
+        self._too_large = max(self._too_large, int(event[1]["rss"]))
+
+    def lost(self, error: KilledWorker) -> str:
+        """Return why a job was given up whose workers were lost, one after the other."""
+        reason = f"its worker was lost {error.allowed_failures + 1} times"
+        if not self._too_large:
+            return reason
+        return (
+            f"{reason}; a worker with {self._too_large / 1e9:.1f} GB was restarted at its memory "
+            "limit: with a smaller --workers each has more"
+        )
 
     @property
     def slots(self) -> int:

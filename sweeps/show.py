@@ -8,14 +8,17 @@ from typing import Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from sweeps.cells import Cell
 from sweeps.job import Outcome
 from sweeps.ledger import Ledger
 
 LAST = 8
+EPOCH_WIDTH = 50
+FEWEST, PADDING = 8, 2
 
 
 class Show(Protocol):
@@ -102,7 +105,6 @@ class _Table:
         self._bar = Progress(
             TextColumn(f"[bold]{name}"),
             BarColumn(),
-            MofNCompleteColumn(),
             TextColumn("{task.description}"),
         )
         self._task = self._bar.add_task("", total=None)
@@ -133,11 +135,17 @@ class _Table:
         self._bar.update(
             self._task, total=ledger.total, completed=ledger.done + ledger.failed, description=text
         )
-        table = Table(box=None, show_header=False, padding=(0, 2))
-        for name, how in self._results:
-            table.add_row(name, how)
-        for cell in running:
-            table.add_row(f"[cyan]{cell.name}", self._epochs.get(cell.name, "starting"))
+        rows = [*self._results]
+        rows += [(cell.name, self._epochs.get(cell.name, "starting")) for cell in running]
+        table = Table(box=None, show_header=False, padding=(0, PADDING, 0, 0))
+        names, texts = (max((len(row[place]) for row in rows), default=0) for place in (0, 1))
+        room = self._live.console.width - 2 * PADDING
+        second = min(texts, max(EPOCH_WIDTH, room - names))
+        for width in (min(names, max(FEWEST, room - second)), second):
+            table.add_column(no_wrap=True, width=width, overflow="ellipsis")
+        for number, (name, how) in enumerate(rows):
+            style = "cyan" if number >= len(self._results) else ""
+            table.add_row(Text(name, style), Text(how))
         self._live.update(Group(table, self._bar))
 
     def summary(self, ledger: Ledger, run_id: str, lost: int) -> None:

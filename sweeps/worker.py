@@ -5,6 +5,7 @@ moment. What a cell has to know it reads from the tracking store when it begins.
 """
 
 import gc
+import importlib
 import logging
 import os
 import time
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
 from distributed import Worker, get_worker
 from distributed.core import Status
 
@@ -24,10 +26,13 @@ from sweeps.claims import claim, rival, supersede, tidy
 from sweeps.job import OLDER, PRUNED, Job, Outcome
 
 STORE_SECONDS = 600.0
+MEMORY_GROWTH = 128 * 2**20
+SHARED_GPU = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
 Result = TypeVar("Result")
 
 _stops: dict[str, str] = {}
+_memory: int | None = None
 
 
 def stop(token: str, reason: str) -> None:
@@ -42,19 +47,28 @@ def probe() -> str:
 
 def run_cell(content: Mapping[str, Any]) -> dict[str, Any]:
     """Do the cell of a `Job`, as a task of a dask worker, and return its `Outcome` as a dict."""
+    begun = time.time()
     job, worker = Job(**content), get_worker()
+    outcome = _attempt(job, worker)
+    _stops.pop(job.token, None)
+    clock = time.perf_counter()
+    _forget_models()
+    clean_up = time.perf_counter() - clock
+    times = {"begun": begun, "ended": time.time(), "clean_up": clean_up}
+    return outcome._replace(times=times)._asdict()
+
+
+def _attempt(job: Job, worker: Worker) -> Outcome:
+    """Run a cell; however it ends is an outcome."""
     asked = _Stop(job, worker, str(worker.get_current_task()))
     try:
-        return _run(job, worker, asked)._asdict()
+        return _run(job, worker, asked)
     except Interrupted as error:
         status = {PRUNED: "PRUNED", OLDER: "ELSEWHERE"}.get(asked.reason.split(":")[0], "KILLED")
-        return Outcome(status, asked.run_id, reason=first_line(error))._asdict()
+        return Outcome(status, asked.run_id, reason=first_line(error))
     except Exception as error:
         name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-        return Outcome("FAILED", asked.run_id, reason=name + first_line(error))._asdict()
-    finally:
-        _stops.pop(job.token, None)
-        _forget_models()
+        return Outcome("FAILED", asked.run_id, reason=name + first_line(error))
 
 
 class _Stop:
@@ -151,8 +165,12 @@ def _prepare(job: Job) -> None:
     from mlproject.startup import prepare_keras
 
     if "keras" not in sys.modules:
+        for name, value in SHARED_GPU.items():
+            os.environ.setdefault(name, value)
         prepare_keras(job.backend, job.threads)
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
+        importlib.import_module("mlproject.run")
+        gc.freeze()
     elif job.backend and sys.modules["keras"].backend.backend() != job.backend:
         raise UserError(
             f"`backend` must be the worker's: got {job.backend}, it has loaded "
@@ -161,10 +179,21 @@ def _prepare(job: Job) -> None:
 
 
 def _forget_models() -> None:
-    """Free what Keras keeps of a model: a worker runs many."""
+    """Let go of what Keras keeps of a model: a worker runs many.
+
+    To look through all objects at once takes most of a second, so it is done after the first cell,
+    whose survivors are libraries and not looked at again, and then when memory has grown. Python
+    collects the rest as it goes.
+    """
+    global _memory  # noqa: PLW0603
     import sys
 
-    if "keras" in sys.modules:
-        sys.modules["keras"].utils.clear_session()
-        if not gc.get_freeze_count():
-            gc.freeze()  # the libraries' objects: to look at them again takes half a second a cell
+    if "keras" not in sys.modules:
+        return
+    sys.modules["keras"].utils.clear_session(free_memory=False)
+    process = psutil.Process()
+    if _memory is None or process.memory_info().rss > _memory + MEMORY_GROWTH:
+        gc.collect()
+        if _memory is None:
+            gc.freeze()
+        _memory = process.memory_info().rss

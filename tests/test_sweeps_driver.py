@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 import yaml
 from conftest import TINY
+from optuna.trial import TrialState
 
 from mlproject.process import this_process
-from mlproject.runs import find_runs
+from mlproject.runs import METRIC_VERSION, counts_as_done, find_runs
 from mlproject.tracking import Store, connect
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,10 +54,18 @@ def test_cells_fail_alone_with_their_reason_and_weights_are_used_again(workplace
     names = {item.path for item in store.client.list_artifacts(parent.info.run_id)}
     assert names == {"plan.yaml", "cells.csv"}
 
+    [trained] = [run for run in cells(store) if run.data.params["seed"] == "1"]
+    store.client.set_tag(trained.info.run_id, "mlproject.metric_version", "0")
     plan = {"base": {**TINY, "seed": 1}, "axes": {"threshold": [0.5, 0.6]}}
     assert sweep(workplace, plan).returncode == 0
-    [trained] = [run for run in cells(store) if run.data.params["seed"] == "1"][1:]
-    [again] = cells(store, weights_of=trained.info.run_id)
+    new = [run for run in cells(store, weights_of="") if run.info.status == "FINISHED"]
+    assert len(new) == 2
+    [again] = [run for run in new if run.data.params["threshold"] == "0.6"]
+    [renewed] = [run for run in new if run.data.params["threshold"] == "0.5"]
+    assert renewed.data.tags["mlproject.metric_version"] == METRIC_VERSION
+    assert [run.info.run_id for run in cells(store) if counts_as_done(store, run)] == [
+        run.info.run_id for run in new
+    ]
     assert again.data.params["threshold"] == "0.6"
     assert again.data.metrics["test_auroc"] == pytest.approx(trained.data.metrics["test_auroc"])
     points = store.client.get_metric_history(again.info.run_id, "val_loss")
@@ -73,26 +83,40 @@ def test_a_second_driver_is_refused_at_once(workplace: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_pruned_trials_are_killed_and_tagged(workplace: Path) -> None:
+def test_a_trial_that_learns_nothing_is_pruned_in_the_store_and_in_the_study(
+    workplace: Path,
+) -> None:
+    useless = 1e-9
     search = {
-        "space": {"learning_rate": [1e-2, 1.1e-2, 1.2e-2, 1.3e-2, 1e-2 + 4e-3, 1e-9]},
+        "space": {"learning_rate": [0.01, 0.011, 0.012, 0.013, 0.014, useless]},
         "objectives": {"val_cross_entropy": "minimize"},
         "pruner": "median",
         "warmup": 1,
         "sampler": "grid",
         "trials": 6,
-        "seed": 1,
+        "seed": 19,
+        "storage": "sqlite:///study.db",
     }
-    base = {**TINY, "epochs": 12, "patience": 0, "l2": 0.0}
+    base = {**TINY, "epochs": 12, "patience": 0, "l2": 0.0, "filters1": 4}
     done = sweep(workplace, {"base": base, "search": search})
     assert done.returncode == 0, done.stderr
     store = connect()
     found = {int(run.data.tags["mlproject.trial"]): run for run in cells(store)}
     assert set(found) == set(range(6))
     pruned = cells(store, trial_state="PRUNED")
+    assert useless in [float(run.data.params["learning_rate"]) for run in pruned]
     assert all(run.info.status == "KILLED" for run in pruned)
     assert sum(run.info.status == "FINISHED" for run in found.values()) == 6 - len(pruned)
     assert all("the pruner" in run.data.tags["mlproject.failure"] for run in pruned)
+    study = optuna.load_study(study_name="plan", storage="sqlite:///study.db")
+    states = {trial.number: trial.state for trial in study.trials}
+    assert {number for number, state in states.items() if state == TrialState.PRUNED} == {
+        int(run.data.tags["mlproject.trial"]) for run in pruned
+    }
+    assert all(state.is_finished() for state in states.values())
+    for run in pruned:
+        seen = study.trials[int(run.data.tags["mlproject.trial"])].intermediate_values
+        assert 2 <= max(seen) < 12
 
 
 def test_mlflow_run_sweeps_from_a_bare_checkout(workplace: Path) -> None:

@@ -103,7 +103,7 @@ def test_among_equal_maxima_the_first_gets_the_gradient() -> None:
         steps.run(same, labels)
         steps.finish()
         found.append(backend.value(model.get_layer("output").kernel))
-    np.testing.assert_allclose(*found, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-3, atol=1e-5)
 
 
 def test_coins_fall_at_their_rate_and_follow_their_seed() -> None:
@@ -125,7 +125,7 @@ def test_dropout_keeps_the_mean_and_drops_a_tenth_of_the_pooled_map() -> None:
     model = built(spec)
     inputs = ops.convert_to_tensor(one_hot(codes(2)))
     first = [ops.convert_to_numpy(training_pass(model, inputs)) for _ in range(2)]
-    assert not np.allclose(*first), "each step must draw coins of its own"
+    assert not np.allclose(first[0], first[1]), "each step must draw coins of its own"
     scores = predict(model, codes(2))
     np.testing.assert_array_equal(scores, predict(model, codes(2)))
 

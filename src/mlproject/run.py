@@ -19,13 +19,13 @@ from mlproject.data.dataset import blocks
 from mlproject.errors import UserError
 from mlproject.filter_stage import read_filters, scan_motifs
 from mlproject.interrupts import Interrupted, Interrupts
+from mlproject.runs import METRIC_VERSION
 from mlproject.spec import RunSpec
 from mlproject.stages import STATE, Previous, Settings, Trained
 from mlproject.summary import summarise, tell
 from mlproject.tracking import RESUMED_BY, Tracker, connect, first_line
 from mlproject.training import Epoch
 
-METRIC_VERSION = "1"
 DEFAULTS = Settings()
 
 

@@ -7,9 +7,10 @@ from typing import Any
 from mlproject.errors import UserError
 from mlproject.journal import SILENT_SECONDS
 from mlproject.process import parse_process
-from mlproject.tracking import STORE_ERRORS, Store, is_terminated
+from mlproject.tracking import IMPORTED, STORE_ERRORS, Store, is_terminated
 
 PAGE = 500
+METRIC_VERSION = "1"
 
 
 def find_runs(store: Store, experiment_id: str, **tags: str) -> list[Any]:
@@ -55,6 +56,25 @@ def is_alive(run: Any) -> bool:
         return not process.gone
     heard = float(run.data.tags.get("mlproject.heartbeat", 0)) or run.info.start_time / 1000
     return time.time() - heard < SILENT_SECONDS
+
+
+def metric_version(run: Any) -> int:
+    """Return the version of a run's metrics, 0 where it tells none."""
+    text = run.data.tags.get("mlproject.metric_version", "")
+    return int(text) if text.isdigit() else 0
+
+
+def counts_as_done(store: Store, run: Any) -> bool:
+    """Return whether a run is the result of its spec.
+
+    It has to be FINISHED, with metrics of this version; of an older one if it was imported without
+    weights, since nothing but a new training could give others.
+    """
+    if run.info.status != "FINISHED":
+        return False
+    if metric_version(run) >= int(METRIC_VERSION):
+        return True
+    return IMPORTED in run.data.tags and not store.client.list_artifacts(run.info.run_id, "weights")
 
 
 def end_dead(store: Store, run: Any, reason: str, status: str = "KILLED") -> None:

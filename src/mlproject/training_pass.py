@@ -50,9 +50,8 @@ def training_pass(model: keras.Model, sequences: Any) -> Any:
 def choose() -> backend.TrainingPass:
     """Return the pass to train with: `training_pass` on a processor, the model's own on a GPU.
 
-    On a GPU it is no faster. On one (H100, JAX 0.11.2) it was also not to be trusted: 9 of 33
-    trainings had a weight spoilt in mid-course, against none of 18 with the model's own pass and
-    none of 10 with ``--xla_gpu_autotune_level=0``; docs/reproduction/notes.md has the case.
+    On a GPU it is no faster, and on one (H100, JAX 0.11.2) trainings with it had weights spoilt in
+    mid-course: docs/reproduction/notes.md has the case.
     """
     return training_pass if backend.on_processor() else lambda model, x: model(x, training=True)
 
