@@ -12,7 +12,7 @@ from mlproject.architectures import ARCHITECTURES, make_spec
 from mlproject.dna import one_hot
 from mlproject.model import build, predict
 from mlproject.spec import RunSpec
-from mlproject.training_pass import training_pass, window_max
+from mlproject.training_pass import short_convolution, training_pass, window_max
 
 PLAIN = {"dropout_conv": 0.0, "dropout_dense": 0.0, "bn_momentum": 0.5, "bn_epsilon": 1e-3}
 LENGTH, CLASSES = 200, 3
@@ -151,3 +151,14 @@ def test_many_batches_a_launch_train_as_one_by_one(count: int) -> None:
         weights.append([backend.value(one) for one in model.weights])
     for one, other in zip(*weights, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("width", [5, 6])
+@pytest.mark.parametrize("positions", [1, 2, 4])
+def test_a_short_convolution_is_the_padded_one(positions: int, width: int) -> None:
+    rng = np.random.default_rng(positions)
+    x = rng.standard_normal((3, positions, 2)).astype("float32")
+    kernel = rng.standard_normal((width, 2, 7)).astype("float32")
+    expected = ops.convert_to_numpy(ops.conv(x, kernel, padding="same"))
+    found = ops.convert_to_numpy(short_convolution(x, kernel))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)

@@ -96,7 +96,34 @@ def _oriented(convolution: layers.Conv1D, norm: layers.BatchNormalization, x: An
     gamma = ops.convert_to_tensor(norm.gamma)
     sign = ops.stop_gradient(ops.where(gamma < 0, -1.0, 1.0))
     kernel = ops.convert_to_tensor(convolution.kernel) * sign
+    if convolution.strides == (1,) and x.shape[1] < kernel.shape[0]:
+        return short_convolution(x, kernel), sign
     return ops.conv(x, kernel, strides=convolution.strides, padding="same"), sign
+
+
+def short_convolution(x: Any, kernel: Any) -> Any:
+    """Return the convolution, padded to ``same``, of a map with less positions than the kernel.
+
+    It is one matrix product, whose factor holds for each position of the output what of the kernel
+    lies over the map. XLA takes map and kernel for each other here (a kernel is to be the smaller
+    one) and has no fast convolution for that: 2.8 ms a batch for 4 positions, 0.1 ms for 5.
+
+    Args:
+        x: (batch, positions, channels).
+        kernel: (width, channels, filters).
+
+    Returns:
+        (batch, positions, filters).
+    """
+    _, positions, channels = x.shape
+    width, _, filters = kernel.shape
+    before = (width - 1) // 2
+    kernel = ops.pad(kernel, [[positions, positions], [0, 0], [0, 0]])
+    first = [positions + before - place for place in range(positions)]
+    factor = ops.stack([kernel[one : one + positions] for one in first], axis=2)
+    factor = ops.reshape(factor, (positions * channels, positions * filters))
+    product = ops.matmul(ops.reshape(x, (-1, positions * channels)), factor)
+    return ops.reshape(product, (-1, positions, filters))
 
 
 def _pooled_norm(
