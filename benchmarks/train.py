@@ -11,7 +11,6 @@ of a float32 matrix product of numpy's that is measured in turns with the epochs
 
 import argparse
 import json
-import math
 import os
 import statistics
 import subprocess
@@ -112,10 +111,10 @@ def table(arch: str, seconds: dict[str, list[float]]) -> list[str]:
     rate = SEQUENCES * operations(arch) / medians["limit"] / 1e9
     lines = [f"{arch:<16} {'CPU s':>7} {'min':>7} {'max':>7} {'fit (TF) / it':>14} {'/ limit':>8}"]
     for name, value in medians.items():
-        against = medians.get(YARDSTICK, math.nan) / value
+        against = f"{medians[YARDSTICK] / value:.2f}" if YARDSTICK in medians else ""
         span = f"{min(seconds[name]):>7.2f} {max(seconds[name]):>7.2f}"
         limit = value / medians["limit"]
-        lines.append(f"{name:<16} {value:>7.2f} {span} {against:>14.2f} {limit:>8.2f}")
+        lines.append(f"{name:<16} {value:>7.2f} {span} {against:>14} {limit:>8.2f}")
     return [*lines, f"limit: {operations(arch) / 1e6:.1f} Mflop a sequence, {rate:.0f} GFLOP/s", ""]
 
 
