@@ -7,6 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 BENCHMARKS ?= data_generation scan_align filter_truth tomtom logos attributions results train pipeline passes
+JAX_TESTS := tests/test_model.py tests/test_training.py tests/test_training_pass.py
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -21,6 +22,7 @@ ui: .venv/installed-$(DEVICE)
 	$(BIN)/mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}
 
 test: .venv/installed-dev
+	$(if $(ARGS),,KERAS_BACKEND=jax $(BIN)/python -m pytest -q -n auto --maxprocesses 4 $(JAX_TESTS))
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
 
 lint: .venv/installed-dev
