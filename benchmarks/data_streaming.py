@@ -99,11 +99,11 @@ def train(path: str, where: str) -> None:
     prepare_keras("tensorflow", 1)
     import keras
 
-    from mlproject import backend
+    from mlproject import backend, training_pass
     from mlproject.architectures import make_spec
     from mlproject.data import read
     from mlproject.model import build, predict
-    from mlproject.training import _batch
+    from mlproject.training import _rows
 
     data = read(Path(path))
     split = data.train
@@ -112,7 +112,8 @@ def train(path: str, where: str) -> None:
     spec = make_spec({})
     backend.prepare()
     model = build(spec, data.length, len(data.classes))
-    steps = backend.make_steps(model, keras.optimizers.Adam(spec.learning_rate))
+    optimizer = keras.optimizers.Adam(spec.learning_rate)
+    steps = backend.make_steps(model, optimizer, training_pass.choose())
     rng = np.random.default_rng([spec.seed, 1])
     orders = [rng.permutation(len(split.codes)) for _ in range(1 + 100 * STEPS // len(split.codes))]
     order = np.concatenate(orders)[: (WARM + STEPS) * spec.batch_size]
@@ -122,7 +123,7 @@ def train(path: str, where: str) -> None:
         if number == WARM:
             processor, clock = time.process_time(), time.perf_counter()
         rows = order[start : start + spec.batch_size]
-        steps.step(*_batch(split, rows, turned[: len(rows)]))
+        steps.run(*(one[None] for one in _rows(split, rows, turned[: len(rows)])))
     steps.finish()
     count = number + 1 - WARM
     print(

@@ -14,10 +14,14 @@ import subprocess
 import sys
 import time
 
-from training_epoch import LENGTH, SEQUENCES, ours, plain, random_split  # before keras: threads
+from epochs import LENGTH, SEQUENCES, ours, plain, random_split
 
-import keras  # isort: skip
 from mlproject.architectures import make_spec
+from mlproject.threads import set_threads
+
+set_threads(1)
+
+import keras  # noqa: E402
 
 NETWORKS = ("CNN-1", "CNN-25", "CNN-50-2", "CNN-1-1-100")
 SMI = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "100"]
@@ -38,18 +42,18 @@ def device() -> str:
 def measure(arch: str, epochs: int) -> list[float]:
     """Return wall seconds of an epoch, ours and `fit`'s, and the busy share of ours."""
     spec, split = make_spec({"arch": arch}), random_split()
-    ways = [ours(spec, split), plain(spec, split)]
+    ways = [ours(spec), plain(spec)]
     seconds: list[list[float]] = [[], []]
     for epoch in range(epochs + 2):
         for way, kept in zip(ways, seconds, strict=True):
             before = time.perf_counter()
-            way(epoch + 1)
+            way(split, epoch + 1)
             kept.append(time.perf_counter() - before)
     with subprocess.Popen(SMI, stdout=subprocess.PIPE, text=True) as watch:
         until, epoch = time.perf_counter() + 3.0, epochs + 2
         while time.perf_counter() < until:
             epoch += 1
-            ways[0](epoch)
+            ways[0](split, epoch)
         watch.terminate()
         samples = [int(line) for line in (watch.stdout or [])]
     return [*(statistics.median(kept[2:]) for kept in seconds), statistics.mean(samples[5:])]

@@ -20,6 +20,10 @@ from mlproject.interpret.logos import save
 from mlproject.motifs import jaspar, jaspar_by_id
 from mlproject.report.truth_tables import patterns_table
 
+needs_modisco = pytest.mark.skipif(
+    importlib.util.find_spec("modiscolite") is None, reason="needs the package modisco-lite"
+)
+
 
 def _data() -> Dataset:
     """Two classes with one motif each and a third whose motif is planted for nobody."""
@@ -135,9 +139,7 @@ def _contributed(count: int) -> Attributions:
     return Attributions("deeplift", np.arange(count), np.arange(count) % 2, codes, scores)
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("modiscolite") is None, reason="needs the package modisco-lite"
-)
+@needs_modisco
 def test_modisco_finds_the_motifs_that_scores_hold_and_tomtom_names_them(tmp_path: Path) -> None:
     found = _contributed(160)
     ohe, shap = write_arrays(tmp_path, found)
@@ -153,10 +155,13 @@ def test_modisco_finds_the_motifs_that_scores_hold_and_tomtom_names_them(tmp_pat
     assert sum(motif.nsites for motif in read.reading.motifs) > 40
     figure = pattern_figure(read, {motif.id: motif for motif in jaspar()}, relevant, "title")
     assert len(figure.axes) == 2 * len(read.reading.motifs)
-    few = found._replace(codes=found.codes[:2], scores=found.scores[:2] * 0)
-    ohe, shap = write_arrays(tmp_path, few)
-    with pytest.raises(UserError, match="attribute more sequences"):
-        patterns.find(ohe, shap, tmp_path / "few.h5", 100)
+
+
+@needs_modisco
+def test_sequences_that_modisco_fails_on_are_a_mistake_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "ohe.npz").write_bytes(b"no arrays")
+    with pytest.raises(UserError, match="TF-MoDISco found nothing to work on"):
+        patterns.find(tmp_path / "ohe.npz", tmp_path / "shap.npz", tmp_path / "m.h5", 100)
 
 
 def test_no_pattern_is_no_error(tmp_path: Path) -> None:

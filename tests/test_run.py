@@ -36,16 +36,19 @@ print(json.dumps([keras_scores.tolist(), np.asarray(pyfunc_scores).tolist()]))
 """
 
 
+DONE = TINY | {"attributions": "saliency", "attributed": 6}
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path) -> tuple[Path, RunResult]:
-    """A finished small run and its folder."""
+    """A finished small run, with attributions, and its folder."""
     folder = tmp_path_factory.mktemp("done")
     (folder / "mlflow.db").write_bytes(migrated_store.read_bytes())
     before = Path.cwd()
     os.chdir(folder)
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     try:
-        return folder, run(make_spec(TINY), Settings(quiet=True))
+        return folder, run(make_spec(DONE), Settings(quiet=True))
     finally:
         os.chdir(before)
 
@@ -55,7 +58,7 @@ def test_a_run_records_parameters_metrics_and_tags_of_the_contract(
 ) -> None:
     folder, result = done
     found = connect(f"sqlite:///{folder}/mlflow.db").run(result.run_id)
-    spec = make_spec(TINY)
+    spec = make_spec(DONE)
     assert found.info.status == "FINISHED"
     assert found.data.params["pool1"] == "25"
     assert found.data.params["arch"] == "custom"
@@ -76,6 +79,9 @@ def test_a_run_records_parameters_metrics_and_tags_of_the_contract(
     wanted |= {"baseline/test_auroc", "baseline/test_aupr/CEBPB", "baseline/site_ap"}
     wanted |= {f"time/{name}" for name in ("train", "interpret", "tracking", "total", "cpu")}
     assert wanted <= set(found.data.metrics)
+    assert {"saliency/auroc", "saliency/aupr", "saliency/snr", "time/saliency"} <= (
+        found.data.metrics.keys()
+    )
     tags = found.data.tags
     assert make_spec(json.loads(tags["mlproject.spec"])) == spec
     assert tags["mlproject.spec_sha256"] == spec.spec_sha256(tags["mlproject.dataset_sha256"])
@@ -121,6 +127,9 @@ def test_a_run_leaves_the_artifacts_of_the_contract_and_nothing_else(
         "plots/history.png",
         "plots/roc.png",
         "plots/pr.png",
+        "attributions/saliency.h5",
+        "attributions/saliency.png",
+        "attributions/saliency.pdf",
     }
     assert not list((folder / "runs").iterdir())
     found = results.site_truth(result.run_id, store=store)
@@ -278,17 +287,19 @@ def test_a_spec_that_does_not_fit_the_data_leaves_no_run(workplace: Path) -> Non
 def test_a_class_without_positives_is_missing_from_the_numbers_and_named(workplace: Path) -> None:
     whole = make_synthetic(workplace / "whole.h5", 0, 400, 150)
     labels = whole.test.labels.copy()
-    labels[:, 2] = 0
+    labels[:, 2] = labels[0] = 0
     splits = {**whole.splits, "test": whole.test._replace(labels=labels, sites=None)}
     lacking = make_dataset(splits, whole.classes, whole.relevant, whole.motifs)
     write(lacking, workplace / "lacking.h5")
     options = {key: value for key, value in TINY.items() if key not in ("sequences", "length")}
-    result = run(make_spec(options | {"dataset": "lacking.h5"}), Settings(quiet=True))
+    more = {"dataset": "lacking.h5", "attributions": "saliency", "attributed": 1}
+    result = run(make_spec({**options, **more}), Settings(quiet=True))
     assert "test_auroc" in result.metrics
     assert "test_auroc/CEBPB" in result.metrics
     assert "test_auroc/FOSL1" not in result.metrics
-    note = connect().run(result.run_id).data.tags["mlflow.note.content"]
-    assert "not defined for FOSL1" in note
+    tags = connect().run(result.run_id).data.tags
+    assert "not defined for FOSL1" in tags["mlflow.note.content"]
+    assert "of 1 test sequences none has a label of 1" in tags["mlproject.attributions"]
 
 
 def test_a_full_disk_ends_the_run_with_one_line_and_its_reason(workplace: Path) -> None:

@@ -78,6 +78,17 @@ def prepare() -> None:
         jax.config.update("jax_default_matmul_precision", "highest")
 
 
+def on_processor() -> bool:
+    """Return whether the backend computes on the processor, not on an accelerator."""
+    if name() == "jax":
+        import jax
+
+        return bool(jax.default_backend() == "cpu")
+    import tensorflow
+
+    return not tensorflow.config.list_physical_devices("GPU")
+
+
 def make_steps(
     model: keras.Model, optimizer: keras.optimizers.Optimizer, scores: TrainingPass
 ) -> Steps:
@@ -186,7 +197,7 @@ class _JaxSteps:
     ) -> None:
         import jax
 
-        self.launch = 1 if jax.default_backend() == "cpu" else LAUNCH
+        self.launch = 1 if on_processor() else LAUNCH
         groups = (model.trainable_variables, model.non_trainable_variables, optimizer.variables)
         self._variables = groups
 

@@ -85,9 +85,7 @@ class _TrainCommand(click.Command):
 @click.option("--resume", metavar="RUN_ID", help="go on from an interrupted run")
 @click.option("--experiment", help="MLflow experiment [Default, or as MLFLOW_EXPERIMENT_NAME says]")
 @click.option("--name", help="name of the run in MLflow")
-@click.option(
-    "--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, tensorflow]"
-)
+@click.option("--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, jax]")
 @click.option("--threads", type=click.IntRange(1), help="processor cores to use [all]")
 @click.option("--quiet", is_flag=True, help="show no progress")
 @click.pass_context
@@ -189,9 +187,7 @@ def _spec_options(arguments: list[str]) -> dict[str, str]:
 @click.option(
     "--dataset", "data", type=click.Path(path_type=Path), help="where the run's data set is now"
 )
-@click.option(
-    "--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, tensorflow]"
-)
+@click.option("--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, jax]")
 @click.option("--threads", type=click.IntRange(1), help="processor cores to use [all]")
 @click.option("--quiet", is_flag=True, help="show no progress")
 def interpret(
@@ -248,9 +244,7 @@ def interpret(
     "--out", default="tracks.png", show_default=True, type=click.Path(path_type=Path),
     help="PNG or PDF file",
 )  # fmt: skip
-@click.option(
-    "--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, tensorflow]"
-)
+@click.option("--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, jax]")
 @click.option("--threads", type=click.IntRange(1), help="processor cores to use [all]")
 def tracks(
     runs: tuple[str, ...],
@@ -386,9 +380,7 @@ def report(
     "--retries", default=1, show_default=True, type=click.IntRange(0), help="of a failed cell"
 )
 @click.option("--experiment", help="MLflow experiment [Default, or as MLFLOW_EXPERIMENT_NAME says]")
-@click.option(
-    "--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, tensorflow]"
-)
+@click.option("--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, jax]")
 @click.option(
     "--threads", default=1, show_default=True, type=click.IntRange(1), help="of each process"
 )

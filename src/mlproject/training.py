@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from mlproject import backend, checkpoint
+from mlproject import backend, checkpoint, training_pass
 from mlproject.data import Split
 from mlproject.dna import reverse_complement
 from mlproject.errors import UserError
@@ -26,9 +26,9 @@ from mlproject.spec import (
     RunSpec,
     without_later_defaults,
 )
-from mlproject.training_pass import training_pass
 
 SMALLEST_PROBABILITY = 1e-7  # Keras clips so as well
+LARGEST_LOSS = 1000.0  # cross-entropy is at most 16 nats; the rest is the L2 term of wild weights
 TURNED = 1  # the stream of random numbers that says which sequences are turned
 
 _not_of_the_training = {
@@ -98,7 +98,7 @@ def fit(
         should_stop: asked before each batch; if true, the unfinished epoch is thrown away.
 
     Raises:
-        UserError: the loss is no longer finite (the state before that epoch is kept), or
+        UserError: the loss is no longer finite or absurd (the state before that epoch is kept), or
             `state_path` cannot be written, or cannot be resumed from.
     """
     backend.prepare()
@@ -132,7 +132,7 @@ def fit(
 
     if not resume:
         save()
-    steps = backend.make_steps(model, optimizer, training_pass)
+    steps = backend.make_steps(model, optimizer, training_pass.choose())
     scores = predictor(model)
     while (stopped := _stopped(history, spec)) is None:
         number, started = len(history) + 1, time.perf_counter()
@@ -145,10 +145,10 @@ def fit(
             "train_loss": loss,
             **_validate(model, scores(valid.codes), np.asarray(valid.labels)),
         }
-        if not all(map(math.isfinite, values.values())):
+        if not all(map(math.isfinite, values.values())) or loss > LARGEST_LOSS:
             raise UserError(
-                f"the loss must stay finite: it is not after epoch {number} with "
-                f"learning_rate={spec.learning_rate}; try a smaller one"
+                f"the loss must stay finite and below {LARGEST_LOSS:g}: it is {loss:g} after epoch "
+                f"{number} with learning_rate={spec.learning_rate}; try a smaller one"
             )
         improved = not history or values[spec.monitor] < _best(history, spec).values[spec.monitor]
         history.append(Epoch(number, values, time.perf_counter() - started, improved))

@@ -47,6 +47,15 @@ def training_pass(model: keras.Model, sequences: Any) -> Any:
     return x
 
 
+def choose() -> backend.TrainingPass:
+    """Return the pass to train with: `training_pass` on a processor, the model's own on a GPU.
+
+    On a GPU it is no faster, and on one (H100, JAX 0.11.2) trainings with it had weights spoilt in
+    mid-course: docs/reproduction/notes.md has the case.
+    """
+    return training_pass if backend.on_processor() else lambda model, x: model(x, training=True)
+
+
 def window_max(x: Any, window: int, stride: int) -> Any:
     """Return the maximum of each window, as `keras.ops.max_pool` with ``same`` padding does.
 

@@ -92,7 +92,7 @@ def _pool_ends(panels: Sequence[Axes], log: bool) -> None:
     for axes in panels:
         for x, text, side in ((0.02, "distributed", "left"), (0.98, "localist", "right")):
             axes.text(
-                x, 0.52, text, transform=axes.transAxes, ha=side, size=7, style="italic", color=GREY
+                x, 0.72, text, transform=axes.transAxes, ha=side, size=7, style="italic", color=GREY
             )
 
 

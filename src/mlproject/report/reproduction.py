@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas
 
 from mlproject import results
-from mlproject.architectures import PROTOCOLS
 from mlproject.errors import UserError
 from mlproject.exchange.importing import import_runs
 from mlproject.files import written_whole
@@ -21,6 +20,16 @@ from mlproject.report.cost import cost_table
 from mlproject.report.page import small
 from mlproject.report.paper_tables import label_of, main_table
 from mlproject.report.published import SYNTHETIC
+from mlproject.report.sentences import (
+    METRICS,
+    alignment_says,
+    protocol_fields,
+    protocol_says,
+    result,
+    short,
+    verdicts,
+    who,
+)
 from mlproject.report.table import Column, Table
 from mlproject.report.templating import text_template
 from mlproject.tracking import temporary_store
@@ -28,8 +37,6 @@ from mlproject.tracking import temporary_store
 MARK = "<!-- made by `python -m mlproject report --reproduction"
 PICTURES = ("message", "filters", "fig2", "fig3", "atlas_synthetic", "figS1", "truth_filters")
 LARGEST, COLORS = 290_000, (64, 32, 16, 8)
-METRICS = ("test_auroc", "conv1/match_jaspar", "conv1/match_relevant")
-MATCHES = METRICS[1:]
 
 
 def make_reproduction(folder: Path) -> list[Path]:
@@ -123,7 +130,7 @@ def markdown(report: Report, counted: pandas.DataFrame, notes: str) -> str:
         alignments=shown(alignments),
         alignment_says=alignment_says(alignments),
         protocols=shown(protocols),
-        protocol_fields=_protocol_fields(),
+        protocol_fields=protocol_fields(),
         protocol_says=protocol_says(protocols),
         sites=shown(report.table("truth_filters")),
         factors=shown(turned(report.table("factors_synthetic_coverage"))),
@@ -177,137 +184,7 @@ def _says(difference: float, verdict: object, n: float) -> str:
     """Return difference and verdict of a cell; nothing where nothing is printed."""
     if not n > 0:
         return "no runs" if n == 0 else ""
-    return f"{difference:+.3f} {_short(str(verdict))}".replace("-", "−")
-
-
-def _short(verdict: str) -> str:
-    """Return a verdict without its n; what cannot be told is undecided."""
-    return verdict.partition(" (")[0].replace("cannot tell", "undecided")
-
-
-def who(counted: pandas.DataFrame) -> str:
-    """Say which runs these are, and where they were made."""
-    kinds = []
-    for protocol, runs in counted.groupby("protocol", sort=False):
-        seeds = runs.groupby("arch")["seed"].nunique()
-        low, high = int(seeds.min()), int(seeds.max())
-        trials = f"{low}" if low == high else f"{low} to {high}"
-        kinds.append(
-            f"{len(runs)} runs by the protocol `{protocol}` ({len(seeds)} networks, "
-            f"{trials} trial{'s' * (high > 1)} of each)"
-        )
-    machines = [
-        f"{len(runs)} on {device} with {backend}"
-        for (device, backend), runs in counted.fillna(
-            {"device": "an unknown device", "backend": "an unknown backend"}
-        ).groupby(["device", "backend"])
-    ]
-    hours = counted["time/total"].sum() / 3600 if "time/total" in counted else 0.0
-    epochs = sorted({int(one) for one in counted["epochs"]})
-    shortened = (
-        f" Training was shortened: at most {', '.join(map(str, epochs))} epochs (the paper: 100)."
-        if epochs[0] < 100
-        else ""
-    )
-    return (
-        f"{' and '.join(kinds)}, trained by this project: {', '.join(machines)}; "
-        f"{hours:.1f} hours.{shortened}"
-    )
-
-
-def result(statements: Table | None) -> str:
-    """Return the paper's message and what our runs say to it, with the size of the effect."""
-    if statements is None or statements.frame.empty:
-        return ""
-    row = statements.frame.iloc[0]
-    if not row["n"]:
-        return ""
-    published = f"; the paper's own numbers give {row['published']:+.3f}"
-    seeds = f"{row['n']} seed{'s' * int(row['n'] != 1)}"
-    counts = statements.frame["verdict"][statements.frame["n"] > 0].map(_short)
-    rest = ", ".join(f"{count} {name}" for name, count in counts.value_counts().items())
-    text = (
-        f"**{row['statement']}** Here: {_short(row['verdict'])}, effect "
-        f"{row['effect']:+.3f} ({row['interval']}, {seeds}{published}). "
-        f"Of the paper's statements that these runs can test: {rest}."
-    )
-    return text.replace("+-", "±").replace(" -", " −")
-
-
-def verdicts(table: Table) -> str:
-    """Say which cells agree, which differ, and of which it cannot be told."""
-    lines = []
-    for metric in METRICS:
-        frame = table.frame[table.frame["n"] > 0]
-        kinds = frame[f"{metric} verdict"].map(_short)
-        parts = []
-        for kind in ("agrees", "differs", "undecided"):
-            if names := list(frame["network"][kinds == kind]):
-                few = f" ({', '.join(names)})" if kind != "agrees" else ""
-                parts.append(f"{kind} for {len(names)}{few}")
-        if parts:
-            lines.append(f"- {label_of(metric)}: {'; '.join(parts)}.")
-    return "\n".join(lines)
-
-
-def alignment_says(table: Table | None) -> str:
-    """Say how far both definitions are from what is printed."""
-    if table is None:
-        return ""
-    parts = []
-    for metric in MATCHES:
-        frame = table.frame.dropna(subset=[f"{metric} {n}" for n in ("released", "paper")])
-        frame = frame.dropna(subset=[f"{metric} published"])
-        if frame.empty:
-            continue
-        far = {
-            name: float((frame[f"{metric} {name}"] - frame[f"{metric} published"]).abs().mean())
-            for name in ("released", "paper")
-        }
-        gap = frame[f"{metric} paper"] - frame[f"{metric} released"]
-        widest = frame.loc[gap.abs().idxmax()]
-        parts.append(
-            f"Over {len(frame)} networks the {label_of(metric)} is {far['released']:.3f} from the "
-            f"printed one under `released` and {far['paper']:.3f} under `paper` (mean of the "
-            f"absolute differences); they are furthest apart for {widest['network']}: "
-            f"{widest[f'{metric} released']:.3f} and {widest[f'{metric} paper']:.3f}, printed "
-            f"{widest[f'{metric} published']:.3f}."
-        )
-    return " ".join(parts)
-
-
-def _protocol_fields() -> str:
-    paper, released = PROTOCOLS["paper"], PROTOCOLS["released"]
-    return ", ".join(
-        f"`{name}` {_plain(paper[name])} (code: {_plain(released[name])})" for name in paper
-    )
-
-
-def _plain(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def protocol_says(table: Table | None) -> str:
-    """Say how far both protocols are from what is printed, and how long they go on improving."""
-    if table is None:
-        return ""
-    frame = table.frame
-    parts = []
-    for metric in METRICS:
-        shown = metric if metric == "test_auroc" else f"{metric} released"
-        far = {
-            name: float((rows[shown] - rows[f"{metric} published"]).abs().mean())
-            for name, rows in frame.groupby("protocol")
-        }
-        parts.append(f"{label_of(metric)} {far['released']:.3f} and {far['paper']:.3f}")
-    epochs = frame.groupby("protocol")["epochs"].mean()
-    networks = ", ".join(dict.fromkeys(frame["network"]))
-    return (
-        "Mean absolute difference to the printed numbers, trained by `released` and by `paper` and "
-        f"both aligned as the code does, over {networks}: {'; '.join(parts)}. The "
-        f"best epoch is {epochs['released']:.0f} on average under `released` and "
-        f"{epochs['paper']:.0f} under `paper`, of 100 at most."
-    )
+    return f"{difference:+.3f} {short(str(verdict))}".replace("-", "−")
 
 
 def _with_runs(table: Table | None, column: str) -> Table | None:

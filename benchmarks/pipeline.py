@@ -1,0 +1,236 @@
+"""Where a whole run's CPU seconds go, and how long it takes to start.
+
+``python benchmarks/pipeline.py``: a run of CNN-25 with the full protocol and data, one thread, all
+its parts; what is not training may take 60 s together. Then ``mlflow run . --env-manager local``
+until its training starts, with the data already made: 20 s at most.
+"""
+
+import argparse
+import builtins
+import functools
+import importlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+TRAINING, REST, IMPORTS = "training", "the rest", "imports"
+LIMIT, START_LIMIT, PATIENCE = 60, 20, 300.0
+PARTS = {
+    "data": ["run.load"],
+    TRAINING: ["training.train_epoch"],
+    "validation": ["training._validate"],
+    "states saved": ["checkpoint.write"],
+    "evaluation": ["stages.test"],
+    "curves drawn": [
+        "stages.history_figure", "stages.roc_figure", "stages.pr_figure", "stages.record_figure",
+    ],
+    "baseline": ["run.scan_motifs"],
+    "scan and alignment": ["filter_stage._scan", "filter_stage._read"],
+    "planted sites": ["filter_stage._peaks", "filter_stage._truth"],
+    "ablation": ["filter_stage._ablate"],
+    "Tomtom": ["filter_stage.read_layer"],
+    "logos": ["filter_stage.logo_figure", "filter_stage.record_figure"],
+    "card": ["run.summarise", "run.tell"],
+    "tracking": [
+        "run.connect", "tracking.store.Store.start", "tracking.tracker.Tracker.flush",
+        "tracking.tracker.Tracker.finish", "tracking.tracker.Tracker.beat",
+    ],
+    "model saved": ["tracking.tracker.Tracker.model"],
+}  # fmt: skip
+
+
+class Ledger:
+    """CPU seconds (user + system) by part; a part inside another is not counted twice."""
+
+    def __init__(self) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.epochs: list[float] = []
+        self._open, self._since = [IMPORTS], 0.0
+
+    def charge(self) -> None:
+        """Charge what passed since the last call to the innermost open part."""
+        now = time.process_time()
+        self.seconds[self._open[-1]] += now - self._since
+        self._since = now
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Charge what happens inside to `name`."""
+        self.charge()
+        self._open.append(name)
+        before = time.process_time()
+        try:
+            yield
+        finally:
+            self.charge()
+            self._open.pop()
+            if name == TRAINING:
+                self.epochs.append(time.process_time() - before)
+
+    def counted(self, function: Callable[..., Any], name: str) -> Callable[..., Any]:
+        """Return the function, charged to a part."""
+
+        @functools.wraps(function)
+        def call(*arguments: Any, **options: Any) -> Any:
+            with self.part(name):
+                return function(*arguments, **options)
+
+        return call
+
+    def count_imports(self) -> None:
+        """Charge modules to the imports, wherever they are loaded for the first time."""
+        load = builtins.__import__
+
+        def call(name: str, *arguments: Any, **options: Any) -> Any:
+            if name in sys.modules or self._open[-1] == IMPORTS:
+                return load(name, *arguments, **options)
+            with self.part(IMPORTS):
+                return load(name, *arguments, **options)
+
+        builtins.__import__ = call
+
+    def count_parts(self) -> None:
+        """Charge the functions of `PARTS`."""
+        for part, names in PARTS.items():
+            for name in names:
+                *modules, attribute = name.split(".")
+                last = modules.pop() if modules[-1][0].isupper() else None
+                owner: Any = importlib.import_module(".".join(["mlproject", *modules]))
+                owner = getattr(owner, last) if last else owner
+                setattr(owner, attribute, self.counted(getattr(owner, attribute), part))
+        training = importlib.import_module("mlproject.training")
+        make = training.predictor
+        training.predictor = lambda model: self.counted(make(model), "validation")
+
+
+def run_here(arch: str, epochs: int, backend: str | None) -> None:
+    """Run in this process and folder, and print the seconds of all parts as JSON."""
+    ledger = Ledger()
+    from mlproject.startup import prepare_keras
+
+    prepare_keras(backend, 1)
+    from mlproject.architectures import make_spec
+    from mlproject.run import run
+    from mlproject.stages import Settings
+
+    ledger.count_imports()
+    ledger.count_parts()
+    with ledger.part(REST):
+        result = run(make_spec({"arch": arch, "epochs": epochs}), Settings(quiet=True))
+    ledger.charge()
+    children = os.times()
+    ledger.seconds["other processes"] = children.children_user + children.children_system
+    import keras
+
+    both = {"tensorflow", "jax"} <= sys.modules.keys()
+    found = {
+        "seconds": ledger.seconds,
+        "epochs": ledger.epochs,
+        "backend": keras.backend.backend() + (" (the other is loaded too)" if both else ""),
+        "auroc": result.metrics["test_auroc"],
+    }
+    print(json.dumps(found))
+
+
+def breakdown(options: argparse.Namespace, folder: Path) -> None:
+    """Print the parts of a run."""
+    command = [sys.executable, str(Path(__file__).resolve()), "--here", "--arch", options.arch]
+    command += ["--epochs", str(options.epochs)]
+    command += ["--backend", options.backend] if options.backend else []
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    if done.returncode:
+        sys.exit(done.stderr)
+    found = json.loads(done.stdout.splitlines()[-1])
+    seconds, epochs = found["seconds"], found["epochs"]
+    print(f"{options.arch} on {found['backend']}, {len(epochs)} epochs, AUROC {found['auroc']:.4f}")
+    print("CPU seconds, one thread\n")
+    for part in (IMPORTS, *PARTS, REST, "other processes"):
+        print(f"{part:<20} {seconds.get(part, 0.0):>7.2f}")
+    total = sum(seconds.values())
+    print(f"{'together':<20} {total:>7.2f}")
+    print(f"{'all but training':<20} {total - seconds[TRAINING]:>7.2f}  (limit {LIMIT})")
+    median = sorted(epochs)[len(epochs) // 2]
+    print(
+        f"\nan epoch's training {median:.2f} (median); the first, which compiles, {epochs[0]:.2f}"
+    )
+
+
+def start_up(folder: Path) -> None:
+    """Print the seconds from ``mlflow run`` to the training in `folder`, which has the data."""
+    for name in ("MLproject", "conda.yaml"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.rmtree(folder / "runs", ignore_errors=True)
+    command = [sys.executable, "-m", "mlflow", "run", ".", "--env-manager", "local"]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    begun, log = time.perf_counter(), folder / "mlflow.log"
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            command, cwd=folder, env=environment() | {"PATH": path}, stdout=output,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        ) as process,
+    ):  # fmt: skip
+        try:
+            started = wait(lambda: bool([*folder.glob("runs/*/artifacts/state/state.h5")]), process)
+            text = '"train_loss"'
+            journals = folder.glob("runs/*/journal.jsonl")
+            journal = next(journals)
+            ended = wait(lambda: text in journal.read_text(), process)
+        except TimeoutError:
+            sys.exit(log.read_text())
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+    print("\nwall seconds after `mlflow run . --env-manager local`, data made")
+    print(f"{'training starts':<20} {started - begun:>7.2f}  (limit {START_LIMIT})")
+    print(f"{'first epoch done':<20} {ended - begun:>7.2f}")
+
+
+def wait(happened: Callable[[], bool], process: subprocess.Popen[bytes]) -> float:
+    """Wait until something has happened and return when.
+
+    Raises:
+        TimeoutError: it did not.
+    """
+    until = time.perf_counter() + PATIENCE
+    while not happened():
+        if process.poll() is not None or time.perf_counter() > until:
+            raise TimeoutError
+        time.sleep(0.02)
+    return time.perf_counter()
+
+
+def environment() -> dict[str, str]:
+    """Return ours without what names another tracking server."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW")}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--arch", default="CNN-25")
+    parser.add_argument("--epochs", type=int, default=100, help="most epochs; patience as released")
+    parser.add_argument("--backend", choices=("tensorflow", "jax"), help="as `train --backend`")
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.here:
+        run_here(options.arch, options.epochs, options.backend)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        breakdown(options, Path(folder))
+        start_up(Path(folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""CPU seconds of a training epoch: ours, plain Keras `model.fit`, and what the arithmetic costs.
+
+``python benchmarks/train.py``, or ``python benchmarks/train.py --arch all --ways ours/jax``
+
+Each way is a process of its own with one thread. They take turns, epoch by epoch, so that other
+load on the machine hits all alike; only one works at a time. A few steps of each, which compile,
+come first. Validation is not part of an epoch here. "Limit" is the arithmetic of all convolutions
+and dense layers (forward and both gradients, without that of the first layer's input), at the rate
+of a float32 matrix product of numpy's that is measured in turns with the epochs.
+"""
+
+import argparse
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from mlproject.threads import set_threads
+
+set_threads(1)
+
+import numpy as np  # noqa: E402
+from epochs import CLASSES, LENGTH, SEQUENCES  # noqa: E402
+
+from mlproject.architectures import ARCHITECTURES, make_spec  # noqa: E402
+
+WAYS = ("ours/jax", "ours/tensorflow", "fit/tensorflow", "fit/jax")
+YARDSTICK = "fit/tensorflow"
+WARM = 300
+SIZE, PRODUCTS = 1024, 20
+OVERLAPPING, PLAIN = "CNN-50-2", "CNN-2"
+
+
+class Way(NamedTuple):
+    """A process that trains one way when it is asked."""
+
+    name: str
+    process: subprocess.Popen[str]
+    log: Path
+
+    def epoch(self, arch: str, number: int, sequences: int = SEQUENCES) -> float:
+        """Train an epoch and return its CPU seconds, user + system."""
+        stdin, stdout = self.process.stdin, self.process.stdout
+        assert stdin and stdout
+        print(json.dumps({"arch": arch, "epoch": number, "sequences": sequences}), file=stdin)
+        stdin.flush()
+        answer = stdout.readline()
+        if not answer:
+            sys.exit(f"{self.log.read_text()}{self.name} ended while it trained {arch}")
+        return float(json.loads(answer)[0])
+
+
+@contextmanager
+def started(name: str, folder: Path) -> Iterator[Way]:
+    """Start a way; it ends with the context. What it prints goes to a file in `folder`."""
+    kind, _, backend = name.partition("/")
+    command = [sys.executable, str(Path(__file__).with_name("epochs.py")), backend, kind]
+    log, pipe = folder / f"{backend}-{kind}.log", subprocess.PIPE
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, text=True) as process,
+    ):
+        yield Way(name, process, log)
+        assert process.stdin
+        process.stdin.close()
+
+
+def operations(arch: str, length: int = LENGTH, classes: int = CLASSES) -> int:
+    """Return the floating-point operations of training on one sequence, products only."""
+    spec = make_spec({"arch": arch})
+    lengths, width, total = spec.map_lengths(length), 4, 0
+    for number, block in enumerate(spec.blocks):
+        forward = 2 * -(-lengths[number] // block.stride) * block.kernel * width * block.filters
+        total += forward * (2 if number == 0 else 3)
+        width = block.filters
+    flat = lengths[-1] * width
+    return total + 3 * 2 * (flat * spec.units + spec.units * classes)
+
+
+def product_rate() -> float:
+    """Return operations a CPU second of a float32 matrix product."""
+    left, right = np.random.default_rng(0).random((2, SIZE, SIZE), np.float32)
+    before = time.process_time()
+    for _ in range(PRODUCTS):
+        left @ right
+    return PRODUCTS * 2 * SIZE**3 / (time.process_time() - before)
+
+
+def measure(ways: Sequence[Way], arch: str, epochs: int) -> dict[str, list[float]]:
+    """Return CPU seconds of each epoch by way, and those of the arithmetic as ``limit``."""
+    for way in ways:
+        way.epoch(arch, 1, WARM)
+    seconds: dict[str, list[float]] = {way.name: [] for way in ways} | {"limit": []}
+    for number in range(1, epochs + 1):
+        seconds["limit"].append(SEQUENCES * operations(arch) / product_rate())
+        for way in ways:
+            seconds[way.name].append(way.epoch(arch, number))
+    return seconds
+
+
+def table(arch: str, seconds: dict[str, list[float]]) -> list[str]:
+    """Return the lines that say how long each way took."""
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    rate = SEQUENCES * operations(arch) / medians["limit"] / 1e9
+    lines = [f"{arch:<16} {'CPU s':>7} {'min':>7} {'max':>7} {'fit (TF) / it':>14} {'/ limit':>8}"]
+    for name, value in medians.items():
+        against = medians.get(YARDSTICK, math.nan) / value
+        span = f"{min(seconds[name]):>7.2f} {max(seconds[name]):>7.2f}"
+        limit = value / medians["limit"]
+        lines.append(f"{name:<16} {value:>7.2f} {span} {against:>14.2f} {limit:>8.2f}")
+    return [*lines, f"limit: {operations(arch) / 1e6:.1f} Mflop a sequence, {rate:.0f} GFLOP/s", ""]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--arch", nargs="+", default=["CNN-25", "CNN-1"], help="or all")
+    parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS)
+    parser.add_argument("--epochs", type=int, default=5, help="that count, of each")
+    options = parser.parse_args()
+    names = list(ARCHITECTURES) if options.arch == ["all"] else options.arch
+    print(f"an epoch of {SEQUENCES:,} x {LENGTH} nt in CPU seconds, one thread")
+    print(f"median of {options.epochs}, {os.cpu_count()} cores\n", flush=True)
+    costs: dict[str, float] = {}
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        ways = [stack.enter_context(started(name, folder)) for name in options.ways]
+        for arch in names:
+            seconds = measure(ways, arch, options.epochs)
+            costs[arch] = statistics.median(seconds[options.ways[0]])
+            print("\n".join(table(arch, seconds)), flush=True)
+    if {OVERLAPPING, PLAIN} <= costs.keys():
+        ratio = costs[OVERLAPPING] / costs[PLAIN]
+        print(f"{OVERLAPPING} / {PLAIN}: {ratio:.2f} (limit 2), {options.ways[0]}")
+
+
+if __name__ == "__main__":
+    main()

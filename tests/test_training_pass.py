@@ -1,0 +1,153 @@
+"""The pass of training: equal to the model's own in everything but work."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from mlproject import backend
+from mlproject.architectures import ARCHITECTURES, make_spec
+from mlproject.dna import one_hot
+from mlproject.model import build, predict
+from mlproject.spec import RunSpec
+from mlproject.training_pass import training_pass, window_max
+
+PLAIN = {"dropout_conv": 0.0, "dropout_dense": 0.0, "bn_momentum": 0.5, "bn_epsilon": 1e-3}
+LENGTH, CLASSES = 200, 3
+
+
+def stock(model: keras.Model, sequences: object) -> object:
+    return model(sequences, training=True)
+
+
+def codes(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 4, (count, LENGTH)).astype(np.uint8)
+
+
+def built(spec: RunSpec) -> keras.Model:
+    """Return a network whose gammas have either sign."""
+    model, rng = build(spec, LENGTH, CLASSES), np.random.default_rng(1)
+    for variable in model.variables:
+        if variable.path.endswith(("gamma", "beta")):
+            variable.assign(rng.standard_normal(variable.shape))
+    return model
+
+
+def after_a_step(spec: RunSpec, scores: Callable) -> tuple[list[np.ndarray], float]:
+    """Return weights and loss after one step of plain gradient descent: w - gradient."""
+    model = built(spec)
+    optimizer = keras.optimizers.SGD(1.0)
+    optimizer.build(model.trainable_variables)
+    steps = backend.make_steps(model, optimizer, scores)
+    labels = (np.random.default_rng(2).random((1, 8, CLASSES)) < 0.4).astype(np.uint8)
+    steps.start()
+    steps.run(codes(8)[None], labels)
+    loss = steps.finish()
+    return [backend.value(one) for one in model.weights], loss
+
+
+@pytest.mark.parametrize("arch", ["CNN-1", "CNN-2", "CNN-25", "CNN-50-2", "CNN3-50", "CNN9-4"])
+def test_a_step_changes_every_weight_and_moving_average_as_the_models_own_does(arch: str) -> None:
+    spec = make_spec({"arch": arch, "units": 16, "filters1": 6, "filters2": 8, **PLAIN})
+    (ours, loss), (own, own_loss) = after_a_step(spec, training_pass), after_a_step(spec, stock)
+    assert loss == pytest.approx(own_loss, rel=1e-5)
+    for one, other in zip(ours, own, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=2e-5)
+
+
+@pytest.mark.parametrize("activation", ["relu", "exponential", "elu", "softplus", "tanh"])
+def test_every_activation_may_come_after_the_pool(activation: str) -> None:
+    spec = make_spec({"arch": "CNN-10", "activation": activation, "units": 16, **PLAIN})
+    model, sequences = built(spec), ops.convert_to_tensor(one_hot(codes(6)))
+    ours = ops.convert_to_numpy(training_pass(model, sequences))
+    own = ops.convert_to_numpy(stock(model, sequences))
+    np.testing.assert_allclose(ours, own, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_the_scores_of_each_of_the_papers_networks_are_the_models_own(arch: str) -> None:
+    model = built(make_spec({"arch": arch, **PLAIN}))
+    sequences = ops.convert_to_tensor(one_hot(codes(4)))
+    ours = ops.convert_to_numpy(training_pass(model, sequences))
+    np.testing.assert_allclose(ours, ops.convert_to_numpy(stock(model, sequences)), atol=5e-6)
+
+
+@pytest.mark.parametrize(
+    ("length", "window", "stride"),
+    [(200, 25, 25), (200, 50, 2), (201, 6, 3), (13, 5, 2), (7, 3, 1), (9, 4, 4), (5, 8, 2)],
+)
+def test_window_max_is_max_pool_with_same_padding(length: int, window: int, stride: int) -> None:
+    x = np.random.default_rng(0).standard_normal((2, length, 3)).astype(np.float32) - 5
+    found = ops.convert_to_numpy(window_max(ops.convert_to_tensor(x), window, stride))
+    count = -(-length // stride)
+    before = max((count - 1) * stride + window - length, 0) // 2
+    for number in range(count):
+        start = number * stride - before
+        slow = x[:, max(start, 0) : start + window].max(axis=1)
+        np.testing.assert_array_equal(found[:, number], slow)
+
+
+def test_among_equal_maxima_the_first_gets_the_gradient() -> None:
+    spec = make_spec({"arch": "CNN-25", "units": 16, **PLAIN})
+    same = np.zeros((1, 8, LENGTH), np.uint8)
+    labels = np.ones((1, 8, CLASSES), np.uint8)
+    found = []
+    for scores in (training_pass, stock):
+        model = built(spec)
+        optimizer = keras.optimizers.SGD(1.0)
+        optimizer.build(model.trainable_variables)
+        steps = backend.make_steps(model, optimizer, scores)
+        steps.start()
+        steps.run(same, labels)
+        steps.finish()
+        found.append(backend.value(model.get_layer("output").kernel))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-3, atol=1e-5)
+
+
+def test_coins_fall_at_their_rate_and_follow_their_seed() -> None:
+    seed, other = (np.array([value, 1], np.uint32) for value in (5, 6))
+    shape, rate = (100, 41, 5), 6554 / backend.COINS
+    kept = ops.convert_to_numpy(backend.coins(ops.convert_to_tensor(seed), shape, rate))
+    again = ops.convert_to_numpy(backend.coins(ops.convert_to_tensor(seed), shape, rate))
+    different = ops.convert_to_numpy(backend.coins(ops.convert_to_tensor(other), shape, rate))
+    assert kept.shape == shape and kept.dtype == bool
+    assert abs(1 - kept.mean() - rate) < 4 * (rate * (1 - rate) / kept.size) ** 0.5
+    np.testing.assert_array_equal(kept, again)
+    assert (kept != different).any()
+    neighbours = np.corrcoef(kept.reshape(-1)[:-1], kept.reshape(-1)[1:])[0, 1]
+    assert abs(neighbours) < 0.03
+
+
+def test_dropout_keeps_the_mean_and_drops_a_tenth_of_the_pooled_map() -> None:
+    spec = make_spec({"arch": "CNN-1", "units": 16, **PLAIN, "dropout_conv": 0.1})
+    model = built(spec)
+    inputs = ops.convert_to_tensor(one_hot(codes(2)))
+    first = [ops.convert_to_numpy(training_pass(model, inputs)) for _ in range(2)]
+    assert not np.allclose(first[0], first[1]), "each step must draw coins of its own"
+    scores = predict(model, codes(2))
+    np.testing.assert_array_equal(scores, predict(model, codes(2)))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_many_batches_a_launch_train_as_one_by_one(count: int) -> None:
+    if backend.name() != "jax":
+        pytest.skip("TensorFlow takes one batch at a time")
+    spec = make_spec({"arch": "CNN-25", "units": 16, "dropout_dense": 0.3})
+    labels = (np.random.default_rng(2).random((count, 8, CLASSES)) < 0.4).astype(np.uint8)
+    batches = codes(8 * count).reshape(count, 8, LENGTH)
+    weights = []
+    for launch in (1, 4):
+        model = built(spec)
+        optimizer = keras.optimizers.SGD(0.1)
+        optimizer.build(model.trainable_variables)
+        steps = backend.make_steps(model, optimizer, stock)
+        steps.launch = launch
+        steps.start()
+        for start in range(0, count, launch):
+            steps.run(batches[start : start + launch], labels[start : start + launch])
+        steps.finish()
+        weights.append([backend.value(one) for one in model.weights])
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
