@@ -27,7 +27,6 @@ from sweeps.job import OLDER, PRUNED, Job, Outcome
 
 STORE_SECONDS = 600.0
 MEMORY_GROWTH = 128 * 2**20
-SHARED_GPU = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
 Result = TypeVar("Result")
 
@@ -165,8 +164,6 @@ def _prepare(job: Job) -> None:
     from mlproject.startup import prepare_keras
 
     if "keras" not in sys.modules:
-        for name, value in SHARED_GPU.items():
-            os.environ.setdefault(name, value)
         prepare_keras(job.backend, job.threads)
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
         importlib.import_module("mlproject.run")

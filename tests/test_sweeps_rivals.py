@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ def test_of_two_runs_of_a_cell_the_younger_ends_itself_within_an_epoch(
             plan = home / "same.yaml"
             plan.write_text(yaml.safe_dump({"base": {**TINY, "epochs": EPOCHS, "patience": 0}}))
             command = [sys.executable, str(ROOT / "src"), "sweep", str(plan), "--workers", "1"]
+            command += ["--backend", "tensorflow"]
             drivers.append(
                 subprocess.Popen(
                     command,
@@ -85,14 +87,14 @@ def test_of_two_runs_of_a_cell_the_younger_ends_itself_within_an_epoch(
             )
         workers = []
         for driver in drivers:  # each waits where it has not asked the server for the cell
-            loaded = wait_for(lambda one=driver: worker(one))
+            loaded = wait_for(partial(worker, driver))
             loaded.suspend()
             workers.append(loaded)
         os.killpg(server.pid, signal.SIGSTOP)
         for one in workers:
             one.resume()
         for driver in drivers:
-            wait_for(lambda one=driver: worker(one, port))
+            wait_for(partial(worker, driver, port))
         os.killpg(server.pid, signal.SIGCONT)
         told = [driver.communicate(timeout=400) for driver in drivers]
         assert [driver.returncode for driver in drivers] == [0, 0], told

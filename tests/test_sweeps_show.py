@@ -13,13 +13,20 @@ sys.path.insert(0, str(ROOT))
 from sweeps.cells import Cell, DataSets, make_cell  # noqa: E402
 from sweeps.job import Outcome  # noqa: E402
 from sweeps.ledger import Ledger  # noqa: E402
+from sweeps.plan import Options  # noqa: E402
 from sweeps.show import _Table  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory: pytest.TempPathFactory) -> list[Cell]:
     data = DataSets(tmp_path_factory.mktemp("data"))
-    shape = {"sequences": 50, "length": 150, "arch": "CNN-25", "filters1": 6, "filters2": 8}
+    shape: Options = {
+        "sequences": 50,
+        "length": 150,
+        "arch": "CNN-25",
+        "filters1": 6,
+        "filters2": 8,
+    }
     return [make_cell({**shape, "seed": seed, "epochs": 4000}, data) for seed in range(3)]
 
 

@@ -13,10 +13,14 @@ from conftest import TINY
 from tracking_server import free_port, kill, serve
 
 from mlproject.process import Process, parse_process, this_process
-from mlproject.runs import end_dead, find_runs, is_alive
+from mlproject.runs import METRIC_VERSION, counts_as_done, end_dead, find_runs, is_alive
 from mlproject.tracking import Store, connect, sync
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from sweeps.ledger import finished_runs  # noqa: E402
+
 EPOCHS, RUNS, PROCESSES = 20, 2, 8
 
 WRITER = f"""
@@ -178,3 +182,34 @@ def test_a_run_is_created_once_though_the_answer_was_lost(
     monkeypatch.setattr(store.client, "create_run", losing)
     tracker = store.start("once", {"mlproject.kind": "once"}, workplace / "runs")
     assert [run.info.run_id for run in find_runs(store, "0", kind="once")] == [tracker.run_id]
+
+
+def test_a_run_is_the_result_of_its_spec_with_metrics_of_this_version_or_if_it_cannot_have_them(
+    workplace: Path,
+) -> None:
+    store = connect()
+    current, older = METRIC_VERSION, str(int(METRIC_VERSION) - 1)
+    given: dict[str, tuple[str | None, str, bool, bool]] = {
+        "of this version": (current, "FINISHED", False, False),
+        "of a later one": (str(int(current) + 1), "FINISHED", False, False),
+        "killed": (current, "KILLED", False, False),
+        "older": (older, "FINISHED", False, False),
+        "of none": (None, "FINISHED", False, False),
+        "older, imported with weights": (older, "FINISHED", True, True),
+        "older, imported without": (older, "FINISHED", True, False),
+    }
+    for name, (version, status, imported, weights) in given.items():
+        tags = {"mlproject.spec_sha256": name}
+        tags |= {} if version is None else {"mlproject.metric_version": version}
+        tags |= {"mlproject.imported": "its id elsewhere"} if imported else {}
+        tracker = store.start(name, tags, workplace / "runs")
+        if weights:
+            tracker.artifact("weights/best.weights.h5", lambda path: path.write_bytes(b"w"))
+        tracker.finish(status, "by a test" if status == "KILLED" else None)
+    done = {
+        run.info.run_name
+        for run in find_runs(store, "0", spec_sha256="")
+        if counts_as_done(store, run)
+    }
+    assert done == {"of this version", "of a later one", "older, imported without"}
+    assert set(finished_runs(store, "0")) == done

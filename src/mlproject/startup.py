@@ -34,6 +34,7 @@ def prepare_keras(backend: str | None = None, threads: int | None = None) -> Non
     if threads:
         set_threads(threads)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     keep_memory()
     try:
         wanted = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
