@@ -116,10 +116,10 @@ def test_eight_cells_killed_three_times_are_done_once_each(
         assert_all_epochs(store, run, epochs)
     resumed = [run for run in found if "mlproject.resumed_by" in run.data.tags]
     later = {run.info.run_id: run.data.tags["mlproject.resumed_by"] for run in resumed}
-    for number in later:
-        while number in later:
-            number = later[number]
-        assert number in {run.info.run_id for run in finished}
+    for last_id in later.values():
+        while last_id in later:
+            last_id = later[last_id]  # noqa: PLW2901
+        assert last_id in {run.info.run_id for run in finished}
     again = subprocess.run([*SWEEP, str(plan)], check=False, capture_output=True, text=True)
     assert again.returncode == 0
     assert len(children_of(store)) == len(found)
