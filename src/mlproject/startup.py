@@ -66,8 +66,7 @@ def default_backend() -> str:
 def keep_memory() -> None:
     """Let the C library keep memory that arrays leave, for the next ones (glibc only).
 
-    Else each step of a wide network asks the system for its megabytes anew, which costs as much as
-    a third of the step; measured for CNN-1 in benchmarks/README.md.
+    Else each step of a wide network asks the system for its megabytes anew.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

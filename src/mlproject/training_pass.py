@@ -82,7 +82,7 @@ def window_max(x: Any, window: int, stride: int) -> Any:
     steps = window // stride
     used = (windows + steps - 1) * stride
     x = ops.reshape(x[:, :used], (-1, used // stride, stride, channels))
-    maxima = _first_max()(x) if stride > 1 else x[:, :, 0]
+    maxima = _first_max(x) if stride > 1 else x[:, :, 0]
     covered = 1
     while covered < steps:
         shift = min(covered, steps - covered)
@@ -148,20 +148,16 @@ def _dropout(layer: layers.Dropout, x: Any) -> Any:
     return ops.where(kept, x / (1.0 - rate), 0.0)
 
 
-def _first_max() -> Callable[[Any], Any]:
+@ops.custom_gradient
+def _first_max(x: Any) -> tuple[Any, Callable[..., Any]]:
     """Return the maximum over axis 2 with a gradient that is one pass over its input."""
+    maxima = ops.max(x, axis=2)
 
-    @ops.custom_gradient
-    def first_max(x: Any) -> tuple[Any, Callable[..., Any]]:
-        maxima = ops.max(x, axis=2)
+    def gradient(upstream: Any) -> Any:
+        size = x.shape[2]
+        place = ops.reshape(ops.arange(size, dtype="int32"), (1, 1, size, 1))
+        equal = x == maxima[:, :, None]
+        first = ops.min(ops.where(equal, place, size), axis=2)
+        return ops.where(place == first[:, :, None], upstream[:, :, None], 0.0)
 
-        def gradient(upstream: Any) -> Any:
-            size = x.shape[2]
-            place = ops.reshape(ops.arange(size, dtype="int32"), (1, 1, size, 1))
-            equal = x == maxima[:, :, None]
-            first = ops.min(ops.where(equal, place, size), axis=2)
-            return ops.where(place == first[:, :, None], upstream[:, :, None], 0.0)
-
-        return maxima, gradient
-
-    return first_max
+    return maxima, gradient
