@@ -1,6 +1,7 @@
 """The pass of training: equal to the model's own in everything but work."""
 
 from collections.abc import Callable
+from functools import partial
 
 import keras
 import numpy as np
@@ -12,7 +13,9 @@ from mlproject.architectures import ARCHITECTURES, make_spec
 from mlproject.dna import one_hot
 from mlproject.model import build, predict
 from mlproject.spec import RunSpec
-from mlproject.training_pass import short_convolution, training_pass, window_max
+from mlproject.training_pass import training_pass, wide_pool
+from mlproject.training_pass.convolution import paired_convolution, short_convolution
+from mlproject.training_pass.pool import window_max
 
 PLAIN = {"dropout_conv": 0.0, "dropout_dense": 0.0, "bn_momentum": 0.5, "bn_epsilon": 1e-3}
 LENGTH, CLASSES = 200, 3
@@ -55,6 +58,88 @@ def test_a_step_changes_every_weight_and_moving_average_as_the_models_own_does(a
     assert loss == pytest.approx(own_loss, rel=1e-5)
     for one, other in zip(ours, own, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=2e-5)
+
+
+def test_a_step_through_a_wide_pool_changes_the_weights_as_the_models_own_does() -> None:
+    spec = make_spec({"arch": "CNN-1", "units": 16, "filters1": 6, "filters2": 24, **PLAIN})
+    (ours, loss), (own, own_loss) = after_a_step(spec, training_pass), after_a_step(spec, stock)
+    assert loss == pytest.approx(own_loss, rel=1e-5)
+    for one, other in zip(ours, own, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=2e-5)
+
+
+def only_on_jax() -> None:
+    if backend.name() != "jax":
+        pytest.skip("used on JAX only")
+
+
+def maxima_mean_variance(x: object, kernel: object, window: int) -> tuple[object, ...]:
+    """What `wide_pool.pooled` gives, by way of the whole map."""
+    y = ops.conv(x, kernel, padding="same")
+    mean = ops.mean(y, axis=(0, 1))
+    variance = ops.mean(ops.square(y - mean), axis=(0, 1))
+    return ops.max_pool(y, window, window, padding="same"), mean, variance
+
+
+@pytest.mark.parametrize("offset", [0.0, 3.0])
+@pytest.mark.parametrize(
+    ("positions", "width", "window"), [(200, 5, 100), (130, 4, 64), (9, 9, 9), (70, 2, 70)]
+)
+def test_values_and_gradients_before_a_wide_pool_are_those_of_the_whole_map(
+    positions: int, width: int, window: int, offset: float
+) -> None:
+    only_on_jax()
+    import jax
+
+    rng, filters = np.random.default_rng(0), 12
+    x = (rng.standard_normal((4, positions, 3)) + offset).astype(np.float32)
+    kernel = rng.standard_normal((width, 3, filters)).astype(np.float32)
+    windows = -(-positions // window)
+    factors = [rng.standard_normal(shape) for shape in ((4, windows, filters), filters, filters)]
+
+    def loss(way: Callable, x: object, kernel: object) -> object:
+        values = way(x, kernel, window)
+        return sum(
+            ops.sum(one * ops.cast(factor, "float32"))
+            for one, factor in zip(values, factors, strict=True)
+        )
+
+    ways = (wide_pool.pooled, maxima_mean_variance)
+    values = (jax.jit(way, static_argnums=2)(x, kernel, window) for way in ways)
+    for one, other in zip(*values, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * (1 + offset**2))
+    ours, slow = (jax.grad(partial(loss, way), argnums=(0, 1))(x, kernel) for way in ways)
+    for one, other in zip(ours, slow, strict=True):
+        scale = np.abs(other).max()
+        np.testing.assert_allclose(one / scale, other / scale, rtol=1e-4, atol=2e-6)
+
+
+def test_a_map_that_is_not_a_number_leaves_other_memory_alone() -> None:
+    only_on_jax()
+    import jax
+
+    x, kernel = np.full((2, 70, 3), np.nan, np.float32), np.ones((5, 3, 12), np.float32)
+    by_x = jax.jit(jax.grad(lambda x: ops.sum(wide_pool.pooled(x, kernel, 64)[0])))(x)
+    assert by_x.shape == x.shape
+
+
+@pytest.mark.parametrize(("positions", "width"), [(200, 19), (20, 8), (6, 5), (2, 1), (4, 2)])
+def test_a_convolution_of_pairs_is_the_convolution(positions: int, width: int) -> None:
+    only_on_jax()
+    import jax
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((3, positions, 4)).astype(np.float32)
+    kernel = rng.standard_normal((width, 4, 6)).astype(np.float32)
+    ways = (paired_convolution, lambda x, kernel: ops.conv(x, kernel, padding="same"))
+    ours, slow = (jax.jit(way)(x, kernel) for way in ways)
+    np.testing.assert_allclose(ours, slow, rtol=1e-5, atol=1e-5)
+    gradients = [
+        jax.grad(lambda *both, way=way: ops.sum(ops.square(way(*both))), argnums=(0, 1))(x, kernel)
+        for way in ways
+    ]
+    for one, other in zip(*gradients, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("activation", ["relu", "exponential", "elu", "softplus", "tanh"])
@@ -132,8 +217,7 @@ def test_dropout_keeps_the_mean_and_drops_a_tenth_of_the_pooled_map() -> None:
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_many_batches_a_launch_train_as_one_by_one(count: int) -> None:
-    if backend.name() != "jax":
-        pytest.skip("TensorFlow takes one batch at a time")
+    only_on_jax()  # TensorFlow takes one batch at a time
     spec = make_spec({"arch": "CNN-25", "units": 16, "dropout_dense": 0.3})
     labels = (np.random.default_rng(2).random((count, 8, CLASSES)) < 0.4).astype(np.uint8)
     batches = codes(8 * count).reshape(count, 8, LENGTH)
