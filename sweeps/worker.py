@@ -6,7 +6,6 @@ moment. What a cell has to know it reads from the tracking store when it begins.
 
 import gc
 import importlib
-import logging
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -165,7 +164,6 @@ def _prepare(job: Job) -> None:
 
     if "keras" not in sys.modules:
         prepare_keras(job.backend, job.threads)
-        logging.getLogger("tensorflow").setLevel(logging.ERROR)
         importlib.import_module("mlproject.run")
         gc.freeze()
     elif job.backend and sys.modules["keras"].backend.backend() != job.backend:
