@@ -8,9 +8,9 @@ themselves, and may take 20 s for CNN-25.
 import argparse
 import time
 
-from mlproject.threads import set_threads
+from mlproject.startup import prepare_keras
 
-set_threads(1)
+prepare_keras(threads=1)
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402

@@ -58,7 +58,7 @@ def plain(spec: RunSpec) -> TrainEpoch:
     return train
 
 
-WAYS = {"ours": ours, "fit": plain}
+WAYS = {"ours": ours, "unkept": ours, "fit": plain}
 
 
 def adam(spec: RunSpec) -> Any:
@@ -103,10 +103,12 @@ def main() -> None:
     parser.add_argument("backend", choices=("tensorflow", "jax"))
     parser.add_argument("way", choices=WAYS)
     options = parser.parse_args()
-    if options.way == "ours":
-        from mlproject.startup import prepare_keras
+    if options.way != "fit":
+        from mlproject import startup
 
-        prepare_keras(options.backend, 1)
+        if options.way == "unkept":
+            startup.keep_memory = lambda: None
+        startup.prepare_keras(options.backend, 1)
     else:
         set_threads(1)
         os.environ |= {"KERAS_BACKEND": options.backend, "TF_CPP_MIN_LOG_LEVEL": "2"}

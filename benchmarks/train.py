@@ -6,7 +6,8 @@ Each way is a process of its own with one thread. They take turns, epoch by epoc
 load on the machine hits all alike; only one works at a time. A few steps of each, which compile,
 come first. Validation is not part of an epoch here. "Limit" is the arithmetic of all convolutions
 and dense layers (forward and both gradients, without that of the first layer's input), at the rate
-of a float32 matrix product of numpy's that is measured in turns with the epochs.
+of a float32 matrix product of numpy's that is measured in turns with the epochs. The ways
+``unkept/...`` are ours without `mlproject.startup.keep_memory`.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from epochs import CLASSES, LENGTH, SEQUENCES  # noqa: E402
 from mlproject.architectures import ARCHITECTURES, make_spec  # noqa: E402
 
 WAYS = ("ours/jax", "ours/tensorflow", "fit/tensorflow", "fit/jax")
+UNKEPT = ("unkept/jax", "unkept/tensorflow")
 YARDSTICK = "fit/tensorflow"
 WARM = 300
 SIZE, PRODUCTS = 1024, 20
@@ -121,7 +123,7 @@ def table(arch: str, seconds: dict[str, list[float]]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--arch", nargs="+", default=["CNN-25", "CNN-1"], help="or all")
-    parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS)
+    parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS + UNKEPT)
     parser.add_argument("--epochs", type=int, default=5, help="that count, of each")
     options = parser.parse_args()
     names = list(ARCHITECTURES) if options.arch == ["all"] else options.arch

@@ -1,4 +1,4 @@
-"""Maxima of windows, with gradients that a processor computes fast on either backend."""
+"""Maxima of windows, with gradients that a processor computes fast."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +12,7 @@ def window_max(x: Any, window: int, stride: int) -> Any:
     """Return the maximum of each window, as `keras.ops.max_pool` with ``same`` padding does.
 
     Where the stride divides the window, each value is looked at once and then log2(window / stride)
-    times. On a processor neither backend's own gradient of an overlapping pool is near as fast, and
-    JAX's of no pool; TensorFlow's of one without overlap is faster still.
+    times: on a processor JAX has no gradient of a pool that is near as fast. TensorFlow has.
 
     Args:
         x: (batch, positions, channels).
@@ -23,7 +22,7 @@ def window_max(x: Any, window: int, stride: int) -> Any:
     Returns:
         (batch, ceil(positions / stride), channels).
     """
-    if window % stride or (window == stride and backend.name() == "tensorflow"):
+    if window % stride or backend.name() == "tensorflow":
         return ops.max_pool(x, window, stride, padding="same")
     _, positions, channels = x.shape
     windows = -(-positions // stride)
