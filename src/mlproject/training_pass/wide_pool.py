@@ -20,6 +20,7 @@ from keras import ops
 
 from mlproject import backend
 from mlproject.dna import LETTERS
+from mlproject.training_pass.pool import first_places, padded
 
 Gradient = Callable[..., Any]
 
@@ -59,17 +60,12 @@ def _maxima(x: Any, kernel: Any, window: int) -> Any:
     @ops.custom_gradient
     def compute(x: Any, kernel: Any) -> tuple[Any, Gradient]:
         y = ops.conv(x, kernel, padding="same")
-        positions = y.shape[1]
-        windows = -(-positions // window)
-        missing = windows * window - positions
-        before = missing // 2
-        y = ops.pad(y, [[0, 0], [before, missing - before], [0, 0]], constant_values=-float("inf"))
-        y = ops.reshape(y, (-1, windows, window, y.shape[-1]))
+        y, before = padded(y, window, window)
+        windows = y.shape[1] // window
+        y = ops.reshape(y, (-1, windows, window, y.shape[2]))
         maxima = ops.max(y, axis=2)
-        place = ops.reshape(ops.arange(window, dtype="float32"), (-1, 1))
-        first = ops.min(ops.where(y == maxima[:, :, None], place, window - 1.0), axis=2)
         starts = ops.arange(windows, dtype="int32")[:, None] * window - before
-        starts = ops.clip(starts + ops.cast(first, "int32"), 0, positions - 1)  # for not-a-numbers
+        starts = ops.clip(starts + first_places(y, maxima), 0, x.shape[1] - 1)  # not-a-numbers
 
         def gradient(upstream: Any) -> tuple[Any, Any]:
             return _gradients(x, kernel, starts, upstream)
@@ -86,9 +82,9 @@ def _gradients(x: Any, kernel: Any, starts: Any, upstream: Any) -> tuple[Any, An
     _, positions, channels = x.shape
     width, _, filters = kernel.shape
     before = (width - 1) // 2
-    padded = ops.pad(x, [[0, 0], [before, width - 1 - before], [0, 0]])
-    batch, length, _ = padded.shape
-    rows = ops.reshape(padded, (-1, channels))
+    longer = ops.pad(x, [[0, 0], [before, width - 1 - before], [0, 0]])
+    batch, length, _ = longer.shape
+    rows = ops.reshape(longer, (-1, channels))
     places = starts + (ops.arange(batch, dtype="int32") * length)[:, None, None]
     taken = ops.vectorized_map(
         lambda row: ops.slice(rows, (row, 0), (width, channels)), ops.reshape(places, (-1,))
@@ -111,7 +107,7 @@ def _gradients(x: Any, kernel: Any, starts: Any, upstream: Any) -> tuple[Any, An
             mode="promise_in_bounds",
         )
 
-    by_x = ops.reshape(lax.map(by_sequence, (starts, upstream)), padded.shape)
+    by_x = ops.reshape(lax.map(by_sequence, (starts, upstream)), longer.shape)
     return by_x[:, before : before + positions], by_kernel
 
 
