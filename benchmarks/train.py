@@ -56,7 +56,7 @@ class Way(NamedTuple):
         answer = stdout.readline()
         if not answer:
             sys.exit(f"{self.log.read_text()}{self.name} ended while it trained {arch}")
-        return float(json.loads(answer)[0])
+        return float(answer)
 
 
 @contextmanager
