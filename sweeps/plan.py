@@ -3,61 +3,53 @@
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    Discriminator,
+    Field,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    Tag,
+    ValidationError,
+)
 
 from mlproject.architectures import arch_name, make_spec, protocol_name
 from mlproject.errors import UserError, nearest
 from mlproject.spec import RunSpec, field_info, field_names, parse_value
 from sweeps.objectives import EPOCH_OBJECTIVES, check_objective
+from sweeps.ranges import LARGEST, Part, Range
+from sweeps.reading import one_line, read_yaml
 
-Value = int | float | str
+Value = StrictInt | StrictFloat | StrictStr
 Options = dict[str, Value]
-LARGEST = 100_000
+LONGEST_NAME = 200  # bytes: it is part of file names
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class Range(_Part):
-    """Numbers from `start` to `to`, both included; in a search also without `step`."""
-
-    start: int | float = Field(alias="from")
-    to: int | float
-    step: int | float | None = None
-    log: bool = False
-
-    def values(self) -> list[int | float]:
-        """Return the numbers ``from, from + step, ... to``."""
-        start, to, step = (Decimal(str(one)) for one in (self.start, self.to, self.step or 1))
-        numbers = [start + step * number for number in range(int((to - start) / step) + 1)]
-        whole = all(isinstance(one, int) for one in (self.start, self.to, self.step or 1))
-        return [int(one) if whole else float(one) for one in numbers]
-
-
-Axis = list[Value] | Range
+Axis = Annotated[
+    Annotated[list[Value], Tag("list")] | Annotated[Range, Tag("Range")],
+    Discriminator(lambda axis: "Range" if isinstance(axis, (dict, Range)) else "list"),
+]
 Direction = Literal["maximize", "minimize"]
 
 
-class Search(_Part):
+class Search(Part):
     """What Optuna may choose and what it is to improve."""
 
     space: Annotated[dict[str, Axis], Field(min_length=1)]
     objectives: Annotated[dict[str, Direction], Field(min_length=1)]
-    trials: Annotated[int, Field(ge=1)]
+    trials: Annotated[StrictInt, Field(ge=1, le=LARGEST)]
     sampler: Literal["tpe", "random", "grid", "nsga2", "gp"] = "tpe"
     pruner: Literal["none", "median", "hyperband"] = "none"
-    warmup: Annotated[int, Field(ge=0)] = 5
-    seed: Annotated[int, Field(ge=0)] = 0
+    warmup: Annotated[StrictInt, Field(ge=0, le=LARGEST)] = 5
+    seed: Annotated[StrictInt, Field(ge=0, lt=2**31)] = 0
     storage: str | None = None
 
 
-class Plan(_Part):
+class Plan(Part):
     """A sweep: fields of the spec that all cells share, and what varies.
 
     Attributes:
@@ -70,11 +62,11 @@ class Plan(_Part):
         text: the file as it was read.
     """
 
-    name: Annotated[str, Field(min_length=1, pattern=r"^[\w.-]+$")]
-    base: dict[str, Value] = {}
-    axes: dict[str, Axis] = {}
-    cells: list[dict[str, Value]] = []
-    exclude: list[dict[str, Value | list[Value]]] = []
+    name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    base: dict[str, Value] = Field({})
+    axes: dict[str, Axis] = Field({})
+    cells: list[dict[str, Value]] = Field([])
+    exclude: list[dict[str, Value | list[Value]]] = Field([])
     search: Search | None = None
     text: str = ""
 
@@ -86,18 +78,22 @@ def read_plan(path: Path) -> Plan:
         UserError: no such file, no YAML, an unknown key or field, a value that does not fit; one
             line that names the file.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = yaml.load(text, _Loader)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"the plan must be a readable file: {path}: {reason}") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: the plan must be YAML: {' '.join(str(error).split())}") from error
+    text, content = read_yaml(path)
     try:
         return _checked(content, path, text)
     except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+        raise UserError(one_line(f"{path}: {error}")) from error
+
+
+def count_cells(plan: Plan) -> int:
+    """Return how many cells a grid has before exclusions, by arithmetic: nothing is built."""
+    grid = math.prod(map(count_values, plan.axes.values())) if plan.axes else 0
+    return grid + len(plan.cells) or 1
+
+
+def count_values(axis: Axis) -> int:
+    """Return how many values an axis has."""
+    return axis.count if isinstance(axis, Range) else len(axis)
 
 
 def expand(plan: Plan) -> Iterator[tuple[Options, RunSpec]]:
@@ -119,7 +115,8 @@ def expand(plan: Plan) -> Iterator[tuple[Options, RunSpec]]:
         except UserError as error:
             named = ", ".join(f"{key}={value}" for key, value in row.items()) or "base"
             raise UserError(f"cell {named}: {error}") from error
-        matches = [_matches(spec, exclusion) for exclusion in plan.exclude]
+        have = _told_of(spec) if plan.exclude else {}
+        matches = [_matches(have, exclusion) for exclusion in plan.exclude]
         used = [one or two for one, two in zip(used, matches, strict=True)]
         if not any(matches) and spec not in seen:
             seen.add(spec)
@@ -133,8 +130,11 @@ def _values(axis: Axis) -> Sequence[Value]:
     return axis.values() if isinstance(axis, Range) else axis
 
 
-def _matches(spec: RunSpec, exclusion: Mapping[str, Value | list[Value]]) -> bool:
-    have = {"arch": arch_name(spec), "protocol": protocol_name(spec), **spec.flat()}
+def _told_of(spec: RunSpec) -> dict[str, Value]:
+    return {"arch": arch_name(spec), "protocol": protocol_name(spec), **spec.flat()}
+
+
+def _matches(have: Mapping[str, Value], exclusion: Mapping[str, Value | list[Value]]) -> bool:
     for name, wanted in exclusion.items():
         several = wanted if isinstance(wanted, list) else [wanted]
         parsed = [one if field_info(name) is None else parse_value(name, one) for one in several]
@@ -152,6 +152,8 @@ def _checked(content: object, path: Path, text: str) -> Plan:
         plan = Plan(**{"name": path.stem, **content, "text": text})
     except ValidationError as error:
         raise UserError(_one_line(error)) from error
+    if len(plan.name.encode()) > LONGEST_NAME:
+        raise UserError(f"`name` must have at most {LONGEST_NAME} bytes: got {plan.name!r}")
     _check_names(plan)
     if plan.search is None:
         if len(list(itertools.islice(expand(plan), 2))) == 0:
@@ -178,19 +180,27 @@ def _check_names(plan: Plan) -> None:
                 raise UserError(f"`{group}.{name}` must have at least one value: got []")
             if isinstance(axis, Range):
                 _check_range(f"{group}.{name}", name, axis, searched=group == "search.space")
-    size = math.prod(len(_values(axis)) for axis in plan.axes.values())
-    if size > LARGEST:
-        raise UserError(f"a plan must have at most {LARGEST:,} cells: got {size:,}")
+    _check_count("a plan", count_cells(plan), plan.axes)
+
+
+def _check_count(what: str, count: int, axes: Mapping[str, Axis]) -> None:
+    if count > LARGEST:
+        sizes = " x ".join(f"{name} {count_values(axis):,}" for name, axis in axes.items())
+        raise UserError(
+            f"{what} must have at most {LARGEST:,} cells: got {count:,}"
+            f"{f' ({sizes})' if sizes else ''}; use fewer values"
+        )
 
 
 def _check_range(where: str, name: str, axis: Range, searched: bool) -> None:
     info = field_info(name)
     if info is None or info.kind is str:
         raise UserError(f"`{where}` must be a list of names: got a range")
-    if axis.to < axis.start or (axis.step is not None and axis.step <= 0):
-        raise UserError(
-            f"`{where}` must go up: got from {axis.start} to {axis.to}, step {axis.step or 1}"
-        )
+    if axis.count < 1:
+        step = 1 if axis.step is None else axis.step
+        raise UserError(f"`{where}` must go up: got from {axis.start} to {axis.to}, step {step}")
+    if info.kind is int and isinstance(axis.step, float):
+        raise UserError(f"`{where}` must have a whole step: got {axis.step}")
     if not searched and (axis.log or (axis.step is None and info.kind is float)):
         raise UserError(f"`{where}` must have a step, and no log, outside a search")
     if axis.log and (axis.step is not None or axis.start <= 0):
@@ -217,6 +227,9 @@ def _check_search(search: Search) -> None:
         for name, axis in search.space.items():
             if isinstance(axis, Range) and (axis.log or axis.step is None):
                 raise UserError(f"`search.space.{name}` must have a step for sampler: grid")
+        _check_count(
+            "sampler: grid", math.prod(map(count_values, search.space.values())), search.space
+        )
 
 
 def _keys(part: type[BaseModel]) -> list[str]:
@@ -225,8 +238,10 @@ def _keys(part: type[BaseModel]) -> list[str]:
 
 
 def _one_line(error: ValidationError) -> str:
-    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    where = [str(one) for one in first["loc"] if one not in ("int", "float", "str", "Range")]
+    telling = ("extra_forbidden", "finite_number")
+    first = min(error.errors(), key=lambda one: one["type"] not in telling)
+    kinds = ("int", "float", "str", "list", "Range")
+    where = [str(one) for one in first["loc"] if one not in kinds]
     where = [one for one in where if not one.startswith(("list[", "function-"))]
     name = ".".join(where)
     if first["type"] == "extra_forbidden":
@@ -237,17 +252,8 @@ def _one_line(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"`{name}` is missing"
     rule = first["msg"].replace("Input should be", "must be").replace("'", "")
-    return f"`{name}` {rule}: got {first['input']!r}"
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML that refuses a key given twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"`{key}` is given twice", node.start_mark
-                )
-        return super().construct_mapping(node, deep)
+    if first["type"] == "string_pattern_mismatch":
+        rule = "must be of letters, digits, `_`, `.` and `-` (default: the file's name)"
+    elif first["type"].endswith("_type") and first["loc"][-1] in kinds[:3]:
+        rule = "must be a number or a text"
+    return f"`{name}` {rule.removeprefix('Value error, ')}: got {first['input']!r}"

@@ -16,7 +16,7 @@ from optuna.distributions import (
 from mlproject.errors import UserError
 from mlproject.spec import field_info, parse_value
 from sweeps.cells import DataSets, make_cell
-from sweeps.plan import Axis, Options, Plan, Range, Search, Value
+from sweeps.plan import Axis, Options, Plan, Range, Search, Value, count_values
 
 SHAPE = re.compile(r"((pool|pool_stride|stride)\d+|filters[2-9]|arch|layers|length)")
 MOST = 20_000
@@ -61,12 +61,13 @@ def make_space(plan: Plan, search: Search, data: DataSets) -> Space:
         UserError: nothing fits, or a value is refused.
     """
     shaping = [name for name in search.space if SHAPE.fullmatch(name)]
-    lists = {name: _choices(name, search.space[name]) for name in shaping}
-    if math.prod(map(len, lists.values())) > MOST:
+    combinations = math.prod(count_values(search.space[name]) for name in shaping)
+    if combinations > MOST:
         raise UserError(
             f"`search.space` must have at most {MOST:,} combinations of {', '.join(shaping)}: "
-            f"got {math.prod(map(len, lists.values())):,}; use fewer choices"
+            f"got {combinations:,}; use fewer choices"
         )
+    lists = {name: _choices(name, search.space[name]) for name in shaping}
     fitting: list[Options] = []
     refusal: UserError | None = None
     for row in itertools.product(*lists.values()):
@@ -127,9 +128,8 @@ def _distribution(name: str, axis: Axis, grid: bool) -> BaseDistribution:
     if grid:
         return CategoricalDistribution(axis.values())
     if info is not None and info.kind is int:
-        step = int(axis.step or 1)
-        high = int(axis.start) + (int(axis.to) - int(axis.start)) // step * step
-        return IntDistribution(int(axis.start), high, log=axis.log, step=step)
+        low, high, step = int(axis.start), int(axis.last), int(axis.step or 1)
+        return IntDistribution(low, high, log=axis.log, step=step)
     if axis.step is None:
         return FloatDistribution(float(axis.start), float(axis.to), log=axis.log)
-    return FloatDistribution(float(axis.start), axis.values()[-1], step=float(axis.step))
+    return FloatDistribution(float(axis.start), axis.last, step=float(axis.step))

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ def write(folder: Path, text: str | dict[str, Any], name: str = "plan.yaml") -> 
         ("axes: {arch: [CNN-26]}", "unknown arch 'CNN-26': did you mean CNN-2"),
         ("axes: {pool1: []}", "`axes.pool1` must have at least one value"),
         ("axes: {pool1: {from: 5, to: 1}}", "`axes.pool1` must go up"),
-        ("axes: {pool1: {from: 1, stop: 5}}", "axes.pool1"),
+        ("axes: {pool1: {from: 1, stop: 5}}", "unknown key `axes.pool1.stop`"),
+        ("axes: {pool1: 5}", "`axes.pool1` must be a valid list: got 5"),
         ("axes: {arch: {from: 1, to: 5}}", "`axes.arch` must be a list of names"),
         ("axes: {l2: {from: 0.1, to: 0.5}}", "`axes.l2` must have a step"),
         ("base: {seed: 1, seed: 2}", "`seed` is given twice"),
@@ -79,6 +81,103 @@ def test_a_mistake_in_a_plan_is_one_line_that_names_the_file(
     assert message.startswith(f"{path}: ")
     assert says in message
     assert "\n" not in message
+
+
+BILLIONS = "{from: 0, to: 20000000000}"
+TRIALS = "objectives: {val_auroc: maximize}, trials: 1"
+LETTERS = "abcdefgh"
+
+
+def repeated_by_aliases() -> str:
+    """Return YAML of 8 lines that are 9 ** 8 values once its aliases are written out."""
+    lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
+    for before, name in pairwise(LETTERS):
+        lines.append(f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]")
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (f"axes: {{seed: {BILLIONS}}}",
+         "at most 100,000 cells: got 20,000,000,001 (seed 20,000,000,001); use fewer values"),
+        ("axes: {seed: {from: 0, to: 99999}, arch: [CNN-1, CNN-2]}",
+         "got 200,000 (seed 100,000 x arch 2)"),
+        ("axes: {l2: {from: 0, to: 1, step: 1.0e-9}}", "got 1,000,000,001"),
+        ("axes: {l2: {from: 0, to: 1.0e+300, step: 1.0e-300}}", "at most 100,000 cells"),
+        ("axes: {seed: {from: 0, to: .inf}}", "`axes.seed.to` must be a finite number: got inf"),
+        ("axes: {l2: {from: 0, to: 1, step: .nan}}",
+         "`axes.l2.step` must be a finite number: got nan"),
+        ("axes: {l2: {from: 0, to: 1, step: 0.0}}", "must go up: got from 0 to 1, step 0"),
+        ("axes: {l2: {from: 0, to: 1, step: -1}}", "`axes.l2` must go up"),
+        ("axes: {seed: {from: 0, to: 1, step: 0.5}}", "must have a whole step: got 0.5"),
+        ("axes: {seed: {from: true, to: 4}}", "`axes.seed.from` must be a number: got True"),
+        ("axes: {seed: [true]}", "must be a number or a text: got True"),
+        ("base: {learning_rate: .nan}", "`base.learning_rate` must be a finite number: got nan"),
+        (f"base: {{seed: {'9' * 1000}}}", "an integer must be at most 9,223,372,036,854,775,807"),
+        (f"base: {{seed: {'9' * 5000}}}", "a value must have at most 4,096 characters"),
+        (f"base: {{seed: 0x{'f' * 4000}}}", "an integer must be at most"),
+        (f"axes: {{seed: {{from: 0, to: '{'9' * 30}'}}}}", "`axes.seed.to` must be at most"),
+        ("base: " + "[" * 3000 + "]" * 3000, "must nest at most 10 deep"),
+        ("base: " + "{a: " * 3000, "must nest at most 10 deep"),
+        (repeated_by_aliases(), "at most 1,000,000 values, aliases written out"),
+        ("base: &a {seed: *a}", "`*a` must name a value that ends before it"),
+        ("base: {<<: {seed: 1}}", "`<<` is not known"),
+        ("base: {? [1] : 1}", "a key must be a name"),
+        ("base: {dataset: 2020-13-45, seed: x}", "`seed` must be an integer: got 'x'"),
+        ("base: {seed: !!int ''}", "a value cannot be read"),
+        ("? \"a\\nb\"\n: 1", "unknown key `a b`"),
+        ("base: {\"a\\nb\": 1}", "unknown field `a b` in base"),
+        ("name: \"a\\nb\"", "`name` must be of letters, digits"),
+        (f"name: {'x' * 300}", "`name` must have at most 200 bytes"),
+        (f"search: {{space: {{pool1: {BILLIONS}}}, {TRIALS}000000}}",
+         "`search.trials` must be less than or equal to 100000"),
+        (f"search: {{space: {{pool1: [1]}}, {TRIALS}, seed: 5000000000}}",
+         "`search.seed` must be less than 2147483648"),
+        ("search: {space: {seed: {from: 0, to: 9999999999, step: 1}}, sampler: grid, "
+         f"{TRIALS}}}", "sampler: grid must have at most 100,000 cells: got 10,000,000,000"),
+        (f"search: {{space: {{seed: {{from: 0, to: 5, step: 0.5}}}}, {TRIALS}}}",
+         "`search.space.seed` must have a whole step"),
+    ],
+)  # fmt: skip
+def test_a_plan_that_costs_without_bound_is_refused_by_one_line_before_anything_is_built(
+    tmp_path: Path, text: str, says: str
+) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(UserError) as caught:
+        read_plan(path)
+    message = str(caught.value)
+    assert says in message
+    assert message.startswith(str(path))
+    assert len(message.splitlines()) == 1
+    assert len(message) < 1000
+
+
+def test_a_huge_file_is_refused_unread_and_aliases_and_marks_within_bounds_are_read(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(UserError, match=r"at most 1,048,576 bytes"):
+        read_plan(write(tmp_path, "#" * 2**20 + "\n"))
+    shared = "base: &small {sequences: 50, length: 150}\ncells: [*small, {seed: 1}]\n"
+    assert len(list(expand(read_plan(write(tmp_path, "\ufeff" + shared))))) == 2
+    dated = read_plan(write(tmp_path, "name: 2026-11-25"))
+    assert dated.name == "2026-11-25"
+
+
+def test_a_range_is_counted_as_it_is_written_and_a_search_takes_a_long_one(tmp_path: Path) -> None:
+    axis = Range.model_validate({"from": 0.1, "to": 0.7, "step": 0.1})
+    assert (axis.count, axis.last) == (7, 0.7)
+    long = Range.model_validate({"from": 0, "to": 1, "step": 3e-9})
+    assert long.count == 333_333_334
+    with pytest.raises(UserError, match="at most 100,000 values"):
+        long.values()
+    search = {"objectives": {"val_auroc": "maximize"}, "trials": 3}
+    space = {"seed": {"from": 0, "to": 2 * 10**10}, "l2": {"from": 0.0, "to": 1.0, "step": 3e-9}}
+    plan = read_plan(write(tmp_path, {"base": SMALL, "search": {**search, "space": space}}))
+    assert plan.search
+    found = make_space(plan, plan.search, DataSets(tmp_path)).distributions
+    assert found["seed"].high == 2 * 10**10  # type: ignore[attr-defined]
+    assert found["l2"].high == pytest.approx(1.0, abs=3e-9)  # type: ignore[attr-defined]
 
 
 def test_a_missing_plan_is_one_line(tmp_path: Path) -> None:
