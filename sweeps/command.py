@@ -47,7 +47,10 @@ def sweep(plan_path: Path, settings: Options) -> bool:
     plan = read_plan(plan_path)
     store = connect()
     home = settings.home
-    with locked(home / "runs" / f"{plan.name}.lock") as lock, Interrupts() as interrupts:
+    with (
+        locked(home / "runs" / f"{plan.name}.lock") as lock,
+        Interrupts(insistable=True) as interrupts,
+    ):
         data = DataSets(home / "data")
         source, ledger = make_source(plan, data, home)
         deliver_rest(home)
@@ -59,9 +62,11 @@ def sweep(plan_path: Path, settings: Options) -> bool:
         try:
             lost = parent.end_lost("its process was lost")
             known = finished_runs(store, parent.tracker.experiment_id)
+            interrupts.check()
             pool = open_pool(
                 settings.workers, settings.scheduler, settings.resources, settings.threads
             )
+            interrupts.check()
             with show, interrupts.deferred():
                 driver = Driver(source, known, pool, parent, ledger, show, settings, store, lock)
                 interrupted = driver.run(interrupts)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from distributed import KilledWorker
 
-from mlproject.interrupts import Interrupts
+from mlproject.interrupts import Interrupted, Interrupts
 from mlproject.tracking import Store
 from sweeps.cells import Cell
 from sweeps.job import PRUNED, Job, Outcome
@@ -124,6 +124,8 @@ class Driver:
         """
         stopping = False
         while True:
+            if interrupts.insisted:
+                raise Interrupted(f"interrupted by {interrupts.requested}, twice")
             if interrupts.requested and not stopping:
                 stopping = True
                 self._stop(interrupts.requested)

@@ -24,7 +24,7 @@ from mlproject.errors import UserError, nearest
 from mlproject.interpret.filters import scores
 from mlproject.interpret.logos import save
 from mlproject.interpret.tomtom import format_tsv
-from mlproject.interrupts import Interrupted, Interrupts
+from mlproject.interrupts import Interrupts
 from mlproject.model import predict
 from mlproject.motifs import jaspar, write_meme
 from mlproject.progress import MethodProgress
@@ -139,8 +139,7 @@ def attribute_run(place: Place, methods: Sequence[str], choice: Choice) -> dict[
             place.tracker.tags({f"mlproject.attributions.{name}": json.dumps(choice._asdict())})
             place.tracker.metrics(own)
             place.tracker.flush()
-        if place.interrupts.requested:
-            raise Interrupted(f"interrupted by {place.interrupts.requested} after {name}")
+        place.interrupts.check()
         if not place.quiet:
             print(_line(name, own, len(codes)), file=sys.stderr, flush=True)
         values |= own

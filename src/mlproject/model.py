@@ -16,6 +16,7 @@ from mlproject.backend import forward, value
 from mlproject.data import Rows
 from mlproject.dna import OTHER, one_hot, reverse_complement
 from mlproject.errors import UserError, nearest
+from mlproject.interrupts import look
 from mlproject.spec import RunSpec
 
 
@@ -204,6 +205,7 @@ def _stream(
     """Yield `call` of one-hot batches; the last is filled up, as each shape costs a compilation."""
     size = min(batch_size, len(codes))
     for start in range(0, len(codes), size or 1):
+        look()
         batch = codes[start : start + size]
         if reverse:
             batch = reverse_complement(batch)

@@ -60,7 +60,7 @@ def run(
     """
     started, computed = time.perf_counter(), time.process_time()
     check(spec.methods)
-    with Interrupts() as interrupts:
+    with Interrupts(settings.should_stop) as interrupts:
         data = load(spec, settings.home / "data")
         spec.map_lengths(data.length)
         store = connect()

@@ -98,7 +98,6 @@ def train(job: Job, previous: Previous | None) -> tuple[keras.Model, Fit]:
         for row in checkpoint.read_history(state):
             _record_epoch(tracker, Epoch(**row))
     delivered = time.monotonic()
-    stopper: bool | str = False
 
     def record(epoch: Epoch) -> None:
         nonlocal delivered
@@ -111,12 +110,10 @@ def train(job: Job, previous: Previous | None) -> tuple[keras.Model, Fit]:
         job.settings.on_epoch(epoch.epoch, epoch.values)
 
     def should_stop() -> bool:
-        nonlocal stopper
         tracker.beat()
-        stopper = job.interrupts.requested or job.settings.should_stop()
-        return bool(stopper)
+        return job.interrupts.reason is not None
 
-    with EpochProgress(spec.epochs, job.settings.quiet) as bar, job.interrupts.deferred():
+    with EpochProgress(spec.epochs, job.settings.quiet) as bar:
         fitted = fit(
             model,
             spec,
@@ -128,8 +125,9 @@ def train(job: Job, previous: Previous | None) -> tuple[keras.Model, Fit]:
             should_stop=should_stop,
         )
     if fitted.stopped == "interrupted":
-        by = stopper if isinstance(stopper, str) else "its caller"
-        raise Interrupted(f"interrupted by {by} after epoch {len(fitted.history)}")
+        raise Interrupted(
+            f"interrupted by {job.interrupts.reason} after epoch {len(fitted.history)}"
+        )
     return model, fitted
 
 

@@ -32,6 +32,7 @@ from mlproject.attribution.scores import hypothetical
 from mlproject.backend import Gradient, gradient
 from mlproject.dna import one_hot
 from mlproject.errors import UserError
+from mlproject.interrupts import look
 
 SMALL = 1e-6
 LINEAR = (layers.BatchNormalization, layers.Dropout, layers.Flatten)
@@ -73,6 +74,7 @@ def deeplift(
     for rows, (batch, copies, classes) in batches([codes, others, select], batch_size):
         x, count = one_hot(batch), rows.stop - rows.start
         for number in range(references):
+            look()
             reference = one_hot(copies[:, number])
             shares = hypothetical(call(x, reference, classes)[1], reference)
             found[rows] += shares[:count] / np.float32(references)

@@ -25,6 +25,7 @@ from mlproject.attribution.references import UNIFORM, shuffled
 from mlproject.attribution.scores import centred, hypothetical
 from mlproject.backend import Gradient, gradient
 from mlproject.dna import one_hot
+from mlproject.interrupts import look
 
 Points = Callable[[np.ndarray, slice], Iterable[tuple[float, np.ndarray, np.ndarray | float]]]
 
@@ -195,6 +196,7 @@ def _mean(
     for rows, (batch, chosen_classes) in batches([codes, select], batch_size):
         x, count = one_hot(batch), rows.stop - rows.start
         for weight, inputs, reference in points(x, rows):
+            look()
             slopes = call(inputs, chosen_classes)[1]
             shares = hypothetical(slopes, np.broadcast_to(reference, x.shape))
             found[rows] += np.float32(weight) * shares[:count]

@@ -8,6 +8,7 @@ import numpy as np
 from keras import layers
 
 from mlproject.errors import UserError
+from mlproject.interrupts import look
 
 Output = Literal["logit", "probability"]
 Progress = Callable[[int, int], None]
@@ -80,6 +81,7 @@ def batches(
     total = len(arrays[0])
     size = min(size, total)
     for start in range(0, total, size or 1):
+        look()
         stop = min(start + size, total)
         rows = np.minimum(np.arange(start, start + size), total - 1)
         yield slice(start, stop), [array[rows] for array in arrays]

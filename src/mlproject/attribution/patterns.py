@@ -22,11 +22,13 @@ import numpy as np
 from mlproject.errors import UserError
 from mlproject.interpret.filters import LayerReading
 from mlproject.interpret.tomtom import tomtom
+from mlproject.interrupts import look
 from mlproject.motifs import Motif, clip, round_rows
 
 GROUPS = {"pos_patterns": "pattern", "neg_patterns": "negative"}
 SEQLETS = 20_000
 DECIMALS = 4
+LOOK_SECONDS = 0.2
 PROGRAM = "from modiscolite.cli import cli; cli()"
 
 
@@ -79,7 +81,7 @@ def find(ohe: Path, shap: Path, out: Path, length: int) -> None:
         env=environment,
     ) as process:
         try:
-            problem = process.communicate()[1]
+            problem = _heard(process)
         except BaseException:
             with suppress(OSError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -89,6 +91,15 @@ def find(ohe: Path, shap: Path, out: Path, length: int) -> None:
         raise UserError(
             f"TF-MoDISco found nothing to work on: '{last[:200]}'; attribute more sequences"
         )
+
+
+def _heard(process: "subprocess.Popen[str]") -> str:
+    """Wait for a process, looking for signals meanwhile, and return its standard error."""
+    while True:
+        try:
+            return process.communicate(timeout=LOOK_SECONDS)[1]
+        except subprocess.TimeoutExpired:
+            look()
 
 
 def read(path: Path, targets: Sequence[Motif], evalue: float = 0.1) -> Patterns:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mlproject.data.shuffle import shuffle_dinucleotides
+from mlproject.interrupts import look
 
 UNIFORM = 0.25
 
@@ -20,6 +21,7 @@ def shuffled(codes: np.ndarray, copies: int, rng: np.random.Generator) -> np.nda
     different, owner = np.unique(codes, axis=0, return_inverse=True)
     made = np.empty((len(different), copies, codes.shape[1]), np.uint8)
     for sequence, own in zip(different, made, strict=True):
+        look()
         for number in range(copies):
             own[number] = shuffle_dinucleotides(sequence, rng)
     return made[owner.reshape(-1)]

@@ -10,6 +10,7 @@ import numpy as np
 
 from mlproject.data.rows import Rows
 from mlproject.errors import UserError
+from mlproject.interrupts import look
 from mlproject.motifs import Motif
 from mlproject.spec import canonical_sha256
 
@@ -159,6 +160,7 @@ def content_sha256(
 def blocks(array: Any, rows: int = BLOCK_ROWS) -> Iterator[np.ndarray]:
     """Pass over an array, in memory or in a file, in blocks of `rows` rows."""
     for start in range(0, len(array), rows):
+        look()
         yield array[start : start + rows]
 
 

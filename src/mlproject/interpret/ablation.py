@@ -16,6 +16,7 @@ from scipy.stats import rankdata
 from mlproject.backend import forward
 from mlproject.data.rows import Rows
 from mlproject.evaluation import metric_names
+from mlproject.interrupts import look
 from mlproject.model import activation_layer, activations
 
 BUDGET = 6.5e11
@@ -92,6 +93,7 @@ def ablate(
     for number in range(filters):
         parts = []
         for one in maps:
+            look()
             kept = one[..., number].copy()
             one[..., number] = mean[number]
             parts.append(tail(one))

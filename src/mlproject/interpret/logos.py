@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from mlproject.files import written_whole
 from mlproject.interpret.filters import LayerReading, best_matches
+from mlproject.interrupts import look
 from mlproject.motifs import Motif, information, reverse_complement
 
 # Okabe and Ito's green and blue; all four stay apart under red-green blindness.
@@ -158,6 +159,7 @@ def draw_logo(axes: Axes, pwm: np.ndarray, span: int | None = None, scale: bool 
     import logomaker
     import pandas
 
+    look()
     letters = heights(pwm)
     letters[letters < LOWEST] = 0.0
     if letters.any():

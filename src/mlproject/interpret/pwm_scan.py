@@ -26,6 +26,7 @@ from mlproject.interpret.filters import classes_of, motif_names
 from mlproject.interpret.scan import SITE
 from mlproject.interpret.truth import truth, truth_scores
 from mlproject.interpret.windows import Peaks, windows
+from mlproject.interrupts import look
 from mlproject.motifs import Motif, jaspar, reverse_complement
 
 VERSION = 1
@@ -95,6 +96,7 @@ def log_odds_maps(
         outside[first : first + length - len(matrix) + 1, number] = 0
     flat_weights = weights.reshape(width * 4, -1)
     for start in range(0, len(codes), batch_size):
+        look()
         letters = one_hot(codes[start : start + batch_size])
         padded = np.pad(letters, ((0, 0), (left, width - 1 - left), (0, 0)))
         flat = padded.reshape(len(letters), -1)

@@ -17,6 +17,8 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
+from mlproject.interrupts import look
+
 SITE = np.dtype(
     [("sequence", "<u4"), ("position", "<u4"), ("filter", "<u2"), ("activation", "<f4")]
 )
@@ -97,6 +99,7 @@ def scan(
 def blocks(sites: np.ndarray, size: int = BLOCK_SITES) -> Iterator[np.ndarray]:
     """Yield the records in pieces of `size`, so that a mapped file is never read whole."""
     for start in range(0, len(sites), size):
+        look()
         yield sites[start : start + size]
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mlproject.errors import UserError
+from mlproject.interrupts import look
 from mlproject.motifs import Motif, jaspar, read_meme, reverse_complement
 
 BINS = 100
@@ -109,6 +110,7 @@ def tomtom(queries: Sequence[Motif], targets: Sequence[Motif], evalue: float = 0
     layouts: dict[int, _Alignments] = {}
     matches = []
     for query in queries:
+        look()
         if query.width not in layouts:
             layouts[query.width] = _alignments(query.width, database.lengths)
         matches += _matches(query, targets, database, layouts[query.width], evalue)

@@ -18,6 +18,7 @@ from mlproject.backend import forward, value
 from mlproject.data.rows import Rows
 from mlproject.dna import one_hot
 from mlproject.interpret.scan import blocks as pieces
+from mlproject.interrupts import look
 from mlproject.model import activation_layer
 from mlproject.spec import Block
 
@@ -64,6 +65,7 @@ def trace(
     ]
     traced = np.array(sites)
     for start in range(0, len(codes), BATCH):
+        look()
         low, high = np.searchsorted(traced["sequence"], (start, start + BATCH))
         if low == high:
             continue
