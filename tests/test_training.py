@@ -1,5 +1,6 @@
 """Training: what an epoch computes, that it repeats bit for bit, and that it can be resumed."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -19,6 +20,7 @@ from mlproject.architectures import make_spec
 from mlproject.data import Split
 from mlproject.dna import encode, one_hot
 from mlproject.errors import UserError
+from mlproject.files import SEAL, SEAL_LENGTH
 from mlproject.model import build, predict
 from mlproject.spec import RunSpec
 from mlproject.training import Epoch, Fit, binary_cross_entropy, fit
@@ -218,6 +220,14 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
+def seal_anew(path: Path) -> None:
+    """Give a state that was changed on purpose the SHA-256 that it then has."""
+    content = path.read_bytes()
+    before = content.rfind(SEAL, len(content) - SEAL_LENGTH)
+    content = content if before < 0 else content[:before]
+    path.write_bytes(content + SEAL + hashlib.sha256(content).hexdigest().encode())
+
+
 def test_the_state_of_another_training_is_refused(state: bytes, tmp_path: Path) -> None:
     path = tmp_path / "state.h5"
     path.write_bytes(state)
@@ -231,6 +241,7 @@ def test_the_state_of_another_training_is_refused(state: bytes, tmp_path: Path) 
     with h5py.File(path, "a") as file:
         owner = json.loads(file.attrs["owner"])
         file.attrs["owner"] = json.dumps(owner | {"backend": "abacus"})
+    seal_anew(path)
     with pytest.raises(UserError, match="has backend=abacus, this one backend="):
         train(small_spec(), path, resume=True)
 
@@ -246,8 +257,43 @@ def test_what_the_state_interprets_does_not_bind_it(state: bytes, tmp_path: Path
 def test_a_truncated_state_is_refused(state: bytes, tmp_path: Path, kept: float) -> None:
     path = tmp_path / "state.h5"
     path.write_bytes(state[: int(kept if kept >= 1 else kept * len(state))])
-    with pytest.raises(UserError, match="is cut short or no state"):
+    with pytest.raises(UserError, match="is damaged"):
         train(small_spec(), path, resume=True)
+
+
+def test_no_flipped_bit_of_a_state_is_accepted(state: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "state.h5"
+    rng = np.random.default_rng(0)
+    for bit in rng.integers(0, 8 * len(state), 400).tolist():
+        flipped = bytearray(state)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        with pytest.raises(UserError, match="is damaged"):
+            checkpoint.read_history(path)
+
+
+def test_a_damaged_state_falls_back_to_the_one_before(whole: Trained, tmp_path: Path) -> None:
+    path = tmp_path / "state.h5"
+    train(small_spec(epochs=3), path)
+    assert checkpoint.usable(path) == path
+    path.write_bytes(path.read_bytes()[:-1])
+    before = checkpoint.usable(path)
+    assert len(checkpoint.read_history(before)) == 2
+    before.replace(path)
+    assert_same(train(small_spec(), path, resume=True), whole)
+
+
+@pytest.mark.parametrize("damage", ["missing", "damaged"])
+def test_without_any_whole_state_nothing_is_usable(
+    state: bytes, tmp_path: Path, damage: str
+) -> None:
+    path = tmp_path / "state.h5"
+    if damage == "damaged":
+        path.write_bytes(state[1:])
+        checkpoint.earlier(path).write_bytes(state[:-1])
+    with pytest.raises(UserError, match="must have a saved state that is whole") as error:
+        checkpoint.usable(path)
+    assert "\n" not in str(error.value)
 
 
 def test_a_missing_state_and_an_unwritable_one_are_refused(tmp_path: Path) -> None:
@@ -263,6 +309,7 @@ def test_a_state_that_lacks_a_variable_is_refused(state: bytes, tmp_path: Path) 
     path.write_bytes(state)
     with h5py.File(path, "a") as file:
         del file["weights/conv1/kernel"]
+    seal_anew(path)
     with pytest.raises(UserError, match="lacks conv1/kernel"):
         train(small_spec(), path, resume=True)
 

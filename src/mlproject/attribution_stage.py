@@ -199,7 +199,9 @@ def _patterns(place: Place, found: Attributions) -> tuple[Record, dict[str, floa
             tracker.artifact(f"attributions/{name}", partial(_write_bytes, content))
         if reading.motifs:
             tracker.artifact(f"{stem}.meme", lambda path: write_meme(path, reading.motifs))
-        tracker.artifact(f"{stem}_matches.tsv", lambda path: path.write_text(table))
+        tracker.artifact(
+            f"{stem}_matches.tsv", lambda path: path.write_text(table, encoding="utf-8")
+        )
         _record_figure(tracker, stem, figure)
 
     return record, own

@@ -1,4 +1,8 @@
-"""The state of a training in one HDF5 file: named arrays in groups, and what they belong to."""
+"""The state of a training in one HDF5 file: named arrays in groups, and what they belong to.
+
+The file ends with its SHA-256, and the state before the last is kept beside it: a damaged file is
+never gone on from, the one before it is.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlproject.errors import UserError
-from mlproject.files import hdf5_written_whole
+from mlproject.files import check_seal, hdf5_written_whole
 
 if TYPE_CHECKING:
     import h5py
@@ -36,18 +40,43 @@ class State(NamedTuple):
 GROUPS = ("weights", "best", "optimizer")
 
 
+def earlier(path: Path) -> Path:
+    """Return where the state before the last is kept."""
+    return path.with_name(f"{path.stem}.before{path.suffix}")
+
+
+def usable(path: Path) -> Path:
+    """Return `path`, or `earlier(path)` where `path` is missing or damaged.
+
+    Raises:
+        UserError: neither can be used.
+    """
+    try:
+        check_seal(path)
+        return path
+    except UserError as error:
+        try:
+            check_seal(earlier(path))
+        except UserError:
+            raise UserError(
+                f"a training must have a saved state that is whole: {error}, and there is no "
+                "earlier one; start anew"
+            ) from error
+        return earlier(path)
+
+
 def write(path: Path, state: State, owner: Mapping[str, Any]) -> None:
     """Write a state, whole or not at all.
 
     Args:
-        path: the file; an older state of that name is replaced.
+        path: the file; an older state of that name becomes `earlier(path)`.
         state: the arrays and the history.
         owner: what the training is, flat JSON values; `read` refuses another one.
 
     Raises:
         UserError: the folder cannot be written, the disk is full.
     """
-    with hdf5_written_whole(path) as file:
+    with hdf5_written_whole(path, keep=earlier(path), sealed=True) as file:
         for group in GROUPS:
             for name, values in getattr(state, group).items():
                 file[f"{group}/{name}"] = values
@@ -59,26 +88,32 @@ def read(path: Path, owner: Mapping[str, Any]) -> State:
     """Read the state that `write` wrote for the same training.
 
     Raises:
-        UserError: no such file, cut short, or of another training (the first difference is named).
+        UserError: no such file, damaged, or of another training (the first difference is named).
     """
+    check_owner(path, owner)
     with _opened(path) as file:
-        found = json.loads(file.attrs["owner"])
         history = json.loads(file["history"][()])
         weights, best, optimizer = (_arrays(file[group]) for group in GROUPS)
+    return State(weights, best, optimizer, history)
+
+
+def check_owner(path: Path, owner: Mapping[str, Any]) -> None:
+    """Raise a `UserError` where a state is damaged, or is not of the training `owner`."""
+    with _opened(path) as file:
+        found = json.loads(file.attrs["owner"])
     for key in [*owner, *found]:
         if owner.get(key) != found.get(key):
             raise UserError(
                 f"a saved state must be of the same training: {path} has {key}={found.get(key)}, "
                 f"this one {key}={owner.get(key)}; make them equal, or start anew"
             )
-    return State(weights, best, optimizer, history)
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
     """Return the history of a state, whatever training it belongs to.
 
     Raises:
-        UserError: no such file, or cut short.
+        UserError: no such file, or damaged.
     """
     with _opened(path) as file:
         history: list[dict[str, Any]] = json.loads(file["history"][()])
@@ -91,12 +126,13 @@ def _opened(path: Path) -> Iterator["h5py.File"]:
 
     if not path.is_file():
         raise UserError(f"a training must have a saved state to go on from: {path} does not exist")
+    check_seal(path)
     try:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise UserError(
-            f"a saved state must be readable: {path} is cut short or no state; start anew"
+            f"a saved state must be readable: {path} is no state; start anew"
         ) from error
 
 

@@ -8,6 +8,7 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +16,10 @@ from mlproject.dataset_command import dataset
 from mlproject.errors import UserError, nearest
 from mlproject.spec import ATTRIBUTIONS, MODISCO, field_info, field_names, parse_methods
 from mlproject.startup import BACKENDS, prepare_keras
+from mlproject.threads import MOST_THREADS
+
+if TYPE_CHECKING:
+    from mlproject.run import RunResult
 
 INPUTS = ("arch", "protocol")
 
@@ -86,7 +91,9 @@ class _TrainCommand(click.Command):
 @click.option("--experiment", help="MLflow experiment [Default, or as MLFLOW_EXPERIMENT_NAME says]")
 @click.option("--name", help="name of the run in MLflow")
 @click.option("--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, jax]")
-@click.option("--threads", type=click.IntRange(1), help="processor cores to use [all]")
+@click.option(
+    "--threads", type=click.IntRange(1, MOST_THREADS), help="processor cores to use [all]"
+)
 @click.option("--quiet", is_flag=True, help="show no progress")
 @click.pass_context
 def train(
@@ -108,9 +115,12 @@ def train(
     spec = make_spec(options) if options or not resume else None
     prepare_keras(backend, threads)
     from mlproject.interrupts import Interrupted, ignore_signals
-    from mlproject.run import find_previous, run
+    from mlproject.run import complete, find_previous, run
     from mlproject.stages import Settings
 
+    if resume and (done := complete(resume)):
+        _tell_run(done)
+        return
     previous = find_previous(resume) if resume else None
     if previous and spec and spec != previous.spec:
         changed = [
@@ -129,6 +139,11 @@ def train(
         ignore_signals()
         print(error, file=sys.stderr)
         sys.exit(1)
+    _tell_run(done)
+
+
+def _tell_run(done: "RunResult") -> None:
+    """Print what the store lacks, and how good the network of a finished run is."""
     _tell_undelivered(done.undelivered)
     names = {"AUROC": "test_auroc", "AUPR": "test_aupr", "AP": "test_ap"}
     found = [
@@ -188,7 +203,9 @@ def _spec_options(arguments: list[str]) -> dict[str, str]:
     "--dataset", "data", type=click.Path(path_type=Path), help="where the run's data set is now"
 )
 @click.option("--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, jax]")
-@click.option("--threads", type=click.IntRange(1), help="processor cores to use [all]")
+@click.option(
+    "--threads", type=click.IntRange(1, MOST_THREADS), help="processor cores to use [all]"
+)
 @click.option("--quiet", is_flag=True, help="show no progress")
 def interpret(
     run: str,
@@ -245,7 +262,9 @@ def interpret(
     help="PNG or PDF file",
 )  # fmt: skip
 @click.option("--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, jax]")
-@click.option("--threads", type=click.IntRange(1), help="processor cores to use [all]")
+@click.option(
+    "--threads", type=click.IntRange(1, MOST_THREADS), help="processor cores to use [all]"
+)
 def tracks(
     runs: tuple[str, ...],
     method: str,
@@ -382,7 +401,11 @@ def report(
 @click.option("--experiment", help="MLflow experiment [Default, or as MLFLOW_EXPERIMENT_NAME says]")
 @click.option("--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, jax]")
 @click.option(
-    "--threads", default=1, show_default=True, type=click.IntRange(1), help="of each process"
+    "--threads",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, MOST_THREADS),
+    help="of each process",
 )
 @click.option("--dry-run", is_flag=True, help="show the cells, what is done and how long it takes")
 @click.option("--quiet", is_flag=True, help="show no progress")

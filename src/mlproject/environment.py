@@ -47,7 +47,7 @@ def processor() -> str:
     """Return the processor's model name."""
     info = Path("/proc/cpuinfo")
     if info.exists():
-        for line in info.read_text().splitlines():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
@@ -55,7 +55,8 @@ def processor() -> str:
 
 def threads() -> int:
     """Return the number of threads that the backend computes with: as told, else one a core."""
-    return int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0) or os.cpu_count() or 1
+    text = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    return (int(text) if text.isdigit() else 0) or os.cpu_count() or 1
 
 
 def git_tags(folder: Path) -> dict[str, str]:

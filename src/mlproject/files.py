@@ -1,12 +1,13 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and the SHA-256 by which damage is noticed."""
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedRandom, RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from mlproject.errors import UserError
 
@@ -14,12 +15,21 @@ if TYPE_CHECKING:
     import h5py
 
 
+SEAL = b"\nsha256:"
+SEAL_LENGTH = len(SEAL) + 64
+
+
 @contextmanager
-def written_whole(path: Path) -> Iterator[BufferedRandom]:
+def written_whole(path: Path, keep: Path | None = None) -> Iterator[BufferedRandom]:
     """Open a binary file that appears under its name only when all of it is on disk.
 
     It grows under a temporary name in the same folder, which is made if there is none. An error
-    or Ctrl-C removes it and leaves a file that had the name before as it was. A link stays one.
+    or Ctrl-C removes it and leaves a file that had the name before as it was; what a killed process
+    left is removed by the next that writes the same name. A link stays one.
+
+    Args:
+        path: the file.
+        keep: the name that an older file of that name gets; None: it is replaced.
 
     Raises:
         UserError: the folder cannot be written, the disk is full, the name is that of a folder or
@@ -28,31 +38,77 @@ def written_whole(path: Path) -> Iterator[BufferedRandom]:
     path = Path(os.path.realpath(path))
     if os.path.exists(path) and not os.path.isfile(path):
         raise UserError(f"cannot write {path}: it exists and is no file")
-    temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.partial"
+    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "x+b") as file:
+        _remove_abandoned(path)
+        temporary, file = _temporary(path)
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+            if os.name == "nt":
+                file.close()  # which cannot rename an open file
+            if keep is not None:
+                with suppress(FileNotFoundError):
+                    os.replace(path, keep)
+            os.replace(temporary, path)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        with suppress(OSError):
-            temporary.unlink()
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink()
+
+
+def _temporary(path: Path) -> tuple[Path, BufferedRandom]:
+    """Open a file of a temporary name, locked as long as it is written."""
+    while True:
+        temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.partial"
+        file = open(temporary, "x+b")  # noqa: SIM115
+        _lock(file, wait=True)
+        if temporary.exists():
+            return temporary, file
+        file.close()  # another process took it for abandoned before it was locked
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove temporary files of `path` that no process writes any more."""
+    for name in os.listdir(path.parent):
+        if name.startswith(f".{path.name}.") and name.endswith(".partial"):
+            with suppress(OSError), open(path.parent / name, "rb") as file:
+                if _lock(file, wait=False):
+                    os.unlink(file.name)
+
+
+def _lock(file: BinaryIO, wait: bool) -> bool:
+    """Lock a file until it is closed; return whether that was possible."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 @contextmanager
-def hdf5_written_whole(path: Path) -> Iterator["h5py.File"]:
+def hdf5_written_whole(
+    path: Path, *, keep: Path | None = None, sealed: bool = False
+) -> Iterator["h5py.File"]:
     """Open an HDF5 file for writing as `written_whole` does.
+
+    Args:
+        path: the file.
+        keep: see `written_whole`.
+        sealed: end the file with its SHA-256, for `check_seal`; HDF5 ignores what follows its data.
 
     Raises:
         UserError: the folder cannot be written, the disk is full.
     """
     import h5py
 
-    with written_whole(path) as file:
+    with written_whole(path, keep) as file:
         sink = _Sink(file.raw)
         try:
             with h5py.File(sink, "w") as hdf5:
@@ -60,6 +116,47 @@ def hdf5_written_whole(path: Path) -> Iterator["h5py.File"]:
         finally:
             if sink.error is not None:
                 raise sink.error
+        if sealed:
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.write(SEAL + digest.encode())
+
+
+def check_seal(path: Path) -> None:
+    """Compare a file with the SHA-256 that stands at its end.
+
+    Raises:
+        UserError: it differs, is missing, or the file cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            rest = max(file.seek(0, os.SEEK_END) - SEAL_LENGTH, 0)
+            file.seek(0)
+            digest = hashlib.sha256()
+            while rest and (block := file.read(min(rest, 1 << 20))):
+                digest.update(block)
+                rest -= len(block)
+            found = file.read()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    if found != SEAL + digest.hexdigest().encode():
+        raise UserError(
+            f"a file must have the SHA-256 that it ends with: {path} is damaged, "
+            "or an earlier version has written it"
+        )
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 class _Sink:

@@ -190,7 +190,7 @@ def _record_reading(job: Job, reading: LayerReading) -> None:
     tracker.artifact(f"{stem}.meme", lambda path: write_meme(path, reading.motifs))
     tracker.artifact(f"{stem}_clipped.meme", lambda path: write_meme(path, reading.clipped, 4))
     table = format_tsv(reading.matches)
-    tracker.artifact(f"{stem}_matches.tsv", lambda path: path.write_text(table))
+    tracker.artifact(f"{stem}_matches.tsv", lambda path: path.write_text(table, encoding="utf-8"))
     targets = {motif.id: motif for motif in jaspar()}
     title = f"{job.name} · {reading.layer}"
     if is_approximate(reading.layer):

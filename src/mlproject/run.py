@@ -3,9 +3,10 @@
 import csv
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,17 +15,30 @@ import keras
 from mlproject import environment, stages
 from mlproject.architectures import arch_name, make_spec, protocol_name, run_name
 from mlproject.attribution_stage import Choice, Place, attribute_run, check
+from mlproject.checkpoint import earlier, usable
 from mlproject.data import Dataset, load
 from mlproject.data.dataset import blocks
 from mlproject.errors import UserError
 from mlproject.filter_stage import read_filters, scan_motifs
-from mlproject.interrupts import Interrupted, Interrupts
-from mlproject.runs import METRIC_VERSION
+from mlproject.interrupts import Interrupted, Interrupts, look
+from mlproject.journal import Journal
+from mlproject.memory import check_memory
+from mlproject.process import this_process
+from mlproject.runs import METRIC_VERSION, end_dead, is_alive
+from mlproject.saving import check_sha256
 from mlproject.spec import RunSpec
-from mlproject.stages import STATE, Previous, Settings, Trained
+from mlproject.stages import HISTORY, SHA256, STATE, WEIGHTS, Previous, Settings, Trained
 from mlproject.summary import summarise, tell
-from mlproject.tracking import RESUMED_BY, Tracker, connect, first_line
-from mlproject.training import Epoch
+from mlproject.tracking import (
+    RESUMED_BY,
+    STORE_ERRORS,
+    Store,
+    connect,
+    first_line,
+    is_terminated,
+)
+from mlproject.tracking.delivery import deliver
+from mlproject.training import Epoch, check_state
 
 DEFAULTS = Settings()
 
@@ -62,24 +76,65 @@ def run(
     check(spec.methods)
     with Interrupts(settings.should_stop) as interrupts:
         data = load(spec, settings.home / "data")
-        spec.map_lengths(data.length)
+        _check(spec, data, previous)
+        root = settings.home / "runs"
+        _check_writable(root)
         store = connect()
         name = settings.name or run_name(spec)
         tags = {**_tags(spec, data), **settings.tags}
-        root = settings.home / "runs"
+        look()
+        if isinstance(previous, Previous):
+            _end_lost(store, previous.run_id)
         tracker = store.start(name, tags, root, settings.experiment, settings.parent)
         settings.on_start(tracker.run_id)
         job = stages.Job(name, spec, data, settings, tracker, interrupts)
-        with _recorded(tracker):
+        with _recorded(job, previous):
             _record_inputs(job)
             metrics = _stages(job, previous, started, computed)
-            tracker.finish("FINISHED", without=[STATE])
+            tracker.flush()
+            look()
+            with interrupts.deferred():
+                tracker.finish("FINISHED", without=[STATE])
         return RunResult(tracker.run_id, metrics, tracker.problem)
+
+
+def _check(spec: RunSpec, data: Dataset, previous: Previous | Trained | None) -> None:
+    """Raise a `UserError` where a run would fail later: nothing is recorded yet."""
+    spec.map_lengths(data.length)
+    check_memory(spec, data.length, len(data.classes))
+    if not isinstance(previous, Previous):
+        return
+    if previous.dataset_sha256 and previous.dataset_sha256 != data.sha256:
+        raise UserError(
+            f"`resume` goes on with the data of run {previous.run_id}, which had sha256 "
+            f"{previous.dataset_sha256[:12]}: {spec.dataset} has {data.sha256[:12]}; put the old "
+            "data back, or start anew"
+        )
+    check_state(previous.state, spec, data.train, data.valid)
+
+
+def _check_writable(root: Path) -> None:
+    """Raise a `UserError` where no file can be made in the folder of runs."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"runs must be written to {root}: {error.strerror or error}; start in another folder"
+        ) from error
+
+
+def _end_lost(store: Store, run_id: str) -> None:
+    """Record the end of a run that could not do so itself."""
+    if not is_terminated(run := store.run(run_id)):
+        end_dead(store, run, "its process was lost")
 
 
 def _stages(
     job: stages.Job, previous: Previous | Trained | None, started: float, computed: float
 ) -> dict[str, float]:
+    look()
     clock = time.perf_counter()
     if isinstance(previous, Trained):
         model, fitted = stages.reuse(job, previous)
@@ -88,17 +143,23 @@ def _stages(
     times = {"time/train": time.perf_counter() - clock}
     if isinstance(previous, Previous):
         job.tracker.tag_other(previous.run_id, RESUMED_BY, job.tracker.run_id)
+    look()
     tested = stages.test(job, model, fitted)
+    look()
     clock = time.perf_counter()
     known = scan_motifs(job)
     interpreted = read_filters(job, model)
+    look()
     attributed = _attribute(job, model)
+    look()
     times["time/interpret"] = time.perf_counter() - clock
     job.tracker.model(model, environment.requirements(keras.backend.backend()))
     values = tested.values | known | interpreted.values | attributed
     times["time/total"] = time.perf_counter() - started
     tell(job, summarise(job, model, fitted, tested, interpreted, values | times))
+    look()
     job.tracker.flush()
+    look()
     times["time/tracking"] = job.tracker.seconds
     times["time/total"] = time.perf_counter() - started
     times["time/cpu"] = time.process_time() - computed
@@ -126,35 +187,76 @@ def _attribute(job: stages.Job, model: keras.Model) -> dict[str, float]:
 def find_previous(run_id: str, home: Path = Path()) -> Previous:
     """Return the interrupted run `run_id` with its spec and its state, fetched if it is not here.
 
+    A state that is damaged is passed over for the one before it, with a line that says so.
+
     Raises:
-        UserError: no such run, not one of ours, one that has finished, or one without a state.
+        UserError: no such run, not one of ours, one that has finished or is alive, or one without
+            a state that can be used.
     """
     store = connect()
     found = store.run(run_id)
-    if "mlproject.spec" not in found.data.tags:
+    tags, folder = found.data.tags, home / "runs" / run_id
+    if "mlproject.spec" not in tags:
         raise UserError(
             f"`resume` must name a run of this project: got {run_id}, which has no spec"
         )
     if found.info.status == "FINISHED":
         raise UserError(f"`resume` must name an interrupted run: got {run_id}, which has finished")
-    spec = make_spec(json.loads(found.data.tags["mlproject.spec"]))
-    state = home / "runs" / run_id / "artifacts" / STATE
-    if not state.exists():
-        state = store.download(run_id, STATE, home / "runs" / run_id)
-    return Previous(run_id, spec, state)
+    ended = _journal(run_id, home)
+    own = tags.get("mlproject.process") == str(this_process())
+    if is_alive(found) and not own and not (ended and ended.status):
+        raise UserError(
+            f"`resume` must name an interrupted run: {run_id} is alive; interrupt it first"
+        )
+    spec = make_spec(json.loads(tags["mlproject.spec"]))
+    state = folder / "artifacts" / STATE
+    if not (state.exists() or earlier(state).exists()):
+        state = store.download(run_id, STATE, folder)
+    chosen = usable(state)
+    if chosen != state:
+        print(f"the state of run {run_id} is damaged: the one before it is used", file=sys.stderr)
+    return Previous(run_id, spec, chosen, tags.get("mlproject.dataset_sha256", ""))
+
+
+def _journal(run_id: str, home: Path) -> Journal | None:
+    """Return the local record of a run, None if it is not here."""
+    folder = home / "runs" / run_id
+    return Journal(folder) if (folder / "journal.jsonl").is_file() else None
+
+
+def complete(run_id: str, home: Path = Path()) -> RunResult | None:
+    """Deliver the rest of a run that had finished when its process was lost.
+
+    Returns:
+        The run; None if it is no such run: it has still to be resumed.
+    """
+    record = _journal(run_id, home)
+    if record is None or record.status != "FINISHED" or record.is_live():
+        return None
+    store = connect()
+    try:
+        deliver(record, store.client)
+        run = store.run(run_id)
+    except STORE_ERRORS as error:
+        return RunResult(run_id, {}, first_line(error))
+    record.remove()
+    return RunResult(run_id, dict(run.data.metrics), None)
 
 
 def find_trained(run_id: str, home: Path = Path()) -> Trained:
     """Return the best weights and the epochs of the finished run `run_id`, copied below `home`.
 
     Raises:
-        UserError: it has no weights or no history.
+        UserError: it has no weights or no history, or they are damaged.
     """
     store = connect()
     folder = home / "runs" / run_id / "reused"
     folder.mkdir(parents=True, exist_ok=True)
-    weights = store.download(run_id, "weights/best.weights.h5", folder)
-    with store.download(run_id, "history.csv", folder).open(newline="") as file:
+    known = json.loads(store.run(run_id).data.tags.get(SHA256, "{}"))
+    files = [store.download(run_id, path, folder) for path in (WEIGHTS, HISTORY)]
+    for path, name in zip(files, (WEIGHTS, HISTORY), strict=True):
+        check_sha256(path, known.get(name))
+    with files[1].open(newline="", encoding="utf-8") as file:
         rows = [
             {key: float(text) for key, text in row.items() if text} for row in csv.DictReader(file)
         ]
@@ -163,7 +265,7 @@ def find_trained(run_id: str, home: Path = Path()) -> Trained:
     ]
     if not history:
         raise UserError(f"run `{run_id}` must have a history to be used again: it is empty")
-    return Trained(run_id, weights, history)
+    return Trained(run_id, files[0], history)
 
 
 def _tags(spec: RunSpec, data: Dataset) -> dict[str, str]:
@@ -188,7 +290,7 @@ def _record_inputs(job: stages.Job) -> None:
     names = {"arch": arch_name(spec), "protocol": protocol_name(spec)}
     tracker.params({**names, **spec.flat()})
     text = json.dumps(spec.flat(), indent=2, sort_keys=True) + "\n"
-    tracker.artifact("spec.json", lambda path: path.write_text(text))
+    tracker.artifact("spec.json", lambda path: path.write_text(text, encoding="utf-8"))
     contexts = {"train": "training", "valid": "validation", "test": "testing"}
     for split, (codes, labels, _) in data.splits.items():
         profile = {
@@ -205,22 +307,49 @@ def _record_inputs(job: stages.Job) -> None:
 
 
 @contextmanager
-def _recorded(tracker: Tracker) -> Iterator[None]:
+def _recorded(job: stages.Job, previous: Previous | Trained | None) -> Iterator[None]:
     """Record how a run that does not finish ends, with the reason, before the error goes on."""
     try:
         yield
-    except (Interrupted, KeyboardInterrupt) as error:
-        tracker.artifact_if_there(STATE)
-        tracker.finish("KILLED", first_line(error))
-        raise Interrupted(
-            f"run {tracker.run_id} stopped ({first_line(error)}); to go on: resume={tracker.run_id}"
-        ) from error
     except BaseException as error:
-        tracker.artifact_if_there(STATE)
-        tracker.finish("FAILED", f"{type(error).__name__}: {first_line(error)}")
-        if isinstance(error, OSError):
+        with job.interrupts.deferred():
+            interrupted = isinstance(error, Interrupted | KeyboardInterrupt)
+            name = "" if interrupted else f"{type(error).__name__}: "
+            _end(job, "KILLED" if interrupted else "FAILED", name + first_line(error))
+            go_on = _resumable(job, previous)
+        if interrupted:
+            raise Interrupted(
+                f"run {job.tracker.run_id} stopped ({first_line(error)}); "
+                + (f"to go on: resume={go_on}" if go_on else "it had not begun: start it again")
+            ) from error
+        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
             raise UserError(
-                f"the disk must take what a run writes: '{first_line(error)}'; "
-                f"make room, then go on with resume={tracker.run_id}"
+                f"a run must fit into memory: '{first_line(error)}'; take a smaller network or "
+                "batch_size, or a machine with more"
+            ) from error
+        disk = isinstance(error, OSError) or isinstance(error.__cause__, OSError)
+        if disk and isinstance(error, OSError | UserError):
+            then = f"then go on with resume={go_on}" if go_on else "then start again"
+            raise UserError(
+                f"the disk must take what a run writes: '{first_line(error)}'; make room, {then}"
             ) from error
         raise
+
+
+def _end(job: stages.Job, status: str, reason: str) -> None:
+    """Record the end of a run; where the disk does not take it, in the store alone."""
+    tracker = job.tracker
+    try:
+        tracker.artifact_if_there(STATE)
+        tracker.finish(status, reason)
+    except (OSError, UserError):
+        with suppress(UserError, *STORE_ERRORS):
+            end_dead(tracker.store, tracker.store.run(tracker.run_id), reason, status)
+
+
+def _resumable(job: stages.Job, previous: Previous | Trained | None) -> str | None:
+    """Return the run to go on from: this one, else the one before it, None if there is none."""
+    with suppress(UserError):
+        usable(job.tracker.journal.artifacts / STATE)
+        return job.tracker.run_id
+    return previous.run_id if isinstance(previous, Previous) else None

@@ -1,6 +1,7 @@
 """The stages of a run: train, test. Each records what it finds; see also `filter_stage`."""
 
 import csv
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,17 +14,19 @@ from matplotlib.figure import Figure
 from mlproject import checkpoint
 from mlproject.data import Dataset
 from mlproject.evaluation import FEW, ClassScore, Curves, class_scores, curves, metrics
-from mlproject.files import written_whole
+from mlproject.files import sha256_of, written_whole
 from mlproject.interpret.logos import save
 from mlproject.interrupts import Interrupted, Interrupts
 from mlproject.model import build, predict
 from mlproject.progress import EpochProgress
 from mlproject.report.plots import history_figure, pr_figure, roc_figure
+from mlproject.saving import load_weights, save_weights
 from mlproject.spec import RunSpec
 from mlproject.tracking import Tracker
 from mlproject.training import Epoch, Fit, binary_cross_entropy, fit
 
-STATE = "state/state.h5"
+STATE, WEIGHTS, HISTORY = "state/state.h5", "weights/best.weights.h5", "history.csv"
+SHA256 = "mlproject.artifact_sha256"
 STATE_SECONDS = 60.0
 
 
@@ -55,11 +58,12 @@ class Settings(NamedTuple):
 
 
 class Previous(NamedTuple):
-    """An interrupted run to go on from: its id, its spec, where its state is."""
+    """An interrupted run to go on from: its id, its spec, where its state is, its data's hash."""
 
     run_id: str
     spec: RunSpec
     state: Path
+    dataset_sha256: str = ""
 
 
 class Trained(NamedTuple):
@@ -135,7 +139,7 @@ def reuse(job: Job, trained: Trained) -> tuple[keras.Model, Fit]:
     """Take the weights of a finished run of the same training, and record its epochs."""
     spec, data, tracker = job.spec, job.data, job.tracker
     model = build(spec, data.length, len(data.classes))
-    model.load_weights(trained.weights)
+    load_weights(model, trained.weights)
     tracker.tags({"mlproject.weights_of": trained.run_id})
     for epoch in trained.history:
         _record_epoch(tracker, epoch)
@@ -171,11 +175,13 @@ def test(job: Job, model: keras.Model, fitted: Fit) -> Tested:
         **metrics(rows),
     }
     tracker.metrics(values)
-    tracker.artifact("history.csv", lambda path: write_csv(path, history_rows(fitted)))
+    tracker.artifact(HISTORY, lambda path: write_csv(path, history_rows(fitted)))
     tracker.artifact(
         "test_per_class.csv", lambda path: write_csv(path, [_class_row(row) for row in rows])
     )
-    tracker.artifact("weights/best.weights.h5", model.save_weights)
+    tracker.artifact(WEIGHTS, lambda path: save_weights(model, path))
+    files = {path: sha256_of(tracker.journal.artifacts / path) for path in (HISTORY, WEIGHTS)}
+    tracker.tags({SHA256: json.dumps(files)})
     tested = Tested(rows, curves(labels, predicted, data.classes), values)
     figures = {
         "history": history_figure(history_rows(fitted), fitted.best_epoch),
@@ -203,7 +209,7 @@ def record_figure(tracker: Tracker, path: str, figure: Figure) -> None:
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows with equal keys as a table with a heading."""
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)

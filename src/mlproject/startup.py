@@ -9,29 +9,34 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from mlproject.errors import UserError
 from mlproject.threads import set_threads
 
 BACKENDS = ("tensorflow", "jax")
+OF_KERAS = ("KERAS_HOME", "KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "KERAS_NNX_ENABLED")
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
 
 
 def prepare_keras(backend: str | None = None, threads: int | None = None) -> None:
     """Choose Keras' backend and the number of threads, and import it.
 
+    What ``~/.keras/keras.json`` and JAX's environment variables say of numbers does not count: the
+    spec alone determines a run.
+
     Args:
         backend: ``tensorflow`` or ``jax``; default ``KERAS_BACKEND``, else `default_backend`.
         threads: processor cores to use; default all.
 
     Raises:
-        UserError: another backend, or one that is not installed.
+        UserError: another backend, one that is not installed or finds no device, too many threads.
     """
     backend = backend or os.environ.get("KERAS_BACKEND") or default_backend()
     if backend not in BACKENDS:
         raise UserError(f"`KERAS_BACKEND` must be {' or '.join(BACKENDS)}: got {backend!r}")
     os.environ["KERAS_BACKEND"] = backend
-    if threads:
+    if threads is not None:
         set_threads(threads)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
@@ -43,13 +48,73 @@ def prepare_keras(backend: str | None = None, threads: int | None = None) -> Non
                 importlib.import_module("tensorflow")
             # Each network has a few functions of its own, which it takes for one traced again.
             logging.getLogger("tensorflow").setLevel(logging.ERROR)
-        importlib.import_module("keras")
+        with _no_settings():
+            importlib.import_module("keras")
+        settle_keras()
         if backend == "jax":
+            _settle_jax()
             _leave_tensorflow_out()
     except ImportError as error:
         raise UserError(
             f"the Keras backend `{backend}` must be installed: {error}; "
             f"pip install {backend}, or choose another"
+        ) from error
+    except UserError:
+        raise
+    except (ValueError, RuntimeError, AssertionError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"the Keras backend `{backend}` must start: it says '{reason}'; look at its "
+            "environment variables"
+        ) from error
+
+
+def settle_keras() -> None:
+    """Set Keras' number format, data format and epsilon, whatever the user's settings are."""
+    import keras
+
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_epsilon(1e-7)
+
+
+@contextmanager
+def _no_settings() -> Iterator[None]:
+    """Let Keras find no ``keras.json``, and none of the environment variables that say the same."""
+    before = {name: os.environ.pop(name) for name in OF_KERAS if name in os.environ}
+    os.environ["KERAS_HOME"] = os.path.join(os.devnull, "keras")
+    try:
+        yield
+    finally:
+        del os.environ["KERAS_HOME"]
+        os.environ.update(before)
+
+
+def _settle_jax() -> None:
+    """Set what JAX computes with, and see that there is something to compute on.
+
+    Raises:
+        UserError: ``JAX_PLATFORMS`` names a platform that is not there.
+    """
+    import jax
+
+    settings: dict[str, Any] = {
+        "jax_enable_x64": False,
+        "jax_default_prng_impl": "threefry2x32",
+        "jax_threefry_partitionable": True,
+        "jax_numpy_dtype_promotion": "standard",
+    }
+    for name, value in settings.items():
+        jax.config.update(name, value)
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        named = os.environ.get("JAX_PLATFORMS", "")
+        reason = (str(error).strip() or "no such device").splitlines()[0]
+        raise UserError(
+            f"JAX must find a device to compute on: with JAX_PLATFORMS={named!r} it says "
+            f"'{reason}'; unset JAX_PLATFORMS, or set it to cpu"
         ) from error
 
 

@@ -3,6 +3,10 @@
 import os
 import sys
 
+from mlproject.errors import UserError
+
+MOST_THREADS = 1024  # with many more the backends die of it
+
 
 def thread_variables(count: int) -> dict[str, str]:
     """Return the environment variables that hold a new process to `count` threads.
@@ -29,8 +33,11 @@ def set_threads(count: int) -> None:
     """Hold this process to `count` threads.
 
     Raises:
+        UserError: the count is not from 1 to `MOST_THREADS`.
         RuntimeError: Keras is loaded already, and with it a backend that has read the variables.
     """
     if "keras" in sys.modules:
         raise RuntimeError("`set_threads` must come before the first import of keras")
+    if not 1 <= count <= MOST_THREADS:
+        raise UserError(f"`threads` must be from 1 to {MOST_THREADS}: got {count}")
     os.environ.update(thread_variables(count))

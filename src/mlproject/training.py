@@ -112,11 +112,7 @@ def fit(
     if resume:
         state = checkpoint.read(state_path, owner)
         history = [Epoch(**row) for row in state.history]
-        if len(history) > spec.epochs:
-            raise UserError(
-                f"`epochs` must be at least the {len(history)} epochs already trained: "
-                f"got {spec.epochs}"
-            )
+        _check_epochs(len(history), spec)
         best = state.best
         _assign(model.weights, state.weights, state_path)
         _assign(optimizer.variables, state.optimizer, state_path)
@@ -161,6 +157,19 @@ def fit(
         return Fit(history, 0, math.nan, stopped)
     winner = _best(history, spec)
     return Fit(history, winner.epoch, winner.values[spec.monitor], stopped)
+
+
+def check_state(path: Path, spec: RunSpec, train: Split, valid: Split) -> None:
+    """Raise a `UserError` where `fit` could not go on from a state with these arguments."""
+    checkpoint.check_owner(path, _owner(spec, train, valid))
+    _check_epochs(len(checkpoint.read_history(path)), spec)
+
+
+def _check_epochs(trained: int, spec: RunSpec) -> None:
+    if trained > spec.epochs:
+        raise UserError(
+            f"`epochs` must be at least the {trained} epochs already trained: got {spec.epochs}"
+        )
 
 
 def train_epoch(

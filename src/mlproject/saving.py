@@ -1,0 +1,93 @@
+"""Keras models and weights in files: written whole, read in safe mode, verified."""
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from mlproject.errors import UserError
+from mlproject.files import sha256_of, written_whole
+from mlproject.startup import settle_keras
+
+WEIGHTS = "model.weights.h5"
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Write a model as ``.keras`` file, whole or not at all.
+
+    Raises:
+        UserError: the folder cannot be written, the disk is full.
+    """
+    with written_whole(path) as file:
+        file.write(_saved(model))
+
+
+def save_weights(model: keras.Model, path: Path) -> None:
+    """Write weights as ``.weights.h5`` file, whole or not at all.
+
+    They are taken from the model saved in memory: HDF5 crashes the process on a full disk.
+
+    Raises:
+        UserError: the folder cannot be written, the disk is full.
+    """
+    with zipfile.ZipFile(io.BytesIO(_saved(model))) as archive, written_whole(path) as file:
+        file.write(archive.read(WEIGHTS))
+
+
+def load_model(path: Path) -> keras.Model:
+    """Read a ``.keras`` file, in safe mode: no code that comes with it is run.
+
+    Raises:
+        UserError: it is broken, or holds code.
+    """
+    settle_keras()
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        raise UserError(
+            f"a Keras model must be whole and hold no code of its own: {path} cannot be loaded "
+            f"({_reason(error)})"
+        ) from error
+
+
+def load_weights(model: keras.Model, path: Path, sha256: str | None = None) -> None:
+    """Give a model the weights of a ``.weights.h5`` file.
+
+    Args:
+        model: of the same layers.
+        path: the file.
+        sha256: what the file must have, None if that is not known.
+
+    Raises:
+        UserError: it is damaged, or of another network.
+    """
+    check_sha256(path, sha256)
+    try:
+        model.load_weights(path)
+    except Exception as error:
+        raise UserError(
+            f"weights must be whole and of this network: {path} cannot be loaded ({_reason(error)})"
+        ) from error
+
+
+def check_sha256(path: Path, sha256: str | None) -> None:
+    """Raise a `UserError` where a file has not the SHA-256 that was recorded, if one was."""
+    if sha256 is not None and (found := sha256_of(path)) != sha256:
+        raise UserError(
+            f"a file must be what was recorded: {path} is damaged, its SHA-256 is {found[:12]}, "
+            f"not {sha256[:12]}"
+        )
+
+
+def _saved(model: Any) -> bytes:
+    from keras.src.saving import saving_lib
+
+    target = io.BytesIO()
+    saving_lib.save_model(model, target)
+    return target.getvalue()
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
