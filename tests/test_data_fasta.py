@@ -88,6 +88,55 @@ def test_no_sequence_of_the_file_is_in_two_splits_on_either_strand(tmp_path: Pat
     assert sum(map(len, splits)) == len(set().union(*splits))
 
 
+def test_sequences_that_differ_only_in_case_or_in_ambiguous_letters_are_one(tmp_path: Path) -> None:
+    plain = [f"{text}N{text[:5]}" for text in random_sequences(30)]
+    other = [text.replace("N", "RYSWKMBDHV"[number % 10]) for number, text in enumerate(plain)]
+    reverse = [other_strand(text.replace("N", "B")).lower() for text in plain[:10]]
+    path = write_fasta(tmp_path / "a.fa", [*plain, *other, *reverse])
+    pool = collect({"a": [path]}, [], None, "exact", None)
+    assert pool.sequences == plain
+    assert (pool.merged, pool.other_strand) == (40, 10)
+    controls = write_fasta(tmp_path / "n.fa", random_sequences(30, 26, 5))
+    main(["dataset", "fasta", "--files", f"a={path}", "--negatives", str(controls),
+          "--out", str(tmp_path / "a.h5")])  # fmt: skip
+    splits = [set(decode(split.codes[:])) for split in read(tmp_path / "a.h5").splits.values()]
+    assert sum(map(len, splits)) == len(set().union(*splits)) == 60
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-8"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_tables_and_sequences_are_read_whatever_their_marks_and_line_ends(
+    tmp_path: Path, encoding: str, end: str
+) -> None:
+    own = random_sequences(4)
+    text = "".join(f">s{n}{end}{one}{end}" for n, one in enumerate(own))
+    (tmp_path / "a.fa").write_bytes(text.encode(encoding))
+    (tmp_path / "files.tsv").write_bytes(f"SRF\ta.fa{end}".encode(encoding))
+    files = parse_files(str(tmp_path / "files.tsv"))
+    assert files == {"SRF": [tmp_path / "a.fa"]}
+    assert collect(files, [], None, "exact", None).sequences == own
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (("K562 CTCF", "K562_CTCF"), "'K562 CTCF' and 'K562_CTCF', both K562_CTCF; rename one"),
+        (("x" * 151, "b"), "one line of at most 150 characters: got 151"),
+        (("\u65e5", "\u672c"), "must differ in A-Za-z0-9"),
+    ],
+)
+def test_class_names_that_could_not_be_recorded_are_refused_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], classes: tuple[str, str], message: str
+) -> None:
+    path = write_fasta(tmp_path / "a.fa", random_sequences(20))
+    files = ",".join(f"{name}={path}" for name in classes)
+    assert exit_code(["dataset", "fasta", "--files", files, "--out", str(tmp_path / "a.h5")]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert [one.name for one in tmp_path.iterdir()] == ["a.fa"]
+
+
 @pytest.mark.parametrize(
     ("fit", "expected"),
     [
@@ -127,7 +176,7 @@ def test_letters_of_either_case_n_and_iupac_are_dna_over_several_lines(tmp_path:
     text = ">x\nacgt\nNRYS\n\n>y comment\nAC\nGTAC\nGT\n"
     (tmp_path / "a.fa.gz").write_bytes(gzip.compress(text.encode()))
     pool = collect({"a": [tmp_path / "a.fa.gz"]}, [], None, "exact", None)
-    assert pool.sequences == ["ACGTNRYS", "ACGTACGT"]
+    assert pool.sequences == ["ACGTNNNN", "ACGTACGT"]
 
 
 HEADER = "FoldID\tEventID\tseq\tBound\n"

@@ -221,6 +221,12 @@ BAD_CONTENT = {
         "got 3 classes and 2 columns in the train split",
     ),
     "equal classes": (setting("classes", '["one", "one"]'), "names that differ"),
+    "colliding classes": (
+        setting("classes", '["a b", "a_b"]'),
+        "'a b' and 'a_b', both a_b; rename one",
+    ),
+    "relevant a number": (setting("relevant", '{"one": 5}'), "list JASPAR ids for one: got 5"),
+    "motifs as numbers": (put("motifs", lambda a: a["pwm"]), "`motifs` must be records of id"),
     "numbers as classes": (setting("classes", "[1, 2]"), "names that differ"),
     "classes not JSON": (setting("classes", "one two"), "`classes` must be a list in JSON"),
     "relevant a list": (setting("relevant", "[]"), "`relevant` must be a dict in JSON: got []"),

@@ -1,6 +1,7 @@
 """Rows that stay in their file are those of the array, in any process, and count no memory."""
 
 import multiprocessing
+import os
 import pickle
 from pathlib import Path
 
@@ -69,6 +70,30 @@ def test_a_file_that_shrinks_while_it_is_used_is_told(
         file.truncate(100)
     with pytest.raises(UserError, match="must not change while it is used"):
         rows[:]
+
+
+def test_a_file_that_is_written_to_while_it_is_used_is_told(
+    stored: tuple[StoredRows, np.ndarray],
+) -> None:
+    rows, _ = stored
+    with rows.path.open("r+b") as file:
+        file.write(b"x")
+    os.utime(rows.path, ns=(1, 1))
+    with pytest.raises(UserError, match="must not change while it is used"):
+        rows[:1]
+
+
+def test_a_file_that_is_replaced_is_read_on_here_and_refused_in_other_processes(
+    stored: tuple[StoredRows, np.ndarray],
+) -> None:
+    rows, array = stored
+    content = pickle.dumps(rows)
+    other = rows.path.with_suffix(".new")
+    other.write_bytes(rows.path.read_bytes()[::-1])
+    os.replace(other, rows.path)
+    np.testing.assert_array_equal(rows[:], array)
+    with pytest.raises(UserError, match="must not change while it is used"):
+        pickle.loads(content)
 
 
 def random_dataset(rows: int = 40, length: int = 30) -> Dataset:

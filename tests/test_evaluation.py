@@ -12,10 +12,9 @@ from mlproject.evaluation import (
     curves,
     evaluate,
     mean_auroc,
-    metric_name,
-    metric_names,
     undefined,
 )
+from mlproject.names import metric_name, metric_names
 
 LABELS = np.array([[1, 1, 1, 0], [0, 0, 1, 0], [1, 1, 1, 0], [0, 1, 1, 0]], np.uint8)
 SCORES = np.array([[0.9] * 4, [0.7] * 4, [0.5] * 4, [0.1] * 4], np.float32)

@@ -1,12 +1,17 @@
 """The MEME reader: the variants that exist in the world, and one clear line for what is no MEME."""
 
+import bz2
+import gzip
+import lzma
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mlproject.errors import UserError
-from mlproject.motifs import read_meme
+from mlproject.interpret.tomtom import tomtom
+from mlproject.motifs import jaspar, read_meme
 
 PLAIN = """MEME version 4
 
@@ -97,9 +102,59 @@ def test_memes_own_output_is_read(tmp_path: Path) -> None:
     assert motif.consensus == "GA"
 
 
-def test_without_nsites_there_are_20_as_in_meme(tmp_path: Path) -> None:
-    first, second = read_meme(written(tmp_path, PLAIN.replace("nsites= 12", "")))
-    assert (first.nsites, second.nsites) == (20, 3)
+@pytest.mark.parametrize("unknown", ["", "nsites= 0", "nsites= -1", "nsites=0.0"])
+def test_without_nsites_or_with_none_there_are_20_as_in_meme(tmp_path: Path, unknown: str) -> None:
+    path = written(tmp_path, PLAIN.replace("nsites= 12", unknown))
+    assert [motif.nsites for motif in read_meme(path)] == [20, 3]
+    assert [motif.nsites for motif in read_meme(path, unknown=0)] == [0, 3]
+
+
+@pytest.mark.parametrize("unknown", ["w= 0", "w= -1", "alength= 0 w= 2"])
+def test_a_width_of_0_is_unknown_and_the_rows_count(tmp_path: Path, unknown: str) -> None:
+    text = PLAIN.replace("alength= 4 w= 2", unknown)
+    assert [motif.width for motif in read_meme(written(tmp_path, text))] == [2, 1]
+
+
+def test_a_motif_without_sites_matches_as_with_20(tmp_path: Path) -> None:
+    rows = "\n".join(
+        " ".join("0.94" if letter == wanted else "0.02" for letter in "ACGT")
+        for wanted in "TGACGTCA"
+    )
+    head = "MEME version 4\n\nMOTIF q\nletter-probability matrix: alength= 4 w= 8 nsites= "
+    none, twenty = (
+        tomtom(read_meme(written(tmp_path, f"{head}{count} E= 0\n{rows}\n")), jaspar(), 10.0)
+        for count in (0, 20)
+    )
+    assert none == twenty
+    assert (none[0].target_id, none[0].query_consensus) == ("MA0656.1", "TGACGTCA")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_a_compressed_file_of_any_encoding_is_read_by_its_content(
+    tmp_path: Path, pack: Callable[[bytes], bytes], encoding: str
+) -> None:
+    own = read_meme(written(tmp_path, PLAIN))
+    (tmp_path / "some.meme").write_bytes(pack(PLAIN.replace("\n", "\r\n").encode(encoding)))
+    assert str(read_meme(tmp_path / "some.meme")) == str(own)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"PK\x03\x04 and more", "must be text, .* is a ZIP archive: unpack it"),
+        (b"<!DOCTYPE html>\n<title>MEME</title>", "is a web page: take the text file"),
+        (gzip.compress(b"BAM\x01 and more"), "is a BAM file"),
+        (gzip.compress(gzip.compress(PLAIN.encode())), "is compressed twice"),
+        (gzip.compress(PLAIN.encode())[:-12], r"line \d+: cut short or damaged"),
+    ],
+    ids=["zip", "html", "bam", "twice", "cut"],
+)
+def test_another_kind_of_file_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "some.meme").write_bytes(content)
+    with pytest.raises(UserError, match=message) as caught:
+        read_meme(tmp_path / "some.meme")
+    assert "\n" not in str(caught.value)
 
 
 def test_rounded_rows_are_brought_to_a_sum_of_one(tmp_path: Path) -> None:
@@ -121,8 +176,9 @@ def test_rounded_rows_are_brought_to_a_sum_of_one(tmp_path: Path) -> None:
         ("0.5 0.5 0 0", "-0.5 1.5 0 0", 7, "not be negative: got '-0.5 1.5 0 0'"),
         ("w= 2", "w= 3", 6, "`w=` must be the number of rows: got w= 3 and 2 rows"),
         ("w= 2", "w= 1", 6, "`w=` must be the number of rows: got w= 1 and 2 rows"),
-        ("w= 2", "w= two", 6, "`w=` must be a number, 0 or more: got two"),
-        ("nsites= 12", "nsites= -1", 6, "`nsites=` must be a number, 0 or more: got -1"),
+        ("w= 2", "w= two", 6, "`w=` must be a number: got two"),
+        ("alength= 4", "alength= 20", 6, "`alength=` of DNA must be 4: got 20"),
+        ("nsites= 12", "nsites= nan", 6, "`nsites=` must be a number: got nan"),
         ("0 0 0 1\n", "", 11, "one row of 4 numbers a column: got none"),
         ("MOTIF second", "MOTIF first", 10, "first is also the motif of line 5"),
         ("MOTIF second", "MOTIF", 10, "a motif needs an id"),
@@ -154,7 +210,7 @@ def test_a_file_without_motif_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"cannot read the MEME file .*none\.meme: No such file"):
+    with pytest.raises(UserError, match=r"cannot read .*none\.meme: no such file"):
         read_meme(tmp_path / "none.meme")
-    with pytest.raises(UserError, match=r"cannot read the MEME file .*: Is a directory"):
+    with pytest.raises(UserError, match=r"cannot read .*: a folder"):
         read_meme(tmp_path)

@@ -13,6 +13,7 @@ from mlproject.data import make_dataset
 from mlproject.data.synthetic import generate
 from mlproject.errors import UserError
 from mlproject.evaluation import ClassScore
+from mlproject.interpret import pwm_scan as pwm_scan_module
 from mlproject.interpret.pwm_scan import (
     Baseline,
     cached_pwm_scan,
@@ -24,6 +25,7 @@ from mlproject.interpret.pwm_scan import (
     pwm_scan,
 )
 from mlproject.motifs import Motif, jaspar_by_id, reverse_complement
+from mlproject.spec import canonical_sha256
 
 
 def slow_map(matrix: np.ndarray, codes: np.ndarray, left: int) -> np.ndarray:
@@ -44,6 +46,8 @@ def test_log_odds_have_one_pseudocount_and_a_uniform_background() -> None:
     wanted = np.log2(np.array([9.25, 0.25, 0.25, 0.25]) / 10 * 4)
     np.testing.assert_allclose(log_odds(motif)[0], wanted, atol=1 / 2048)
     assert not log_odds(motif)[1].any()
+    unknown, twenty = (log_odds(motif._replace(nsites=sites)) for sites in (0.0, 20.0))
+    np.testing.assert_array_equal(unknown, twenty)
 
 
 def test_maps_are_those_of_a_slow_scan_of_both_strands() -> None:
@@ -116,13 +120,35 @@ def test_it_is_computed_once_a_data_set(tmp_path: Path) -> None:
     (path,) = (tmp_path / "data").iterdir()
     assert data.sha256[:16] in path.name
     kept = json.loads(path.read_text())
+    del kept["sha256"]
     kept["rows"][0]["auroc"] = 0.125
-    path.write_text(json.dumps(kept))
+    path.write_text(json.dumps(kept | {"sha256": canonical_sha256(kept)}))
     again = cached_pwm_scan(data, tmp_path / "data")
     assert again.rows[0] == ClassScore(**kept["rows"][0])
     assert again.rows[1:] == first.rows[1:]
-    path.write_text("{")
-    assert cached_pwm_scan(data, tmp_path / "data") == first
+
+
+def test_no_damaged_copy_of_what_was_kept_is_used(tmp_path: Path) -> None:
+    data = generate(0, 40, 150)
+    first = cached_pwm_scan(data, tmp_path)
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    copies = [whole[: int(cut)] for cut in rng.integers(0, len(whole), 5)]
+    for place, bit in zip(rng.integers(0, len(whole), 40), rng.integers(0, 8, 40), strict=True):
+        copies.append(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+    other = json.loads(whole)
+    del other["sha256"]
+    other["dataset_sha256"] = "0" * 64
+    copies.append(json.dumps(other | {"sha256": canonical_sha256(other)}).encode())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pwm_scan_module, "pwm_scan", lambda _: None)  # what is used is not this
+        for copy in copies:
+            path.write_bytes(copy)
+            with pytest.raises(AttributeError):
+                cached_pwm_scan(data, tmp_path)
+    path.write_bytes(copies[-1])
+    assert cached_pwm_scan(data, tmp_path) == first
 
 
 def test_the_command_prints_every_class_and_the_mean(

@@ -175,7 +175,8 @@ def peaks(out: Path, files: str, genome: Path, relevant: str, release: str, **op
         options[name] = tuple(part.strip() for part in options[name].split(",") if part.strip())
     found = relevant_motifs(list(sources), relevant, release)
     done = kind.convert(sources, genome, out, relevant=found, options=kind.Options(**options))
-    notes = [
+    notes = list(done.remarks)
+    notes += [
         f"{count:,} {text}"
         for count, text in (
             (done.outside, "windows leave their chromosome and are left out"),

@@ -12,11 +12,11 @@ from mlproject.errors import UserError
 LETTERS = "ACGT"
 OTHER = 4
 
-_AMBIGUOUS = "NRYSWKMBDHV"
+AMBIGUOUS = "NRYSWKMBDHV"
 _INVALID = 255
 
 _codes_of_bytes = np.full(256, _INVALID, np.uint8)
-for _code, _letters in enumerate([*LETTERS, _AMBIGUOUS]):
+for _code, _letters in enumerate([*LETTERS, AMBIGUOUS]):
     for _letter in _letters + _letters.lower():
         _codes_of_bytes[ord(_letter)] = _code
 
@@ -47,7 +47,7 @@ def encode(sequences: Sequence[str]) -> np.ndarray:
     if (codes == _INVALID).any():
         row, column = np.argwhere(codes == _INVALID)[0]
         raise UserError(
-            f"sequences must be of the letters {LETTERS}, N or IUPAC's {_AMBIGUOUS[1:]}: "
+            f"sequences must be of the letters {LETTERS}, N or IUPAC's {AMBIGUOUS[1:]}: "
             f"got {sequences[row][column]!r} at position {column + 1} of sequence {row + 1}"
         )
     return codes

@@ -1,12 +1,12 @@
 """Labels and scores to named numbers, tables and curves."""
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from mlproject.errors import UserError
+from mlproject.names import metric_names
 
 CURVE_POINTS = 500
 FEW = 10
@@ -146,33 +146,6 @@ def mean_auroc(labels: np.ndarray, scores: np.ndarray) -> float | None:
     both = labels.min(axis=0) != labels.max(axis=0)
     areas = [_auroc(*pair) for pair in zip(labels.T[both], scores.T[both], strict=True)]
     return float(np.mean(areas)) if areas else None
-
-
-def metric_name(name: str) -> str:
-    """Return a class name in the letters that a metric name may have: ``A-Za-z0-9_.-``.
-
-    Every other character becomes ``_``; so do dots with nothing else, which would mean folders.
-    """
-    reduced = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
-    return reduced if reduced.strip(".") else "_" * max(1, len(reduced))
-
-
-def metric_names(classes: Iterable[str]) -> list[str]:
-    """Return the metric names of classes.
-
-    Raises:
-        UserError: two classes would share one.
-    """
-    owners: dict[str, str] = {}
-    for name in classes:
-        reduced = metric_name(name)
-        if reduced in owners:
-            raise UserError(
-                f"class names must differ in A-Za-z0-9_.-, of which metric names are made: got "
-                f"{owners[reduced]!r} and {name!r}, both {reduced}; rename one"
-            )
-        owners[reduced] = name
-    return list(owners)
 
 
 def _auroc(truth: np.ndarray, score: np.ndarray) -> float:

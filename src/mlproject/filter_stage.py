@@ -14,7 +14,6 @@ from mlproject.interpret.filters import (
     LayerReading,
     filters_by_class,
     is_approximate,
-    motif_names,
     read_layer,
     scores,
 )
@@ -27,6 +26,7 @@ from mlproject.interpret.truth import Truth, truth, truth_rows, truth_scores
 from mlproject.interpret.windows import Peaks, windows
 from mlproject.model import activation_layer, activations, maximum_possible_activation
 from mlproject.motifs import jaspar, write_meme
+from mlproject.names import motif_names
 from mlproject.spec import AlignmentName
 from mlproject.stages import Job, record_figure, write_csv
 
@@ -155,7 +155,7 @@ def _truth(job: Job, number: int, split: Split, peaks: Peaks, found: Scan) -> Tr
     data = job.data
     assert split.sites is not None
     active: np.ndarray = getattr(found, job.spec.alignment)
-    names = motif_names(data.motifs, data.relevant)
+    names = motif_names([motif.id for motif in data.motifs], data.relevant)
     return truth(peaks, active, split.sites, names, _field(job, number))
 
 

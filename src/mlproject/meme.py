@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from mlproject import texts
 from mlproject.errors import UserError
 
 DEFAULT_NSITES = 20.0
@@ -25,21 +26,23 @@ class Record(NamedTuple):
     nsites: float
 
 
-def read(path: Path) -> list[Record]:
+def read(path: Path, unknown: float = DEFAULT_NSITES) -> list[Record]:
     """Read the letter-probability matrices of a MEME file.
 
-    Rows are divided by their sum, which may be 0.02 off. A motif without ``nsites=`` has 20, as in
-    MEME.
+    The file may be compressed. Rows are divided by their sum, which may be 0.02 off.
+
+    Args:
+        path: the file.
+        unknown: number of sites of a motif without ``nsites=``, or with 0 or less, which means the
+            same; 20 as in MEME. Files of this project have 0 for a filter without a site.
 
     Raises:
         UserError: not readable, no motif, another alphabet than ``ACGT``, ids that are not unique,
             or a matrix that is not one; with file and line.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig", errors="replace").split("\n")
-    except OSError as error:
-        raise UserError(f"cannot read the MEME file {path}: {error.strerror}") from error
-    records = _Reader(path, lines).records()
+    records = _Reader(
+        path, [line for _, line in texts.lines(path, errors="replace")], unknown
+    ).records()
     if not records:
         raise UserError(f"{path}: a MEME file needs a line `MOTIF id`: found none")
     return records
@@ -54,9 +57,10 @@ class _Heading(NamedTuple):
 class _Reader:
     """A cursor over the lines; `number` is the last line read, counted from 1."""
 
-    def __init__(self, path: Path, lines: list[str]) -> None:
+    def __init__(self, path: Path, lines: list[str], unknown: float) -> None:
         self.path = path
         self.lines = lines
+        self.unknown = unknown
         self.number = 0
 
     def records(self) -> list[Record]:
@@ -105,26 +109,28 @@ class _Reader:
     def _matrix(self, line: str) -> tuple[list[list[float]], float]:
         start = self.number
         fields = dict(re.findall(r"(\w+)\s*=\s*(\S+)", line))
-        nsites = self._field(fields, "nsites", DEFAULT_NSITES)
-        width = self._field(fields, "w", math.nan)
+        nsites, width, letters = (self._field(fields, key) for key in ("nsites", "w", "alength"))
+        if letters not in (None, 4):
+            raise self._error(f"`alength=` of DNA must be 4: got {fields['alength']}")
         rows = self._rows()
         if not rows:
             raise self._error("a matrix needs one row of 4 numbers a column: got none", start)
-        if width != len(rows) and "w" in fields:
+        if width not in (None, len(rows)):
             rule = "`w=` must be the number of rows"
             raise self._error(f"{rule}: got w= {fields['w']} and {len(rows)} rows", start)
-        return rows, nsites
+        return rows, nsites or self.unknown
 
-    def _field(self, fields: dict[str, str], key: str, default: float) -> float:
+    def _field(self, fields: dict[str, str], key: str) -> float | None:
+        """Return a number of a matrix's first line, None if it is unknown: absent, 0 or less."""
         if key not in fields:
-            return default
+            return None
         try:
             value = float(fields[key])
         except ValueError:
             value = math.nan
-        if not 0.0 <= value < math.inf:
-            raise self._error(f"`{key}=` must be a number, 0 or more: got {fields[key]}")
-        return value
+        if not math.isfinite(value):
+            raise self._error(f"`{key}=` must be a number: got {fields[key]}")
+        return value if value > 0 else None
 
     def _rows(self) -> list[list[float]]:
         rows: list[list[float]] = []

@@ -160,13 +160,17 @@ def _nearest_id(wanted: str, known: Iterable[str]) -> str:
     return f"did you mean {', '.join(close)}?" if close else "ids look like MA0466.2"
 
 
-def read_meme(path: str | Path) -> tuple[Motif, ...]:
+def read_meme(path: str | Path, unknown: float = meme.DEFAULT_NSITES) -> tuple[Motif, ...]:
     """Read the letter-probability matrices of a MEME file, see `mlproject.meme.read`.
+
+    Args:
+        path: the file.
+        unknown: number of sites where the file says none, or 0.
 
     Raises:
         UserError: a file that is no MEME file of DNA motifs; with file and line.
     """
-    records = meme.read(Path(path))
+    records = meme.read(Path(path), unknown)
     return tuple(Motif(rec.id, rec.name, np.array(rec.rows), rec.nsites) for rec in records)
 
 

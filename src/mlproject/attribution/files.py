@@ -4,13 +4,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from mlproject.attribution.methods import METHODS, Attributions
-from mlproject.dna import one_hot
-from mlproject.errors import UserError
+from mlproject.dna import OTHER, one_hot
+from mlproject.errors import UserError, nearest
 from mlproject.files import hdf5_written_whole, written_whole
+from mlproject.hdf5 import hdf5_opened, whole
 
 VERSION = 1
 
@@ -56,20 +56,31 @@ def read(path: Path) -> Attributions:
     """Read attributions that `write` has written; scores to three digits.
 
     Raises:
-        UserError: the file cannot be read.
+        UserError: the file cannot be read, or holds something else.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            scale = file["scale"][()][:, None, None]
-            return Attributions(
-                str(file.attrs["method"]),
-                file["sequences"][()].astype(np.intp),
-                file["classes"][()].astype(np.intp),
-                file["codes"][()],
-                file["scores"][()].astype(np.float32) * scale,
-            )
-    except (OSError, KeyError) as error:
-        raise UserError(f"{path} must be a file of attributions: {error}") from error
+    rule = f"{path} must be a file of attributions"
+    with hdf5_opened(path, rule) as file:
+        method = str(file.attrs["method"])
+        if method not in METHODS:
+            raise UserError(f"{rule}: {nearest(method[:60], METHODS)}")
+        kinds = {"sequences": "u", "classes": "u", "codes": "u", "scale": "f", "scores": "f"}
+        arrays = {name: np.asarray(whole(file[name])) for name in kinds}
+    rows, length = arrays["codes"].shape if arrays["codes"].ndim == 2 else (0, 0)
+    shapes = dict.fromkeys(kinds, (rows,)) | {"codes": (rows, length), "scores": (rows, length, 4)}
+    for name, array in arrays.items():
+        if array.dtype.kind != kinds[name] or array.shape != shapes[name]:
+            raise UserError(f"{rule}: `{name}` is {array.dtype} of {array.shape}")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise UserError(f"{rule}: `{name}` has values that are no numbers")
+    if (arrays["codes"] > OTHER).any():
+        raise UserError(f"{rule}: `codes` must be from 0 to {OTHER}")
+    return Attributions(
+        method,
+        arrays["sequences"].astype(np.intp),
+        arrays["classes"].astype(np.intp),
+        arrays["codes"],
+        arrays["scores"].astype(np.float32) * arrays["scale"][:, None, None],
+    )
 
 
 def write_arrays(folder: Path, found: Attributions) -> tuple[Path, Path]:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from mlproject.data import Dataset, Split
-from mlproject.evaluation import metric_names
 from mlproject.interpret.filters import classes_of
+from mlproject.names import metric_names
 
 KINDS = ("auroc", "aupr", "snr")
 

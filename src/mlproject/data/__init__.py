@@ -42,7 +42,7 @@ def load(spec: RunSpec, folder: Path) -> Dataset:
     wanted = recipe(spec.data_seed, spec.sequences, spec.length)
     path = folder / f"synthetic-{canonical_sha256(wanted)[:16]}.h5"
     with suppress(UserError):
-        dataset = read(path)
+        dataset = read(path, hashed=True)
         if dataset.provenance == wanted:
             return dataset
     return make_synthetic(path, spec.data_seed, spec.sequences, spec.length)

@@ -1,63 +1,182 @@
 """Intervals on a genome: BED and narrowPeak files, with the line of whatever is wrong."""
 
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
 from mlproject.data.genome import Genome
-from mlproject.data.sources import lines
 from mlproject.errors import UserError
+from mlproject.texts import lines
 
+COLUMNS = ["chrom", "start", "end", "summit"]
 SUMMIT_COLUMN = 9
 
+_whole = re.compile(r"-?[0-9]{1,18}").fullmatch
+_number = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?inf|nan").fullmatch
+_track_type = re.compile(r"\btype=\"?(\w+)").search
+_SIGNALS = ("wiggle_0", "bedGraph", "bigWig")
+_SUMMITS = ("narrowpeak", "bignarrowpeak")
+_NO_SUMMITS = ("broadpeak", "gappedpeak", *(f"bed{columns}" for columns in range(3, 16)))
 
-def read_intervals(path: Path, genome: Genome) -> pd.DataFrame:
-    """Return the intervals of a BED or narrowPeak file, plain or gzipped.
+
+class Intervals(NamedTuple):
+    """The intervals of one file or of several.
+
+    Attributes:
+        table: columns ``chrom start end summit``; the summit is a position on the chromosome, the
+            middle of the interval if the file has none.
+        beyond: those that end after their chromosome, cut off there; they are not in `table`.
+        absent: chromosomes that the genome lacks -> number of intervals on them.
+        without_summits: the files that give none.
+    """
+
+    table: pd.DataFrame
+    beyond: pd.DataFrame
+    absent: Mapping[str, int]
+    without_summits: tuple[Path, ...] = ()
+
+    @property
+    def points(self) -> int:
+        """Number of intervals of 1 nt."""
+        return int((self.table["end"] - self.table["start"] == 1).sum())
+
+
+class _Row(NamedTuple):
+    number: int
+    cells: Sequence[str]
+
+
+def read_intervals(path: Path, genome: Genome, *, required: bool = True) -> Intervals:
+    """Return the intervals of a BED or narrowPeak file, plain or compressed.
+
+    Column 10 is a summit in narrowPeak only. A file's format is what its track line says, else its
+    name; if neither does, it is narrowPeak if it has ten columns whose content is that of
+    narrowPeak: a score, a strand, three numbers that are not BED's thick part and colour, and a
+    whole number.
 
     Args:
-        path: tab-separated: chromosome, start (from 0), end (not included); in column 10, if there
-            is one, the summit counted from the start, -1 if unknown.
+        path: tab-separated: chromosome, start (from 0), end (not included); in narrowPeak the
+            summit counted from the start, -1 if unknown.
         genome: that the intervals lie on.
-
-    Returns:
-        Columns ``chrom start end summit``; the summit is a position on the chromosome, the middle
-        of the interval if the file has none.
+        required: whether an interval must be left.
 
     Raises:
-        UserError: a file without intervals, one that is not of this form, or does not fit the
-            genome. With file and line.
+        UserError: a file without intervals, one that is not of this form, or of which nothing fits
+            the genome. With file and line.
     """
-    rows = []
-    for number, line in lines(path):
-        if not line.strip() or line.startswith(("#", "track", "browser")):
-            continue
-        rows.append(_interval(line.split("\t"), f"{path}, line {number}", genome))
+    rows, track = _rows(path)
     if not rows:
         raise UserError(f"{path}: holds no interval")
-    return pd.DataFrame(rows, columns=["chrom", "start", "end", "summit"])
+    summits = _has_summits(path, rows, track)
+    found: list[tuple[str, int, int, int]] = []
+    beyond: list[tuple[str, int, int, int]] = []
+    absent: Counter[str] = Counter()
+    problem: UserError | None = None
+    for row in rows:
+        where = f"{path}, line {row.number}"
+        chromosome, start, end, summit = _interval(row.cells, where, summits)
+        if chromosome not in genome.sizes:
+            genome.refuse_other_naming(chromosome, where)
+            absent[chromosome] += 1
+            problem = problem or genome.lacks(chromosome, where)
+        elif end > genome.sizes[chromosome]:
+            size = genome.sizes[chromosome]
+            beyond.append((chromosome, min(start, size - 1), size, min(summit, size - 1)))
+            problem = problem or UserError(
+                f"{where}: {chromosome} ends at {size:,} in {genome.path}: got {end:,}; "
+                "is it another assembly?"
+            )
+        else:
+            found.append((chromosome, start, end, summit))
+    if required and not found and problem:
+        raise problem
+    return Intervals(_table(found), _table(beyond), absent, () if summits else (path,))
 
 
-def _interval(cells: Sequence[str], where: str, genome: Genome) -> tuple[str, int, int, int]:
+def concat(parts: Sequence[Intervals]) -> Intervals:
+    """Return the intervals of several files."""
+    absent = sum((Counter(part.absent) for part in parts), Counter[str]())
+    table, beyond = (
+        pd.concat([getattr(part, name) for part in parts], ignore_index=True)
+        for name in ("table", "beyond")
+    )
+    return Intervals(table, beyond, absent, sum((part.without_summits for part in parts), ()))
+
+
+def _table(rows: Sequence[tuple[str, int, int, int]]) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table.astype(dict.fromkeys(COLUMNS[1:], "int64") | {"chrom": object})
+
+
+def _rows(path: Path) -> tuple[list[_Row], str]:
+    """Return the lines that are intervals, and the type that a track line names, "" if none."""
+    rows, track = [], ""
+    for number, line in lines(path):
+        if line.startswith("track"):
+            found = _track_type(line)
+            track = found[1] if found else track
+            if track in _SIGNALS:
+                raise UserError(f"{path}, line {number}: must be peaks: got a signal, {track}")
+        elif line.startswith(">"):
+            raise UserError(f"{path}, line {number}: must be BED or narrowPeak: this is FASTA")
+        elif line.strip() and not line.startswith(("#", "browser")):
+            rows.append(_Row(number, [cell.strip() for cell in line.split("\t")]))
+    return rows, track
+
+
+def _has_summits(path: Path, rows: Sequence[_Row], track: str) -> bool:
+    """Whether the file is narrowPeak."""
+    for name in (track, *reversed([suffix[1:] for suffix in path.suffixes])):
+        if name.lower() in _NO_SUMMITS:
+            return False
+        if name.lower() in _SUMMITS:
+            return any(len(row.cells) > SUMMIT_COLUMN for row in rows)
+    return all(len(row.cells) == SUMMIT_COLUMN + 1 for row in rows) and _looks_narrow(rows)
+
+
+def _looks_narrow(rows: Sequence[_Row]) -> bool:
+    def all_are(column: int, kind: Callable[[str], object]) -> bool:
+        return all(kind(row.cells[column]) for row in rows)
+
+    numbers = all_are(4, _number) and all(all_are(column, _number) for column in (6, 7, 8))
+    if not (numbers and all_are(5, {"+", "-", "."}.__contains__) and all_are(9, _whole)):
+        return False
+    return not all(_is_thick(row.cells) for row in rows)
+
+
+def _is_thick(cells: Sequence[str]) -> bool:
+    """Whether columns 7 to 9 are a part of the interval and a colour, as in BED."""
+    values = [cells[column] for column in (1, 6, 7, 2, 8)]
+    if not all(_whole(value) for value in values):
+        return False
+    *places, colour = (int(value) for value in values)
+    return places == sorted(places) and colour >= 0
+
+
+def _interval(cells: Sequence[str], where: str, summits: bool) -> tuple[str, int, int, int]:
     if len(cells) < 3:
         raise UserError(f"{where}: needs chromosome, start and end, tab-separated: got {cells}")
-    chromosome = cells[0]
-    try:
-        start, end = int(cells[1]), int(cells[2])
-        summit = int(cells[SUMMIT_COLUMN]) if len(cells) > SUMMIT_COLUMN else -1
-    except ValueError as error:
-        raise UserError(f"{where}: start, end and summit must be whole numbers: {error}") from error
-    size = genome.require(chromosome, where)
+    if summits and len(cells) <= SUMMIT_COLUMN:
+        raise UserError(f"{where}: narrowPeak has 10 columns: got {len(cells)}")
+    numbers = [*cells[1:3], cells[SUMMIT_COLUMN] if summits else "-1"]
+    for text in numbers:
+        if not _whole(text):
+            raise UserError(
+                f"{where}: start, end and summit must be whole numbers: got {text[:40]!r}"
+            )
+    start, end, summit = (int(text) for text in numbers)
     if not 0 <= start < end:
         raise UserError(
             f"{where}: start must be from 0 and before end (BED counts from 0, the end is not "
             f"included): got {start} to {end}"
         )
-    if end > size:
-        raise UserError(
-            f"{where}: {chromosome} ends at {size:,} in {genome.path}: got {end:,}; "
-            "is it another assembly?"
-        )
     if summit >= end - start:
-        raise UserError(f"{where}: the summit must lie in the interval: got {summit}")
-    return chromosome, start, end, start + (summit if summit >= 0 else (end - start) // 2)
+        raise UserError(
+            f"{where}: the summit must lie in the interval: got {summit} in column 10; of a file "
+            "that is not narrowPeak keep the first nine columns"
+        )
+    return cells[0], start, end, start + (summit if summit >= 0 else (end - start) // 2)

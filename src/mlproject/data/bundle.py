@@ -14,6 +14,7 @@ import numpy as np
 
 from mlproject.data.matlab5 import Matrix, matrices
 from mlproject.errors import UserError
+from mlproject.hdf5 import check_size, hdf5_opened
 
 BLOCK_BYTES = 1 << 26
 CACHE_BYTES = 1 << 24
@@ -67,13 +68,9 @@ def open_bundle(path: Path, split: str) -> Iterator[Bundle]:
     if not h5py.is_hdf5(path):
         yield _Stream(path, keys)
         return
-    try:
-        with h5py.File(path, "r", rdcc_nbytes=CACHE_BYTES) as file:
-            yield _Hdf5(file, path, keys)
-    except UserError:
-        raise
-    except (OSError, RuntimeError) as error:
-        raise UserError(f"{path}: damaged or cut short") from error
+    rule = f"the bundle needs readable {split}.mat"
+    with hdf5_opened(path, rule, CACHE_BYTES) as file:
+        yield _Hdf5(file, path, keys)
 
 
 class _Hdf5:
@@ -85,6 +82,10 @@ class _Hdf5:
         self.length, letters, self.rows = self._x.shape
         self.columns = self._y.shape[0]
         _fit(path, keys, letters, (self.rows, self._y.shape[1]), self._x.shape)
+        for array in (self._x, self._y):
+            if array.dtype.kind not in "buif":
+                raise UserError(f"{path}: {array.name} must be numbers: got {array.dtype}")
+            check_size(array)
 
     def row_blocks(self) -> Iterator[slice]:
         step = self._plan()[0]
@@ -188,3 +189,5 @@ def _fit(
             f"{path}: `{keys[0]}` and `{keys[1]}` must have as many rows: "
             f"got {rows[0]} and {rows[1]}"
         )
+    if not all(shape):
+        raise UserError(f"{path}: `{keys[0]}` must hold sequences: got {shape}")

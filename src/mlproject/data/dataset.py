@@ -12,6 +12,7 @@ from mlproject.data.rows import Rows
 from mlproject.errors import UserError
 from mlproject.interrupts import look
 from mlproject.motifs import Motif
+from mlproject.names import check_classes, metric_names, motif_names
 from mlproject.spec import canonical_sha256
 
 SPLITS = ("train", "valid", "test")
@@ -98,16 +99,13 @@ def make_dataset(
     Raises:
         UserError: parts that break what `Split` and `Dataset` promise, or do not fit together.
     """
-    if len(set(classes)) != len(classes) or not all(_is_name(name) for name in classes):
-        raise UserError(f"`classes` must have names that differ: got {list(classes)}")
+    check_classes(classes)
     for name, ids in relevant.items():
         if name not in classes:
             raise UserError(f"`relevant` must name classes, {', '.join(classes)}: got {name!r}")
-        if isinstance(ids, str) or not all(_is_name(identifier) for identifier in ids):
+        if not isinstance(ids, list | tuple) or not all(map(_is_name, ids)):
             raise UserError(f"`relevant` must list JASPAR ids for {name}: got {ids!r}")
-    for motif in motifs:
-        if not (np.allclose(motif.pwm.sum(axis=1), 1.0) and math.isfinite(motif.nsites)):
-            raise UserError(f"a motif must be probabilities that sum to 1: {motif.id} is not")
+    _check_motifs(motifs, relevant)
     checked = {name: _checked(f"{name} split", splits[name], classes, motifs) for name in SPLITS}
     lengths = {name: split.codes.shape[1] for name, split in checked.items()}
     if len(set(lengths.values())) > 1:
@@ -173,6 +171,17 @@ def _array_sha256(array: Any, dtype: np.dtype) -> str:
 
 def _is_name(value: object) -> bool:
     return isinstance(value, str) and value != ""
+
+
+def _check_motifs(motifs: Sequence[Motif], relevant: Mapping[str, Sequence[str]]) -> None:
+    for motif in motifs:
+        pwm = motif.pwm
+        fine = pwm.ndim == 2 and pwm.shape[0] > 0 and pwm.shape[1] == 4 and (pwm >= 0).all()
+        if not (fine and np.allclose(pwm.sum(axis=1), 1.0) and math.isfinite(motif.nsites)):
+            raise UserError(f"a motif must be probabilities that sum to 1: {motif.id} is not")
+        if len(motif.id.split()) != 1:
+            raise UserError(f"a motif needs an id without spaces: got {motif.id!r}")
+    metric_names(motif_names([motif.id for motif in motifs], relevant))
 
 
 def _checked(name: str, split: Split, classes: Sequence[str], motifs: Sequence[Motif]) -> Split:

@@ -19,8 +19,9 @@ from mlproject.data.listing import Listing
 from mlproject.data.onehot import codes_of_channels
 from mlproject.data.paper import CLASSES
 from mlproject.data.rows import Rows
-from mlproject.data.sources import lines
 from mlproject.errors import UserError, nearest
+from mlproject.names import check_classes
+from mlproject.texts import lines
 
 LETTERS = "AGCT"
 PAPER_COLUMNS = dict(
@@ -103,6 +104,7 @@ def convert(
         UserError: see `open_bundle`; columns that the files do not have; values that are not 0
             or 1; a split without any row that has a label.
     """
+    check_classes(list(columns))
     with ExitStack() as stack:
         bundles = {
             split: stack.enter_context(open_bundle(folder / f"{split}.mat", split))

@@ -11,20 +11,22 @@ from mlproject.data.layout import writing
 from mlproject.data.listing import Listing
 from mlproject.data.records import Record, records
 from mlproject.data.sources import Files
-from mlproject.dna import encode
+from mlproject.dna import AMBIGUOUS, encode
 from mlproject.errors import UserError
+from mlproject.names import check_classes
 
 Fit = Literal["exact", "centre", "drop"]
 FITS: tuple[Fit, ...] = ("exact", "centre", "drop")
 
-_complement = str.maketrans("ACGTRYSWKMBDHVN", "TGCAYRSWMKVHDBN")
+_complement = str.maketrans("ACGT", "TGCA")
+_unknown = str.maketrans(dict.fromkeys(AMBIGUOUS, "N"))
 
 
 class Pool(NamedTuple):
     """Sequences that differ, on both strands.
 
     Attributes:
-        sequences: equally long, in upper case.
+        sequences: equally long, of A, C, G, T, and N for all other letters.
         labels: (n, classes) uint8.
         merged: number of sequences left out because the same one was there before.
         other_strand: of these, those whose reverse complement was there.
@@ -74,6 +76,7 @@ def convert(
     Raises:
         UserError: files that hold something else, a class or a split without sequences.
     """
+    check_classes(list(files))
     if fit not in FITS:
         raise UserError(f"`fit` must be {', '.join(FITS)}: got {fit!r}")
     if not (0 < valid < 1 and 0 < test < 1 and valid + test < 1):
@@ -115,7 +118,10 @@ def convert(
 def collect(
     files: Files, negatives: Sequence[Path], length: int | None, fit: Fit, most: int | None
 ) -> Pool:
-    """Read all sequences, make them equally long and merge equal ones; see `convert`."""
+    """Read all sequences, make them equally long and merge equal ones; see `convert`.
+
+    What counts is what the network sees: N and IUPAC's letters for several nucleotides are equal.
+    """
     known: dict[str, int] = {}
     sequences: list[str] = []
     owners: list[tuple[int, int]] = []
@@ -131,14 +137,15 @@ def collect(
             if sequence is None:
                 dropped += 1
                 continue
-            other = sequence.translate(_complement)[::-1]
-            row = known.get(sequence, known.get(other))
+            encoded = sequence.translate(_unknown)
+            other = encoded.translate(_complement)[::-1]
+            row = known.get(encoded, known.get(other))
             if row is None:
-                row = known[sequence] = len(sequences)
-                sequences.append(sequence)
+                sequences.append(encoded)
+                row = known[encoded] = len(known)
             else:
                 merged += 1
-                other_strand += sequence not in known
+                other_strand += encoded not in known
             if name and record.bound:
                 owners.append((row, column))
                 taken += 1

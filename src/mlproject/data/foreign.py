@@ -14,10 +14,13 @@ from mlproject.data.layout import writing
 from mlproject.data.listing import Listing
 from mlproject.data.onehot import codes_of_channels
 from mlproject.data.paper import CLASSES
-from mlproject.data.sources import require_file
 from mlproject.dna import LETTERS
 from mlproject.errors import UserError
+from mlproject.hdf5 import check_size, hdf5_opened
+from mlproject.names import check_classes
 
+RULE = "a file of one-hot sequences must be readable HDF5"
+MOST_CLASSES = 100_000
 SUFFIXES = {"train": "train|training", "valid": "valid|val|validation|dev", "test": "test|testing"}
 
 
@@ -54,11 +57,12 @@ def convert(
     Raises:
         UserError: a file without these arrays, arrays that are no one-hot sequences or labels.
     """
+    check_classes(names)
     if sorted(letters) != sorted(LETTERS):
         raise UserError(f"`letters` must be an order of {LETTERS}: got {letters!r}")
     if axes != "auto" and sorted(axes) != sorted("NCL"):
         raise UserError(f"`axes` must be auto or an order of N, C and L: got {axes!r}")
-    with _opened(path) as file:
+    with hdf5_opened(path, RULE) as file:
         arrays = _arrays(file, path)
         layouts = {split: _axes(x, axes, path) for split, (x, _) in arrays.items()}
         shapes = {split: arrays[split][0].shape for split in SPLITS}
@@ -98,29 +102,12 @@ def class_names(path: Path, names: str | None) -> list[str]:
     """
     if names:
         return [name.strip() for name in names.split(",")]
-    with _opened(path) as file:
+    with hdf5_opened(path, RULE) as file:
         y = _arrays(file, path)["train"][1]
         columns = math.prod(y.shape[1:])
+    if columns > MOST_CLASSES:
+        raise UserError(f"{path}: `Y_train` must have at most {MOST_CLASSES:,} columns: {columns}")
     return [*CLASSES] if columns == len(CLASSES) else [f"class{one}" for one in range(columns)]
-
-
-class _opened:  # noqa: N801
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> h5py.File:
-        require_file(self.path)
-        try:
-            self.file = h5py.File(self.path, "r")
-        except OSError as error:
-            state = "damaged or cut short" if h5py.is_hdf5(self.path) else "no HDF5"
-            raise UserError(f"{self.path}: is {state}") from error
-        return self.file
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        self.file.close()
-        if isinstance(error, OSError) and not isinstance(error, UserError):
-            raise UserError(f"{self.path}: is damaged or cut short") from error
 
 
 def _arrays(file: h5py.File, path: Path) -> dict[str, tuple[h5py.Dataset, h5py.Dataset]]:
@@ -133,7 +120,11 @@ def _arrays(file: h5py.File, path: Path) -> dict[str, tuple[h5py.Dataset, h5py.D
             if len(keys) != 1 or not isinstance(file[keys[0]], h5py.Dataset):
                 has = ", ".join(sorted(file)[:12]) or "nothing"
                 raise UserError(f"{path}: must hold one `{letter.upper()}_{split}`: found {has}")
-            pair.append(file[keys[0]])
+            array = file[keys[0]]
+            if array.dtype.kind not in "buif" or not array.shape:
+                raise UserError(f"{path}: {keys[0]} must be numbers: got {array.dtype}")
+            check_size(array)
+            pair.append(array)
         found[split] = (pair[0], pair[1])
     return found
 

@@ -12,6 +12,8 @@ from mlproject.dna import OTHER
 BLOCK = 1024
 GC_BINS = 50
 ROUNDS = 200
+DRAWS_A_WINDOW = 64
+BARREN_ROUNDS = 7
 
 
 def window_codes(genome: Genome, windows: pd.DataFrame, window: int) -> Iterator[np.ndarray]:
@@ -37,7 +39,11 @@ def _gc_bins(codes: np.ndarray) -> np.ndarray:
 def gc_matched(
     genome: Genome, own: pd.DataFrame, window: int, taken: pd.DataFrame, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Draw windows without N, off `taken`, with the GC shares of `own`, from its chromosomes."""
+    """Draw windows without N, off `taken`, with the GC shares of `own`, from its chromosomes.
+
+    Some shares may not exist elsewhere. The search ends after `DRAWS_A_WINDOW` draws for each
+    window, and when `BARREN_ROUNDS`, each of twice as many draws as the one before, gave nothing.
+    """
     wanted = np.zeros(GC_BINS, np.int64)
     for block in window_codes(genome, own, window):
         bins = _gc_bins(block)
@@ -45,11 +51,13 @@ def gc_matched(
     names = [name for name in own["chrom"].unique() if genome.sizes[name] >= window]
     room = np.array([genome.sizes[name] - window + 1 for name in names])
     chosen: list[pd.DataFrame] = []
+    left, barren = max(DRAWS_A_WINDOW * len(own), 1 << 16), 0
     for _ in range(ROUNDS):
         missing = int(wanted.sum())
-        if not missing:
+        if not (missing and names and left > 0 and barren < BARREN_ROUNDS):
             break
-        draws = min(max(4 * missing, 256), 1 << 16)
+        draws = min(max(4 * missing, 256) << barren, 1 << 16)
+        left -= draws
         numbers = rng.choice(len(names), draws, p=room / room.sum())
         drawn = pd.DataFrame(
             {
@@ -69,6 +77,7 @@ def gc_matched(
                     wanted[bins[place]] -= 1
                     taken_rows.append(row + int(place))
             row += len(block)
+        barren = 0 if taken_rows else barren + 1
         found = drawn.iloc[taken_rows]
         chosen.append(found)
         taken = merge(pd.concat([taken[["chrom", "start", "end"]], found]))

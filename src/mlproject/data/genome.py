@@ -1,14 +1,25 @@
 """A genome: chromosomes by name, any stretch of them as codes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from mlproject.data.sources import require_file
+from mlproject.data.faidx import (
+    BGZF_MAGIC,
+    LONGEST_HEADER,
+    BgzfBytes,
+    Bytes,
+    PlainBytes,
+    Record,
+    fits,
+    read_letters,
+)
 from mlproject.dna import encode
 from mlproject.errors import UserError, nearest
+from mlproject.interrupts import Interrupted
+from mlproject.texts import is_packed, other_kind, require_file
 
 
 class Genome:
@@ -19,9 +30,10 @@ class Genome:
         sizes: chromosome -> length, nt.
     """
 
-    def __init__(self, path: Path, fasta: object) -> None:
-        self.path, self._fasta = path, fasta
-        self.sizes = {name: len(fasta[name]) for name in fasta.keys()}  # type: ignore[attr-defined,index]  # noqa: SIM118
+    def __init__(self, path: Path, records: Sequence[Record], content: Bytes) -> None:
+        self.path, self._content = path, content
+        self._records = {record.name: record for record in records}
+        self.sizes = {record.name: record.length for record in records}
 
     def require(self, chromosome: str, where: str) -> int:
         """Return a chromosome's length.
@@ -29,28 +41,51 @@ class Genome:
         Raises:
             UserError: it is not in the genome; `where` says who asks.
         """
-        if chromosome in self.sizes:
-            return self.sizes[chromosome]
-        bare = chromosome.removeprefix("chr")
-        same = next((name for name in (f"chr{bare}", bare) if name in self.sizes), None)
+        if chromosome not in self.sizes:
+            raise self.lacks(chromosome, where)
+        return self.sizes[chromosome]
+
+    def refuse_other_naming(self, chromosome: str, where: str) -> None:
+        """Raise a `UserError` if the genome calls a chromosome that it lacks otherwise."""
+        if chromosome not in self.sizes and self._other_name(chromosome):
+            raise self.lacks(chromosome, where)
+
+    def lacks(self, chromosome: str, where: str) -> UserError:
+        """Return the error that says that a chromosome is not in the genome."""
+        same = self._other_name(chromosome)
         hint = (
             f"there it is called {same}: use one naming for all files"
             if same
             else nearest(chromosome, list(self.sizes)[:100])
         )
-        raise UserError(f"{where}: {self.path} has no chromosome {chromosome!r}: {hint}")
+        return UserError(f"{where}: {self.path} has no chromosome {chromosome[:60]!r}: {hint}")
+
+    def _other_name(self, chromosome: str) -> str | None:
+        bare = chromosome.removeprefix("chr")
+        names = {"M": ("chrM", "M", "MT", "chrMT"), "MT": ("chrM", "M", "MT", "chrMT")}
+        candidates = names.get(bare, (f"chr{bare}", bare))
+        return next((name for name in candidates if name in self.sizes), None)
 
     def codes(self, chromosome: str, start: int, end: int) -> np.ndarray:
         """Return uint8 (end - start,).
 
         Raises:
-            UserError: letters that are not DNA.
+            UserError: letters that are not DNA, an index that does not fit the file.
         """
-        text = str(self._fasta[chromosome][start:end])  # type: ignore[index]
+        where = f"{self.path}, {chromosome}:{start + 1}-{end}"
         try:
-            return encode([text])[0]
+            letters = read_letters(self._records[chromosome], self._content, start, end)
+        except Interrupted:
+            raise
+        except Exception as error:
+            raise UserError(
+                f"{where}: cannot be read ({error}): the file is damaged, or {self.path.name}.fai "
+                "is of another one: delete that"
+            ) from error
+        try:
+            return encode([letters.decode("latin-1")])[0]
         except UserError as error:
-            raise UserError(f"{self.path}, {chromosome}:{start + 1}-{end}: {error}") from error
+            raise UserError(f"{where}: {error}") from error
 
 
 @contextmanager
@@ -58,27 +93,63 @@ def open_genome(path: Path) -> Iterator[Genome]:
     """Open a FASTA file, plain or compressed by bgzip; its index is made if there is none.
 
     Raises:
-        UserError: no such file, none of the two formats, an index that is older than the file, or
-            that cannot be written.
+        UserError: no such file, none of the two formats, an index that is older than the file or
+            does not fit it, or that cannot be written.
     """
-    from pyfaidx import Fasta, FastaIndexingError, UnsupportedCompressionFormat
-
     require_file(path)
-    index = path.with_name(f"{path.name}.fai")
-    if index.exists() and index.stat().st_mtime < path.stat().st_mtime:
-        raise UserError(
-            f"{index} is older than {path.name}: delete it, it will be made anew from the file"
-        )
     try:
-        fasta = Fasta(str(path), as_raw=True, rebuild=False)
-    except (FastaIndexingError, UnsupportedCompressionFormat, ValueError, OSError) as error:
-        text = str(error).strip().splitlines()
-        reason = text[0] if text else "cannot be indexed"
-        raise UserError(f"{path}: must be FASTA, plain or compressed by bgzip: {reason}") from error
-    try:
-        genome = Genome(path, fasta)
+        file = path.open("rb")
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    with file:
+        packed = _check_kind(path, file.read(LONGEST_HEADER))
+        index = path.with_name(f"{path.name}.fai")
+        if not index.exists():
+            _make_index(path)
+        elif index.stat().st_mtime < path.stat().st_mtime:
+            raise UserError(
+                f"{index} is older than {path.name}: delete it, it will be made anew from the file"
+            )
+        try:
+            content: Bytes = BgzfBytes(file) if packed else PlainBytes(file)
+        except (ValueError, OSError) as error:
+            raise UserError(f"{path}: is damaged or cut short: {error}") from error
+        genome = Genome(path, fits(index, content), content)
         if not genome.sizes:
             raise UserError(f"{path}: holds no sequence")
         yield genome
-    finally:
-        fasta.close()
+
+
+def _check_kind(path: Path, head: bytes) -> bool:
+    """Return whether the file is compressed by bgzip.
+
+    Raises:
+        UserError: it is neither that nor plain text.
+    """
+    rule = f"{path}: must be FASTA, plain or compressed by bgzip"
+    if head.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        raise UserError(f"{rule}: starts with a byte-order mark: save it as plain ASCII")
+    if b"\r" in head and b"\n" not in head:
+        raise UserError(f"{rule}: its lines end in CR alone: save it with Unix line ends")
+    if kind := other_kind(head):
+        raise UserError(f"{rule}: is {kind}")
+    packed, named = head.startswith(BGZF_MAGIC), path.name.lower().endswith((".gz", ".bgz"))
+    if is_packed(head) and not packed:
+        raise UserError(f"{rule}: is compressed otherwise: unpack it, then bgzip it")
+    if packed != named:
+        state = "compressed" if packed else "not compressed"
+        raise UserError(f"{rule}: is {state} and must be named so: {path.name}")
+    return packed
+
+
+def _make_index(path: Path) -> None:
+    from pyfaidx import Faidx
+
+    try:
+        Faidx(str(path), rebuild=False).close()
+    except Exception as error:  # pyfaidx has no common one
+        if path.with_name(f"{path.name}.fai").exists():
+            return  # it failed over bgzip's own index, which is not used here
+        text = str(error).strip().splitlines()
+        reason = text[0] if text else "cannot be indexed"
+        raise UserError(f"{path}: must be FASTA, plain or compressed by bgzip: {reason}") from error

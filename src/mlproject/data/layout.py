@@ -22,7 +22,9 @@ from mlproject.data.listing import Listing, listing
 from mlproject.data.rows import Rows, StoredRows
 from mlproject.errors import UserError
 from mlproject.files import hdf5_written_whole
+from mlproject.hdf5 import hdf5_opened, whole
 from mlproject.motifs import Motif
+from mlproject.names import check_classes
 
 __all__ = ["SITE", "Dataset", "Split", "content_sha256", "read", "write", "writing"]
 
@@ -87,6 +89,7 @@ def writing(
     Raises:
         UserError: a split without sequences, content that is none; see also `written_whole`.
     """
+    check_classes(classes)
     for name in SPLITS:
         if not counts[name]:
             raise UserError(f"every split needs sequences: got none for {name}; choose other ones")
@@ -108,8 +111,12 @@ def writing(
         file.attrs["sha256"] = made.sha256
 
 
-def read(path: Path) -> Dataset:
+def read(path: Path, *, hashed: bool = False) -> Dataset:
     """Read a data set file in this layout or in that of the paper's released code.
+
+    Args:
+        path: the file.
+        hashed: whether it must have a `sha256`, as all that this project writes have.
 
     Raises:
         UserError: no such file, not HDF5, cut short, of another layout, or with content that does
@@ -119,22 +126,17 @@ def read(path: Path) -> Dataset:
     if not os.path.isfile(path):
         found = "a folder" if os.path.isdir(path) else "no such file"
         raise UserError(f"{rule}: got {path}, {found}")
-    try:
-        with h5py.File(path, "r") as file:
-            return _read(file)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-    except PermissionError as error:
-        raise UserError(f"cannot read {path}: permission denied") from error
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        state = "damaged or cut short" if h5py.is_hdf5(path) else "no HDF5"
-        raise UserError(f"{rule}: got {path}, which is {state}") from error
+    with hdf5_opened(path, rule) as file:
+        try:
+            return _read(file, hashed)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
 
 
-def _read(file: h5py.File) -> Dataset:
+def _read(file: h5py.File, hashed: bool) -> Dataset:
     if _holds(file, KEYS):
-        return _read_own(file)
-    if _holds(file, released.KEYS):
+        return _read_own(file, hashed)
+    if _holds(file, released.KEYS) and not hashed:
         return released.read(file)
     names: list[object] = []
     file.visit(names.append)
@@ -150,27 +152,27 @@ def _holds(file: h5py.File, keys: Sequence[str]) -> bool:
     return all(isinstance(array, h5py.Dataset) and array.shape for array in arrays)
 
 
-def _read_own(file: h5py.File) -> Dataset:
+def _read_own(file: h5py.File, hashed: bool) -> Dataset:
     splits = {}
     for name in SPLITS:
         sites = file.get(f"{name}/sites")
         splits[name] = Split(
             _rows(file[f"{name}/codes"]),
-            _rows(file[f"{name}/labels"]) if name == "train" else file[f"{name}/labels"][()],
-            None if sites is None else sites[()],
+            (_rows if name == "train" else whole)(file[f"{name}/labels"]),
+            None if sites is None else _records(sites),
         )
     dataset = make_dataset(
         splits,
         _attribute(file, "classes", None, list),
         _attribute(file, "relevant", {}, dict),
-        _motifs(file["motifs"][()]) if "motifs" in file else (),
+        _motifs(_records(file["motifs"])) if "motifs" in file else (),
         _attribute(file, "provenance", {}, dict),
     )
-    sha256 = file.attrs.get("sha256", dataset.sha256)
+    sha256 = str(file.attrs.get("sha256", "none" if hashed else dataset.sha256))
     if sha256 != dataset.sha256:
         raise UserError(
             f"the content does not fit its `sha256`, so it was changed or damaged: "
-            f"got {sha256}, content {dataset.sha256}; make the file again"
+            f"got {sha256[:64]!r}, content {dataset.sha256}; make the file again"
         )
     return dataset
 
@@ -183,7 +185,7 @@ def _rows(array: h5py.Dataset) -> Rows:
     offset = array.id.get_offset()
     plain = array.dtype == np.uint8 and array.ndim == 2 and array.chunks is None
     if array.nbytes <= IN_MEMORY or not plain or offset is None or array.file.userblock_size:
-        return array[()]
+        return whole(array)
     path = Path(os.fsdecode(array.file.filename))
     if offset + array.nbytes > path.stat().st_size:
         raise OSError("cut short")
@@ -194,7 +196,7 @@ def _attribute(file: h5py.File, name: str, default: Any, kind: type) -> Any:
     text = file.attrs.get(name, json.dumps(default))
     try:
         value = json.loads(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         value = text
     if not isinstance(value, kind):
         got = repr(value)[:60]
@@ -217,7 +219,17 @@ def _motif_table(motifs: Sequence[Motif]) -> np.ndarray:
     return table
 
 
+def _records(array: Any) -> np.ndarray:
+    if not isinstance(array, h5py.Dataset):
+        raise UserError(f"`{array.name}` must be records: got a group")
+    return np.asarray(whole(array))
+
+
 def _motifs(table: np.ndarray) -> tuple[Motif, ...]:
+    fields = {"id", "name", "width", "nsites", "pwm"}
+    if table.ndim != 1 or not fields <= set(table.dtype.names or ()):
+        wanted = ", ".join(sorted(fields))
+        raise UserError(f"`motifs` must be records of {wanted}: got {table.dtype}")
     return tuple(
         Motif(
             row["id"].decode(),

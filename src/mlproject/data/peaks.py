@@ -9,16 +9,18 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from mlproject.data.bed import read_intervals
+from mlproject.data.bed import Intervals, concat, read_intervals
 from mlproject.data.dataset import Split
 from mlproject.data.gc import gc_matched, window_codes
 from mlproject.data.genome import Genome, open_genome
 from mlproject.data.layout import writing
 from mlproject.data.listing import Listing
+from mlproject.data.remarks import remarks
 from mlproject.data.shuffle import shuffle_dinucleotides
 from mlproject.data.sources import Files
 from mlproject.data.windows import KEYS, bin_windows, labels_of, merge, overlaps, summit_windows
 from mlproject.errors import UserError
+from mlproject.names import check_classes
 
 Scheme = Literal["bins", "summits"]
 Labels = Literal["centre", "union"]
@@ -33,12 +35,14 @@ class Converted(NamedTuple):
         outside: windows left out because they leave the chromosome.
         blacklisted: windows left out because they touch the blacklist.
         unmatched: negatives that were wanted and not found.
+        remarks: sentences about intervals that were left out or mean little.
     """
 
     listing: Listing
     outside: int
     blacklisted: int
     unmatched: int
+    remarks: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ class _Chosen(NamedTuple):
     outside: int
     blacklisted: int
     taken: pd.DataFrame
+    remarks: tuple[str, ...]
 
 
 def convert(
@@ -111,6 +116,7 @@ def convert(
         UserError: files that do not fit the genome, chromosomes that are not there, a class or a
             split without windows.
     """
+    check_classes(list(files))
     options.check()
     rng = np.random.default_rng(options.seed)
     with open_genome(genome) as opened:
@@ -134,17 +140,23 @@ def convert(
             for split, (own, others) in parts.items():
                 _fill(target.splits[split], opened, own, others, list(files), options, rng)
         assert target.listing is not None
-        return Converted(target.listing, chosen.outside, chosen.blacklisted, unmatched)
+        left_out = chosen.outside, chosen.blacklisted, unmatched
+        return Converted(target.listing, *left_out, chosen.remarks)
 
 
 def _choose(files: Files, genome: Genome, options: Options) -> _Chosen:
-    for option in ("test", "valid", "skip"):
-        for name in getattr(options, option):
-            genome.require(name, f"`{option}`")
-    peaks = {
-        name: pd.concat([read_intervals(path, genome) for path in paths], ignore_index=True)
+    for name in [*options.test, *options.valid]:
+        genome.require(name, "`test`" if name in options.test else "`valid`")
+    for name in options.skip:
+        genome.refuse_other_naming(name, "`skip`")
+    read = {
+        name: concat([read_intervals(path, genome) for path in paths])
         for name, paths in files.items()
     }
+    banned = (
+        read_intervals(options.blacklist, genome, required=False) if options.blacklist else None
+    )
+    peaks = {name: intervals.table for name, intervals in read.items()}
     if options.scheme == "bins":
         merged = options.labels == "union"
         found = bin_windows(peaks, options.window, options.bin_size, merged)
@@ -155,18 +167,30 @@ def _choose(files: Files, genome: Genome, options: Options) -> _Chosen:
     inside = (found["start"] >= 0) & (
         found["end"] <= [genome.sizes[name] for name in found["chrom"]]
     )
-    taken = list(peaks.values())
+    every = [*read.values(), *([banned] if banned else [])]
+    taken = [table for one in every for table in (one.table, one.beyond)]
     allowed = np.full(len(found), True)
-    if options.blacklist:
-        banned = read_intervals(options.blacklist, genome)
-        allowed = ~overlaps(found, banned)
-        taken.append(banned)
+    if banned:
+        allowed = ~overlaps(found, pd.concat([banned.table, banned.beyond]))
     kept = found[inside & allowed]
     for name, count in zip(files, labels_of(kept, list(files)).sum(axis=0), strict=True):
         if not count:
-            raise UserError(f"class {name} has no window left: check `skip` and the peaks")
+            raise UserError(f"class {name} has no window left: {_why_none(read[name], options)}")
     left_out = int((~inside).sum()), int((inside & ~allowed).sum())
-    return _Chosen(kept, *left_out, merge(pd.concat(taken)))
+    unknown = [name for name in options.skip if name not in genome.sizes]
+    said = [f"`skip` names {', '.join(unknown)}, which the genome lacks"] if unknown else []
+    said += remarks(read, banned, options.scheme)
+    return _Chosen(kept, *left_out, merge(pd.concat(taken)), tuple(said))
+
+
+def _why_none(intervals: Intervals, options: Options) -> str:
+    widest = int((intervals.table["end"] - intervals.table["start"]).max())
+    if options.scheme == "bins" and 2 * widest <= options.bin_size:
+        return (
+            f"more than half of a bin of {options.bin_size} nt must lie in peaks, and its peaks "
+            f"have at most {widest} nt; scheme=summits takes windows around them"
+        )
+    return "check `skip`, `blacklist` and the peaks"
 
 
 def _split(windows: pd.DataFrame, options: Options) -> dict[str, pd.DataFrame]:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from mlproject.data.sources import lines
 from mlproject.dna import LETTERS, wrong_letter
 from mlproject.errors import UserError
+from mlproject.texts import lines
 
 
 class Record(NamedTuple):

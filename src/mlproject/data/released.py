@@ -13,6 +13,7 @@ from mlproject.data.dataset import SPLITS, Dataset, Split, blocks, make_dataset
 from mlproject.data.paper import CLASSES, RELEVANT
 from mlproject.dna import OTHER
 from mlproject.errors import UserError
+from mlproject.hdf5 import check_size, whole
 from mlproject.motifs import Motif, reverse_complement
 
 KEYS = tuple(f"{name}_{split}" for split in SPLITS for name in "XY")
@@ -27,8 +28,11 @@ def read(file: Any) -> Dataset:
     Raises:
         UserError: sequences that are not one-hot, labels that do not fit.
     """
-    splits = {name: Split(_codes(file, f"X_{name}"), file[f"Y_{name}"][()]) for name in SPLITS}
-    columns = splits["train"].labels.shape[-1]
+    splits = {name: Split(_codes(file, f"X_{name}"), whole(file[f"Y_{name}"])) for name in SPLITS}
+    for name, split in splits.items():
+        if split.labels.ndim != 2:
+            raise UserError(f"`Y_{name}` must be (N, classes): got labels of {split.labels.shape}")
+    columns = splits["train"].labels.shape[1]
     paper = columns == len(CLASSES)
     names = "the paper's, by the number of columns" if paper else "unknown, numbered"
     return make_dataset(
@@ -42,10 +46,12 @@ def read(file: Any) -> Dataset:
 def _codes(file: Any, key: str) -> np.ndarray:
     """Return one-hot (N, 4, L), (N, L, 4) or either with axes of 1 as codes (N, L)."""
     array = file[key]
+    check_size(array)
     axes = tuple(size for size in array.shape[1:] if size != 1)
-    if len(axes) != 2 or 4 not in axes:
+    if len(axes) != 2 or 4 not in axes or array.dtype.kind not in "buif":
         raise UserError(
-            f"`{key}` must be one-hot, (N, 4, L), (N, 4, L, 1) or (N, L, 4): got {array.shape}"
+            f"`{key}` must be one-hot, (N, 4, L), (N, 4, L, 1) or (N, L, 4): got {array.shape} of "
+            f"{array.dtype}"
         )
     letters, length = (1, axes[1]) if axes[0] == 4 else (2, axes[0])
     codes = np.empty((len(array), length), np.uint8)

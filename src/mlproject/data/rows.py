@@ -16,7 +16,8 @@ class StoredRows:
     """A uint8 array (n, columns) that lies in one piece in a file, indexed by rows as an array is.
 
     Nothing is kept in memory, and nothing is mapped: what was read does not count as the process's.
-    Copies in other processes, forked or pickled, read on their own.
+    Copies in other processes, forked or pickled, read on their own. A file that is written to, or
+    replaced before such a copy opens it, is refused: its content is no longer what was checked.
 
     Attributes:
         path: the file.
@@ -30,18 +31,35 @@ class StoredRows:
     def __init__(self, path: Path, offset: int, shape: tuple[int, int]) -> None:
         self.path, self.offset, self.shape = Path(path).absolute(), offset, shape
         self._open()
+        self._state = self._state_now()
 
     def _open(self) -> None:
-        self._file = open(self.path, "rb", buffering=0)  # noqa: SIM115
+        try:
+            self._file = open(self.path, "rb", buffering=0)  # noqa: SIM115
+        except OSError as error:
+            raise UserError(f"cannot read {self.path}: {error.strerror or error}") from error
         self._lock = threading.Lock()
         weakref.finalize(self, self._file.close)
 
+    def _state_now(self) -> tuple[int, ...]:
+        found = os.fstat(self._file.fileno())
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
+    def _require_same(self) -> None:
+        if self._state_now() != self._state:
+            raise self._changed()
+
+    def _changed(self) -> UserError:
+        return UserError(f"a data set must not change while it is used: {self.path} did")
+
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "offset": self.offset, "shape": self.shape}
+        names = ("path", "offset", "shape", "_state")
+        return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._open()
+        self._require_same()
 
     @property
     def size(self) -> int:
@@ -53,6 +71,7 @@ class StoredRows:
 
     def __getitem__(self, rows: Any) -> np.ndarray:
         """Return the rows of a slice or of an array of row numbers, in its order."""
+        self._require_same()
         if isinstance(rows, slice):
             start, stop, step = rows.indices(len(self))
             if step == 1:
@@ -83,7 +102,7 @@ class StoredRows:
         while view:
             count = self._read_at(view, position)
             if not count:
-                raise UserError(f"a data set must not change while it is used: {self.path} did")
+                raise self._changed()
             view, position = view[count:], position + count
 
     def _read_at(self, view: memoryview, position: int) -> int:

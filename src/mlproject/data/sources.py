@@ -1,11 +1,9 @@
-"""Files that a user names: which class each belongs to, and their lines."""
+"""Files that a user names: which class each belongs to."""
 
-import gzip
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 from mlproject.errors import UserError
+from mlproject.texts import lines, require_file
 
 Files = dict[str, list[Path]]
 
@@ -55,36 +53,3 @@ def parse_paths(text: str | None) -> list[Path]:
     for path in paths:
         require_file(path)
     return paths
-
-
-def require_file(path: Path) -> None:
-    """Raise a `UserError` if there is no such file."""
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "no such file"
-        raise UserError(f"cannot read {path}: {found}")
-
-
-def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield number, from 1, and text of each line of a plain or gzipped file.
-
-    Raises:
-        UserError: a file that cannot be read, is cut short or is no text.
-    """
-    require_file(path)
-    number = 0
-    try:
-        with open(path, "rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-        with (
-            gzip.open(path, "rt", encoding="utf-8")
-            if zipped
-            else open(path, encoding="utf-8") as file
-        ):
-            for number, line in enumerate(file, 1):
-                yield number, line.rstrip("\r\n")
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError(f"{path}, line {number + 1}: cut short or damaged") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}, line {number + 1}: is no text") from error
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error

@@ -15,9 +15,9 @@ from scipy.stats import rankdata
 
 from mlproject.backend import forward
 from mlproject.data.rows import Rows
-from mlproject.evaluation import metric_names
 from mlproject.interrupts import look
 from mlproject.model import activation_layer, activations
+from mlproject.names import metric_names
 
 BUDGET = 6.5e11
 FEWEST = 500

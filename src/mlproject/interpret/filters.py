@@ -6,10 +6,10 @@ Source: Koo & Eddy, PLoS Comput Biol 15(12): e1007560, 2019, and the code they r
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from mlproject.evaluation import metric_name
 from mlproject.interpret.align import Aligned
 from mlproject.interpret.tomtom import Match, tomtom
 from mlproject.motifs import Motif, clip, round_rows
+from mlproject.names import classes_of, metric_name
 
 DECIMALS = 4
 APPROXIMATE = "_argmax"
@@ -82,27 +82,6 @@ def read_layer(
 def is_approximate(layer: str) -> bool:
     """Whether a layer's name says that its alignment is only approximate, through a pool."""
     return layer.endswith(APPROXIMATE)
-
-
-def classes_of(target_id: str, relevant: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Return the classes that a target is relevant for.
-
-    Args:
-        target_id: such as ``MA0466.2``.
-        relevant: class -> ids; one without a version (``MA0466``) stands for every version.
-    """
-    names = {target_id, target_id.partition(".")[0]}
-    return tuple(name for name, ids in relevant.items() if names.intersection(ids))
-
-
-def motif_names(motifs: Sequence[Motif], relevant: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return a name for each planted motif: its class if no other motif is of that class alone."""
-    owners = [classes_of(motif.id, relevant) for motif in motifs]
-    names = [own[0] if len(own) == 1 else "" for own in owners]
-    return [
-        name if name and names.count(name) == 1 else motif.id
-        for name, motif in zip(names, motifs, strict=True)
-    ]
 
 
 def best_matches(reading: LayerReading, relevant: Mapping[str, Sequence[str]]) -> dict[str, Best]:

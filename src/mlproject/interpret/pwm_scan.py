@@ -19,17 +19,19 @@ from mlproject.data import Dataset
 from mlproject.data.rows import Rows
 from mlproject.dna import one_hot
 from mlproject.errors import UserError
-from mlproject.evaluation import ClassScore, class_scores, metric_name, metrics
+from mlproject.evaluation import ClassScore, class_scores, metrics
 from mlproject.files import written_whole
 from mlproject.interpret.align import Field
-from mlproject.interpret.filters import classes_of, motif_names
 from mlproject.interpret.scan import SITE
 from mlproject.interpret.truth import truth, truth_scores
 from mlproject.interpret.windows import Peaks, windows
 from mlproject.interrupts import look
+from mlproject.meme import DEFAULT_NSITES
 from mlproject.motifs import Motif, jaspar, reverse_complement
+from mlproject.names import classes_of, metric_name, motif_names
+from mlproject.spec import canonical_sha256
 
-VERSION = 1
+VERSION = 2
 MOST = 50_000
 BATCH = 250
 PSEUDOCOUNT = 1.0
@@ -59,9 +61,11 @@ class Baseline(NamedTuple):
 def log_odds(motif: Motif) -> np.ndarray:
     """Return log2 of the letters' probabilities over 0.25, (width, 4), in whole `STEP`.
 
-    One pseudocount, shared by the four letters, is added to the motif's number of sites.
+    One pseudocount, shared by the four letters, is added to the motif's number of sites; 20 sites
+    where it is unknown.
     """
-    counts = motif.pwm * motif.nsites + PSEUDOCOUNT / 4
+    sites = motif.nsites if motif.nsites > 0 else DEFAULT_NSITES
+    counts = motif.pwm * sites + PSEUDOCOUNT / 4
     return np.rint(np.log2(counts / counts.sum(axis=1, keepdims=True) * 4) / STEP) * STEP
 
 
@@ -153,21 +157,27 @@ def pwm_scan(data: Dataset) -> Baseline:
     found = class_scores(labels[:, columns], scores, list(chosen))
     if peaks is None or sites is None:
         return Baseline(tuple(found), {})
-    names = motif_names(data.motifs, data.relevant)
+    names = motif_names([motif.id for motif in data.motifs], data.relevant)
     seen = truth(peaks, np.empty(0, SITE), sites, names, field(motifs))
     return Baseline(tuple(found), _of_sites(truth_scores(seen)))
 
 
 def cached_pwm_scan(data: Dataset, folder: Path) -> Baseline:
-    """Return `pwm_scan` of a data set, computed once and kept in `folder` under its hash."""
+    """Return `pwm_scan` of a data set, computed once and kept in `folder` under its hash.
+
+    What is kept names the data set and has a hash of its own: anything else is computed anew.
+    """
     path = folder / f"pwm-scan-{VERSION}-{data.sha256[:16]}.json"
     try:
         kept: Any = json.loads(path.read_text(encoding="utf-8"))
-        return Baseline(tuple(ClassScore(**row) for row in kept["rows"]), dict(kept["sites"]))
-    except (OSError, ValueError, TypeError, KeyError):
-        done = pwm_scan(data)
-    folder.mkdir(parents=True, exist_ok=True)
-    content = {"rows": [row._asdict() for row in done.rows], "sites": done.sites}
+        if kept.pop("sha256") == canonical_sha256(kept) and kept["dataset_sha256"] == data.sha256:
+            return Baseline(tuple(ClassScore(**row) for row in kept["rows"]), dict(kept["sites"]))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        pass
+    done = pwm_scan(data)
+    rows = [row._asdict() for row in done.rows]
+    content = {"dataset_sha256": data.sha256, "rows": rows, "sites": done.sites}
+    content["sha256"] = canonical_sha256(content)
     with written_whole(path) as file:
         file.write(json.dumps(content).encode())
     return done

@@ -24,10 +24,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mlproject.evaluation import metric_names
 from mlproject.interpret.align import Field
 from mlproject.interpret.scan import blocks
 from mlproject.interpret.windows import Peaks, window_of
+from mlproject.names import metric_names
 
 STRANDS = (1, -1)
 

@@ -7,7 +7,7 @@ import pandas
 
 from mlproject.architectures import make_spec, printed_name
 from mlproject.data.paper import CLASSES
-from mlproject.evaluation import metric_name
+from mlproject.names import metric_name
 from mlproject.report.published import IN_VIVO, SYNTHETIC
 from mlproject.spec import GENERATED_FIELDS
 

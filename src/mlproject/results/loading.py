@@ -12,10 +12,10 @@ import pandas
 from mlproject.architectures import make_spec
 from mlproject.data.paper import RELEVANT
 from mlproject.errors import UserError
-from mlproject.evaluation import metric_name
 from mlproject.interpret.filters import LayerReading
 from mlproject.interpret.tomtom import Match
 from mlproject.motifs import Motif, read_meme
+from mlproject.names import metric_name
 from mlproject.spec import RunSpec
 from mlproject.tracking import IMPORTED, Store, connect
 
@@ -215,7 +215,7 @@ def _table(run: Run, path: str, store: Store | None) -> pandas.DataFrame:
 
 def _motifs(path: Path) -> tuple[Motif, ...]:
     """Read motifs; a file of none, which is no MEME file, has all filters dead."""
-    return read_meme(path) if "MOTIF" in path.read_text(encoding="utf-8") else ()
+    return read_meme(path, unknown=0) if "MOTIF" in path.read_text(encoding="utf-8") else ()
 
 
 def _start(whole: np.ndarray, part: np.ndarray) -> int:

@@ -1,0 +1,56 @@
+"""What a user should know about the intervals that were read."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from mlproject.data.bed import Intervals
+
+MOST_NAMES = 3
+
+
+def remarks(
+    classes: Mapping[str, Intervals], banned: Intervals | None, scheme: str
+) -> Iterator[str]:
+    """Yield sentences about intervals that were left out, or that mean less than they seem to.
+
+    Args:
+        classes: class -> its intervals.
+        banned: those of the blacklist.
+        scheme: ``bins`` or ``summits``.
+    """
+    for name, one in classes.items():
+        yield from _left_out(f"class {name}", one, "left out")
+        points, count = one.points, len(one.table)
+        if 2 * points > count:
+            advice = (
+                "a window has the label of another class only where a peak of it holds the summit: "
+                "give the whole peaks"
+                if scheme == "summits"
+                else "bins need whole peaks, scheme=summits takes windows around them"
+            )
+            yield f"class {name}: {points:,} of {count:,} peaks have 1 nt, as summits do; {advice}"
+    if banned:
+        yield from _left_out("blacklist", banned, "cut off")
+    if scheme == "summits":
+        files = [path for one in classes.values() if not one.points for path in one.without_summits]
+        if files:
+            names = _listed([path.name for path in files])
+            yield f"windows lie around the middles of peaks where files give no summits: {names}"
+
+
+def _left_out(name: str, found: Intervals, fate: str) -> Iterator[str]:
+    if found.absent:
+        count = sum(found.absent.values())
+        yield (
+            f"{name}: intervals left out, for the genome lacks their chromosomes: {count:,}, on "
+            f"{_listed(list(found.absent))}"
+        )
+    if len(found.beyond):
+        yield (
+            f"{name}: intervals {fate}, for they end after their chromosomes: "
+            f"{len(found.beyond):,}; is the genome another assembly?"
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(name[:60] for name in names[:MOST_NAMES]) + more
