@@ -124,7 +124,7 @@ def test_a_network_may_have_one_block_or_four() -> None:
         ({"l2": "nan"}, "`l2` must be a number: got 'nan'"),
         ({"l2": math.inf}, "`l2` must be a finite number: got inf"),
         ({"pool1": 0}, "`pool1` must be greater than or equal to 1: got 0"),
-        ({"dropout_conv": 1.5}, "`dropout_conv` must be less than 1: got 1.5"),
+        ({"dropout_conv": 1.5}, "`dropout_conv` must be less than or equal to 0.99: got 1.5"),
         ({"init": "zeros"}, "`init` must be glorot_uniform"),
         ({"alignment": "best"}, "`alignment` must be released or paper: got 'best'"),
         ({"filters3": 8}, "a network of 3 blocks needs every pool: give pool2"),

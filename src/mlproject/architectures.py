@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from mlproject.errors import UserError, nearest
+from mlproject.errors import UserError, nearest, shown
 from mlproject.spec import (
     BLOCK_FIELDS,
     GENERATED_FIELDS,
@@ -179,7 +179,8 @@ def _same(one: RunSpec, other: RunSpec, fields: tuple[str, ...]) -> bool:
 
 def _row(table: Mapping[str, Options], name: str, value: object) -> Options:
     if not isinstance(value, str) or value not in table:
-        raise UserError(f"unknown {name} {value!r}: {nearest(str(value), table)}")
+        written = value if isinstance(value, str) else shown(value)
+        raise UserError(f"unknown {name} {shown(value)}: {nearest(written, table)}")
     return table[value]
 
 
@@ -232,11 +233,12 @@ def _one_line(error: ValidationError, suffix: str = "") -> str:
     first = error.errors()[0]
     if not first["loc"]:
         rule = first["msg"].removeprefix("Value error, ")
-        return f"`layers` {rule}: got {first['input']['layers']!r}"
+        return f"`layers` {rule}: got {shown(first['input']['layers'])}"
     name = f"{first['loc'][-1]}{suffix}"
     if first["type"] == "value_error":
         return f"`{name}`: {first['msg'].removeprefix('Value error, ')}"
     info = field_info(name)
     about = f" ({info.description})" if info else ""
     rule = first["msg"].replace("Input should be", "must be").replace("'", "")
-    return f"`{name}` {rule}: got {first['input']!r}{about}"
+    rule = re.sub(r"0\.0{5,}\d+", lambda found: f"{float(found[0]):g}", rule)
+    return f"`{name}` {rule}: got {shown(first['input'])}{about}"

@@ -16,6 +16,7 @@ from mlproject.dataset_command import dataset
 from mlproject.errors import UserError, nearest
 from mlproject.spec import ATTRIBUTIONS, MODISCO, field_info, field_names, parse_methods
 from mlproject.startup import BACKENDS, prepare_keras
+from mlproject.streams import lasting_streams
 from mlproject.threads import MOST_THREADS
 
 if TYPE_CHECKING:
@@ -35,14 +36,33 @@ cli.add_command(dataset)
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    os.environ["MPLBACKEND"] = "agg"  # no command opens a window
+    try:
+        with lasting_streams():
+            _run(arguments)
+    except BrokenPipeError:
+        sys.exit(1)
+    except UserError as error:
+        with lasting_streams():
+            print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _run(arguments: list[str] | None) -> None:
     try:
         cli.main(arguments, prog_name="mlproject", standalone_mode=False)
     except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
+        if error.exit_code:
+            sys.exit(error.exit_code)
     except click.UsageError as error:
         _fail(error.format_message().replace("\n", " "))
     except UserError as error:
         _fail(str(error))
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(f"{place}{error.strerror or error}")
+    except MemoryError as error:
+        _fail(f"what this command does must fit into memory: {error or 'there is no more'}")
     except (click.Abort, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         sys.exit(1)

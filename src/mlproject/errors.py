@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 100  # characters of a name that is compared with others
+
 
 class UserError(ValueError):
     """A mistake that only the user can mend: one line with the rule, the value and what to do.
@@ -11,9 +13,18 @@ class UserError(ValueError):
     """
 
 
+def shown(value: object, most: int = 60) -> str:
+    """Return a value as Python writes it, shortened to about `most` characters."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to write integers of thousands of digits
+        return "a number of thousands of digits"
+    return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
+
+
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """Return ``"did you mean a, b?"`` for the names in `allowed` that are nearest to `name`."""
-    names = sorted(allowed)
+    names, name = sorted(allowed), name[:LONGEST]
     lower = {other.lower(): other for other in names}
     close = difflib.get_close_matches(name.lower(), list(lower), n=3, cutoff=0.5)
     if close:

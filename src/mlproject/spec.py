@@ -12,12 +12,20 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from mlproject.errors import UserError, nearest
+from mlproject.errors import UserError, nearest, shown
 
-Positive = Annotated[int, Field(ge=1)]
-Natural = Annotated[int, Field(ge=0)]
-Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
+MILLION = 1_000_000
+
+Positive = Annotated[int, Field(ge=1, le=MILLION)]
+Natural = Annotated[int, Field(ge=0, le=MILLION)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Count = Annotated[int, Field(ge=1, le=100 * MILLION)]
+DropoutRate = Annotated[float, Field(ge=0.0, le=0.99)]
+Momentum = Annotated[float, Field(ge=0.0, le=0.9999)]  # float32 knows few numbers nearer to 1
+Epsilon = Annotated[float, Field(ge=1e-30, le=1000.0)]  # float32 has it, and its square root
 PositiveFloat = Annotated[float, Field(gt=0.0)]
+
+MOST_DIGITS = 60  # characters of a number
 
 BLOCK_FIELDS = ("filters", "kernel", "stride", "pool", "pool_stride")
 GENERATED_FIELDS = ("sequences", "length", "data_seed")
@@ -69,30 +77,30 @@ class RunSpec(_Frozen):
     dataset: Annotated[str, Field(min_length=1)] = Field(
         "synthetic", description="`synthetic`, or the path of an HDF5 file"
     )
-    sequences: Annotated[int, Field(ge=10)] = Field(
+    sequences: Annotated[int, Field(ge=10, le=100 * MILLION)] = Field(
         25_000, description="synthetic data: number of sequences"
     )
-    length: Annotated[int, Field(ge=1)] = Field(200, description="synthetic data: nt a sequence")
-    data_seed: Natural = Field(0, description="synthetic data: seed of the generator")
+    length: Positive = Field(200, description="synthetic data: nt a sequence")
+    data_seed: Seed = Field(0, description="synthetic data: seed of the generator")
     blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
     units: Positive = Field(512, description="units of the dense layer")
     activation: Literal["relu", "exponential", "elu", "softplus", "sigmoid", "tanh"] = Field(
         "relu", description="activation of the first convolution (deeper layers: relu)"
     )
-    dropout_conv: Rate = Field(0.1, description="dropout after each max-pool")
-    dropout_dense: Rate = Field(0.5, description="dropout after the dense layer")
+    dropout_conv: DropoutRate = Field(0.1, description="dropout after each max-pool")
+    dropout_dense: DropoutRate = Field(0.5, description="dropout after the dense layer")
     init: Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal"] = Field(
         "glorot_uniform", description="initial weights"
     )
-    l2: Annotated[float, Field(ge=0.0)] = Field(
+    l2: Annotated[float, Field(ge=0.0, le=1000.0)] = Field(
         1e-6, description="l2 * sum(w^2) over convolution and dense weights"
     )
-    bn_epsilon: PositiveFloat = Field(1e-8, description="epsilon of batch norm")
-    bn_momentum: Rate = Field(0.99, description="momentum of batch norm's moving averages")
+    bn_epsilon: Epsilon = Field(1e-8, description="epsilon of batch norm")
+    bn_momentum: Momentum = Field(0.99, description="momentum of batch norm's moving averages")
     batch_size: Positive = Field(100, description="sequences a training step")
     learning_rate: PositiveFloat = Field(1e-3, description="Adam's learning rate")
-    beta1: Rate = Field(0.95, description="Adam's beta 1")
-    adam_epsilon: PositiveFloat = Field(1e-8, description="Adam's epsilon")
+    beta1: Momentum = Field(0.95, description="Adam's beta 1")
+    adam_epsilon: Epsilon = Field(1e-8, description="Adam's epsilon")
     epochs: Positive = Field(100, description="most epochs to train")
     patience: Natural = Field(
         20, description="stop after so many epochs without a better `monitor`, 0 = never"
@@ -106,8 +114,8 @@ class RunSpec(_Frozen):
     average: Literal["none", "reverse_complement"] = Field(
         "none", description="test scores are the mean of both strands"
     )
-    seed: Natural = Field(0, description="seed of weights, order of batches and dropout")
-    layers: Annotated[str, Field(pattern=r"^conv\d+(,conv\d+)*$")] = Field(
+    seed: Seed = Field(0, description="seed of weights, order of batches and dropout")
+    layers: Annotated[str, Field(pattern=r"^conv[1-9][0-9]?(,conv[1-9][0-9]?)*$")] = Field(
         "conv1", description="layers whose filters are read, comma-separated"
     )
     through_pool: Literal["refuse", "argmax"] = Field(
@@ -119,13 +127,15 @@ class RunSpec(_Frozen):
     threshold: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
         0.5, description="share of the maximum activation that makes a site"
     )
-    window: Natural = Field(19, description="width of a filter's PWM, nt; 0 = the filter's size")
+    window: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        19, description="width of a filter's PWM, nt; 0 = the filter's size"
+    )
     evalue: PositiveFloat = Field(0.1, description="largest E-value of a Tomtom match")
 
     attributions: str = Field(
         "none", description=f"ways to attribute, comma-separated: {', '.join(ATTRIBUTIONS)}"
     )
-    attributed: Positive = Field(300, description="test sequences that are attributed")
+    attributed: Count = Field(300, description="test sequences that are attributed")
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -139,6 +149,8 @@ class RunSpec(_Frozen):
 
     @model_validator(mode="after")
     def _layers_keep_positions(self) -> "RunSpec":
+        if len(set(self.layer_numbers)) < len(self.layer_numbers):
+            raise ValueError("must name each convolution once")
         for number in self.layer_numbers:
             if number > len(self.blocks):
                 raise ValueError(f"must name convolutions 1 to {len(self.blocks)} of the network")
@@ -197,10 +209,15 @@ class RunSpec(_Frozen):
         """Return the length of the sequence and of the map that each block passes on.
 
         Raises:
-            UserError: a max-pool is wider than its input.
+            UserError: a filter is wider than the sequence, or a max-pool wider than its input.
         """
         lengths = [length]
         for number, block in enumerate(self.blocks, 1):
+            if block.kernel > length:
+                raise UserError(
+                    f"`kernel{number}` must not be wider than the sequences: "
+                    f"got kernel{number}={block.kernel} on {length} nt"
+                )
             scanned = -(-lengths[-1] // block.stride)
             if block.pool > scanned:
                 raise UserError(
@@ -250,14 +267,17 @@ def parse_value(name: str, value: object) -> int | float | str:
     assert info is not None, name
     if isinstance(value, str) and info.kind is not str:
         pattern = r"[+-]?\d+" if info.kind is int else r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
-        if re.fullmatch(pattern, value.strip()):
-            return info.kind(value)
-    elif isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        if isinstance(value, info.kind):
-            return value
-        if info.kind is float:
-            return float(value)
-    raise UserError(f"`{name}` must be {TYPE_NAMES[info.kind]}: got {value!r} ({info.description})")
+        if re.fullmatch(pattern, value.strip()) and len(value) <= MOST_DIGITS:
+            value = info.kind(value)
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise UserError(f"`{name}` must be below 2^63: got {shown(value)} ({info.description})")
+    if isinstance(value, info.kind) and not isinstance(value, bool):
+        return value
+    if info.kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    raise UserError(
+        f"`{name}` must be {TYPE_NAMES[info.kind]}: got {shown(value)} ({info.description})"
+    )
 
 
 def without_later_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -291,7 +311,9 @@ def parse_methods(text: str) -> tuple[str, ...]:
     names = () if text == "none" else tuple(name.strip() for name in text.split(","))
     for number, name in enumerate(names):
         if name not in (*ATTRIBUTIONS, MODISCO):
-            raise UserError(f"unknown method {name!r}: {nearest(name, (*ATTRIBUTIONS, MODISCO))}")
+            raise UserError(
+                f"unknown method {shown(name)}: {nearest(name, (*ATTRIBUTIONS, MODISCO))}"
+            )
         if name in names[:number]:
             raise UserError(f"a method is given once: got {name} twice in {text!r}")
     at = names.index(MODISCO) if MODISCO in names else None
