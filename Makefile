@@ -1,5 +1,6 @@
 # make run    set up everything, train CNN-25, log to MLflow        make ui     look at the results
 # make test   the test suite            make lint   ruff and mypy   make bench  the benchmarks
+# make test-elsewhere   the tests in strange surroundings, see tests/elsewhere.sh (ARGS: which tests)
 # make modisco   add TF-MoDISco      make lock   write constraints.txt anew from .venv
 
 DEVICE := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q GPU && echo cuda || echo cpu)
@@ -7,11 +8,12 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 BENCHMARKS ?= data_generation scan_align filter_truth tomtom logos attributions results train pipeline passes
-JAX_TESTS := tests/test_model.py tests/test_training.py tests/test_training_pass.py
+BACKEND_TESTS := $(addprefix tests/test_,model.py training.py training_pass.py attribution.py threads.py)
+PYTEST := $(BIN)/python -m pytest -p no:randomly -n auto --maxprocesses 4
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run ui test lint bench modisco lock clean
+.PHONY: run ui test test-elsewhere lint bench modisco lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/installed-$(DEVICE)
@@ -22,8 +24,11 @@ ui: .venv/installed-$(DEVICE)
 	$(BIN)/mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}
 
 test: .venv/installed-dev
-	$(if $(ARGS),,KERAS_BACKEND=jax $(BIN)/python -m pytest -q -n auto --maxprocesses 4 $(JAX_TESTS))
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
+	$(if $(ARGS),,KERAS_BACKEND=tensorflow $(PYTEST) -q $(BACKEND_TESTS))
+	$(if $(ARGS),,KERAS_BACKEND=jax) $(PYTEST) $(ARGS)
+
+test-elsewhere: .venv/installed-dev
+	tests/elsewhere.sh $(ARGS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff format --check .

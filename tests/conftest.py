@@ -1,22 +1,66 @@
-"""What several test files need: a tracking store that is there at once, small specs."""
+"""What several test files need: an environment of their own, a tracking store, small specs.
+
+Nothing that a user's shell or home folder sets may change what a test sees; what has to hold under
+such settings is tested on purpose, in test_surroundings.py.
+"""
 
 import atexit
 import os
 import shutil
+import site
 import tempfile
 from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # XLA takes seconds for each training step
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jax-cache-")
-    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
-for _name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"):
-    os.environ.pop(_name, None)
+SETTINGS = (
+    *("MLFLOW_", "KERAS_", "JAX_", "XLA_", "TF_", "MPL", "DASK_", "OPTUNA_", "XDG_", "GIT_"),
+    *("PYTHONWARNINGS", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_", "CLICOLOR"),
+    *("OMP_NUM_", "OPENBLAS_NUM_", "MKL_NUM_", "NPROC"),
+)
+
+
+def _own_environment() -> None:
+    """Leave the user's settings out, and take a new home folder with a compilation cache in it.
+
+    Each worker of pytest-xdist has its own: JAX writes an entry of its cache in place, and who
+    reads it meanwhile gets a part. XLA takes seconds for each training step without a cache.
+    """
+    backend = os.environ.get("KERAS_BACKEND")
+    platform = os.environ.get("JAX_PLATFORMS")
+    for name in [name for name in os.environ if name.upper().startswith(SETTINGS)]:
+        del os.environ[name]
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        os.environ["MLPROJECT_TESTS"] = tempfile.mkdtemp(prefix="mlproject-tests-")
+        atexit.register(shutil.rmtree, os.environ["MLPROJECT_TESTS"], ignore_errors=True)
+    root = Path(os.environ["MLPROJECT_TESTS"])
+    home = root / os.environ.get("PYTEST_XDIST_WORKER", "main")
+    home.mkdir(exist_ok=True)
+    os.environ |= {
+        "KERAS_BACKEND": backend if backend in ("tensorflow", "jax") else "jax",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "PYTHONUSERBASE": site.getuserbase(),
+        "HOME": str(home),
+        "USERPROFILE": str(home),
+        "KERAS_HOME": str(home / "keras"),
+        "MPLBACKEND": "agg",
+        "MPLCONFIGDIR": str(root / "matplotlib"),
+        "JAX_COMPILATION_CACHE_DIR": str(home / "jax"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "safe.directory",
+        "GIT_CONFIG_VALUE_0": "*",
+    }
+    if platform == "cpu":  # said where a GPU is there and is not to be used
+        os.environ["JAX_PLATFORMS"] = platform
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        import matplotlib.font_manager  # noqa: F401, makes its cache before anybody waits for it
+
+
+_own_environment()
+
+PATIENCE = 3600.0  # seconds; ends what hangs, never what is slow
 
 TINY = {
     "sequences": 600,

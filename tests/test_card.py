@@ -1,10 +1,11 @@
 """The card: one page that stands by itself, with every filter, every class and no foreign text."""
 
+import cProfile
 import json
+import pstats
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import PATIENCE
 
 from mlproject.architectures import make_spec
 from mlproject.evaluation import Curves, class_scores, curves
@@ -243,9 +245,9 @@ def test_ticks_are_round(low: float, high: float, ticks: tuple[float, ...] | Non
 
 def test_a_card_is_cheap_and_small() -> None:
     large = card_data(128)
-    start = time.process_time()
-    html = render(large)
-    assert time.process_time() - start < 3
+    with cProfile.Profile() as profile:
+        html = render(large)
+    assert pstats.Stats(profile).total_calls < 1_000_000  # type: ignore[attr-defined]
     assert len(html) < 1.5e6
 
 
@@ -303,7 +305,7 @@ def test_the_card_works_in_a_browser(tmp_path: Path, data: CardData, width: int)
     command += ["--disable-background-networking", "--disable-component-update"]
     command += [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},900"]
     command += ["--enable-logging=stderr", path.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert "CONSOLE" not in done.stderr
     match = re.search(r'<pre id="result">(.*?)</pre>', done.stdout)
     assert match is not None

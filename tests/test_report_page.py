@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import PATIENCE
 from recorded import inside, reading, record, record_filters
 
 from mlproject.report.command import make_report
@@ -30,6 +31,8 @@ def browser() -> Iterator[Any]:
     options.add_argument("--window-size=1400,1000")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     started = selenium.Chrome(options=options, service=Service(driver))
+    started.set_page_load_timeout(PATIENCE)
+    started.set_script_timeout(PATIENCE)
     yield started
     started.quit()
 

@@ -26,7 +26,8 @@ DOCUMENTS = ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob
 TEXTS = {".py", ".md", ".txt", ".toml", ".yaml", ""}
 LAYERS = (
     "errors __init__ process",
-    "spec files names texts hdf5 threads interrupts progress environment journal memory streams",
+    "spec files names texts hdf5 threads interrupts progress environment journal memory "
+    "streams compilation_cache",
     "architectures startup dna meme motifs",
     "saving",
     "data",

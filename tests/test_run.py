@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import h5py
@@ -256,9 +255,10 @@ def test_ctrl_c_as_mlflow_run_sends_it_ends_the_process_with_the_epochs_kept(
         for line in process.stderr:
             if line.startswith("epoch 2/"):
                 break
+        process.send_signal(signal.SIGSTOP)  # so that both arrive as one, however busy it is here
         process.send_signal(signal.SIGINT)
-        time.sleep(0.25)
         process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGCONT)
         rest = process.stderr.read()
     assert process.returncode == 1
     assert "to go on: resume=" in rest

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
-from conftest import TINY
+from conftest import PATIENCE, TINY
 
 from mlproject.runs import find_runs
 from mlproject.tracking import Store, connect
@@ -65,7 +65,7 @@ def workers_of(pid: int) -> list[psutil.Process]:
     ]
 
 
-def wait_for(condition: Any, seconds: float = 120.0) -> Any:
+def wait_for(condition: Any, seconds: float = PATIENCE) -> Any:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if found := condition():
@@ -100,7 +100,7 @@ def test_eight_cells_killed_three_times_are_done_once_each(
         workers = workers_of(driver.pid)
         os.kill(driver.pid, signal.SIGKILL)
         driver.wait()
-        _, alive = psutil.wait_procs(workers, timeout=20)
+        _, alive = psutil.wait_procs(workers, timeout=PATIENCE)
         assert not alive, "workers outlive their driver"
     last = subprocess.run([*SWEEP, str(plan), "--workers", "2"], check=False)
     assert last.returncode == 0
@@ -138,7 +138,7 @@ def test_ctrl_c_ends_cells_in_good_order_and_twice_at_once(
             [*SWEEP, str(plan), "--workers", "2"], text=True, start_new_session=True
         )
         started.append(driver)
-        wait_for(lambda: training(store) == 2, 240)
+        wait_for(lambda: training(store) == 2)
         workers = workers_of(driver.pid)
         assert len(workers) == 2
         os.killpg(driver.pid, signal.SIGINT)  # as a terminal does: to the workers, too
@@ -146,8 +146,8 @@ def test_ctrl_c_ends_cells_in_good_order_and_twice_at_once(
             time.sleep(1.2)
             if driver.poll() is None:
                 os.killpg(driver.pid, signal.SIGINT)
-        assert driver.wait(timeout=90) == 1
-        _, alive = psutil.wait_procs(workers, timeout=10)
+        assert driver.wait(timeout=PATIENCE) == 1
+        _, alive = psutil.wait_procs(workers, timeout=PATIENCE)
         assert not alive
         found = children_of(store)
         assert {run.info.status for run in found} == {"KILLED"}
@@ -196,18 +196,18 @@ def test_a_killed_worker_of_a_cluster_loses_nothing_and_a_killed_driver_stops_it
     sweep = [*SWEEP, str(plan), "--scheduler", address]
     driver = subprocess.Popen(sweep, text=True, start_new_session=True)
     started.append(driver)
-    wait_for(lambda: training(store) == 2, 240)
+    wait_for(lambda: training(store) == 2)
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()
-    wait_for(lambda: not [run for run in children_of(store) if run.info.status == "RUNNING"], 60)
+    wait_for(lambda: not [run for run in children_of(store) if run.info.status == "RUNNING"])
     reasons = {run.data.tags["mlproject.failure"] for run in children_of(store)}
     assert all("the loss of its driver" in reason for reason in reasons)
     driver = subprocess.Popen(sweep, text=True, start_new_session=True)
     started.append(driver)
-    wait_for(lambda: training(store) == 2, 240)
+    wait_for(lambda: training(store) == 2)
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
-    assert driver.wait(timeout=400) == 0
+    assert driver.wait(timeout=PATIENCE) == 0
     found = children_of(store)
     finished = [run for run in found if run.info.status == "FINISHED"]
     assert len(finished) == len({run.data.tags["mlproject.spec_sha256"] for run in finished}) == 2

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import TINY
+from conftest import PATIENCE, TINY
 from dask.system import CPU_COUNT
 from distributed.system import MEMORY_LIMIT
 
@@ -38,7 +38,7 @@ def test_a_cell_beyond_the_memory_of_a_worker_fails_with_the_reason_and_nothing_
         text=True,
         cwd=workplace,
         env=environment,
-        timeout=400,
+        timeout=PATIENCE,
     )
     assert done.returncode == 1, done.stderr
     assert "its worker was lost 2 times; a worker with " in done.stderr
@@ -48,6 +48,6 @@ def test_a_cell_beyond_the_memory_of_a_worker_fails_with_the_reason_and_nothing_
     [parent] = find_runs(store, "0", sweep="large")
     assert parent.info.status == "FAILED"
     assert "memory limit" in parent.data.tags["mlflow.note.content"]
-    assert subprocess.run(command, check=False, cwd=workplace, timeout=400).returncode == 0
+    assert subprocess.run(command, check=False, cwd=workplace, timeout=PATIENCE).returncode == 0
     finished = [run for run in find_runs(store, "0", spec_sha256="") if run.info.status != "KILLED"]
     assert [run.info.status for run in finished] == ["FINISHED"]

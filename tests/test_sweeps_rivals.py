@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
-from conftest import TINY
+from conftest import PATIENCE, TINY
 from tracking_server import free_port, kill, serve
 
 from mlproject.runs import find_runs
@@ -38,7 +38,7 @@ def drivers() -> Iterator[list[subprocess.Popen[str]]]:
         driver.communicate()
 
 
-def wait_for(found: Callable[[], Any], seconds: float = 240.0) -> Any:
+def wait_for(found: Callable[[], Any], seconds: float = PATIENCE) -> Any:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if value := found():
@@ -96,7 +96,7 @@ def test_of_two_runs_of_a_cell_the_younger_ends_itself_within_an_epoch(
         for driver in drivers:
             wait_for(partial(worker, driver, port))
         os.killpg(server.pid, signal.SIGCONT)
-        told = [driver.communicate(timeout=400) for driver in drivers]
+        told = [driver.communicate(timeout=PATIENCE) for driver in drivers]
         assert [driver.returncode for driver in drivers] == [0, 0], told
         runs = find_runs(connect(uri), "0", spec_sha256="")
     finally:

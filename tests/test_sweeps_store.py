@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import TINY
+from conftest import PATIENCE, TINY
 from tracking_server import free_port, kill, serve
 
 from mlproject.process import Process, parse_process, this_process
@@ -50,7 +50,7 @@ def write_from_many(folder: Path, uri: str) -> None:
         subprocess.Popen([sys.executable, "-c", WRITER, uri, str(number)], cwd=folder)
         for number in range(PROCESSES)
     ]
-    assert [writer.wait(timeout=500) for writer in writers] == [0] * PROCESSES
+    assert [writer.wait(timeout=PATIENCE) for writer in writers] == [0] * PROCESSES
     sync(folder / "runs", connect(uri))
     assert_complete(connect(uri))
 
@@ -93,14 +93,14 @@ def test_a_server_killed_in_the_middle_of_a_sweep_costs_nothing(workplace: Path,
     driver = subprocess.Popen(command, env=environment, cwd=workplace)
     try:
         store = connect(uri)
-        until = time.monotonic() + 300
+        until = time.monotonic() + PATIENCE
         while not any("val_loss" in run.data.metrics for run in cells(store)):
             assert time.monotonic() < until
             time.sleep(1)
         kill(server)
         time.sleep(5)
         server = serve(workplace, port)
-        assert driver.wait(timeout=500) == 0
+        assert driver.wait(timeout=PATIENCE) == 0
         found = cells(store)
         assert [run.info.status for run in found] == ["FINISHED"] * 2
         for run in found:

@@ -27,10 +27,10 @@ def serve(folder: Path, port: int) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    for _ in range(240):
+    while process.poll() is None:
         time.sleep(0.5)
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60):
                 return process
         except OSError:
             continue

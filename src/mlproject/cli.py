@@ -15,7 +15,7 @@ import click
 from mlproject.dataset_command import dataset
 from mlproject.errors import UserError, nearest
 from mlproject.spec import ATTRIBUTIONS, MODISCO, field_info, field_names, parse_methods
-from mlproject.startup import BACKENDS, prepare_keras
+from mlproject.startup import BACKENDS, draw_to_files, prepare_keras
 from mlproject.streams import lasting_streams
 from mlproject.threads import MOST_THREADS
 
@@ -36,7 +36,7 @@ cli.add_command(dataset)
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    os.environ["MPLBACKEND"] = "agg"  # no command opens a window
+    draw_to_files()
     try:
         with lasting_streams():
             _run(arguments)

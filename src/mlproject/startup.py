@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from mlproject.compilation_cache import write_whole_entries
 from mlproject.errors import UserError
 from mlproject.threads import set_threads
 
@@ -36,6 +37,7 @@ def prepare_keras(backend: str | None = None, threads: int | None = None) -> Non
     if backend not in BACKENDS:
         raise UserError(f"`KERAS_BACKEND` must be {' or '.join(BACKENDS)}: got {backend!r}")
     os.environ["KERAS_BACKEND"] = backend
+    draw_to_files()
     if threads is not None:
         set_threads(threads)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
@@ -54,6 +56,7 @@ def prepare_keras(backend: str | None = None, threads: int | None = None) -> Non
         if backend == "jax":
             _settle_jax()
             _leave_tensorflow_out()
+            write_whole_entries()
     except ImportError as error:
         raise UserError(
             f"the Keras backend `{backend}` must be installed: {error}; "
@@ -104,6 +107,11 @@ def _settle_jax() -> None:
         "jax_default_prng_impl": "threefry2x32",
         "jax_threefry_partitionable": True,
         "jax_numpy_dtype_promotion": "standard",
+        "jax_numpy_rank_promotion": "allow",
+        "jax_random_seed_offset": 0,
+        "jax_disable_jit": False,
+        "jax_debug_nans": False,
+        "jax_debug_infs": False,
     }
     for name, value in settings.items():
         jax.config.update(name, value)
@@ -116,6 +124,16 @@ def _settle_jax() -> None:
             f"JAX must find a device to compute on: with JAX_PLATFORMS={named!r} it says "
             f"'{reason}'; unset JAX_PLATFORMS, or set it to cpu"
         ) from error
+
+
+def draw_to_files() -> None:
+    """Let Matplotlib, which Keras imports too, open no window; call it before it is imported.
+
+    A notebook names a backend in ``MPLBACKEND`` that may be missing here. What Matplotlib tells of
+    its font cache, and of a home folder that it cannot write, is no mistake of the user's.
+    """
+    os.environ["MPLBACKEND"] = "agg"
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 def default_backend() -> str:

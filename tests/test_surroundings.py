@@ -1,0 +1,108 @@
+"""Settings of shell and home folder do not change a run; a shared cache stays whole."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from conftest import TINY
+
+from mlproject.architectures import make_spec
+from mlproject.run import run
+from mlproject.stages import Settings
+from mlproject.tracking import connect
+
+KERAS_JSON = {
+    "floatx": "float16",
+    "image_data_format": "channels_first",
+    "epsilon": 0.01,
+    "backend": "torch",
+}
+STRANGE = {
+    "LC_ALL": "C",
+    "TZ": "Asia/Kathmandu",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # as a notebook's shell has it
+    "JAX_ENABLE_X64": "1",
+    "JAX_DEFAULT_PRNG_IMPL": "rbg",
+    "JAX_NUMPY_RANK_PROMOTION": "raise",
+    "KERAS_MAX_EPOCHS": "1",
+    "COLUMNS": "20",
+    "NO_COLOR": "1",
+}
+COMPILE = """
+import resource
+from mlproject.startup import prepare_keras
+prepare_keras("jax")
+import jax
+resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))  # what a full disk does, at a known place
+print(jax.jit(lambda x: x * 2)(21))
+"""
+
+
+OPTIONS = TINY | {"filters2": 0, "epochs": 1}
+
+
+def _weights(folder: Path) -> dict[str, np.ndarray]:
+    """Return the best weights of the one run whose store lies in a folder."""
+    store = connect(f"sqlite:///{folder}/mlflow.db")
+    [run] = store.client.search_runs(["0"])
+    assert run.info.status == "FINISHED"
+    weights: dict[str, np.ndarray] = {}
+
+    def visit(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset):
+            weights[name] = item[()]
+
+    found = store.download(run.info.run_id, "weights/best.weights.h5", folder / "weights")
+    with h5py.File(found) as file:
+        file.visititems(visit)
+    return weights
+
+
+def test_a_strange_shell_home_and_folder_train_the_same_weights(
+    workplace: Path, migrated_store: Path
+) -> None:
+    strange, home = workplace / "elsewhere é" / "two words", workplace / "home"
+    for folder in (strange, home / ".keras"):
+        folder.mkdir(parents=True)
+    shutil.copy(migrated_store, strange / "mlflow.db")
+    (home / ".keras" / "keras.json").write_text(json.dumps(KERAS_JSON))
+    environment = os.environ | STRANGE | {"HOME": str(home)}
+    for name in ("KERAS_HOME", "MLFLOW_TRACKING_URI"):
+        environment.pop(name, None)
+    arguments = [part for key, value in OPTIONS.items() for part in (f"--{key}", str(value))]
+    command = [sys.executable, "-m", "mlproject", "train", "--quiet", *arguments]
+    for folder in (home / ".keras", home):
+        folder.chmod(0o555)
+    try:
+        subprocess.run(command, check=True, cwd=strange, env=environment)
+    finally:
+        home.chmod(0o755)
+    run(make_spec(OPTIONS), Settings(quiet=True))
+    plain, other = _weights(workplace), _weights(strange)
+    assert plain.keys() == other.keys()
+    assert {array.dtype.name for array in other.values()} == {"float32"}
+    assert all(np.array_equal(plain[name], other[name]) for name in plain)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files")
+def test_an_entry_of_the_compilation_cache_is_whole_or_not_there(tmp_path: Path) -> None:
+    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILE],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert done.stdout.split() == ["42"]
+    assert "File too large" in done.stderr
+    assert not [path for path in (tmp_path / "cache").iterdir() if path.is_file()]
+    limitless = COMPILE.replace("(500, 500)", "(-1, -1)")
+    subprocess.run([sys.executable, "-c", limitless], check=True, env=environment)
+    assert list((tmp_path / "cache").glob("*-cache"))
