@@ -44,13 +44,13 @@ def prepare_keras(backend: str | None = None, threads: int | None = None) -> Non
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     keep_memory()
     try:
-        wanted = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        if backend == "tensorflow" and wanted != "0":
-            with _stderr_closed():
-                importlib.import_module("tensorflow")
-            # Each network has a few functions of its own, which it takes for one traced again.
-            logging.getLogger("tensorflow").setLevel(logging.ERROR)
         with _no_settings():
+            wanted = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+            if backend == "tensorflow" and wanted != "0":
+                with _stderr_closed():
+                    importlib.import_module("tensorflow")
+                # Each network has some functions of its own, which it takes for one traced again.
+                logging.getLogger("tensorflow").setLevel(logging.ERROR)
             importlib.import_module("keras")
         settle_keras()
         if backend == "jax":
