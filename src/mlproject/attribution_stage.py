@@ -134,6 +134,7 @@ def attribute_run(place: Place, methods: Sequence[str], choice: Choice) -> dict[
                 )  # fmt: skip
             record, own = _attributions(place, found)
         own[f"time/{name}"] = time.perf_counter() - started
+        place.interrupts.check()
         with place.interrupts.deferred():
             record()
             place.tracker.tags({f"mlproject.attributions.{name}": json.dumps(choice._asdict())})

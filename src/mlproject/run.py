@@ -27,10 +27,11 @@ from mlproject.process import this_process
 from mlproject.runs import METRIC_VERSION, end_dead, is_alive
 from mlproject.saving import check_sha256
 from mlproject.spec import RunSpec
-from mlproject.stages import HISTORY, SHA256, STATE, WEIGHTS, Previous, Settings, Trained
+from mlproject.stages import HISTORY, STATE, WEIGHTS, Previous, Settings, Trained
 from mlproject.summary import summarise, tell
 from mlproject.tracking import (
     RESUMED_BY,
+    SHA256,
     STORE_ERRORS,
     Store,
     connect,

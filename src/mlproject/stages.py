@@ -22,11 +22,10 @@ from mlproject.progress import EpochProgress
 from mlproject.report.plots import history_figure, pr_figure, roc_figure
 from mlproject.saving import load_weights, save_weights
 from mlproject.spec import RunSpec
-from mlproject.tracking import Tracker
+from mlproject.tracking import SHA256, Tracker
 from mlproject.training import Epoch, Fit, binary_cross_entropy, fit
 
 STATE, WEIGHTS, HISTORY = "state/state.h5", "weights/best.weights.h5", "history.csv"
-SHA256 = "mlproject.artifact_sha256"
 STATE_SECONDS = 60.0
 
 

@@ -17,7 +17,7 @@ from mlproject.interpret.tomtom import Match
 from mlproject.motifs import Motif, read_meme
 from mlproject.names import metric_name
 from mlproject.spec import RunSpec
-from mlproject.tracking import IMPORTED, Store, connect
+from mlproject.tracking import IMPORTED, SHA256, Store, connect
 
 Run: TypeAlias = str | Mapping[str, Any] | pandas.Series
 
@@ -115,6 +115,7 @@ def model(run: Run, store: Store | None = None) -> Any:
     if IMPORTED not in found.data.tags:
         raise UserError(f"run `{id_of(run)}` has logged no model: train it, or take another run")
     from mlproject.model import build
+    from mlproject.saving import load_weights
 
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -126,7 +127,8 @@ def model(run: Run, store: Store | None = None) -> Any:
             ) from error
         shape = _profile(found.inputs)
         network = build(spec_of(id_of(run), store), shape["length"], shape["classes"])
-        network.load_weights(weights)
+        known = json.loads(found.data.tags.get(SHA256, "{}"))
+        load_weights(network, weights, known.get("weights/best.weights.h5"))
     return network
 
 

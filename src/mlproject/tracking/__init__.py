@@ -4,7 +4,13 @@ What a run tells goes to its `Journal` on the local disk first and to the tracki
 a store that goes away costs nothing, `sync` delivers later what is missing, once.
 """
 
-from mlproject.tracking.basis import RESUMED_BY, STORE_ERRORS, first_line, is_terminated
+from mlproject.tracking.basis import (
+    RESUMED_BY,
+    SHA256,
+    STORE_ERRORS,
+    first_line,
+    is_terminated,
+)
 from mlproject.tracking.copies import IMPORTED, Told, Value, tell_again, temporary_store, told_by
 from mlproject.tracking.store import Store, connect, refuse_file_store, sync
 from mlproject.tracking.tracker import Tracker
@@ -12,6 +18,7 @@ from mlproject.tracking.tracker import Tracker
 __all__ = [
     "IMPORTED",
     "RESUMED_BY",
+    "SHA256",
     "STORE_ERRORS",
     "Store",
     "Told",

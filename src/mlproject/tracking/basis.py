@@ -20,6 +20,7 @@ for _name, _value in {
 for _name in ("mlflow.store.db.utils", "alembic", "alembic.runtime.migration"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
+SHA256 = "mlproject.artifact_sha256"  # path -> hash, of artifacts that are used again
 PROCESS, HEARTBEAT, RESUMED_BY = (
     "mlproject.process",
     "mlproject.heartbeat",

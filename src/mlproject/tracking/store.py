@@ -3,6 +3,7 @@
 import os
 import random
 import secrets
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -30,6 +31,7 @@ from mlproject.tracking.delivery import deliver
 from mlproject.tracking.tracker import Tracker
 
 CREATE_SECONDS = 60.0
+MODEL = "data/model.keras"  # where MLflow puts a Keras model
 PRIMARY_METRIC = "test_auroc"
 
 
@@ -228,22 +230,25 @@ class Store:
             ) from error
 
     def keras_model(self, run_id: str) -> Any:
-        """Load the Keras model that a run has logged.
+        """Load the Keras model that a run has logged, in safe mode.
 
         Raises:
-            UserError: it has logged none, or it cannot be loaded.
+            UserError: it has logged none, or it is broken or holds code.
         """
-        import mlflow.keras
+        from mlproject.saving import load_model
 
         outputs = self.run(run_id).outputs
         if not (outputs and outputs.model_outputs):
             raise UserError(f"run `{run_id}` has logged no model: train it, or take another run")
-        try:
-            return mlflow.keras.load_model(f"models:/{outputs.model_outputs[0].model_id}")
-        except STORE_ERRORS as error:
-            raise UserError(
-                f"the model of run `{run_id}` cannot be loaded: {first_line(error)}"
-            ) from error
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                model = f"models:/{outputs.model_outputs[0].model_id}"
+                place = mlflow.artifacts.download_artifacts(model, dst_path=folder)
+            except STORE_ERRORS as error:
+                raise UserError(
+                    f"the model of run `{run_id}` cannot be loaded: {first_line(error)}"
+                ) from error
+            return load_model(Path(place) / MODEL)
 
     def fail(self, run_id: str, reason: str) -> None:
         """Mark a run as failed before it could start, with the reason as a tag."""
