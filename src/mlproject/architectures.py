@@ -17,6 +17,7 @@ from mlproject.spec import (
     BLOCK_FIELDS,
     GENERATED_FIELDS,
     NETWORK_FIELDS,
+    TRAINING_VERSION,
     AlignmentName,
     Block,
     RunSpec,
@@ -115,7 +116,8 @@ def make_spec(options: Options) -> RunSpec:
     }
     protocol = _row(PROTOCOLS, "protocol", options.get("protocol", "released"))
     arch = _row(ARCHITECTURES, "arch", options.get("arch", "CNN-25"))
-    values: dict[str, Any] = {**BASE, **protocol, **arch, **own}
+    version = {"training_version": TRAINING_VERSION}
+    values: dict[str, Any] = {**BASE, **version, **protocol, **arch, **own}
     if rule := ALIGNMENTS.get(values["alignment"]):
         values = {**rule._asdict(), **values}
     if values.get("dataset", "synthetic") != "synthetic":
@@ -131,6 +133,17 @@ def make_spec(options: Options) -> RunSpec:
         return RunSpec(blocks=_blocks(flat_blocks), **values)
     except ValidationError as error:
         raise UserError(_one_line(error)) from error
+
+
+def recorded_spec(values: Options) -> RunSpec:
+    """Return the spec that an earlier run has recorded.
+
+    A spec without a `training_version` was recorded before there was one: it is of version 1.
+
+    Raises:
+        UserError: as `make_spec`.
+    """
+    return make_spec({"training_version": 1, **values})
 
 
 def arch_name(spec: RunSpec) -> str:

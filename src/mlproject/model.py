@@ -16,12 +16,16 @@ from mlproject.backend import forward, value
 from mlproject.data import Rows
 from mlproject.dna import OTHER, one_hot, reverse_complement
 from mlproject.errors import UserError, nearest
+from mlproject.initial import initial_kernel
 from mlproject.interrupts import look
 from mlproject.spec import RunSpec
 
 
 def build(spec: RunSpec, length: int, classes: int) -> keras.Model:
-    """Return the network of a spec with its initial weights, which `spec.seed` alone determines.
+    """Return the network of a spec with its initial weights.
+
+    The weights follow from `spec.seed` and the names of the layers: they are the same on every
+    backend and device.
 
     Args:
         spec: blocks, dense layer, initialisation, regularisation and seed.
@@ -44,7 +48,7 @@ def build(spec: RunSpec, length: int, classes: int) -> keras.Model:
         activation = spec.activation if number == 1 else "relu"
         convolution = layers.Conv1D(
             block.filters, block.kernel, strides=block.stride, padding="same", use_bias=False,
-            name=name, **_kernel(spec, name),
+            name=name, **_kernel(spec),
         )  # fmt: skip
         x = _normalise(convolution(x), spec, name, activation)
         if block.pool > 1:
@@ -54,11 +58,16 @@ def build(spec: RunSpec, length: int, classes: int) -> keras.Model:
             x = pool(x)
         x = _dropout(spec, spec.dropout_conv, name)(x)
     x = layers.Flatten(name="flatten")(x)
-    x = layers.Dense(spec.units, use_bias=False, name="dense", **_kernel(spec, "dense"))(x)
+    x = layers.Dense(spec.units, use_bias=False, name="dense", **_kernel(spec))(x)
     x = _normalise(x, spec, "dense", "relu")
     x = _dropout(spec, spec.dropout_dense, "dense")(x)
-    output = layers.Dense(classes, activation="sigmoid", name="output", **_kernel(spec, "output"))
-    return keras.Model(inputs, output(x), name="network")
+    output = layers.Dense(classes, activation="sigmoid", name="output", **_kernel(spec))
+    model = keras.Model(inputs, output(x), name="network")
+    for layer in model.layers:
+        if hasattr(layer, "kernel"):
+            seed = stream_seed(spec.seed, layer.name)
+            layer.kernel.assign(initial_kernel(spec.init, tuple(layer.kernel.shape), seed))
+    return model
 
 
 def stream_seed(seed: int, *key: int | str) -> int:
@@ -179,12 +188,9 @@ def maximum_possible_activation(model: keras.Model, layer: str = "conv1") -> np.
     return keras.ops.convert_to_numpy(activation(scaled))[0, 0]
 
 
-def _kernel(spec: RunSpec, name: str) -> dict[str, object]:
-    initializer = keras.initializers.get(
-        {"class_name": spec.init, "config": {"seed": stream_seed(spec.seed, name)}}
-    )
+def _kernel(spec: RunSpec) -> dict[str, object]:
     regularizer = keras.regularizers.L2(spec.l2) if spec.l2 else None
-    return {"kernel_initializer": initializer, "kernel_regularizer": regularizer}
+    return {"kernel_initializer": spec.init, "kernel_regularizer": regularizer}
 
 
 def _normalise(x: object, spec: RunSpec, name: str, activation: str) -> object:

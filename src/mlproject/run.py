@@ -13,7 +13,7 @@ from typing import NamedTuple
 import keras
 
 from mlproject import environment, stages
-from mlproject.architectures import arch_name, make_spec, protocol_name, run_name
+from mlproject.architectures import arch_name, protocol_name, recorded_spec, run_name
 from mlproject.attribution_stage import Choice, Place, attribute_run, check
 from mlproject.checkpoint import earlier, usable
 from mlproject.data import Dataset, load
@@ -27,7 +27,7 @@ from mlproject.process import this_process
 from mlproject.runs import METRIC_VERSION, end_dead, is_alive
 from mlproject.saving import check_sha256
 from mlproject.spec import RunSpec
-from mlproject.stages import HISTORY, STATE, WEIGHTS, Previous, Settings, Trained
+from mlproject.stages import HISTORY, STATE, WEIGHT_COLUMNS, WEIGHTS, Previous, Settings, Trained
 from mlproject.summary import summarise, tell
 from mlproject.tracking import (
     RESUMED_BY,
@@ -39,7 +39,7 @@ from mlproject.tracking import (
     is_terminated,
 )
 from mlproject.tracking.delivery import deliver
-from mlproject.training import Epoch, check_state
+from mlproject.training import Epoch, check_state, check_version
 
 DEFAULTS = Settings()
 
@@ -209,7 +209,8 @@ def find_previous(run_id: str, home: Path = Path()) -> Previous:
         raise UserError(
             f"`resume` must name an interrupted run: {run_id} is alive; interrupt it first"
         )
-    spec = make_spec(json.loads(tags["mlproject.spec"]))
+    spec = recorded_spec(json.loads(tags["mlproject.spec"]))
+    check_version(spec)
     state = folder / "artifacts" / STATE
     if not (state.exists() or earlier(state).exists()):
         state = store.download(run_id, STATE, folder)
@@ -261,12 +262,19 @@ def find_trained(run_id: str, home: Path = Path()) -> Trained:
         rows = [
             {key: float(text) for key, text in row.items() if text} for row in csv.DictReader(file)
         ]
-    history = [
-        Epoch(int(row.pop("epoch")), row, row.pop("seconds"), improved=False) for row in rows
-    ]
+    history = [_epoch(row) for row in rows]
     if not history:
         raise UserError(f"run `{run_id}` must have a history to be used again: it is empty")
     return Trained(run_id, files[0], history)
+
+
+def _epoch(row: dict[str, float]) -> Epoch:
+    weights = {
+        name.removeprefix(WEIGHT_COLUMNS): row.pop(name)
+        for name in [*row]
+        if WEIGHT_COLUMNS in name
+    }
+    return Epoch(int(row.pop("epoch")), row, row.pop("seconds"), False, weights)
 
 
 def _tags(spec: RunSpec, data: Dataset) -> dict[str, str]:

@@ -31,7 +31,10 @@ BLOCK_FIELDS = ("filters", "kernel", "stride", "pool", "pool_stride")
 GENERATED_FIELDS = ("sequences", "length", "data_seed")
 NETWORK_FIELDS = ("blocks", "units", "activation", "dropout_conv", "dropout_dense")
 TESTING_FIELDS = ("average",)
-LATER_FIELDS = ("augment", "average", "through_pool", "attributions", "attributed")
+LATER_FIELDS = (
+    "augment", "average", "through_pool", "attributions", "attributed", "training_version",
+)  # fmt: skip
+TRAINING_VERSION = 2  # 2: initial weights from numpy
 INTERPRETATION_FIELDS = (
     "layers", "through_pool", "alignment", "threshold", "window", "evalue", "attributions",
     "attributed",
@@ -115,6 +118,9 @@ class RunSpec(_Frozen):
         "none", description="test scores are the mean of both strands"
     )
     seed: Seed = Field(0, description="seed of weights, order of batches and dropout")
+    training_version: Annotated[int, Field(ge=1, le=TRAINING_VERSION)] = Field(
+        1, description=f"version of the training code; only {TRAINING_VERSION} can be trained"
+    )
     layers: Annotated[str, Field(pattern=r"^conv[1-9][0-9]?(,conv[1-9][0-9]?)*$")] = Field(
         "conv1", description="layers whose filters are read, comma-separated"
     )

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ from mlproject.training import Epoch, Fit, binary_cross_entropy, fit
 
 STATE, WEIGHTS, HISTORY = "state/state.h5", "weights/best.weights.h5", "history.csv"
 STATE_SECONDS = 60.0
+WEIGHT_COLUMNS = "weights/"  # prefix of the columns of history.csv that describe the weights
 
 
 class Settings(NamedTuple):
@@ -101,6 +103,12 @@ def train(job: Job, previous: Previous | None) -> tuple[keras.Model, Fit]:
         for row in checkpoint.read_history(state):
             _record_epoch(tracker, Epoch(**row))
     delivered = time.monotonic()
+    faults: list[str] = []
+
+    def record_fault(element: str) -> None:
+        faults.append(element)
+        tracker.tags({"mlproject.device_faults": f"{len(faults)}: {', '.join(faults)}"[:5000]})
+        print(f"warning: the device spoilt {element}; the epoch is repeated", file=sys.stderr)
 
     def record(epoch: Epoch) -> None:
         nonlocal delivered
@@ -125,6 +133,7 @@ def train(job: Job, previous: Previous | None) -> tuple[keras.Model, Fit]:
             state_path=state,
             resume=previous is not None,
             on_epoch=record,
+            on_fault=record_fault,
             should_stop=should_stop,
         )
     if fitted.stopped == "interrupted":
@@ -198,7 +207,11 @@ def _class_row(row: ClassScore) -> dict[str, Any]:
 
 def history_rows(fitted: Fit) -> list[dict[str, float]]:
     """Return one row for each epoch: its number, its values, its seconds."""
-    return [{"epoch": one.epoch, **one.values, "seconds": one.seconds} for one in fitted.history]
+    return [
+        {"epoch": one.epoch, **one.values, "seconds": one.seconds}
+        | {f"{WEIGHT_COLUMNS}{name}": value for name, value in one.weights.items()}
+        for one in fitted.history
+    ]
 
 
 def record_figure(tracker: Tracker, path: str, figure: Figure) -> None:

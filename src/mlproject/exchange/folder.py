@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mlproject.architectures import make_spec
+from mlproject.architectures import recorded_spec
 from mlproject.errors import UserError
 from mlproject.tracking import Told, Value
 
@@ -133,7 +133,7 @@ def read_all(root: Path) -> list[Told]:
 
 
 def _check(told: Told, folder: Path) -> None:
-    spec = make_spec(json.loads(told.tags["mlproject.spec"]))
+    spec = recorded_spec(json.loads(told.tags["mlproject.spec"]))
     found = spec.spec_sha256(told.tags["mlproject.dataset_sha256"])
     if found != told.tags["mlproject.spec_sha256"] or not found.startswith(folder.name):
         raise UserError(

@@ -12,7 +12,7 @@ from mlproject.report.published import IN_VIVO, SYNTHETIC
 from mlproject.spec import GENERATED_FIELDS
 
 OTHER = "other"
-_FREE = ("seed", "layers", "dataset")
+_FREE = ("seed", "layers", "dataset", "training_version")
 
 
 class Pool(NamedTuple):
@@ -102,7 +102,7 @@ def pool(frame: pandas.DataFrame, arch: str, metric: str) -> Pool:
 def unlike_paper(row: pandas.Series) -> dict[str, object]:
     """Return the fields of a run's spec that are not those of the default protocol.
 
-    `seed`, `layers` and the place of the data set do not count.
+    `seed`, `layers`, `training_version` and the place of the data set do not count.
     """
     free = _FREE if row["spec"].get("dataset") == "synthetic" else (*_FREE, *GENERATED_FIELDS)
     if row["arch"] == "custom":

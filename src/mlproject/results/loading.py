@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas
 
-from mlproject.architectures import make_spec
+from mlproject.architectures import recorded_spec
 from mlproject.data.paper import RELEVANT
 from mlproject.errors import UserError
 from mlproject.interpret.filters import LayerReading
@@ -164,8 +164,8 @@ def spec_of(run: Run, store: Store | None = None) -> RunSpec:
         tags = (store or connect()).run(run).data.tags
         if "mlproject.spec" not in tags:
             raise UserError(f"run `{run}` must be one of this project: it has no spec")
-        return make_spec(json.loads(tags["mlproject.spec"]))
-    return make_spec(run["spec"])
+        return recorded_spec(json.loads(tags["mlproject.spec"]))
+    return recorded_spec(run["spec"])
 
 
 def relevant(row: Mapping[str, Any] | pandas.Series) -> dict[str, tuple[str, ...]]:

@@ -112,23 +112,27 @@ def _gradients(x: Any, kernel: Any, starts: Any, upstream: Any) -> tuple[Any, An
 
 
 def _moments(x: Any, kernel: Any) -> tuple[Any, Any]:
-    """Return mean and variance (filters,) of the convolution, from the covariance of windows."""
+    """Return mean and variance (filters,) of the convolution, from the covariance of windows.
+
+    Each channel of x is centred first, since a covariance loses as many digits as its mean is
+    larger than its spread. The padding is centred with it: it becomes minus the mean.
+    """
     width, channels, filters = kernel.shape
     batch, positions, _ = x.shape
     before = (width - 1) // 2
-    products = _products(x, width)
+    centre = ops.stop_gradient(ops.mean(x, axis=(0, 1)))
+    z = ops.pad(x, [[0, 0], [before, width - 1 - before], [0, 0]]) - centre
+    products = _products(z, width)
     turned = ops.transpose(products, (0, 2, 1))
     second = [
         [products[b - a] if b >= a else turned[a - b] for b in range(width)] for a in range(width)
     ]
-    sums = ops.tile(ops.sum(x, axis=(0, 1)), (width,))
-    # Those are of all windows that touch x; these begin before the convolution's, or end behind.
+    sums = ops.tile(ops.sum(z, axis=(0, 1)), (width,))
+    # These sums are over all windows that touch z; the convolution's lie within it.
     edge = width - 1
-    left = ops.pad(x[:, :edge], [[0, 0], [edge, 0], [0, 0]])
-    right = ops.pad(x[:, positions - edge :], [[0, 0], [0, edge], [0, 0]])
-    beyond = [left[:, start : start + width] for start in range(edge - before)]
-    behind = range(edge - before, edge)
-    beyond += [right[:, start : start + width] for start in behind]
+    left = ops.pad(z[:, :edge], [[0, 0], [edge, 0], [0, 0]])
+    right = ops.pad(z[:, positions:], [[0, 0], [0, edge], [0, 0]])
+    beyond = [side[:, start : start + width] for side in (left, right) for start in range(edge)]
     outside = ops.reshape(ops.stack(beyond), (-1, width * channels))
     count = batch * positions
     mean = (sums - ops.sum(outside, axis=0)) / count
@@ -136,7 +140,8 @@ def _moments(x: Any, kernel: Any) -> tuple[Any, Any]:
     second = (second - ops.matmul(ops.transpose(outside), outside)) / count
     covariance = second - mean[:, None] * mean
     weights = ops.reshape(kernel, (-1, filters))
-    return ops.matmul(mean, weights), ops.sum(weights * ops.matmul(covariance, weights), axis=0)
+    variance = ops.sum(weights * ops.matmul(covariance, weights), axis=0)
+    return ops.matmul(mean + ops.tile(centre, (width,)), weights), variance
 
 
 def _products(x: Any, width: int) -> Any:

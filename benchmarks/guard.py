@@ -1,0 +1,73 @@
+"""What the guard on the state costs: CPU seconds of an epoch with it and without, in turns.
+
+``python benchmarks/guard.py`` and ``python benchmarks/guard.py --backend tensorflow``
+"""
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from mlproject.threads import set_threads
+
+set_threads(1)
+
+from epochs import CLASSES, LENGTH, adam, random_split  # noqa: E402
+
+from mlproject.architectures import make_spec  # noqa: E402
+
+
+def make_steps(arch: str, guarded: bool) -> Any:
+    """Return the training steps of a network, with the guard or with one that checks nothing."""
+    from keras import ops
+
+    from mlproject import backend, guard, training_pass
+    from mlproject.model import build
+
+    class Blind(guard.Guard):
+        def see(self, seen: guard.Seen, *_: Sequence[Any]) -> guard.Seen:
+            return seen
+
+        def broken(self, *_: Any) -> Any:
+            return ops.zeros((), "bool")
+
+    spec = make_spec({"arch": arch})
+    model, optimizer = build(spec, LENGTH, CLASSES), adam(spec)
+    optimizer.build(model.trainable_variables)
+    backend.prepare()
+    backend.Guard = guard.Guard if guarded else Blind  # type: ignore[misc]
+    steps = backend.make_steps(model, optimizer, training_pass.choose())
+    return spec, steps
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--arch", nargs="+", default=["CNN-25", "CNN-1"])
+    parser.add_argument("--backend", default="jax", choices=["jax", "tensorflow"])
+    parser.add_argument("--epochs", type=int, default=9)
+    parser.add_argument("--sequences", type=int, default=8_000)
+    options = parser.parse_args()
+    os.environ["KERAS_BACKEND"] = options.backend
+    from mlproject import backend
+    from mlproject.training import train_epoch
+
+    split = random_split(options.sequences)
+    print(f"CPU s of {options.sequences:,} sequences on {options.backend}: medians of turns")
+    for arch in options.arch:
+        seconds: dict[bool, list[float]] = {True: [], False: []}
+        ways = {guarded: make_steps(arch, guarded) for guarded in seconds}
+        every = backend.GUARDED
+        for epoch in range(options.epochs + 1):
+            for guarded, (spec, steps) in ways.items():
+                backend.GUARDED = every if guarded else 10**9
+                before = time.process_time()
+                train_epoch(steps, split, spec, epoch + 1)
+                seconds[guarded].append(time.process_time() - before)
+        with_it, without = (statistics.median(seconds[way][1:]) for way in (True, False))
+        print(f"{arch:<8} {with_it:.3f} with, {without:.3f} without: {with_it / without - 1:+.1%}")
+
+
+if __name__ == "__main__":
+    main()
