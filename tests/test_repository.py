@@ -29,7 +29,7 @@ LAYERS = (
     "spec files names texts hdf5 threads interrupts progress environment journal memory "
     "streams compilation_cache",
     "architectures startup dna meme motifs",
-    "saving",
+    "saving guard initial",
     "data",
     "backend checkpoint model evaluation",
     "training_pass",

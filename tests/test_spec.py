@@ -12,10 +12,11 @@ from mlproject.architectures import (
     make_spec,
     printed_name,
     protocol_name,
+    recorded_spec,
     run_name,
 )
 from mlproject.errors import UserError
-from mlproject.spec import RunSpec, canonical_sha256, field_info, field_names
+from mlproject.spec import TRAINING_VERSION, RunSpec, canonical_sha256, field_info, field_names
 
 DATA = "0" * 64
 
@@ -57,10 +58,26 @@ def test_equal_specs_have_equal_hashes_however_they_are_written(one: dict, other
     assert make_spec(one).spec_sha256(DATA) == make_spec(other).spec_sha256(DATA)
 
 
-def test_the_hash_of_the_default_run_holds_for_ever() -> None:
-    spec = make_spec({})
-    assert spec.train_sha256(DATA).startswith("b322b750ad564fb4")
-    assert spec.spec_sha256(DATA).startswith("f1c949bcf9a6b313")
+@pytest.mark.parametrize(
+    ("spec", "trained", "whole"),
+    [
+        (recorded_spec({}), "b322b750ad564fb4", "f1c949bcf9a6b313"),
+        (make_spec({}), "2e8f3eb64b74512b", "3de03e578a281640"),
+    ],
+)
+def test_the_hashes_of_the_default_run_hold_for_ever(
+    spec: RunSpec, trained: str, whole: str
+) -> None:
+    assert spec.train_sha256(DATA).startswith(trained)
+    assert spec.spec_sha256(DATA).startswith(whole)
+
+
+def test_a_recorded_spec_without_a_training_version_is_of_the_first() -> None:
+    first, now = recorded_spec({}), make_spec({})
+    assert (first.training_version, now.training_version) == (1, TRAINING_VERSION)
+    assert recorded_spec(first.flat()) == make_spec(first.flat()) == first
+    assert recorded_spec(now.flat()) == make_spec(now.flat()) == now
+    assert first.train_sha256(DATA) != now.train_sha256(DATA)
 
 
 def test_only_what_changes_the_weights_changes_the_training_hash() -> None:
