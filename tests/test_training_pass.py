@@ -116,7 +116,7 @@ def slow_pooled(
     by_kernel = np.einsum("npk,npf->kf", windows, by_y).reshape(kernel.shape)
     gathered = np.einsum("npk,npf->kf", np.abs(windows), by_y_size).reshape(kernel.shape)
     edges = [(0, 0), (0, width - 1), (0, 0)]
-    by_x, by_x_size = np.zeros((batch, positions + width - 1, channels)), 0.0
+    by_x = np.zeros((batch, positions + width - 1, channels))
     by_x_size = np.zeros_like(by_x)
     for place in range(width):
         shifted = np.pad(by_y @ kernel[place].T, edges)
