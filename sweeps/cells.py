@@ -8,6 +8,7 @@ from typing import NamedTuple
 from mlproject.architectures import arch_name, make_spec, printed_name, protocol_name
 from mlproject.data import load
 from mlproject.errors import UserError
+from mlproject.interrupts import look
 from mlproject.spec import GENERATED_FIELDS, RunSpec
 from sweeps.plan import Options, Plan, expand
 
@@ -119,6 +120,7 @@ def plan_cells(plan: Plan, data: DataSets) -> list[Cell]:
     varied = dict.fromkeys([*plan.axes, *(name for row in plan.cells for name in row)])
     cells: dict[str, Cell] = {}
     for options, _ in expand(plan):
+        look()
         try:
             cell = make_cell(options, data, varied)
         except UserError as error:

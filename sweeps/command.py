@@ -19,7 +19,7 @@ from sweeps.dry import dry_run
 from sweeps.ledger import Ledger, Parent, finished_runs
 from sweeps.lock import locked
 from sweeps.plan import Plan, read_plan
-from sweeps.pool import open_pool
+from sweeps.pool import Pool, open_pool
 from sweeps.show import make_show
 
 __all__ = ["Options", "do", "sweep"]
@@ -63,9 +63,9 @@ def sweep(plan_path: Path, settings: Options) -> bool:
             lost = parent.end_lost("its process was lost")
             known = finished_runs(store, parent.tracker.experiment_id)
             interrupts.check()
-            pool = open_pool(
-                settings.workers, settings.scheduler, settings.resources, settings.threads
-            )
+            pool = _open_pool(settings, interrupts)
+            if pool.warning:
+                show.say(pool.warning)
             interrupts.check()
             with show, interrupts.deferred():
                 driver = Driver(source, known, pool, parent, ledger, show, settings, store, lock)
@@ -87,6 +87,16 @@ def sweep(plan_path: Path, settings: Options) -> bool:
             deliver_rest(home, tidy=True)
         show.summary(ledger, parent.run_id, lost)
         return ledger.complete
+
+
+def _open_pool(settings: Options, interrupts: Interrupts) -> Pool:
+    try:
+        return open_pool(
+            settings.workers, settings.scheduler, settings.resources, settings.threads
+        )
+    except UserError:
+        interrupts.check()  # a signal to all processes of the command ends those that start
+        raise
 
 
 def _verdict(ledger: Ledger, interrupted: str | None) -> tuple[str, str | None]:

@@ -1,23 +1,26 @@
 """Workers: processes of this machine, or those of a running Dask cluster. One code path."""
 
+import asyncio
 import logging
+import math
 import queue
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 import dask
-import psutil
 from dask.system import CPU_COUNT
-from distributed import Client, Future, KilledWorker, LocalCluster
+from distributed import Client, Future, KilledWorker
+from distributed.comm import connect
+from distributed.security import Security
 
 from mlproject.errors import UserError
-from mlproject.threads import thread_variables
+from mlproject.interrupts import Interrupted
 from sweeps import CODE
 from sweeps.job import Job
+from sweeps.local import LocalWorkers
 
-IGNORE_SIGINT = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+TIMEOUT_SECONDS = 30.0
 
 
 class Event(NamedTuple):
@@ -31,12 +34,10 @@ class Event(NamedTuple):
 class Pool:
     """Runs jobs on workers and queues what they tell."""
 
-    def __init__(
-        self, client: Client, cluster: LocalCluster | None, resources: Mapping[str, float]
-    ):
+    def __init__(self, client: Client, local: LocalWorkers | None, resources: Mapping[str, float]):
         self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._client = client
-        self._cluster = cluster
+        self._local = local
         self._resources = dict(resources)
         self._futures: dict[str, Future] = {}
         self._too_large = 0
@@ -66,6 +67,18 @@ class Pool:
         )
 
     @property
+    def warning(self) -> str:
+        """What has to be said about the workers, '' if nothing."""
+        scheduler: Any = self._client.scheduler
+        address = str(scheduler.address)
+        if self._local is not None or address.startswith(("tls://", "wss://", "inproc://")):
+            return ""
+        return (
+            f"whoever reaches the scheduler {address} can run code as you: start it and its "
+            "workers with TLS certificates, and use tls://… (docs/sweeps.md)"
+        )
+
+    @property
     def slots(self) -> int:
         """How many cells can run at once."""
         return sum(self._client.nthreads().values()) if self._alive() else 0
@@ -82,10 +95,12 @@ class Pool:
         """Raise a `UserError` where a present worker cannot run cells."""
         try:
             self._client.run(self._call, "probe")
+        except Interrupted:
+            raise
         except Exception as error:
             raise UserError(
                 f"workers must find this checkout under {CODE[0]} and have what it needs: "
-                f"{type(error).__name__}: {error}"
+                f"{type(error).__name__}: {' '.join(str(error).split())}"
             ) from error
 
     def submit(self, job: Job) -> None:
@@ -118,16 +133,12 @@ class Pool:
 
     def close(self, at_once: bool = False) -> None:
         """Let workers of this machine end, killed if `at_once`; leave those of a cluster."""
-        if at_once and self._cluster is not None:
-            for child in psutil.Process().children(recursive=True):
-                with suppress(psutil.NoSuchProcess):
-                    if any("spawn_main" in part for part in child.cmdline()):
-                        child.kill()
+        if at_once and self._local is not None:
+            self._local.kill()
         with suppress(Exception):
             self._client.close(timeout=5)
-        if self._cluster is not None:
-            with suppress(Exception):
-                self._cluster.close(timeout=10)
+        if self._local is not None:
+            self._local.close()
 
     def _alive(self) -> bool:
         return bool(self._client.status == "running")
@@ -150,38 +161,39 @@ def open_pool(
     for name in ("distributed", "distributed.client", "distributed.scheduler", "distributed.core"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     dask.config.set({"distributed.comm.timeouts.connect": "30s"})
+    for name, amount in resources.items():
+        if not name or not (math.isfinite(amount) and amount > 0):
+            raise UserError(f"`--resources` must be NAME=N with N above 0: got {name}={amount:g}")
     if scheduler:
         if workers:
             raise UserError("`--workers` starts processes here: leave it out with --scheduler")
-        try:
-            client = Client(scheduler, timeout=30, set_as_default=False)
-        except (OSError, ValueError, TypeError) as error:
-            raise UserError(
-                f"`--scheduler` must be the address of a running Dask scheduler: got {scheduler} "
-                f"({error})"
-            ) from error
-        pool = Pool(client, None, resources)
+        pool = Pool(_connect(scheduler), None, resources)
     else:
-        dask.config.set({"distributed.nanny.pre-spawn-environ": thread_variables(threads)})
-        cluster = LocalCluster(
-            n_workers=workers or CPU_COUNT,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-            local_directory=tempfile.gettempdir(),
-            env=thread_variables(threads),
-            preload=[IGNORE_SIGINT],
-            resources=dict(resources),
-        )
-        pool = Pool(Client(cluster, set_as_default=False), cluster, resources)
+        local = LocalWorkers(workers or CPU_COUNT, threads, resources)
+        pool = Pool(Client(local.cluster, set_as_default=False), local, resources)
     try:
         pool.probe()
     except UserError:
         pool.close()
         raise
     return pool
+
+
+def _connect(scheduler: str) -> Client:
+    try:
+        asyncio.run(_knock(scheduler))  # a client that cannot connect ends only after a minute
+        return Client(scheduler, timeout=TIMEOUT_SECONDS, set_as_default=False)
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        raise UserError(
+            f"`--scheduler` must be the address of a running Dask scheduler: got {scheduler} "
+            f"({' '.join(str(error).split())})"
+        ) from error
+
+
+async def _knock(scheduler: str) -> None:
+    arguments = Security().get_connection_args("client")
+    comm = await connect(scheduler, timeout=TIMEOUT_SECONDS, **arguments)
+    await comm.close()
 
 
 def portable(code: tuple[str, ...]) -> Any:

@@ -1,0 +1,169 @@
+"""Worker processes of a sweep: who can talk to them, what Ctrl-C does while they start."""
+
+import asyncio
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+from conftest import TINY
+from distributed.comm import connect
+from distributed.security import Security
+
+from mlproject.errors import UserError
+from mlproject.runs import find_runs
+from mlproject.tracking import connect as open_store
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from sweeps.pool import open_pool  # noqa: E402
+
+
+@pytest.fixture
+def started() -> Iterator[list[subprocess.Popen[str]]]:
+    """Processes that a test starts; they and what they started are killed at its end."""
+    processes: list[subprocess.Popen[str]] = []
+    yield processes
+    for process in processes:
+        if process.poll() is None:
+            for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+                one.kill()
+        process.communicate()
+
+
+def start(
+    folder: Path, plan: dict[str, Any], started: list[subprocess.Popen[str]], *options: str
+) -> subprocess.Popen[str]:
+    path = folder / "plan.yaml"
+    path.write_text(yaml.safe_dump(plan))
+    command = [sys.executable, str(ROOT / "src"), "sweep", str(path), *options]
+    process = subprocess.Popen(
+        command, text=True, cwd=folder, stderr=subprocess.PIPE, start_new_session=True
+    )
+    started.append(process)
+    return process
+
+
+def wait_for(found: Callable[[], Any], seconds: float = 300.0) -> Any:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if value := found():
+            return value
+        time.sleep(0.05)
+    raise AssertionError("it did not happen in time")
+
+
+def tree(pid: int) -> list[psutil.Process]:
+    return [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+
+
+def workers_of(pid: int) -> list[psutil.Process]:
+    return [one for one in tree(pid) if "spawn_main" in " ".join(one.cmdline())]
+
+
+def ports_of(processes: list[psutil.Process]) -> list[int]:
+    """Return the ports on which processes listen, on whatever address."""
+    sockets = [one for process in processes for one in process.net_connections("tcp")]
+    return [one.laddr.port for one in sockets if one.status == psutil.CONN_LISTEN]
+
+
+def answer(port: int, send: bytes) -> bytes:
+    """Return what a port answers to somebody without a certificate."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
+        try:
+            plain.sendall(send)
+            return plain.recv(100)
+        except ConnectionError:
+            return b""
+
+
+def takes_a_stranger(port: int, security: Security | None) -> bool:
+    """Return whether Dask connects to a port with such certificates (None: without TLS)."""
+    scheme = "tls" if security else "tcp"
+    arguments = (security or Security()).get_connection_args("client")
+
+    async def knock() -> None:
+        comm = await connect(f"{scheme}://127.0.0.1:{port}", timeout=3, **arguments)
+        await comm.write({"op": "identity", "reply": True})
+        await comm.read()
+
+    try:
+        asyncio.run(asyncio.wait_for(knock(), 10))
+    except (OSError, TimeoutError):
+        return False
+    return True
+
+
+def test_nobody_without_its_certificate_can_talk_to_the_processes_of_a_sweep(
+    started: list[subprocess.Popen[str]],
+) -> None:
+    code = (
+        f"import sys; sys.path[:0] = {[str(ROOT), str(ROOT / 'src')]!r}\n"
+        "from sweeps.pool import open_pool\n"
+        "pool = open_pool(1, None, {})\n"
+        "print(pool.slots, flush=True); sys.stdin.read(); pool.close()"
+    )
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    driver = subprocess.Popen([sys.executable, "-c", code], **pipes)
+    started.append(driver)
+    assert driver.stdout and driver.stdout.readline() == "1\n"
+    ports = ports_of(tree(driver.pid))
+    assert len(ports) == 3, "scheduler, nanny, worker"
+    for port in ports:
+        assert not takes_a_stranger(port, None)
+        assert not takes_a_stranger(port, Security.temporary())
+        assert answer(port, b"GET /status HTTP/1.0\r\n\r\n")[:4] != b"HTTP"
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with (
+            pytest.raises((ssl.SSLError, ConnectionError)),
+            socket.create_connection(("127.0.0.1", port), timeout=20) as plain,
+            context.wrap_socket(plain) as wrapped,
+        ):
+            wrapped.recv(1)  # TLS 1.3 refuses a missing certificate after the handshake
+            raise AssertionError("it took a client without a certificate")
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_workers_start_ends_the_sweep_and_does_not_blame_the_checkout(
+    workplace: Path, started: list[subprocess.Popen[str]]
+) -> None:
+    driver = start(workplace, {"base": TINY}, started, "--workers", "2")
+    wait_for(lambda: workers_of(driver.pid))
+    os.killpg(driver.pid, signal.SIGINT)  # as a terminal does: to the workers, too
+    _, told = driver.communicate(timeout=300)
+    assert driver.returncode == 1
+    assert "checkout" not in told
+    assert "Traceback" not in told
+    assert not find_runs(open_store(), "0", spec_sha256="")
+    [parent] = find_runs(open_store(), "0", sweep="plan")
+    assert parent.info.status == "KILLED"
+    assert "SIGINT" in parent.data.tags["mlproject.failure"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((None, "nonsense", {}), "`--scheduler` must be the address of a running Dask scheduler"),
+        ((2, "tcp://127.0.0.1:1", {}), "leave it out with --scheduler"),
+        ((100_000, None, {}), "`workers` must be at most 1,024: got 100,000"),
+        ((1, None, {"GPU": float("nan")}), "must be NAME=N with N above 0: got GPU=nan"),
+        ((1, None, {"GPU": 0.0}), "must be NAME=N with N above 0: got GPU=0"),
+        ((1, None, {"": 1.0}), "must be NAME=N with N above 0: got =1"),
+    ],
+)
+def test_workers_that_cannot_be_had_are_one_line(arguments: tuple[Any, ...], says: str) -> None:
+    with pytest.raises(UserError) as caught:
+        open_pool(*arguments)
+    assert says in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
