@@ -91,9 +91,7 @@ def sweep(plan_path: Path, settings: Options) -> bool:
 
 def _open_pool(settings: Options, interrupts: Interrupts) -> Pool:
     try:
-        return open_pool(
-            settings.workers, settings.scheduler, settings.resources, settings.threads
-        )
+        return open_pool(settings.workers, settings.scheduler, settings.resources, settings.threads)
     except UserError:
         interrupts.check()  # a signal to all processes of the command ends those that start
         raise
