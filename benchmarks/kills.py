@@ -1,9 +1,9 @@
 """Kill a small run at random moments of its whole life until it is done, and look at what is left.
 
-A life begins in an empty folder, so that the making of the store and of the data counts. It is cut
-off by SIGKILL, SIGTERM or SIGINT, at a moment chosen evenly over the time that an undisturbed run
-takes, some times in a row; then it is let go to its end. As a user would, it goes on from the
-newest run that has a state, else it starts again. What must hold afterwards:
+A life begins in a folder with nothing but a data set, so that the making of the store counts. It
+is cut off by SIGKILL, SIGTERM or SIGINT, at a moment chosen evenly over the time that an
+undisturbed run takes, some times in a row; then it is let go to its end. As a user would, it goes
+on from the newest run that has a state, else it starts again. What must hold afterwards:
 
 - one run is FINISHED, with the weights and metrics of the undisturbed run, each metric point once;
 - after `sync` no run is RUNNING, no record of a run waits in `runs`, no half-written file is left;
@@ -13,6 +13,7 @@ python benchmarks/kills.py [--kills 200] [--in-a-row 4] [--seed 0] [--backend ja
 """
 
 import argparse
+import json
 import os
 import random
 import shutil
@@ -31,11 +32,10 @@ import numpy as np
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 OPTIONS = {
-    "sequences": 300, "length": 100, "filters1": 4, "kernel1": 9, "pool1": 10, "pool2": 5,
-    "filters2": 4, "units": 8, "epochs": 6, "learning_rate": 0.01, "layers": "conv1", "window": 9,
+    "dataset": "my.h5", "filters1": 3, "kernel1": 9, "pool1": 10, "filters2": 0, "units": 8,
+    "epochs": 8, "batch_size": 50, "learning_rate": 0.01, "window": 9,
     "attributions": "saliency", "attributed": 4,
 }  # fmt: skip
-STATE = "state/state.h5"
 
 
 class Ended(NamedTuple):
@@ -80,7 +80,7 @@ def main() -> None:
             os.environ.pop(variable, None)
         for first in (True, False):  # the first fills JAX's cache of compiled programs
             whole = root / ("first" if first else "whole")
-            whole.mkdir()
+            begin(whole)
             took = attempt(whole, options.backend, None, None)
             if took.code:
                 sys.exit(f"the undisturbed run failed: {took.error}")
@@ -90,7 +90,7 @@ def main() -> None:
         lives = 0
         while len(met) < options.kills:
             folder = root / f"life{lives}"
-            folder.mkdir()
+            begin(folder)
             count = min(options.in_a_row, options.kills - len(met))
             new, found = live(folder, options.backend, took.seconds, count, rng, wanted)
             met += new
@@ -105,6 +105,17 @@ def main() -> None:
     for line in wrong:
         print(line)
     sys.exit(bool(wrong))
+
+
+def begin(folder: Path) -> None:
+    """Make the folder of a life with a data set: random sequences of two classes, few logos."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    with h5py.File(folder / "my.h5", "w") as file:
+        for name, count in (("train", 2000), ("valid", 200), ("test", 200)):
+            file[f"{name}/codes"] = rng.integers(0, 4, (count, 60)).astype(np.uint8)
+            file[f"{name}/labels"] = (rng.random((count, 2)) < 0.5).astype(np.uint8)
+        file.attrs["classes"] = json.dumps(["one", "other"])
 
 
 def live(
