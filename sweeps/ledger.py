@@ -142,7 +142,6 @@ class Parent:
             self._second.tags({**went_on, "mlflow.runName": f"{plan.name} · restarted"})
             link = f"#/experiments/{experiment_id}/runs/{self.tracker.run_id}"
             self._second.note(f"Went on with the sweep [{plan.name}]({link}), where the runs are.")
-            self._second.flush()
         self._store = store
         self._published = 0.0
         self._last: Mapping[str, float] = {}
@@ -168,7 +167,6 @@ class Parent:
         self.tracker.tags({"mlproject.progress": ledger.line()})
         self.tracker.note(ledger.note(self.tracker.experiment_id))
         self.tracker.artifact("cells.csv", lambda path: path.write_text(ledger.table()))
-        self.tracker.flush()
 
     def artifact(self, path: str, write: Callable[[Path], object]) -> None:
         """Record an artifact of the sweep."""

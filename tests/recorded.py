@@ -15,7 +15,7 @@ from mlproject.data.paper import CLASSES, FACTORS
 from mlproject.interpret.filters import LayerReading, scores
 from mlproject.interpret.tomtom import format_tsv, tomtom
 from mlproject.motifs import Motif, clip, jaspar, jaspar_by_id, round_rows, write_meme
-from mlproject.tracking import Tracker, connect
+from mlproject.tracking import Store, Tracker, connect
 
 DATA = "d" * 64
 
@@ -30,6 +30,18 @@ def inside(folder: Path, store: Path) -> Iterator[Path]:
             patch.setenv(name, "")
             patch.delenv(name)
         yield folder
+
+
+def offer_run(store: Store, patch: pytest.MonkeyPatch, experiment_id: str = "0") -> str:
+    """Make a run as ``mlflow run`` does in this checkout, and name it in the environment."""
+    tags = {
+        "mlflow.source.type": "PROJECT",
+        "mlflow.source.name": Path(__file__).resolve().parents[1].as_uri(),
+        "mlflow.project.entryPoint": "main",
+    }
+    run_id: str = store.client.create_run(experiment_id, tags=tags).info.run_id
+    patch.setenv("MLFLOW_RUN_ID", run_id)
+    return run_id
 
 
 def start(

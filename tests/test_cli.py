@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from recorded import offer_run
 
 from mlproject.cli import main
 from mlproject.data import make_synthetic
@@ -57,8 +58,7 @@ def test_a_mistake_gets_one_line_exit_code_2_and_leaves_nothing_behind(
 def test_the_run_that_mlflow_made_is_told_why_it_failed(
     workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_id = connect().client.create_run("0").info.run_id
-    monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
+    run_id = offer_run(connect(), monkeypatch)
     assert _exit_code(["train", "--pool1", "7"]) == 2
     run = connect().run(run_id)
     assert run.info.status == "FAILED"

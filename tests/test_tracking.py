@@ -1,35 +1,23 @@
 """Runs told to a local journal first: nothing is lost or told twice when the store goes away."""
 
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from fault_server import FaultRelay
+from mlflow.exceptions import MlflowException
+from recorded import offer_run
+from sqlalchemy.exc import PendingRollbackError
 from tracking_server import free_port, kill, serve
 
 from mlproject.errors import UserError
-from mlproject.journal import Entry, Journal
-from mlproject.tracking import connect, sync
-
-
-def test_a_journal_gives_back_what_was_written_and_forgets_what_was_delivered(
-    tmp_path: Path,
-) -> None:
-    journal = Journal(tmp_path / "run")
-    journal.append("params", values={"a": "1"})
-    journal.append("metrics", values={"b": 0.5}, step=1, time=7)
-    assert journal.pending() == [
-        Entry("params", {"values": {"a": "1"}}),
-        Entry("metrics", {"values": {"b": 0.5}, "step": 1, "time": 7}),
-    ]
-    journal.mark_delivered(1)
-    assert [entry.kind for entry in Journal(tmp_path / "run").pending()] == ["metrics"]
-
-
-def test_a_line_cut_off_by_a_crash_is_left_out(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "run")
-    journal.append("params", values={"a": "1"})
-    with (tmp_path / "run" / "journal.jsonl").open("a") as file:
-        file.write('{"kind": "met')
-    assert len(journal.entries()) == 1
+from mlproject.journal import Journal
+from mlproject.runs import end_dead, is_alive
+from mlproject.tracking import connect, environment_name, first_line, sync
 
 
 def test_a_leftover_file_store_gets_one_line_with_the_way_out(workplace: Path) -> None:
@@ -67,6 +55,7 @@ def test_a_delivery_repeated_after_a_crash_changes_nothing(workplace: Path) -> N
     tracker.artifact("a/note.txt", lambda path: path.write_text("hello"))
     assert tracker.flush()
     (workplace / "runs" / tracker.run_id / "delivered").write_text("0")
+    tracker.journal.disown()
     assert sync(workplace / "runs", store).failed == {}
     history = store.client.get_metric_history(tracker.run_id, "loss")
     assert [(point.step, point.value) for point in history] == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
@@ -83,9 +72,8 @@ def test_parameters_that_mlflow_run_has_logged_are_left_alone(
     workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = connect()
-    run_id = store.client.create_run("0").info.run_id
+    run_id = offer_run(store, monkeypatch)
     store.client.log_param(run_id, "arch", "'CNN-25'")
-    monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
     tracker = store.start("adopted", {}, workplace / "runs")
     tracker.params({"arch": "CNN-25", "pool1": 25})
     tracker.finish("FINISHED")
@@ -93,6 +81,308 @@ def test_parameters_that_mlflow_run_has_logged_are_left_alone(
     assert tracker.run_id == run_id
     assert run.data.params == {"arch": "'CNN-25'", "pool1": "25"}
     assert run.info.run_name == "adopted"
+
+
+@pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED", "RUNNING"])
+def test_a_left_over_run_id_of_somebody_else_is_never_written_to(
+    workplace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    status: str,
+) -> None:
+    store = connect()
+    theirs = store.client.create_run("0", tags={"mlflow.source.type": "LOCAL"}).info.run_id
+    store.client.log_metric(theirs, "test_auroc", 0.9)
+    store.client.update_run(theirs, status=status)
+    before = store.run(theirs).to_dictionary()
+    monkeypatch.setenv("MLFLOW_RUN_ID", theirs)
+    tracker = store.start("ours", {}, workplace / "runs")
+    tracker.finish("FINISHED")
+    assert tracker.run_id != theirs
+    assert store.run(theirs).to_dictionary() == before
+    assert f"note: MLFLOW_RUN_ID={theirs} is left as it is" in capsys.readouterr().err
+
+
+def test_a_run_of_mlflow_run_is_adopted_once(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = connect()
+    offered = offer_run(store, monkeypatch)
+    first = store.start("first", {}, workplace / "runs")
+    monkeypatch.setenv("MLFLOW_RUN_ID", offered)
+    second = store.start("second", {}, workplace / "runs")
+    assert first.run_id == offered != second.run_id
+    first.finish("FINISHED")
+    second.finish("FINISHED")
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"),
+    [
+        ("mlflow.source.type", "LOCAL"),
+        ("mlflow.source.name", "file:///somewhere/else"),
+        ("mlproject.process", "other/1/1.00"),
+    ],
+)
+def test_a_run_that_mlflow_run_has_not_made_for_us_is_left_alone(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, tag: str, value: str
+) -> None:
+    store = connect()
+    offered = offer_run(store, monkeypatch)
+    store.client.set_tag(offered, tag, value)
+    store.fail(offered, "some mistake")
+    assert store.adopted() is None
+    assert store.run(offered).info.status == "RUNNING"
+    assert "mlproject.failure" not in store.run(offered).data.tags
+
+
+def test_an_experiment_that_mlflow_run_was_not_told_gets_one_line(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = connect()
+    offer_run(store, monkeypatch)
+    with pytest.raises(UserError, match="--experiment-name Mine"):
+        store.start("x", {}, workplace / "runs", "Mine")
+    tracker = store.start("x", {}, workplace / "runs", "Default")
+    assert tracker.finish("FINISHED")
+
+
+def test_a_deleted_experiment_is_refused_at_once(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = connect()
+    store.client.delete_experiment("0")
+    restore = "mlflow experiments restore --experiment-id 0"
+    with pytest.raises(UserError, match=restore):
+        store.start("x", {}, workplace / "runs")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "0")
+    with pytest.raises(UserError, match=restore):
+        store.experiment()
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "77")
+    with pytest.raises(UserError, match=r"`MLFLOW_EXPERIMENT_ID`.*got 77"):
+        store.find_experiment()
+    assert store.experiment("Another") != "0"
+
+
+def test_a_value_that_the_store_refuses_holds_nothing_back(workplace: Path) -> None:
+    store = connect()
+    tracker = store.start("refused", {}, workplace / "runs")
+    name = "test_auroc/" + "x" * 250
+    tracker.params({"kept": 1})
+    tracker.metrics({"before": 1.0, name: 0.5, "beside": 2.0})
+    tracker.params({"p" * 300: 1})
+    tracker.metrics({"behind": 3.0})
+    assert tracker.finish("FINISHED")
+    run = store.run(tracker.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics == {"before": 1.0, "beside": 2.0, "behind": 3.0}
+    assert run.data.params == {"kept": "1"}
+    assert name in run.data.tags["mlproject.refused"]
+    left = workplace / "runs" / tracker.run_id
+    assert [path.name for path in left.iterdir()] == ["refused.jsonl"]
+
+
+def test_a_run_deleted_in_the_store_is_named_and_the_others_are_delivered(
+    workplace: Path,
+) -> None:
+    store = connect()
+    deleted, damaged, well = (store.start(name, {}, workplace / "runs") for name in "abc")
+    for tracker in (deleted, damaged, well):
+        tracker.flush()
+        tracker.metrics({"loss": 1.0})
+        tracker.finish("KILLED")
+        tracker.journal.start_again()
+    store.client.delete_run(deleted.run_id)
+    file = damaged.journal.folder / "journal.jsonl"
+    file.write_bytes(b"\xff\x00{]\n" + file.read_bytes() + b'{"kind": "met')
+    done = sync(workplace / "runs", store)
+    assert list(done.failed) == [deleted.run_id]
+    assert "mlflow runs restore" in done.failed[deleted.run_id]
+    assert {damaged.run_id, well.run_id} <= set(done.runs)
+    assert "damaged and left out: 1" in done.notes[damaged.run_id]
+    assert store.run(damaged.run_id).data.metrics == {"loss": 1.0}
+
+
+def test_a_run_that_the_store_lacks_is_named(workplace: Path) -> None:
+    journal = Journal(workplace / "runs" / ("0" * 32))
+    journal.append("metrics", values={"loss": 1.0}, step=1, time=1)
+    done = sync(workplace / "runs", connect())
+    assert "has no such run" in done.failed["0" * 32]
+    assert journal.entries()
+
+
+def test_sync_ends_a_run_whose_process_is_gone(workplace: Path) -> None:
+    store = connect()
+    process = subprocess.run(
+        [sys.executable, "-c", "from mlproject.process import *; print(this_process())"],
+        check=True, capture_output=True, text=True,
+    ).stdout.strip()  # fmt: skip
+    tracker = store.start("lost", {}, workplace / "runs")
+    tracker.flush()
+    tracker.journal.own(process)
+    assert sync(workplace / "runs", store).runs == [tracker.run_id]
+    run = store.run(tracker.run_id)
+    assert run.info.status == "KILLED"
+    assert run.data.tags["mlproject.failure"] == "its process was lost"
+    assert tracker.journal.folder.exists()
+    store.client.set_tag(tracker.run_id, "mlproject.resumed_by", "another")
+    sync(workplace / "runs", store)
+    assert not tracker.journal.folder.exists()
+
+
+def test_a_run_whose_end_only_the_journal_knows_is_ended_as_it_says(workplace: Path) -> None:
+    store = connect()
+    tracker = store.start("finished", {}, workplace / "runs")
+    tracker.flush()
+    tracker.journal.append("status", status="FINISHED", time=1)
+    run = store.run(tracker.run_id)
+    assert not is_alive(run, workplace / "runs")
+    end_dead(store, run, "its process was lost", root=workplace / "runs")
+    assert store.run(tracker.run_id).info.status == "FINISHED"
+
+
+def test_a_run_goes_on_while_the_store_is_locked(workplace: Path) -> None:
+    store = connect()
+    tracker = store.start("locked", {}, workplace / "runs")
+    assert tracker.flush()
+    with closing(sqlite3.connect(workplace / "mlflow.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        for step in range(1, 11):
+            tracker.metrics({"loss": 1 / step}, step)
+            tracker.beat()
+        assert tracker.problem is None
+        assert len(tracker.journal.pending()) == 10
+        other.execute("ROLLBACK")
+    assert tracker.finish("FINISHED")
+    history = store.client.get_metric_history(tracker.run_id, "loss")
+    assert [point.step for point in history] == list(range(1, 11))
+
+
+def test_a_store_removed_in_the_middle_loses_nothing_that_is_here(workplace: Path) -> None:
+    store = connect()
+    tracker = store.start("removed", {}, workplace / "runs")
+    tracker.artifact("note.txt", lambda path: path.write_text("hello"))
+    assert tracker.flush()
+    away = workplace / "elsewhere.db"
+    (workplace / "mlflow.db").rename(away)
+    tracker.metrics({"loss": 0.5}, 1)
+    assert not tracker.finish("FINISHED")
+    assert "was removed" in (tracker.problem or "")
+    assert not (workplace / "mlflow.db").exists()
+    assert (tracker.journal.artifacts / "note.txt").read_text() == "hello"
+    away.rename(workplace / "mlflow.db")
+    assert sync(workplace / "runs", connect()).runs == [tracker.run_id]
+    assert connect().run(tracker.run_id).data.metrics == {"loss": 0.5}
+
+
+def test_artifacts_that_the_store_has_lost_are_sent_again_at_the_end(workplace: Path) -> None:
+    store = connect()
+    tracker = store.start("artifacts", {}, workplace / "runs")
+    tracker.artifact("a/note.txt", lambda path: path.write_text("hello"))
+    tracker.artifact("gone.txt", lambda path: path.write_text("gone"))
+    tracker.remove("gone.txt")
+    assert tracker.flush()
+    shutil.rmtree(store.run(tracker.run_id).info.artifact_uri.removeprefix("file://"))
+    assert tracker.finish("FINISHED")
+    note = store.download(tracker.run_id, "a/note.txt", workplace / "copy")
+    assert note.read_text() == "hello"
+    assert not tracker.journal.folder.exists()
+
+
+def test_what_mlflow_says_in_its_environment_takes_effect(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TAGS", '{"team": "genomics", "mlproject.arch": "x", "n": 3}')
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
+    monkeypatch.setenv("MLFLOW_RUN_NAME", " mine\n")
+    store = connect()
+    tracker = store.start(environment_name() or "", {"mlproject.arch": "ours"}, workplace / "runs")
+    tracker.finish("FINISHED")
+    run = store.run(tracker.run_id)
+    assert run.info.run_name == "mine"
+    assert run.data.tags["team"] == "genomics"
+    assert run.data.tags["n"] == "3"
+    assert run.data.tags["mlproject.arch"] == "ours"
+    assert run.data.metrics["system/cpu_utilization_percentage"] >= 0
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '"a"', '{"a": null}', '{"a": {}}', "[" * 9999])
+def test_tags_of_the_environment_that_are_none_get_one_line(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TAGS", text)
+    with pytest.raises(UserError, match="`MLFLOW_TAGS` must be a JSON object"):
+        connect().start("x", {}, workplace / "runs")
+    assert not connect().client.search_runs(["0"])
+
+
+@pytest.mark.parametrize("name", ["x" * 251, " \n"])
+def test_a_name_that_no_store_takes_gets_one_line(workplace: Path, name: str) -> None:
+    with pytest.raises(UserError, match="`name` of a run must have 1 to 250 characters"):
+        connect().start(name, {}, workplace / "runs")
+
+
+def test_line_breaks_of_a_name_become_spaces(workplace: Path) -> None:
+    tracker = connect().start("two\nlines", {}, workplace / "runs")
+    tracker.finish("FINISHED")
+    assert connect().run(tracker.run_id).info.run_name == "two lines"
+
+
+def test_a_store_without_its_driver_gets_one_line(workplace: Path) -> None:
+    with pytest.raises(UserError, match=r"needs its driver.*No module named"):
+        connect("postgresql+pg8000://ada:secret-word@127.0.0.1:1/db")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            MlflowException(
+                "(sqlite3.OperationalError) database or disk is full\n[SQL: INSERT INTO x]"
+            ),
+            "database or disk is full",
+        ),
+        (
+            PendingRollbackError(
+                "This Session's transaction has been rolled back due to a previous exception "
+                "during flush. Original exception was: (sqlite3.OperationalError) disk I/O error"
+            ),
+            "disk I/O error",
+        ),
+        (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+    ],
+)
+def test_an_error_of_the_store_says_its_cause(error: Exception, line: str) -> None:
+    assert first_line(error) == line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["silent", "broken"])
+def test_a_server_that_does_not_answer_loses_no_metric(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
+    port = free_port()
+    process, relay = serve(workplace, port), FaultRelay(port)
+    try:
+        store = connect(relay.uri)
+        tracker = store.start("faults", {}, workplace / "runs")
+        assert tracker.flush()
+        relay.fault = fault
+        for step in range(1, 101):
+            tracker.metrics({"loss": 1 / step}, step)
+            tracker.beat()
+        tracker.artifact("note.txt", lambda path: path.write_text("hello"))
+        assert not tracker.finish("FINISHED")
+        assert tracker.problem
+        relay.fault = None
+        assert sync(workplace / "runs", store).failed == {}
+        history = store.client.get_metric_history(tracker.run_id, "loss")
+        assert [point.step for point in history] == list(range(1, 101))
+        assert store.run(tracker.run_id).info.status == "FINISHED"
+    finally:
+        relay.close()
+        kill(process)
 
 
 @pytest.mark.slow

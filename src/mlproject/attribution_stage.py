@@ -139,7 +139,6 @@ def attribute_run(place: Place, methods: Sequence[str], choice: Choice) -> dict[
             record()
             place.tracker.tags({f"mlproject.attributions.{name}": json.dumps(choice._asdict())})
             place.tracker.metrics(own)
-            place.tracker.flush()
         place.interrupts.check()
         if not place.quiet:
             print(_line(name, own, len(codes)), file=sys.stderr, flush=True)

@@ -14,6 +14,7 @@ import click
 
 from mlproject.dataset_command import dataset
 from mlproject.errors import UserError, nearest
+from mlproject.masking import mask
 from mlproject.spec import ATTRIBUTIONS, MODISCO, field_info, field_names, parse_methods
 from mlproject.startup import BACKENDS, draw_to_files, prepare_keras
 from mlproject.streams import lasting_streams
@@ -69,6 +70,7 @@ def _run(arguments: list[str] | None) -> None:
 
 
 def _fail(message: str) -> None:
+    message = mask(" ".join(message.split()))
     _end_adopted_run(message)
     print(f"error: {message}", file=sys.stderr)
     sys.exit(2)
@@ -527,6 +529,8 @@ def sync() -> None:
 
     done = deliver_all(Path("runs"), connect())
     print(f"{len(done.runs)} runs brought up to date, {len(done.failed)} still lack something")
+    for run_id, note in done.notes.items():
+        print(f"note: {run_id}: {note}", file=sys.stderr)
     for run_id, reason in done.failed.items():
         print(f"{run_id}: {reason}", file=sys.stderr)
     sys.exit(1 if done.failed else 0)

@@ -1,12 +1,15 @@
 """Which process works on something, and whether it is still there."""
 
 import functools
+import math
 import os
 import socket
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
+
+LARGEST_PID = 2**31
 
 
 class Process(NamedTuple):
@@ -57,9 +60,10 @@ def parse_process(text: str) -> Process | None:
     host, *rest = text.split("/")
     try:
         pid, started = rest
-        return Process(host, int(pid), float(started))
+        found = Process(host, int(pid), float(started))
     except ValueError:
         return None
+    return found if 0 < found.pid < LARGEST_PID and math.isfinite(found.started) else None
 
 
 @functools.cache

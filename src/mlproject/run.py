@@ -23,7 +23,6 @@ from mlproject.filter_stage import read_filters, scan_motifs
 from mlproject.interrupts import Interrupted, Interrupts, look
 from mlproject.journal import Journal
 from mlproject.memory import check_memory
-from mlproject.process import this_process
 from mlproject.runs import METRIC_VERSION, end_dead, is_alive
 from mlproject.saving import check_sha256
 from mlproject.spec import RunSpec
@@ -35,10 +34,11 @@ from mlproject.tracking import (
     STORE_ERRORS,
     Store,
     connect,
+    deliver,
+    environment_name,
     first_line,
     is_terminated,
 )
-from mlproject.tracking.delivery import deliver
 from mlproject.training import Epoch, check_state, check_version
 
 DEFAULTS = Settings()
@@ -81,11 +81,11 @@ def run(
         root = settings.home / "runs"
         _check_writable(root)
         store = connect()
-        name = settings.name or run_name(spec)
+        name = settings.name or environment_name() or run_name(spec)
         tags = {**_tags(spec, data), **settings.tags}
         look()
         if isinstance(previous, Previous):
-            _end_lost(store, previous.run_id)
+            _end_lost(store, previous.run_id, root)
         tracker = store.start(name, tags, root, settings.experiment, settings.parent)
         settings.on_start(tracker.run_id)
         job = stages.Job(name, spec, data, settings, tracker, interrupts)
@@ -126,10 +126,10 @@ def _check_writable(root: Path) -> None:
         ) from error
 
 
-def _end_lost(store: Store, run_id: str) -> None:
+def _end_lost(store: Store, run_id: str, root: Path) -> None:
     """Record the end of a run that could not do so itself."""
     if not is_terminated(run := store.run(run_id)):
-        end_dead(store, run, "its process was lost")
+        end_dead(store, run, "its process was lost", root=root)
 
 
 def _stages(
@@ -158,8 +158,6 @@ def _stages(
     values = tested.values | known | interpreted.values | attributed
     times["time/total"] = time.perf_counter() - started
     tell(job, summarise(job, model, fitted, tested, interpreted, values | times))
-    look()
-    job.tracker.flush()
     look()
     times["time/tracking"] = job.tracker.seconds
     times["time/total"] = time.perf_counter() - started
@@ -203,9 +201,7 @@ def find_previous(run_id: str, home: Path = Path()) -> Previous:
         )
     if found.info.status == "FINISHED":
         raise UserError(f"`resume` must name an interrupted run: got {run_id}, which has finished")
-    ended = _journal(run_id, home)
-    own = tags.get("mlproject.process") == str(this_process())
-    if is_alive(found) and not own and not (ended and ended.status):
+    if is_alive(found, home / "runs"):
         raise UserError(
             f"`resume` must name an interrupted run: {run_id} is alive; interrupt it first"
         )
@@ -312,7 +308,6 @@ def _record_inputs(job: stages.Job) -> None:
         source = spec.dataset if not spec.generated else json.dumps(dict(data.provenance))
         name = f"{Path(spec.dataset).stem}-{split}"
         tracker.input(name, data.sha256, source, contexts[split], json.dumps(profile))
-    tracker.flush()
 
 
 @contextmanager
@@ -348,12 +343,9 @@ def _recorded(job: stages.Job, previous: Previous | Trained | None) -> Iterator[
 def _end(job: stages.Job, status: str, reason: str) -> None:
     """Record the end of a run; where the disk does not take it, in the store alone."""
     tracker = job.tracker
-    try:
+    with suppress(OSError):
         tracker.artifact_if_there(STATE)
-        tracker.finish(status, reason)
-    except (OSError, UserError):
-        with suppress(UserError, *STORE_ERRORS):
-            end_dead(tracker.store, tracker.store.run(tracker.run_id), reason, status)
+    tracker.finish(status, reason)
 
 
 def _resumable(job: stages.Job, previous: Previous | Trained | None) -> str | None:

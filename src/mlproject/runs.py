@@ -2,12 +2,20 @@
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from mlproject.errors import UserError
-from mlproject.journal import SILENT_SECONDS
+from mlproject.journal import JOURNAL, SILENT_SECONDS, Journal
 from mlproject.process import parse_process
-from mlproject.tracking import IMPORTED, STORE_ERRORS, Store, is_terminated
+from mlproject.tracking import (
+    IMPORTED,
+    STORE_ERRORS,
+    Store,
+    deliver,
+    first_line,
+    is_terminated,
+)
 
 PAGE = 500
 METRIC_VERSION = "1"
@@ -43,14 +51,21 @@ def find_runs(store: Store, experiment_id: str, **tags: str) -> list[Any]:
             return found
 
 
-def is_alive(run: Any) -> bool:
+def is_alive(run: Any, root: Path = Path("runs")) -> bool:
     """Return whether somebody works on a run that has not ended.
 
-    On this machine its process must be there; elsewhere it must have told something within
-    ten minutes.
+    Its local record knows best, where there is one: a process may have ended this run and be at
+    work on another. On this machine its process must be there; elsewhere it must have told
+    something within ten minutes.
+
+    Args:
+        run: of the tracking store.
+        root: folder of the local records.
     """
     if is_terminated(run):
         return False
+    if (root / run.info.run_id / JOURNAL).exists():
+        return Journal(root / run.info.run_id).is_live()
     process = parse_process(run.data.tags.get("mlproject.process", ""))
     if process and process.here:
         return not process.gone
@@ -77,17 +92,34 @@ def counts_as_done(store: Store, run: Any) -> bool:
     return IMPORTED in run.data.tags and not store.client.list_artifacts(run.info.run_id, "weights")
 
 
-def end_dead(store: Store, run: Any, reason: str, status: str = "KILLED") -> None:
+def end_dead(
+    store: Store, run: Any, reason: str, status: str = "KILLED", root: Path = Path("runs")
+) -> None:
     """Record the end of a run whose process could not do so any more.
+
+    If its local record knows how it ended, that is delivered instead.
+
+    Args:
+        store: where the run is.
+        run: not ended there.
+        reason: why it is ended.
+        status: how.
+        root: folder of the local records.
 
     Raises:
         UserError: the store cannot be written.
     """
+    journal = Journal(root / run.info.run_id)
     try:
+        if journal.status is not None:
+            deliver(journal, store.client)
+            return
         store.client.set_tag(run.info.run_id, "mlproject.failure", reason[:5000])
         store.client.set_terminated(run.info.run_id, status)
     except STORE_ERRORS as error:
-        raise UserError(f"run `{run.info.run_id}` could not be ended: {error}") from error
+        raise UserError(
+            f"run `{run.info.run_id}` could not be ended: {first_line(error)}"
+        ) from error
 
 
 def tag_run(store: Store, run_id: str, tags: Mapping[str, str]) -> None:

@@ -116,7 +116,6 @@ def train(job: Job, previous: Previous | None) -> tuple[keras.Model, Fit]:
         if time.monotonic() - delivered > STATE_SECONDS:
             tracker.artifact_if_there(STATE)
             delivered = time.monotonic()
-        tracker.flush()
         bar.show(epoch.epoch, epoch.values, epoch.seconds)
         job.settings.on_epoch(epoch.epoch, epoch.values)
 

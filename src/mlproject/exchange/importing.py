@@ -59,7 +59,7 @@ def import_runs(
                 done = _import(store, one, experiment_id, done)
     except STORE_ERRORS as error:
         raise UserError(
-            f"the tracking store must take what is imported: {store.uri} says "
+            f"the tracking store must take what is imported: {store.address} says "
             f"'{first_line(error)}'; mend that and start again, it goes on"
         ) from error
     return done

@@ -28,7 +28,7 @@ from mlproject.report.truth_tables import (
     patterns_table,
     sites_table,
 )
-from mlproject.tracking import Store
+from mlproject.tracking import Store, without_credentials
 
 UI = "http://127.0.0.1:5000"
 
@@ -74,7 +74,7 @@ def build(wish: Wish, store: Store, tell: Callable[[str], None] = lambda text: N
         cost_table(counted),
     ]
     report.tables += [table for table in optional if table]
-    ui = wish.ui or (store.uri if store.uri.startswith("http") else UI)
+    ui = wish.ui or (without_credentials(store.uri) if store.uri.startswith("http") else UI)
     report.tables.append(runs_table(runs, ui))
     if wish.figures:
         draw(report, counted, wish.networks, Readings(store), tell)

@@ -1,5 +1,6 @@
 """The command `report`: build it, write it, record it."""
 
+import os
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -45,7 +46,8 @@ def make_report(
 
 
 def _record(report: Report, files: list[Path], out: Path, store: Store) -> str:
-    tracker = store.start("report", {TAG: "1"}, Path("runs"), report.experiment)
+    experiment = None if "MLFLOW_RUN_ID" in os.environ else report.experiment
+    tracker = store.start("report", {TAG: "1"}, Path("runs"), experiment)
     try:
         tracker.note("\n".join(f"- {line}" for line in report.summary))
         for path in files:

@@ -68,7 +68,7 @@ def runs(
         found = _rows(store, _experiments(store, experiment))
     except STORE_ERRORS as error:
         raise UserError(
-            f"the tracking store must answer: {store.uri} says '{first_line(error)}'; "
+            f"the tracking store must answer: {store.address} says '{first_line(error)}'; "
             "start it, or set MLFLOW_TRACKING_URI"
         ) from error
     frame = _typed(found)
@@ -97,7 +97,7 @@ def _experiments(store: Store, wanted: str | Sequence[str] | None) -> dict[str, 
     for name in chosen:
         if name not in names.values():
             raise UserError(
-                f"no experiment {name!r} in {store.uri}: {nearest(name, names.values())}"
+                f"no experiment {name!r} in {store.address}: {nearest(name, names.values())}"
             )
     return {key: name for key, name in names.items() if name in chosen}
 

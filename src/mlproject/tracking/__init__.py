@@ -4,6 +4,7 @@ What a run tells goes to its `Journal` on the local disk first and to the tracki
 a store that goes away costs nothing, `sync` delivers later what is missing, once.
 """
 
+from mlproject.masking import mask, without_credentials
 from mlproject.tracking.basis import (
     RESUMED_BY,
     SHA256,
@@ -12,7 +13,11 @@ from mlproject.tracking.basis import (
     is_terminated,
 )
 from mlproject.tracking.copies import IMPORTED, Told, Value, tell_again, temporary_store, told_by
-from mlproject.tracking.store import Store, connect, refuse_file_store, sync
+from mlproject.tracking.delivery import deliver
+from mlproject.tracking.naming import environment_name
+from mlproject.tracking.opening import connect, refuse_file_store
+from mlproject.tracking.store import Store
+from mlproject.tracking.syncing import sync
 from mlproject.tracking.tracker import Tracker
 
 __all__ = [
@@ -25,11 +30,15 @@ __all__ = [
     "Tracker",
     "Value",
     "connect",
+    "deliver",
+    "environment_name",
     "first_line",
     "is_terminated",
+    "mask",
     "refuse_file_store",
     "sync",
     "tell_again",
     "temporary_store",
     "told_by",
+    "without_credentials",
 ]

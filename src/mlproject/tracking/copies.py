@@ -13,7 +13,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from mlproject.process import this_process
 from mlproject.tracking.basis import PROCESS
-from mlproject.tracking.store import Store, connect
+from mlproject.tracking.opening import connect
+from mlproject.tracking.store import Store
 
 IMPORTED = "mlproject.imported"
 BATCH = 800

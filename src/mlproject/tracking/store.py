@@ -3,31 +3,36 @@
 import os
 import random
 import secrets
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import mlflow
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_SOURCE_TYPE
 
 from mlproject.errors import UserError
-from mlproject.journal import JOURNAL, Journal, journals
+from mlproject.journal import JOURNAL, Journal
+from mlproject.masking import mask, mask_addresses
 from mlproject.process import this_process
+from mlproject.tracking.adoption import find_offered, offered_run
 from mlproject.tracking.basis import (
+    FAILURE,
     HEARTBEAT,
     PROCESS,
-    RESUMED_BY,
     STORE_ERRORS,
     first_line,
-    is_terminated,
+    is_permanent,
     unwritable,
 )
 from mlproject.tracking.delivery import deliver
+from mlproject.tracking.experiments import find_experiment, make_experiment
+from mlproject.tracking.naming import environment_tags, one_line
 from mlproject.tracking.tracker import Tracker
 
 CREATE_SECONDS = 60.0
@@ -35,31 +40,71 @@ MODEL = "data/model.keras"  # where MLflow puts a Keras model
 PRIMARY_METRIC = "test_auroc"
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from any other that has had its name, None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 class Store:
     """A tracking store: its address, and the runs in it."""
 
-    def __init__(self, uri: str, client: mlflow.MlflowClient) -> None:
+    def __init__(self, uri: str, client: mlflow.MlflowClient, path: Path | None = None) -> None:
         self.uri = uri
         self.client = client
+        self._path = path
+        self._identity = identity(path) if path else None
+
+    @property
+    def address(self) -> str:
+        """The address as it may be shown: without credentials."""
+        return mask(self.uri)
+
+    def check_file(self) -> None:
+        """Say whether the file of a SQLite store is still the one that was opened.
+
+        Raises:
+            FileNotFoundError: it was removed or replaced, and what is written would be lost.
+        """
+        if self._path is not None and identity(self._path) != self._identity:
+            state = "replaced" if self._path.exists() else "removed"
+            raise FileNotFoundError(f"the tracking store {self._path} was {state}")
 
     def experiment(self, name: str | None = None) -> str:
-        """Return the id of the experiment `name` (default: as MLflow's environment says)."""
-        if name is None and (found := os.environ.get("MLFLOW_EXPERIMENT_ID")):
-            return found
-        name = name or os.environ.get("MLFLOW_EXPERIMENT_NAME", "Default")
-        return str(mlflow.set_experiment(name).experiment_id)
+        """Return the id of the experiment `name` (default: as MLflow's environment says).
+
+        Raises:
+            UserError: it is deleted, does not exist and cannot be made, or the store is away.
+        """
+        try:
+            return make_experiment(self.client, name)
+        except STORE_ERRORS as error:
+            raise unwritable(self.uri, error) from error
 
     def find_experiment(self, name: str | None = None) -> str | None:
         """Return the id that `experiment` would give, None if it would have to be made."""
-        if name is None and (found := os.environ.get("MLFLOW_EXPERIMENT_ID")):
-            return found
-        name = name or os.environ.get("MLFLOW_EXPERIMENT_NAME", "Default")
-        experiment = self.client.get_experiment_by_name(name)
-        return None if experiment is None else str(experiment.experiment_id)
+        found = find_experiment(self.client, name)
+        return None if found is None else str(found.experiment_id)
 
     def adopted(self) -> str | None:
         """Return, once, the run that ``mlflow run`` has made for this process."""
-        return os.environ.pop("MLFLOW_RUN_ID", None)
+        run = self._adoptable()
+        os.environ.pop("MLFLOW_RUN_ID", None)
+        return run.info.run_id if run else None
+
+    def _adoptable(self) -> Run | None:
+        """Return the run of ``MLFLOW_RUN_ID``, None, with a note, if it was not made for us."""
+        run_id = offered_run()
+        if run_id is None:
+            return None
+        run, why = find_offered(self.client, run_id)
+        if run is None:
+            print(f"note: MLFLOW_RUN_ID={run_id} is left as it is: {why}", file=sys.stderr)
+            os.environ.pop("MLFLOW_RUN_ID", None)
+        return run
 
     def bytes_of(self, run: Run) -> int:
         """Return how much the artifacts and the model of a run take in the store."""
@@ -71,9 +116,10 @@ class Store:
                 for item in ask(owner, path)
             )
 
-        models = run.outputs.model_outputs if run.outputs else []
+        outputs = run.outputs.model_outputs if run.outputs else []
+        models = {model.model_id for model in outputs}
         return size(client.list_artifacts, run_id) + sum(
-            size(client.list_logged_model_artifacts, model.model_id) for model in models
+            size(client.list_logged_model_artifacts, model) for model in models
         )
 
     def run(self, run_id: str) -> Run:
@@ -85,9 +131,11 @@ class Store:
         try:
             return self.client.get_run(run_id)
         except MlflowException as error:
+            if not is_permanent(error):
+                raise unwritable(self.uri, error) from error
             raise UserError(
-                f"no run `{run_id}` in the tracking store {self.uri}: take an id from the MLflow "
-                "UI; with `mlflow run`, start it in the project's folder or set "
+                f"no run `{run_id}` in the tracking store {self.address}: take an id from the "
+                "MLflow UI; with `mlflow run`, start it in the project's folder or set "
                 "MLFLOW_TRACKING_URI to an absolute address"
             ) from error
 
@@ -105,31 +153,48 @@ class Store:
             name: the run's name in the UI.
             tags: set at once.
             root: folder of the local records; the run's own is below it.
-            experiment: name of the experiment; default as MLflow's environment says.
+            experiment: name of the experiment; default as MLflow's environment says. A run of
+                ``mlflow run`` must be in it: it cannot be moved.
             parent: id of the parent run.
 
         Raises:
-            UserError: the store cannot be written.
+            UserError: the name, the experiment or ``MLFLOW_TAGS`` cannot be, or the store cannot be
+                written.
         """
         process = str(this_process())
-        tags = {**tags, MLFLOW_RUN_NAME: name, PROCESS: process, HEARTBEAT: f"{time.time():.0f}"}
-        tags |= {MLFLOW_PARENT_RUN_ID: parent} if parent else {}
-        adopted = os.environ.pop("MLFLOW_RUN_ID", None)
+        told = {**environment_tags(), **tags, MLFLOW_RUN_NAME: one_line(name)}
+        told |= {PROCESS: process, HEARTBEAT: f"{time.time():.0f}"}
+        told |= {MLFLOW_PARENT_RUN_ID: parent} if parent else {}
+        told = {key: mask_addresses(value) for key, value in told.items()}
         try:
-            if adopted:
-                run = self.run(adopted)
-                self.client.update_run(adopted, status="RUNNING")
+            run = self._adoptable()
+            if run:
+                self._refuse_other_experiment(run, experiment)
+                os.environ.pop("MLFLOW_RUN_ID", None)
             else:
-                run = self._create(name, tags, experiment)
+                run = self._create(one_line(name), told, experiment)
             self.prepare_for_ui(run.info.experiment_id)
         except STORE_ERRORS as error:
             raise unwritable(self.uri, error) from error
-        tracker = Tracker(self, run, Journal(root / run.info.run_id))
-        tracker.journal.own(process)
-        if adopted:
-            tracker.tags(tags)
+        journal = Journal(root / run.info.run_id)
+        journal.own(process)
+        tracker = Tracker(self, run, journal)
+        tracker.tags(told)  # again for one just made: the journal alone can then make it anew
+        if MLFLOW_SOURCE_TYPE in run.data.tags:
             tracker.flush()
+        tracker.measure_machine()
         return tracker
+
+    def _refuse_other_experiment(self, run: Run, name: str | None) -> None:
+        if name is None:
+            return
+        theirs = self.client.get_experiment(run.info.experiment_id).name
+        if theirs != name:
+            raise UserError(
+                f"`experiment` of a run that `mlflow run` makes is given to `mlflow run`: got "
+                f"{name!r}, the run is in {theirs!r}; say --experiment-name {name} instead of "
+                "-P experiment=..."
+            )
 
     def reopen(self, run_id: str, root: Path) -> Tracker:
         """Go on with a run that has ended, as this process.
@@ -138,8 +203,9 @@ class Store:
             UserError: no such run, or the store cannot be written.
         """
         run = self.run(run_id)
-        tracker = Tracker(self, run, Journal(root / run_id))
-        tracker.journal.own(str(this_process()))
+        journal = Journal(root / run_id)
+        journal.own(str(this_process()))
+        tracker = Tracker(self, run, journal)
         tracker.tags({PROCESS: str(this_process()), HEARTBEAT: f"{time.time():.0f}"})
         try:
             self.client.update_run(run_id, status="RUNNING")
@@ -174,12 +240,14 @@ class Store:
             except STORE_ERRORS as error:
                 raise unwritable(self.uri, error) from error
             earlier.remove()
-        tracker = Tracker(self, run, Journal(root / run_id))
-        tracker.journal.own(str(this_process()))
-        return tracker
+        journal = Journal(root / run_id)
+        journal.own(str(this_process()))
+        return Tracker(self, run, journal)
 
     def _create(self, name: str, tags: Mapping[str, str], experiment: str | None) -> Run:
         """Create a run with its tags; a store that is busy or away is asked again for a minute.
+
+        What it refuses for good, it is not asked again.
 
         An answer that was lost does not leave a second run behind: the first has a mark.
         """
@@ -194,12 +262,12 @@ class Store:
                     )
                 ):
                     return made[0]
-                experiment_id = self.experiment(experiment)
+                experiment_id = make_experiment(self.client, experiment)
                 return self.client.create_run(
                     experiment_id, tags={**tags, "mlproject.mark": mark}, run_name=name
                 )
-            except STORE_ERRORS:
-                if time.monotonic() > until:
+            except STORE_ERRORS as error:
+                if is_permanent(error) or time.monotonic() > until:
                     raise
                 time.sleep(1.0 + random.random())
 
@@ -251,79 +319,10 @@ class Store:
             return load_model(Path(place) / MODEL)
 
     def fail(self, run_id: str, reason: str) -> None:
-        """Mark a run as failed before it could start, with the reason as a tag."""
-        self.client.set_tag(run_id, "mlproject.failure", reason[:5000])
-        self.client.set_terminated(run_id, "FAILED")
+        """Mark the run that ``mlflow run`` has made as failed before it could start.
 
-
-class Delivered(NamedTuple):
-    """What `sync` did: runs brought up to date, runs that still miss something and why."""
-
-    runs: list[str]
-    failed: dict[str, str]
-
-
-def connect(uri: str | None = None) -> Store:
-    """Open the tracking store: `uri`, else ``MLFLOW_TRACKING_URI``, else SQLite in this folder.
-
-    Raises:
-        UserError: a file store (MLflow 3 no longer reads them), or one that cannot be opened.
-    """
-    refuse_file_store(uri)
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
-    os.environ["MLFLOW_TRACKING_URI"] = uri
-    mlflow.set_tracking_uri(uri)
-    try:
-        client = mlflow.MlflowClient()
-        client.search_experiments(max_results=1)
-    except STORE_ERRORS as error:
-        raise unwritable(uri, error) from error
-    return Store(uri, client)
-
-
-def refuse_file_store(uri: str | None = None) -> None:
-    """Raise a `UserError` where MLflow would pick a file store, which it no longer supports."""
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI")
-    if uri is None:
-        old = sorted(Path.cwd().glob("mlruns/*/meta.yaml"))
-        if not old:
-            return
-        found = str(old[0].parent.parent)
-    elif "://" not in uri or uri.startswith("file:"):
-        found = uri
-    else:
-        return
-    raise UserError(
-        "the store must be a database or a server, MLflow 3 no longer reads file stores: "
-        f"found {found}; run `mlflow migrate-filestore --source {found} "
-        "--target sqlite:///mlflow.db` and move the folder away, or set MLFLOW_TRACKING_URI"
-    )
-
-
-def sync(root: Path, store: Store) -> Delivered:
-    """Deliver what the runs below `root` have recorded and the store does not have yet.
-
-    Runs that somebody works on are left alone: they deliver themselves. The folders of finished
-    runs, of what was added to them, and of interrupted ones that were taken up again, are removed.
-    """
-    done: list[str] = []
-    failed: dict[str, str] = {}
-    for journal in journals(root):
-        if journal.is_live():
-            continue
-        try:
-            if journal.pending():
-                deliver(journal, store.client)
-                done.append(journal.run_id)
-            if _needed_no_more(journal, store.client):
-                journal.remove()
-        except STORE_ERRORS as error:
-            failed[journal.run_id] = first_line(error)
-    return Delivered(done, failed)
-
-
-def _needed_no_more(journal: Journal, client: mlflow.MlflowClient) -> bool:
-    if journal.status == "FINISHED":
-        return True
-    run = client.get_run(journal.run_id)
-    return run.info.status == "FINISHED" or (is_terminated(run) and RESUMED_BY in run.data.tags)
+        Any other run that a left-over ``MLFLOW_RUN_ID`` may name is left as it is.
+        """
+        if find_offered(self.client, run_id)[0] is not None:
+            self.client.set_tag(run_id, FAILURE, mask(reason)[:5000])
+            self.client.set_terminated(run_id, "FAILED")

@@ -1,0 +1,98 @@
+"""``sync``: what runs have recorded here and the store does not have yet."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from mlproject.errors import UserError
+from mlproject.journal import Journal, journals
+from mlproject.process import parse_process
+from mlproject.tracking.basis import (
+    FAILURE,
+    RESUMED_BY,
+    STORE_ERRORS,
+    first_line,
+    is_absent,
+    is_terminated,
+)
+from mlproject.tracking.delivery import Delivery
+from mlproject.tracking.store import Store
+
+LOST = "its process was lost"
+
+
+class Delivered(NamedTuple):
+    """What `sync` did.
+
+    Attributes:
+        runs: brought up to date.
+        failed: runs that still miss something, and why.
+        notes: runs of which something was left out, and what.
+    """
+
+    runs: list[str]
+    failed: dict[str, str]
+    notes: dict[str, str]
+
+
+def sync(root: Path, store: Store) -> Delivered:
+    """Deliver what the runs below `root` have recorded and the store does not have yet.
+
+    Runs that somebody works on are left alone: they deliver themselves. Runs whose process was
+    lost end as KILLED. The folders of finished runs, of what was added to them, and of interrupted
+    ones that were taken up again, are removed. What one run lacks stops no other.
+    """
+    done = Delivered([], {}, {})
+    for journal in journals(root):
+        try:
+            _bring_up_to_date(journal, store, done)
+        except (UserError, *STORE_ERRORS) as error:
+            reason = first_line(error)
+            if is_absent(error):
+                reason = (
+                    f"the store {store.address} has no such run: choose the store where it was "
+                    f"made, or remove {journal.folder} if nobody needs it"
+                )
+            done.failed[journal.run_id] = reason
+    return done
+
+
+def _bring_up_to_date(journal: Journal, store: Store, done: Delivered) -> None:
+    if journal.is_live():
+        return
+    if damaged := journal.damaged():
+        numbers = ", ".join(map(str, damaged[:10])) + (", ..." if len(damaged) > 10 else "")
+        done.notes[journal.run_id] = f"lines of its journal are damaged and left out: {numbers}"
+    changed = bool(journal.pending())
+    delivery = Delivery(journal, store.client)
+    if changed:
+        delivery.deliver()
+    if end_lost(journal, store) or changed:
+        done.runs.append(journal.run_id)
+    if _needed_no_more(journal, store):
+        delivery.restore_artifacts()
+        journal.remove()
+
+
+def end_lost(journal: Journal, store: Store) -> bool:
+    """End a run as KILLED whose process is gone for certain and has not recorded an end.
+
+    Returns:
+        Whether it was so.
+    """
+    if journal.status is not None or journal.is_live():
+        return False
+    owner = parse_process(journal.owner)
+    if journal.owner and not (owner and owner.gone):
+        return False
+    if is_terminated(store.client.get_run(journal.run_id)):
+        return False
+    store.client.set_tag(journal.run_id, FAILURE, LOST)
+    store.client.set_terminated(journal.run_id, "KILLED")
+    return True
+
+
+def _needed_no_more(journal: Journal, store: Store) -> bool:
+    if journal.status == "FINISHED":
+        return True
+    run = store.client.get_run(journal.run_id)
+    return run.info.status == "FINISHED" or (is_terminated(run) and RESUMED_BY in run.data.tags)
