@@ -275,6 +275,38 @@ def test_a_store_removed_in_the_middle_loses_nothing_that_is_here(workplace: Pat
     assert connect().run(tracker.run_id).data.metrics == {"loss": 0.5}
 
 
+def test_a_run_is_made_anew_where_its_store_was_lost(workplace: Path, migrated_store: Path) -> None:
+    tracker = connect().start("lost", {"mlproject.arch": "x"}, workplace / "runs", "Mine")
+    tracker.artifact("note.txt", lambda path: path.write_text("hello"))
+    tracker.metrics({"loss": 1.0}, 1)
+    assert tracker.flush()
+    shutil.copy(migrated_store, workplace / "new.db")
+    (workplace / "new.db").replace(workplace / "mlflow.db")
+    tracker.metrics({"loss": 0.5}, 2)
+    assert not tracker.finish("FINISHED")
+    store = connect()
+    done = sync(workplace / "runs", store)
+    assert done.failed == {}
+    [run] = store.client.search_runs([store.experiment("Mine")])
+    assert run.data.tags["mlproject.made_anew_of"] == tracker.run_id
+    assert (run.info.run_name, run.data.tags["mlproject.arch"]) == ("lost", "x")
+    history = store.client.get_metric_history(run.info.run_id, "loss")
+    assert [point.step for point in history] == [1, 2]
+    assert [item.path for item in store.client.list_artifacts(run.info.run_id)] == ["note.txt"]
+    assert not list((workplace / "runs").iterdir())
+
+
+def test_runs_of_another_store_are_not_made_anew(workplace: Path, migrated_store: Path) -> None:
+    tracker = connect().start("elsewhere", {}, workplace / "runs")
+    tracker.finish("KILLED")
+    tracker.journal.start_again()
+    shutil.copy(migrated_store, workplace / "other.db")
+    other = connect(f"sqlite:///{workplace / 'other.db'}")
+    done = sync(workplace / "runs", other)
+    assert "it was made in sqlite:///" in done.failed[tracker.run_id]
+    assert not other.client.search_runs(["0"])
+
+
 def test_artifacts_that_the_store_has_lost_are_sent_again_at_the_end(workplace: Path) -> None:
     store = connect()
     tracker = store.start("artifacts", {}, workplace / "runs")

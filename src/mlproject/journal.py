@@ -6,11 +6,12 @@ Entries carry their own times: delivering one twice changes nothing. A line that
 damaged is left out, the others count.
 """
 
+import json
 import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from mlproject.entries import Entry, digest, read_line, write_line
 from mlproject.process import parse_process
 
 JOURNAL, DELIVERED, ARTIFACTS, OWNER = "journal.jsonl", "delivered", "artifacts", "owner"
-REFUSED = "refused.jsonl"
+REFUSED, ORIGIN = "refused.jsonl", "origin.json"
 SILENT_SECONDS = 600.0
 
 
@@ -98,6 +99,24 @@ class Journal:
             return (self.folder / OWNER).read_text(encoding="utf-8", errors="replace").strip()
         except OSError:
             return ""
+
+    def come_from(self, origin: Mapping[str, Any]) -> None:
+        """Note the store where the run was made, and what it takes to make it anew."""
+        (self.folder / ORIGIN).write_text(json.dumps(dict(origin)))
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What `come_from` noted, {} if that is unknown."""
+        try:
+            found = json.loads((self.folder / ORIGIN).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def rename(self, run_id: str) -> "Journal":
+        """Give the record to another run, which has nothing of it yet."""
+        self._set_delivered(0)
+        return Journal(self.folder.rename(self.folder.with_name(run_id)))
 
     def is_live(self) -> bool:
         """Return whether somebody still writes the record.

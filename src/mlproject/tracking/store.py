@@ -37,6 +37,7 @@ from mlproject.tracking.tracker import Tracker
 
 CREATE_SECONDS = 60.0
 MODEL = "data/model.keras"  # where MLflow puts a Keras model
+ANEW = "mlproject.made_anew_of"
 PRIMARY_METRIC = "test_auroc"
 
 
@@ -174,16 +175,52 @@ class Store:
             else:
                 run = self._create(one_line(name), told, experiment)
             self.prepare_for_ui(run.info.experiment_id)
+            origin = self._origin(run)
         except STORE_ERRORS as error:
             raise unwritable(self.uri, error) from error
         journal = Journal(root / run.info.run_id)
         journal.own(process)
+        journal.come_from(origin)
         tracker = Tracker(self, run, journal)
         tracker.tags(told)  # again for one just made: the journal alone can then make it anew
         if MLFLOW_SOURCE_TYPE in run.data.tags:
             tracker.flush()
         tracker.measure_machine()
         return tracker
+
+    def has_lost(self, journal: Journal) -> bool:
+        """Return whether the file of the store is another than the one where a run was made."""
+        file = self._identity[1] if self._identity else None
+        origin = journal.origin
+        return (
+            file is not None
+            and origin.get("store") == self.address
+            and isinstance(origin.get("file"), int)
+            and origin["file"] != file
+        )
+
+    def make_anew(self, journal: Journal) -> Journal:
+        """Make a run once more, in a store that has lost it; return its record, to be delivered."""
+        origin = journal.origin
+        experiment_id = self.experiment(str(origin.get("experiment") or "Default"))
+        made = self.client.search_runs(
+            [experiment_id], f"tags.`{ANEW}` = '{journal.run_id}'", max_results=1
+        )
+        if made:
+            return journal.rename(made[0].info.run_id)
+        started = origin.get("started")
+        run = self.client.create_run(
+            experiment_id, started if isinstance(started, int) else None, {ANEW: journal.run_id}
+        )
+        return journal.rename(run.info.run_id)
+
+    def _origin(self, run: Run) -> dict[str, Any]:
+        return {
+            "store": self.address,
+            "file": self._identity[1] if self._identity else None,
+            "experiment": self.client.get_experiment(run.info.experiment_id).name,
+            "started": run.info.start_time,
+        }
 
     def _refuse_other_experiment(self, run: Run, name: str | None) -> None:
         if name is None:

@@ -39,21 +39,37 @@ def sync(root: Path, store: Store) -> Delivered:
 
     Runs that somebody works on are left alone: they deliver themselves. Runs whose process was
     lost end as KILLED. The folders of finished runs, of what was added to them, and of interrupted
-    ones that were taken up again, are removed. What one run lacks stops no other.
+    ones that were taken up again, are removed. What one run lacks stops no other. Runs of a SQLite
+    store whose file is another by now are made anew.
     """
     done = Delivered([], {}, {})
     for journal in journals(root):
         try:
             _bring_up_to_date(journal, store, done)
         except (UserError, *STORE_ERRORS) as error:
-            reason = first_line(error)
             if is_absent(error):
-                reason = (
-                    f"the store {store.address} has no such run: choose the store where it was "
-                    f"made, or remove {journal.folder} if nobody needs it"
-                )
-            done.failed[journal.run_id] = reason
+                _make_anew(journal, store, done)
+            else:
+                done.failed[journal.run_id] = first_line(error)
     return done
+
+
+def _make_anew(journal: Journal, store: Store, done: Delivered) -> None:
+    """Make a run that the store does not have once more, if it is the store that was lost."""
+    lost = journal.run_id
+    if not store.has_lost(journal):
+        place = journal.origin.get("store") or "another store"
+        done.failed[lost] = (
+            f"the store {store.address} has no such run, it was made in {place}: set "
+            f"MLFLOW_TRACKING_URI to that, or remove {journal.folder} if nobody needs it"
+        )
+        return
+    try:
+        made = store.make_anew(journal)
+        done.notes[made.run_id] = f"made anew of {lost}, which the store has lost"
+        _bring_up_to_date(made, store, done)
+    except (UserError, *STORE_ERRORS) as error:
+        done.failed[lost] = first_line(error)
 
 
 def _bring_up_to_date(journal: Journal, store: Store, done: Delivered) -> None:
