@@ -25,7 +25,7 @@ PACKAGE = ROOT / "src" / "mlproject"
 DOCUMENTS = ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 TEXTS = {".py", ".md", ".txt", ".toml", ".yaml", ""}
 LAYERS = (
-    "errors __init__ process",
+    "errors __init__ process entries masking",
     "spec files names texts hdf5 threads interrupts progress environment journal memory "
     "streams compilation_cache",
     "architectures startup dna meme motifs",
