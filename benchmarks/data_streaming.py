@@ -102,8 +102,9 @@ def train(path: str, where: str) -> None:
     from mlproject import backend, training_pass
     from mlproject.architectures import make_spec
     from mlproject.data import read
+    from mlproject.epoch import _rows
     from mlproject.model import build, predict
-    from mlproject.training import _rows
+    from mlproject.steps import make_steps
 
     data = read(Path(path))
     split = data.train
@@ -113,7 +114,7 @@ def train(path: str, where: str) -> None:
     backend.prepare()
     model = build(spec, data.length, len(data.classes))
     optimizer = keras.optimizers.Adam(spec.learning_rate)
-    steps = backend.make_steps(model, optimizer, training_pass.choose())
+    steps = make_steps(model, optimizer, training_pass.choose())
     rng = np.random.default_rng([spec.seed, 1])
     orders = [rng.permutation(len(split.codes)) for _ in range(1 + 100 * STEPS // len(split.codes))]
     order = np.concatenate(orders)[: (WARM + STEPS) * spec.batch_size]

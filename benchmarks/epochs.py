@@ -29,13 +29,14 @@ TrainEpoch = Callable[[Split, int], object]
 def ours(spec: RunSpec) -> TrainEpoch:
     """Return our loop, as `mlproject.training.fit` runs it."""
     from mlproject import backend, training_pass
+    from mlproject.epoch import train_epoch
     from mlproject.model import build
-    from mlproject.training import train_epoch
+    from mlproject.steps import make_steps
 
     backend.prepare()
     model, optimizer = build(spec, LENGTH, CLASSES), adam(spec)
     optimizer.build(model.trainable_variables)
-    steps = backend.make_steps(model, optimizer, training_pass.choose())
+    steps = make_steps(model, optimizer, training_pass.choose())
     return lambda split, epoch: train_epoch(steps, split, spec, epoch)
 
 

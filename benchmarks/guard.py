@@ -23,7 +23,7 @@ def make_steps(arch: str, guarded: bool) -> Any:
     """Return the training steps of a network, with the guard or with one that checks nothing."""
     from keras import ops
 
-    from mlproject import backend, guard, training_pass
+    from mlproject import backend, guard, steps, training_pass
     from mlproject.model import build
 
     class Blind(guard.Guard):
@@ -37,9 +37,8 @@ def make_steps(arch: str, guarded: bool) -> Any:
     model, optimizer = build(spec, LENGTH, CLASSES), adam(spec)
     optimizer.build(model.trainable_variables)
     backend.prepare()
-    backend.Guard = guard.Guard if guarded else Blind  # type: ignore[misc]
-    steps = backend.make_steps(model, optimizer, training_pass.choose())
-    return spec, steps
+    steps.Guard = guard.Guard if guarded else Blind  # type: ignore[misc]
+    return spec, steps.make_steps(model, optimizer, training_pass.choose())
 
 
 def main() -> None:
@@ -50,20 +49,20 @@ def main() -> None:
     parser.add_argument("--sequences", type=int, default=8_000)
     options = parser.parse_args()
     os.environ["KERAS_BACKEND"] = options.backend
-    from mlproject import backend
-    from mlproject.training import train_epoch
+    from mlproject import steps
+    from mlproject.epoch import train_epoch
 
     split = random_split(options.sequences)
     print(f"CPU s of {options.sequences:,} sequences on {options.backend}: medians of turns")
     for arch in options.arch:
         seconds: dict[bool, list[float]] = {True: [], False: []}
         ways = {guarded: make_steps(arch, guarded) for guarded in seconds}
-        every = backend.GUARDED
+        every = steps.GUARDED
         for epoch in range(options.epochs + 1):
-            for guarded, (spec, steps) in ways.items():
-                backend.GUARDED = every if guarded else 10**9
+            for guarded, (spec, compiled) in ways.items():
+                steps.GUARDED = every if guarded else 10**9
                 before = time.process_time()
-                train_epoch(steps, split, spec, epoch + 1)
+                train_epoch(compiled, split, spec, epoch + 1)
                 seconds[guarded].append(time.process_time() - before)
         with_it, without = (statistics.median(seconds[way][1:]) for way in (True, False))
         print(f"{arch:<8} {with_it:.3f} with, {without:.3f} without: {with_it / without - 1:+.1%}")

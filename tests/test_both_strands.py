@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from mlproject import training
+from mlproject import epoch
 from mlproject.architectures import make_spec, recorded_spec
 from mlproject.data import Split
 from mlproject.dna import reverse_complement
@@ -57,7 +57,7 @@ def test_a_turned_sequence_is_its_reverse_complement_with_its_labels() -> None:
     split = random_split(20, 2)
     rows = np.array([3, 9, 4])
     turned = np.array([True, False, True])
-    codes, labels = training._rows(split, rows, turned)
+    codes, labels = epoch._rows(split, rows, turned)
     expected = split.codes[rows].copy()
     expected[turned] = reverse_complement(expected[turned])
     np.testing.assert_array_equal(codes, expected)
@@ -68,13 +68,13 @@ def test_about_half_of_an_epoch_is_turned_another_half_each_time(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     seen: list[np.ndarray] = []
-    rows_of = training._rows
+    rows_of = epoch._rows
 
     def spying(split: Split, rows: np.ndarray, turned: np.ndarray) -> tuple:
         seen.append(turned)
         return rows_of(split, rows, turned)
 
-    monkeypatch.setattr(training, "_rows", spying)
+    monkeypatch.setattr(epoch, "_rows", spying)
     trained(make_spec({**SMALL, "augment": "reverse_complement"}), tmp_path)
     first, second = np.concatenate(seen[:3]), np.concatenate(seen[3:])
     assert 100 < first.sum() < 150

@@ -11,6 +11,7 @@ from test_training import BATCHES, LENGTH, TRAIN, VALID, Trained, assert_same, s
 from mlproject import backend, training
 from mlproject.errors import UserError
 from mlproject.model import build
+from mlproject.steps import Steps, make_steps
 from mlproject.training import fit
 
 Change = Callable[[Any, Any], None]
@@ -25,7 +26,7 @@ class FaultyDevice:
         runs: the calls of `run`, counted over all epochs, before which it happens.
     """
 
-    def __init__(self, inner: backend.Steps, overwrite: Callable, runs: tuple[int, ...]) -> None:
+    def __init__(self, inner: Steps, overwrite: Callable, runs: tuple[int, ...]) -> None:
         self.inner, self.overwrite, self.runs = inner, overwrite, runs
         self.launch, self.count = inner.launch, 0
 
@@ -68,9 +69,9 @@ def overwriting(group: int, path: str, value: float) -> Callable[[Any], None]:
 def faulty(
     monkeypatch: pytest.MonkeyPatch, overwrite: Callable[[Any], None], runs: tuple[int, ...]
 ) -> None:
-    real = backend.make_steps
+    real = make_steps
     monkeypatch.setattr(
-        training.backend, "make_steps", lambda *args: FaultyDevice(real(*args), overwrite, runs)
+        training, "make_steps", lambda *args: FaultyDevice(real(*args), overwrite, runs)
     )
 
 

@@ -12,6 +12,7 @@ from mlproject.architectures import ARCHITECTURES, make_spec
 from mlproject.dna import one_hot
 from mlproject.model import build, predict
 from mlproject.spec import RunSpec
+from mlproject.steps import make_steps
 from mlproject.training_pass import training_pass, wide_pool
 from mlproject.training_pass.convolution import paired_convolution, short_convolution
 from mlproject.training_pass.pool import window_max
@@ -44,7 +45,7 @@ def after_a_step(spec: RunSpec, scores: Callable) -> tuple[list[np.ndarray], flo
     model = built(spec)
     optimizer = keras.optimizers.SGD(1.0)
     optimizer.build(model.trainable_variables)
-    steps = backend.make_steps(model, optimizer, scores)
+    steps = make_steps(model, optimizer, scores)
     labels = (np.random.default_rng(2).random((1, 8, CLASSES)) < 0.4).astype(np.uint8)
     steps.start()
     steps.run(codes(8)[None], labels)
@@ -228,7 +229,7 @@ def test_among_equal_maxima_the_first_gets_the_gradient() -> None:
         model = built(spec)
         optimizer = keras.optimizers.SGD(1.0)
         optimizer.build(model.trainable_variables)
-        steps = backend.make_steps(model, optimizer, scores)
+        steps = make_steps(model, optimizer, scores)
         steps.start()
         steps.run(same, labels)
         steps.finish()
@@ -271,7 +272,7 @@ def test_many_batches_a_launch_train_as_one_by_one(count: int) -> None:
         model = built(spec)
         optimizer = keras.optimizers.SGD(0.1)
         optimizer.build(model.trainable_variables)
-        steps = backend.make_steps(model, optimizer, stock)
+        steps = make_steps(model, optimizer, stock)
         steps.launch = launch
         steps.start()
         for start in range(0, count, launch):

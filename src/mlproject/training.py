@@ -6,7 +6,7 @@ interrupted goes on to the same weights, bit for bit on one machine's CPU, as on
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,11 +15,12 @@ import numpy as np
 
 from mlproject import backend, checkpoint, training_pass
 from mlproject.data import Split
-from mlproject.dna import one_hot, reverse_complement
+from mlproject.dna import one_hot
+from mlproject.epoch import seed_dropout, train_epoch
 from mlproject.errors import UserError
 from mlproject.evaluation import mean_auroc
 from mlproject.guard import DeviceFaultError
-from mlproject.model import predictor, stream_seed
+from mlproject.model import predictor
 from mlproject.spec import (
     GENERATED_FIELDS,
     INTERPRETATION_FIELDS,
@@ -28,11 +29,11 @@ from mlproject.spec import (
     RunSpec,
     without_later_defaults,
 )
+from mlproject.steps import make_steps
 
 SMALLEST_PROBABILITY = 1e-7  # Keras clips so as well
 LARGEST_LOSS = 1000.0  # cross-entropy is at most 16 nats; the rest is the L2 term of wild weights
 CHECKED, CHECKED_TOLERANCE = 100, 1e-3  # sequences; float32 through four layers is good to 1e-5
-TURNED = 1  # the stream of random numbers that says which sequences are turned
 
 _not_of_the_training = {
     "dataset",
@@ -154,7 +155,7 @@ class _Training:
             spec.learning_rate, beta_1=spec.beta1, epsilon=spec.adam_epsilon, name="adam"
         )
         self._optimizer.build(model.trainable_variables)
-        self._steps = backend.make_steps(model, self._optimizer, training_pass.choose())
+        self._steps = make_steps(model, self._optimizer, training_pass.choose())
         self._scores, self._check = predictor(model), _score_check(model, valid)
 
     def resume(self) -> None:
@@ -200,7 +201,7 @@ class _Training:
 
     def _train_and_score(self, number: int) -> tuple[float, np.ndarray] | None:
         """Return the training loss and the validation scores, None if interrupted."""
-        _seed_dropout(self.model, self.spec.seed, number)
+        seed_dropout(self.model, self.spec.seed, number)
         loss = train_epoch(self._steps, self.train, self.spec, number, self._should_stop)
         if loss is None:
             return None
@@ -245,59 +246,6 @@ def _check_epochs(trained: int, spec: RunSpec) -> None:
         raise UserError(
             f"`epochs` must be at least the {trained} epochs already trained: got {spec.epochs}"
         )
-
-
-def train_epoch(
-    steps: backend.Steps,
-    split: Split,
-    spec: RunSpec,
-    epoch: int,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> float | None:
-    """Train one epoch.
-
-    Args:
-        steps: of the model to train.
-        split: passed over once, in batches of `spec.batch_size`, the last may be smaller.
-        spec: the protocol.
-        epoch: its number, from 1; with `spec.seed` it determines the order.
-        should_stop: asked before each launch of `steps`.
-
-    Returns:
-        The loss with its L2 term, mean over sequences; None if the epoch was interrupted.
-    """
-    order = np.random.default_rng([spec.seed, epoch]).permutation(len(split.codes))
-    turned = np.zeros(len(order), bool)
-    if spec.augment == "reverse_complement":
-        turned = np.random.default_rng([spec.seed, epoch, TURNED]).random(len(order)) < 0.5
-    steps.start()
-    for start, stop, batch in _launches(len(order), spec.batch_size, steps.launch):
-        if should_stop():
-            return None
-        rows = slice(start, stop)
-        codes, labels = _rows(split, order[rows], turned[rows])
-        steps.run(*(one.reshape(-1, batch, one.shape[-1]) for one in (codes, labels)))
-    return steps.finish() / len(order)
-
-
-def _launches(count: int, batch: int, launch: int) -> Iterator[tuple[int, int, int]]:
-    """Yield start, stop and rows a batch of up to `launch` batches; the last may be smaller."""
-    whole = count - count % batch
-    for start in range(0, whole, batch * launch):
-        yield start, min(start + batch * launch, whole), batch
-    if whole < count:
-        yield whole, count, count - whole
-
-
-def _rows(split: Split, rows: np.ndarray, turned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return codes (rows, length) and labels (rows, classes), both uint8.
-
-    The sequences that are `turned` come as the other strand reads them.
-    """
-    codes = split.codes[rows]
-    if turned.any():
-        codes = np.where(turned[:, None], reverse_complement(codes), codes)
-    return codes, split.labels[rows]
 
 
 def _validate(model: keras.Model, scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -360,13 +308,6 @@ def _weight_summary(
         f"change/{key}": float(np.abs(one - before[key]).max()) for key, one in after.items()
     }
     return squares | changes
-
-
-def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
-    for layer in model.layers:
-        generator = getattr(layer, "seed_generator", None)
-        if generator is not None:
-            generator.state.assign(np.array([stream_seed(seed, epoch, layer.name), 0]))
 
 
 def _best(history: list[Epoch], spec: RunSpec) -> Epoch:

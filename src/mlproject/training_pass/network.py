@@ -20,6 +20,7 @@ import keras
 from keras import layers, ops
 
 from mlproject import backend
+from mlproject.steps import TrainingPass
 from mlproject.training_pass import wide_pool
 from mlproject.training_pass.convolution import convolve
 from mlproject.training_pass.pool import window_max
@@ -51,7 +52,7 @@ def training_pass(model: keras.Model, sequences: Any) -> Any:
     return x
 
 
-def choose() -> backend.TrainingPass:
+def choose() -> TrainingPass:
     """Return the pass to train with: `training_pass` on a processor, the model's own on a GPU.
 
     On a GPU it is no faster, and on one (H100, JAX 0.11.2) trainings with it had weights spoilt in
