@@ -13,6 +13,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.types import Schema, TensorSpec
 
+from mlproject.errors import UserError
 from mlproject.journal import Entry, Journal
 from mlproject.tracking.basis import (
     REFUSED,
@@ -224,8 +225,9 @@ def _send_removal(journal: Journal, client: mlflow.MlflowClient, content: dict[s
 
 
 def _send_model(journal: Journal, client: mlflow.MlflowClient, content: dict[str, Any]) -> None:
-    import keras
     import mlflow.keras
+
+    from mlproject.saving import load_model
 
     run = client.get_run(journal.run_id)
     logged = None
@@ -235,8 +237,8 @@ def _send_model(journal: Journal, client: mlflow.MlflowClient, content: dict[str
             return
     path = journal.folder / content["path"]
     try:
-        model = keras.saving.load_model(path, compile=False)
-    except Exception as error:  # any layer's own
+        model = load_model(path)
+    except UserError as error:
         raise _UnreadableError(f"{path.name} is damaged: {first_line(error)}") from error
     shape, scores = model.input_shape, model.output_shape
     signature = ModelSignature(

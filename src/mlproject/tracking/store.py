@@ -179,10 +179,19 @@ class Store:
         except STORE_ERRORS as error:
             raise unwritable(self.uri, error) from error
         journal = Journal(root / run.info.run_id)
-        journal.own(process)
-        journal.come_from(origin)
-        tracker = Tracker(self, run, journal)
-        tracker.tags(told)  # again for one just made: the journal alone can then make it anew
+        try:
+            journal.own(process)
+            journal.come_from(origin)
+            tracker = Tracker(self, run, journal)
+            tracker.tags(told)  # again for one just made: the journal alone can then make it anew
+        except OSError as error:
+            with suppress(*STORE_ERRORS):
+                self.client.set_tag(run.info.run_id, FAILURE, first_line(error))
+                self.client.set_terminated(run.info.run_id, "FAILED")
+            raise UserError(
+                f"the record of a run must be written to {journal.folder}: "
+                f"{error.strerror or error}; make room, then start again"
+            ) from error
         if MLFLOW_SOURCE_TYPE in run.data.tags:
             tracker.flush()
         tracker.measure_machine()

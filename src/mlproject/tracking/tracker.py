@@ -100,7 +100,9 @@ class Tracker:
 
     def model(self, model: Any, requirements: Sequence[str]) -> None:
         """Record a Keras model with signature and requirements as ``model``."""
-        model.save(self.journal.folder / "model.keras")
+        from mlproject.saving import save_model
+
+        save_model(model, self.journal.folder / "model.keras")
         self._tell("model", path="model.keras", requirements=list(requirements))
 
     def beat(self) -> None:
