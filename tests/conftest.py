@@ -10,8 +10,12 @@ import shutil
 import site
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from mlproject.run import RunResult
 
 SETTINGS = (
     *("MLFLOW_", "KERAS_", "JAX_", "XLA_", "TF_", "MPL", "DASK_", "OPTUNA_", "XDG_", "GIT_"),
@@ -71,6 +75,7 @@ TINY = {
     "length": 150,
     "learning_rate": 0.01,
 }
+FINISHED = TINY | {"attributions": "saliency", "attributed": 6}  # of the fixture `finished`
 
 
 @pytest.fixture(scope="session")
@@ -84,6 +89,21 @@ def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("MLFLOW_TRACKING_URI", "")
         connect(f"sqlite:///{path}")
     return path
+
+
+@pytest.fixture(scope="session")
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, migrated_store: Path
+) -> tuple[Path, "RunResult"]:
+    """A small run from end to end, `FINISHED`, and the folder with its store: for reading only."""
+    from recorded import inside
+
+    from mlproject.architectures import make_spec
+    from mlproject.run import run
+    from mlproject.stages import Settings
+
+    with inside(tmp_path_factory.mktemp("finished"), migrated_store) as folder:
+        return folder, run(make_spec(FINISHED), Settings(quiet=True))
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ tests() {  # NAME pytest-options -- environment
     local name=$1 options=$2
     shift 2
     echo "== $name"
-    (cd "$copy" && env "$@" PYTHONPATH="$copy/src" "$PYTHON" -m pytest -q -n "$JOBS" $options \
+    (cd "$copy" && env "$@" PYTHONPATH="$copy/src" "$PYTHON" -m pytest -q -n "$JOBS" --dist loadfile $options \
         -p no:cacheprovider "${arguments[@]}" 2>&1 | tail -n "${SHOWN:-6}") || failed="$failed '$name'"
 }
 

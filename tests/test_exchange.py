@@ -13,11 +13,10 @@ import numpy as np
 import pandas
 import pytest
 import yaml
-from conftest import TINY
+from conftest import FINISHED
 from recorded import inside, reading, record, record_filters
 
 from mlproject import results
-from mlproject.architectures import make_spec
 from mlproject.cli import cli
 from mlproject.errors import UserError
 from mlproject.exchange import folder as folders
@@ -27,18 +26,15 @@ from mlproject.exchange.importing import import_runs
 from mlproject.interrupts import Interrupted
 from mlproject.report.command import make_report
 from mlproject.report.content import Wish
-from mlproject.run import run
-from mlproject.stages import Settings
+from mlproject.run import RunResult
 from mlproject.tracking import IMPORTED, Store, Told, connect, tell_again
-
-OPTIONS = {"arch": "CNN-25", **TINY, "seed": 5}
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory, finished: tuple[Path, RunResult]) -> Path:
     """A folder with a store of one real run, exported to ``out`` and, with weights, ``heavy``."""
-    with inside(tmp_path_factory.mktemp("trained"), migrated_store) as folder:
-        run(make_spec(OPTIONS), Settings(quiet=True))
+    with inside(tmp_path_factory.mktemp("trained"), finished[0] / "mlflow.db") as folder:
+        shutil.copytree(finished[0] / "data", folder / "data")
         assert len(export(connect(), Path("out")).added) == 1
         assert len(export(connect(), Path("heavy"), weights=True).added) == 1
         return folder
@@ -125,7 +121,7 @@ def test_a_sweep_takes_an_imported_run_for_done(
 
     store = connect()
     run_id = import_runs(store, trained / "out").added[0]
-    plan = {"base": {**TINY, "seed": 5}, "axes": {"arch": ["CNN-25"]}}
+    plan = {"base": FINISHED, "axes": {"arch": ["CNN-25"]}}
     Path("plan.yaml").write_text(yaml.safe_dump(plan))
     dry_run(Path("plan.yaml"), Path(), None, 1)
     assert "1 cells, 1 done, 0 to do" in capsys.readouterr().out

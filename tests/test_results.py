@@ -1,20 +1,19 @@
 """The query API: typed columns, states, conditions, and what a run has left behind."""
 
+import shutil
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY
+from conftest import FINISHED, TINY
 from recorded import inside, reading, record, record_filters, start
 
 from mlproject import results
 from mlproject.architectures import make_spec
 from mlproject.errors import UserError
 from mlproject.results.conditions import Condition, parse
-from mlproject.run import RunResult, run
-from mlproject.stages import Settings
+from mlproject.run import RunResult
 from mlproject.tracking import connect
 
 
@@ -209,16 +208,13 @@ def test_a_run_without_filters_or_model_says_so(workplace: Path) -> None:
         results.history("0123")
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path) -> Iterator[RunResult]:
-    """A small real run; the current folder is its workplace."""
-    with inside(tmp_path_factory.mktemp("trained"), migrated_store):
-        yield run(make_spec(TINY), Settings(quiet=True))
-
-
-def test_a_real_run_is_loaded_back_whole(trained: RunResult) -> None:
+def test_a_real_run_is_loaded_back_whole(
+    finished: tuple[Path, RunResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from mlproject.model import predict
 
+    folder, trained = finished
+    monkeypatch.chdir(folder)
     row = results.counted(results.runs()).iloc[0]
     assert row["run_id"] == trained.run_id
     assert row["test_auroc"] == trained.metrics["test_auroc"]
@@ -230,7 +226,7 @@ def test_a_real_run_is_loaded_back_whole(trained: RunResult) -> None:
     data = results.dataset(row)
     assert data.sha256 == row["dataset_sha256"]
     assert results.relevant(row) == {name: tuple(ids) for name, ids in data.relevant.items()}
-    assert results.spec_of(row) == results.spec_of(trained.run_id) == make_spec(TINY)
+    assert results.spec_of(row) == results.spec_of(trained.run_id) == make_spec(FINISHED)
     network = results.model(row)
     scores = predict(network, data.test.codes)
     from mlproject.evaluation import evaluate
@@ -239,7 +235,12 @@ def test_a_real_run_is_loaded_back_whole(trained: RunResult) -> None:
     assert found == pytest.approx(row["test_auroc"], abs=1e-6)
 
 
-def test_another_data_set_than_the_runs_is_refused(trained: RunResult) -> None:
+def test_another_data_set_than_the_runs_is_refused(
+    finished: tuple[Path, RunResult], workplace: Path
+) -> None:
+    folder, trained = finished
+    shutil.copy(folder / "mlflow.db", workplace / "mlflow.db")
+    shutil.copytree(folder / "data", workplace / "data")
     store = connect()
     store.client.set_tag(trained.run_id, "mlproject.dataset_sha256", "0" * 64)
     with pytest.raises(UserError, match="must have sha256 0000"):

@@ -1,7 +1,6 @@
 """One run from the data to the record, with a real store, and what is left when it is cut off."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import TINY
+from conftest import FINISHED, TINY
 
 from mlproject import results
 from mlproject.architectures import make_spec
@@ -35,29 +34,12 @@ print(json.dumps([keras_scores.tolist(), np.asarray(pyfunc_scores).tolist()]))
 """
 
 
-DONE = TINY | {"attributions": "saliency", "attributed": 6}
-
-
-@pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path) -> tuple[Path, RunResult]:
-    """A finished small run, with attributions, and its folder."""
-    folder = tmp_path_factory.mktemp("done")
-    (folder / "mlflow.db").write_bytes(migrated_store.read_bytes())
-    before = Path.cwd()
-    os.chdir(folder)
-    os.environ.pop("MLFLOW_TRACKING_URI", None)
-    try:
-        return folder, run(make_spec(DONE), Settings(quiet=True))
-    finally:
-        os.chdir(before)
-
-
 def test_a_run_records_parameters_metrics_and_tags_of_the_contract(
-    done: tuple[Path, RunResult],
+    finished: tuple[Path, RunResult],
 ) -> None:
-    folder, result = done
+    folder, result = finished
     found = connect(f"sqlite:///{folder}/mlflow.db").run(result.run_id)
-    spec = make_spec(DONE)
+    spec = make_spec(FINISHED)
     assert found.info.status == "FINISHED"
     assert found.data.params["pool1"] == "25"
     assert found.data.params["arch"] == "custom"
@@ -95,8 +77,8 @@ def test_a_run_records_parameters_metrics_and_tags_of_the_contract(
     assert contexts == {"training", "validation", "testing"}
 
 
-def test_each_epoch_is_a_point_of_the_curves(done: tuple[Path, RunResult]) -> None:
-    folder, result = done
+def test_each_epoch_is_a_point_of_the_curves(finished: tuple[Path, RunResult]) -> None:
+    folder, result = finished
     client = connect(f"sqlite:///{folder}/mlflow.db").client
     for name in ("train_loss", "val_loss"):
         points = client.get_metric_history(result.run_id, name)
@@ -104,9 +86,9 @@ def test_each_epoch_is_a_point_of_the_curves(done: tuple[Path, RunResult]) -> No
 
 
 def test_a_run_leaves_the_artifacts_of_the_contract_and_nothing_else(
-    done: tuple[Path, RunResult], tmp_path: Path
+    finished: tuple[Path, RunResult], tmp_path: Path
 ) -> None:
-    folder, result = done
+    folder, result = finished
     store = connect(f"sqlite:///{folder}/mlflow.db")
     root = store.download(result.run_id, "", tmp_path)
     found = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
@@ -163,9 +145,9 @@ def test_layers_behind_a_pool_are_read_where_asked_and_marked(workplace: Path) -
 
 
 def test_the_logged_model_loads_without_this_project_and_gives_the_same_scores(
-    done: tuple[Path, RunResult], tmp_path: Path
+    finished: tuple[Path, RunResult], tmp_path: Path
 ) -> None:
-    folder, result = done
+    folder, result = finished
     store = connect(f"sqlite:///{folder}/mlflow.db")
     outputs = store.run(result.run_id).outputs
     assert outputs is not None
@@ -231,7 +213,7 @@ def _weights(store: Store, run_id: str, folder: Path) -> dict[str, np.ndarray]:
 
 
 def test_a_finished_run_and_a_foreign_one_cannot_be_resumed(
-    done: tuple[Path, RunResult], workplace: Path, monkeypatch: pytest.MonkeyPatch
+    finished: tuple[Path, RunResult], workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = connect()
     foreign = store.client.create_run("0").info.run_id
@@ -239,9 +221,9 @@ def test_a_finished_run_and_a_foreign_one_cannot_be_resumed(
         find_previous(foreign)
     with pytest.raises(UserError, match="no run `nothing` in the tracking store"):
         find_previous("nothing")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{done[0]}/mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{finished[0]}/mlflow.db")
     with pytest.raises(UserError, match="has finished"):
-        find_previous(done[1].run_id)
+        find_previous(finished[1].run_id)
 
 
 def test_ctrl_c_as_mlflow_run_sends_it_ends_the_process_with_the_epochs_kept(
