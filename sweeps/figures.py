@@ -39,7 +39,7 @@ def write_trials(study: optuna.Study, path: Path) -> None:
     trials = study.get_trials(deepcopy=False)
     params = list(dict.fromkeys(name for trial in trials for name in trial.params))
     front = {trial.number for trial in study.best_trials} if len(names) > 1 else set()
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["trial", "state", *names, *params, "run_id", "front"])
         for trial in trials:

@@ -147,7 +147,7 @@ class Parent:
         self._last: Mapping[str, float] = {}
         name = "search" if plan.search else "grid"
         self.tracker.tags({"mlproject.sweep_kind": name})
-        self.tracker.artifact("plan.yaml", lambda path: path.write_text(plan.text))
+        self.tracker.artifact("plan.yaml", lambda path: path.write_text(plan.text, "utf-8"))
 
     @property
     def run_id(self) -> str:
@@ -166,7 +166,7 @@ class Parent:
         self.tracker.metrics(counts)
         self.tracker.tags({"mlproject.progress": ledger.line()})
         self.tracker.note(ledger.note(self.tracker.experiment_id))
-        self.tracker.artifact("cells.csv", lambda path: path.write_text(ledger.table()))
+        self.tracker.artifact("cells.csv", lambda path: path.write_text(ledger.table(), "utf-8"))
 
     def artifact(self, path: str, write: Callable[[Path], object]) -> None:
         """Record an artifact of the sweep."""

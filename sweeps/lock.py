@@ -67,7 +67,7 @@ def locked(path: Path) -> Iterator[Lock]:
 def _take(path: Path, mine: str) -> bool:
     """Make the file with its content at once: it never exists without."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(mine)
+    temporary.write_text(mine, "utf-8")
     try:
         os.link(temporary, path)
     except FileExistsError:
@@ -79,6 +79,6 @@ def _take(path: Path, mine: str) -> bool:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text("utf-8")
     except FileNotFoundError:
         return ""

@@ -85,7 +85,7 @@ class Journal:
     def own(self, process: str) -> None:
         """Note the process that writes the record."""
         self.artifacts.mkdir(parents=True, exist_ok=True)
-        (self.folder / OWNER).write_text(process)
+        (self.folder / OWNER).write_text(process, "utf-8")
 
     def disown(self) -> None:
         """Note that nobody writes the record any more, on a full disk too."""

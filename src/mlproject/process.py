@@ -71,6 +71,6 @@ def _host() -> str:
     boot = Path("/proc/sys/kernel/random/boot_id")
     container = Path("/proc/self/ns/pid")
     parts = [socket.gethostname()]
-    parts += [boot.read_text().strip()[:8]] if boot.exists() else []
+    parts += [boot.read_text("utf-8").strip()[:8]] if boot.exists() else []
     parts += [str(container.stat().st_ino)] if container.exists() else []
     return ".".join(parts)

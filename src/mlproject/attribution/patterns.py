@@ -76,7 +76,8 @@ def find(ohe: Path, shap: Path, out: Path, length: int) -> None:
         command,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         start_new_session=True,
         env=environment,
     ) as process:
