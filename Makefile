@@ -21,7 +21,7 @@ run: .venv/installed-$(DEVICE)
 	$(BIN)/mlflow run . --env-manager local -P pool1=25 $(foreach p,$(P),-P $(p))
 
 ui: .venv/installed-$(DEVICE)
-	$(BIN)/mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}
+	$(BIN)/mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"
 
 test: .venv/installed-dev
 	$(if $(ARGS),,KERAS_BACKEND=tensorflow $(PYTEST) -q $(BACKEND_TESTS))
@@ -33,7 +33,7 @@ test-elsewhere: .venv/installed-dev
 lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/python -m mypy
 
 bench: .venv/installed-dev
 	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
+from conftest import PATIENCE
 
 from mlproject.errors import UserError
 from mlproject.tracking import connect
@@ -177,7 +178,7 @@ def test_a_maker_killed_at_any_moment_leaves_what_the_next_one_makes_good(
         environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
         command = [sys.executable, "-m", "mlproject", "check"]
         process = subprocess.Popen(command, cwd=folder, env=environment)
-        until = time.monotonic() + 120
+        until = time.monotonic() + PATIENCE
         while not list(folder.glob(".mlflow.db.*.partial")) and time.monotonic() < until:
             if process.poll() is not None:
                 break

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
-from conftest import TINY
+from conftest import PATIENCE, TINY
 from distributed.comm import connect
 from distributed.security import Security
 
@@ -54,7 +54,7 @@ def start(
     return process
 
 
-def wait_for(found: Callable[[], Any], seconds: float = 300.0) -> Any:
+def wait_for(found: Callable[[], Any], seconds: float = PATIENCE) -> Any:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if value := found():
@@ -79,7 +79,7 @@ def ports_of(processes: list[psutil.Process]) -> list[int]:
 
 def answer(port: int, send: bytes) -> bytes:
     """Return what a port answers to somebody without a certificate."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain:
         try:
             plain.sendall(send)
             return plain.recv(100)
@@ -127,7 +127,7 @@ def test_nobody_without_its_certificate_can_talk_to_the_processes_of_a_sweep(
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with (
             pytest.raises((ssl.SSLError, ConnectionError)),
-            socket.create_connection(("127.0.0.1", port), timeout=20) as plain,
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain,
             context.wrap_socket(plain) as wrapped,
         ):
             wrapped.recv(1)  # TLS 1.3 refuses a missing certificate after the handshake
@@ -141,7 +141,7 @@ def test_ctrl_c_while_workers_start_ends_the_sweep_and_does_not_blame_the_checko
     driver = start(workplace, {"base": TINY}, started, "--workers", "2")
     wait_for(lambda: workers_of(driver.pid))
     os.killpg(driver.pid, signal.SIGINT)  # as a terminal does: to the workers, too
-    _, told = driver.communicate(timeout=300)
+    _, told = driver.communicate(timeout=PATIENCE)
     assert driver.returncode == 1
     assert "checkout" not in told
     assert "Traceback" not in told
