@@ -149,7 +149,7 @@ def _checked(content: object, path: Path, text: str) -> Plan:
             f"the plan must be a mapping with {', '.join(_keys(Plan))}: got {content!r}"
         )
     try:
-        plan = Plan(**{"name": path.stem, **content, "text": text})
+        plan = Plan.model_validate({"name": path.stem, **content, "text": text})
     except ValidationError as error:
         raise UserError(_one_line(error)) from error
     if len(plan.name.encode()) > LONGEST_NAME:

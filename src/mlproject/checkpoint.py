@@ -92,7 +92,7 @@ def read(path: Path, owner: Mapping[str, Any]) -> State:
     """
     check_owner(path, owner)
     with _opened(path) as file:
-        history = json.loads(file["history"][()])
+        history = _history(file)
         weights, best, optimizer = (_arrays(file[group]) for group in GROUPS)
     return State(weights, best, optimizer, history)
 
@@ -100,7 +100,7 @@ def read(path: Path, owner: Mapping[str, Any]) -> State:
 def check_owner(path: Path, owner: Mapping[str, Any]) -> None:
     """Raise a `UserError` where a state is damaged, or is not of the training `owner`."""
     with _opened(path) as file:
-        found = json.loads(file.attrs["owner"])
+        found = dict(json.loads(file.attrs["owner"]))
     for key in [*owner, *found]:
         if owner.get(key) != found.get(key):
             raise UserError(
@@ -116,34 +116,37 @@ def read_history(path: Path) -> list[dict[str, Any]]:
         UserError: no such file, or damaged.
     """
     with _opened(path) as file:
-        history: list[dict[str, Any]] = json.loads(file["history"][()])
+        return _history(file)
+
+
+def _history(file: "h5py.File") -> list[dict[str, Any]]:
+    history: list[dict[str, Any]] = json.loads(file["history"][()])
+    if not isinstance(history, list) or not all(isinstance(epoch, dict) for epoch in history):
+        raise ValueError("a history is a list of epochs")
     return history
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator["h5py.File"]:
-    import h5py
+    from mlproject.hdf5 import hdf5_opened
 
     if not path.is_file():
         raise UserError(f"a training must have a saved state to go on from: {path} does not exist")
     check_seal(path)
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
-        raise UserError(
-            f"a saved state must be readable: {path} is no state; start anew"
-        ) from error
+    with hdf5_opened(path, "a saved state must be readable, else start anew") as file:
+        yield file
 
 
 def _arrays(group: Any) -> dict[str, np.ndarray]:
     import h5py
 
+    from mlproject.hdf5 import whole
+
     arrays: dict[str, np.ndarray] = {}
 
     def visit(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
-            arrays[name] = item[()]
+            arrays[name] = whole(item)
 
     group.visititems(visit)
     return arrays

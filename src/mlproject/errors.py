@@ -9,8 +9,17 @@ LONGEST = 100  # characters of a name that is compared with others
 class UserError(ValueError):
     """A mistake that only the user can mend: one line with the rule, the value and what to do.
 
-    The command line prints the message without a traceback and exits with code 2.
+    The command line prints the message without a traceback and exits with code 2. What users gave
+    may hold line ends and control characters: these are written as escapes.
     """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if text.isprintable():
+            return text
+        return "".join(
+            one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+        )
 
 
 def shown(value: object, most: int = 60) -> str:

@@ -60,13 +60,7 @@ def require_file(path: Path) -> None:
     except (OSError, ValueError):
         found = "no such file"
     if found:
-        raise UserError(f"cannot read {one_line(path)}: {found}")
-
-
-def one_line(path: Path) -> str:
-    """Return a path as it is, quoted if it has line ends or the like."""
-    text = str(path)
-    return text if text.isprintable() else repr(text)
+        raise UserError(f"cannot read {path}: {found}")
 
 
 def is_packed(head: bytes) -> bool:

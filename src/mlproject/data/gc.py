@@ -14,6 +14,7 @@ GC_BINS = 50
 ROUNDS = 200
 DRAWS_A_WINDOW = 64
 BARREN_ROUNDS = 7
+SMALL = 1 << 22
 
 
 def window_codes(genome: Genome, windows: pd.DataFrame, window: int) -> Iterator[np.ndarray]:
@@ -42,7 +43,8 @@ def gc_matched(
     """Draw windows without N, off `taken`, with the GC shares of `own`, from its chromosomes.
 
     Some shares may not exist elsewhere. The search ends after `DRAWS_A_WINDOW` draws for each
-    window, and when `BARREN_ROUNDS`, each of twice as many draws as the one before, gave nothing.
+    window, when `BARREN_ROUNDS`, each of twice as many draws as the one before, gave nothing, and
+    when all places of a small genome have been looked at.
     """
     wanted = np.zeros(GC_BINS, np.int64)
     for block in window_codes(genome, own, window):
@@ -50,11 +52,15 @@ def gc_matched(
         wanted += np.bincount(bins[bins >= 0], minlength=GC_BINS)
     names = [name for name in own["chrom"].unique() if genome.sizes[name] >= window]
     room = np.array([genome.sizes[name] - window + 1 for name in names])
+    first = np.cumsum(room) - room
+    untried = np.full(int(room.sum()), True) if room.sum() <= SMALL else None
     chosen: list[pd.DataFrame] = []
     left, barren = max(DRAWS_A_WINDOW * len(own), 1 << 16), 0
     for _ in range(ROUNDS):
         missing = int(wanted.sum())
         if not (missing and names and left > 0 and barren < BARREN_ROUNDS):
+            break
+        if untried is not None and not untried.any():
             break
         draws = min(max(4 * missing, 256) << barren, 1 << 16)
         left -= draws
@@ -63,9 +69,14 @@ def gc_matched(
             {
                 "chrom": np.array(names, dtype=object)[numbers],
                 "start": (rng.random(draws) * room[numbers]).astype(np.int64),
+                "number": numbers,
             }
         ).drop_duplicates(ignore_index=True)
         drawn = drawn.assign(end=drawn["start"] + window)
+        if untried is not None:
+            places = drawn["start"].to_numpy() + first[drawn["number"].to_numpy()]
+            drawn = drawn[untried[places]]
+            untried[places] = False
         drawn = drawn[~overlaps(drawn, taken)]
         taken_rows = []
         row = 0

@@ -88,6 +88,8 @@ def merge(intervals: pd.DataFrame) -> pd.DataFrame:
 
 def overlaps(windows: pd.DataFrame, intervals: pd.DataFrame) -> np.ndarray:
     """Return (windows,) bool: which ones share a nucleotide with an interval."""
+    if not (len(windows) and len(intervals)):
+        return np.zeros(len(windows), bool)
     columns = ["chrom", "start", "end"]
     with _bioframe() as bioframe:
         counted = bioframe.count_overlaps(windows[columns], intervals[columns])

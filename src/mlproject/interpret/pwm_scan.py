@@ -168,12 +168,8 @@ def cached_pwm_scan(data: Dataset, folder: Path) -> Baseline:
     What is kept names the data set and has a hash of its own: anything else is computed anew.
     """
     path = folder / f"pwm-scan-{VERSION}-{data.sha256[:16]}.json"
-    try:
-        kept: Any = json.loads(path.read_text(encoding="utf-8"))
-        if kept.pop("sha256") == canonical_sha256(kept) and kept["dataset_sha256"] == data.sha256:
-            return Baseline(tuple(ClassScore(**row) for row in kept["rows"]), dict(kept["sites"]))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        pass
+    if (kept := read_kept(path, data.sha256)) is not None:
+        return kept
     done = pwm_scan(data)
     rows = [row._asdict() for row in done.rows]
     content = {"dataset_sha256": data.sha256, "rows": rows, "sites": done.sites}
@@ -181,6 +177,17 @@ def cached_pwm_scan(data: Dataset, folder: Path) -> Baseline:
     with written_whole(path) as file:
         file.write(json.dumps(content).encode())
     return done
+
+
+def read_kept(path: Path, dataset_sha256: str) -> Baseline | None:
+    """Return the scores that a file keeps, None if it is damaged or not of this data set."""
+    try:
+        kept: Any = json.loads(path.read_text(encoding="utf-8"))
+        if kept.pop("sha256") != canonical_sha256(kept) or kept["dataset_sha256"] != dataset_sha256:
+            return None
+        return Baseline(tuple(ClassScore(**row) for row in kept["rows"]), dict(kept["sites"]))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
 
 
 def format_baseline(found: Baseline) -> str:

@@ -42,6 +42,8 @@ def parse(text: str) -> list[Condition]:
     Raises:
         UserError: a part that is no condition.
     """
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise UserError(f"`where` must be text in UTF-8: got {text!r}")
     found = []
     for part in re.split(r"\s+and\s+", text.strip(), flags=re.IGNORECASE) if text.strip() else []:
         match = _CONDITION.fullmatch(part)
