@@ -42,7 +42,7 @@ def _user() -> str:
 @pytest.fixture
 def database() -> Iterator[str]:
     """The address of an empty database of a server that is there for one test."""
-    pytest.importorskip("psycopg2")
+    pytest.importorskip("psycopg")
     initdb, postgres = _binary("initdb"), _binary("postgres")
     if initdb is None or postgres is None:
         pytest.skip("PostgreSQL is not installed")

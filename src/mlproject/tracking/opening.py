@@ -22,6 +22,10 @@ DATABASES = ("postgresql", "mysql", "mssql", "oracle", "sqlite")
 
 _opened: dict[Path, tuple[int, int] | None] = {}
 
+DRIVERS = {  # module of a database driver -> the package that brings it ready to use
+    "psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient",
+}  # fmt: skip
+
 
 def connect(uri: str | None = None) -> Store:
     """Open the tracking store: `uri`, else ``MLFLOW_TRACKING_URI``, else SQLite in this folder.
@@ -44,9 +48,10 @@ def connect(uri: str | None = None) -> Store:
             _forget_removed(client, path)
             client.search_experiments(max_results=1)
     except ImportError as error:
+        driver = DRIVERS.get(error.name or "", error.name)
         raise UserError(
-            f"the tracking store needs its driver: {mask(uri)} answers '{error}'; install that "
-            "(for PostgreSQL `pip install psycopg2-binary`) or set MLFLOW_TRACKING_URI"
+            f"the tracking store needs its driver: {mask(uri)} answers '{error}'; "
+            f"`pip install '{driver}'` or set MLFLOW_TRACKING_URI"
         ) from error
     except (sqlite3.Error, *STORE_ERRORS) as error:
         raise unwritable(uri, error) from error
