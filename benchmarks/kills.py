@@ -1,9 +1,10 @@
 """Kill a small run at random moments of its whole life until it is done, and look at what is left.
 
 A life begins in a folder with nothing but a data set, so that the making of the store counts. It
-is cut off by SIGKILL, SIGTERM or SIGINT, at a moment chosen evenly over the time that an
-undisturbed run takes, some times in a row; then it is let go to its end. As a user would, it goes
-on from the newest run that has a state, else it starts again. What must hold afterwards:
+is cut off by SIGKILL, SIGTERM or SIGINT, some times in a row, at a moment chosen evenly over the
+processor time that an undisturbed run takes, so that it does not matter what else the machine does;
+then it is let go to its end. As a user would, it goes on from the newest run that has a state, else
+it starts again. What must hold afterwards:
 
 - one run is FINISHED, with the weights and metrics of the undisturbed run, each metric point once;
 - after `sync` no run is RUNNING, no record of a run waits in `runs`, no half-written file is left;
@@ -24,11 +25,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
+import psutil
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 OPTIONS = {
@@ -39,10 +42,11 @@ OPTIONS = {
 
 
 class Ended(NamedTuple):
-    """How one process ended: its code, whether a signal met it, seconds it took to end, its words.
+    """How one process ended.
 
     Attributes:
         code: as `subprocess` has it.
+        used: seconds of the processor that it used, as far as that was seen.
         number: the signal that met it, None if it had ended before.
         seconds: from the signal to the end; without a signal from the start.
         stage: where the run was when the signal came.
@@ -50,6 +54,7 @@ class Ended(NamedTuple):
     """
 
     code: int
+    used: float
     number: int | None
     seconds: float
     stage: str
@@ -92,7 +97,7 @@ def main() -> None:
             folder = root / f"life{lives}"
             begin(folder)
             count = min(options.in_a_row, options.kills - len(met))
-            new, found = live(folder, options.backend, took.seconds, count, rng, wanted)
+            new, found = live(folder, options.backend, took.used, count, rng, wanted)
             met += new
             wrong += [f"life {lives}: {one}" for one in found]
             lives += 1
@@ -101,7 +106,7 @@ def main() -> None:
                 shutil.copytree(folder, options.keep / folder.name, dirs_exist_ok=True)
             shutil.rmtree(folder)
     print(table(met))
-    print(f"{lives} lives of {took.seconds:.1f} s undisturbed, {len(wrong)} that left something")
+    print(f"{lives} lives of {took.used:.1f} s of the processor undisturbed, {len(wrong)} wrong")
     for line in wrong:
         print(line)
     sys.exit(bool(wrong))
@@ -159,7 +164,7 @@ def judge(ended: Ended) -> list[str]:
 def attempt(
     folder: Path, backend: str, resume: str | None, kill: tuple[float, signal.Signals] | None
 ) -> Ended:
-    """Start or resume the run, and send a signal after so many seconds if it is still there."""
+    """Start or resume the run; send a signal when it has used so many seconds of the processor."""
     fields = {"resume": resume} if resume else OPTIONS
     words = [word for name, value in fields.items() for word in (f"--{name}", str(value))]
     command = [sys.executable, "-m", "mlproject", "train", "--quiet", "--backend", backend]
@@ -169,19 +174,19 @@ def attempt(
         process = subprocess.Popen(
             [*command, "--threads", "1", *words], cwd=folder, stderr=sink, stdout=sink
         )
-        number, stage = None, ""
-        try:
-            process.wait(kill[0] if kill else None)
-        except subprocess.TimeoutExpired:
-            assert kill is not None
-            stage, started = stage_of(folder), time.monotonic()
-            process.send_signal(kill[1])
-            number = kill[1]
-            process.wait()
+        used, number, stage = 0.0, None, ""
+        while process.poll() is None:
+            with suppress(psutil.Error):
+                used = sum(psutil.Process(process.pid).cpu_times()[:2])
+            if kill is not None and used >= kill[0]:
+                number, stage, started = kill[1], stage_of(folder), time.monotonic()
+                process.send_signal(number)
+                process.wait()
+            time.sleep(0.01)
     seconds = time.monotonic() - started
     code = process.returncode
     met = number if number is not None and code != 0 else None
-    return Ended(code, met, seconds, stage, errors.read_text(encoding="utf-8"))
+    return Ended(code, used, met, seconds, stage, errors.read_text(encoding="utf-8"))
 
 
 def stage_of(folder: Path) -> str:
