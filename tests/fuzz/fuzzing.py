@@ -19,14 +19,14 @@ from typing import NamedTuple
 
 import numpy as np
 from mutations import mutate
-from structure import change_hdf5, change_json
+from structure import change_hdf5, change_json, change_lines
 from targets import TARGETS, first_file, place
 
 from mlproject.errors import UserError
 
 MOST_CPU_SECONDS = 30.0
 MOST_MEMORY = 12 << 30
-STRUCTURES = {"hdf5": change_hdf5, "json": change_json}
+STRUCTURES = {"hdf5": change_hdf5, "json": change_json, "lines": change_lines}
 
 
 class Failure(NamedTuple):
@@ -47,7 +47,7 @@ def changed_file(target: str, case: int) -> bytes:
     content, kind = first_file(target), TARGETS[target].kind
     if case % 2 and kind in STRUCTURES:
         return STRUCTURES[kind](content, rng)
-    return mutate(content, rng, text=kind in ("text", "json"))
+    return mutate(content, rng, text=kind in ("text", "json", "lines"))
 
 
 def run(target: str, cases: range) -> Iterator[Failure | int]:

@@ -155,6 +155,24 @@ def _whole_scan() -> dict[str, Any]:
     return whole
 
 
+def read_journal(folder: Path) -> None:
+    """What cannot be read is left out, and what is written afterwards is not."""
+    from mlproject.journal import Journal
+
+    record = Journal(folder)
+    assert len(record.pending()) <= len(record.entries())
+    assert record.status in (None, "FINISHED", "FAILED", "KILLED")
+    assert isinstance(record.origin, dict)
+    record.is_live()
+    record.damaged()
+    record.mark_delivered(min(len(record.pending()), 1))
+    before = record.entries()
+    record.append("tags", values={"last": "one"})
+    after = Journal(folder).entries()
+    assert after[: len(before)] == before  # a whole last line without its end counts from now on
+    assert after[-1].content == {"values": {"last": "one"}}
+
+
 def read_dataset(folder: Path) -> None:
     from mlproject.data.layout import read
     from mlproject.data.listing import format_listing, listing

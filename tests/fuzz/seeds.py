@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -162,6 +163,28 @@ def scan() -> Files:
     with tempfile.TemporaryDirectory() as folder:
         cached_pwm_scan(generate(0, 20, 130), Path(folder))
         return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+def journal(first: str = "journal.jsonl", checked: bool = True) -> Files:
+    """A run's record of one entry of each kind, without checksums as earlier versions wrote it."""
+    from mlproject.journal import DELIVERED, ORIGIN, Journal
+
+    with tempfile.TemporaryDirectory() as folder:
+        record = Journal(Path(folder) / "a")
+        record.own("here 1 2 3")
+        record.append("params", values={"pool1": "25"})
+        record.append("tags", values={"mlproject.arch": "CNN-25"})
+        record.append("metrics", values={"val_loss": 0.5}, step=1, time=1_700_000_000_000)
+        record.append("artifact", path="spec.json")
+        record.append("tag_other", run_id="0" * 32, key="a", value="b")
+        record.append("status", status="FINISHED", time=1_700_000_000_001)
+        record.come_from({"store": "sqlite:///a.db", "experiment": "0"})
+        record.mark_delivered(2)
+        names = ("journal.jsonl", DELIVERED, ORIGIN, "owner")
+        found = {name: (record.folder / name).read_bytes() for name in names}
+    if not checked:
+        found["journal.jsonl"] = re.sub(rb', "check": "[0-9a-f]+"', b"", found["journal.jsonl"])
+    return {first: found.pop(first), **found}
 
 
 def written(make: Callable[[Path], None]) -> Callable[[], Files]:

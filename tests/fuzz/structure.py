@@ -29,6 +29,14 @@ def change_json(content: bytes, rng: np.random.Generator) -> bytes:
     return json.dumps(values).encode()[:LONGEST]
 
 
+def change_lines(content: bytes, rng: np.random.Generator) -> bytes:
+    """Return lines of JSON of which one is another."""
+    lines = content.splitlines(keepends=True)
+    number = int(rng.integers(len(lines)))
+    lines[number] = change_json(lines[number], rng) + b"\n"
+    return b"".join(lines)
+
+
 def _changed_value(values: Any, rng: np.random.Generator) -> Any:
     places: list[tuple[Any, Any]] = []
 

@@ -25,7 +25,7 @@ class Target(NamedTuple):
 
     files: Callable[[], Files]
     read: Callable[[Path], None]
-    kind: Literal["text", "bytes", "json", "hdf5"] = "text"
+    kind: Literal["text", "bytes", "json", "lines", "hdf5"] = "text"
     share: int = 2
     child: bool = False
 
@@ -58,6 +58,13 @@ TARGETS: dict[str, Target] = {
     "plan": Target(lambda: {"a.yaml": seeds.PLAN.encode()}, readers.read_plan, share=4),
     "search": Target(lambda: {"a.yaml": seeds.SEARCH.encode()}, readers.read_plan, share=4),
     "scan": Target(seeds.scan, readers.read_scan, "json"),
+    "journal": Target(seeds.journal, readers.read_journal, share=4),
+    "earlier journal": Target(
+        partial(seeds.journal, checked=False), readers.read_journal, "lines", share=4
+    ),
+    "delivered": Target(partial(seeds.journal, "delivered"), readers.read_journal, share=1),
+    "owner": Target(partial(seeds.journal, "owner"), readers.read_journal, share=1),
+    "origin": Target(partial(seeds.journal, "origin.json"), readers.read_journal, "json", share=1),
     "own": _hdf5(seeds.own, readers.read_dataset),
     "plain": _hdf5(seeds.plain, readers.read_dataset),
     "released": _hdf5(seeds.released, readers.read_dataset),
