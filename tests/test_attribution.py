@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from mlproject.attribution.references import shuffled
 from mlproject.attribution.scores import centred, contributions, hypothetical
 from mlproject.dna import OTHER, one_hot
 from mlproject.errors import UserError
+from mlproject.files import SEAL_LENGTH
 from mlproject.model import build, predict
 from mlproject.spec import ATTRIBUTIONS
 
@@ -315,6 +317,18 @@ def test_files_give_back_what_was_found_to_three_digits(tmp_path: Path) -> None:
     np.testing.assert_allclose(shap.transpose(0, 2, 1), found.scores, rtol=2e-3, atol=1e-4)
     with pytest.raises(UserError, match="must be a file of attributions"):
         read(tmp_path / "nothing.h5")
+    content = (tmp_path / "a.h5").read_bytes()
+    for place in np.random.default_rng(0).integers(0, len(content), 40):
+        damaged = content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :]
+        (tmp_path / "a.h5").write_bytes(damaged)
+        with pytest.raises(UserError, match=r"a\.h5 .*damaged"):
+            read(tmp_path / "a.h5")
+    (tmp_path / "a.h5").write_bytes(content[:-SEAL_LENGTH])
+    with pytest.raises(UserError, match="its SHA-256 is missing, so it was damaged"):
+        read(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        file.attrs["version"] = 1
+    assert np.array_equal(read(tmp_path / "a.h5").scores, again.scores)
 
 
 OTHER_BACKEND = """

@@ -193,9 +193,18 @@ def read_bundle(folder: Path) -> None:
     convert(folder, folder / "o.h5", columns={"SRF": 0, "YY1": 2}, relevant={})
 
 
+def _seal(path: Path) -> None:
+    """Give a changed file the hash that belongs to it, so that it is read in spite of that."""
+    from mlproject.files import SEAL, SEAL_LENGTH, has_seal
+
+    content = path.read_bytes()[: -SEAL_LENGTH if has_seal(path) else None]
+    path.write_bytes(content + SEAL + hashlib.sha256(content).hexdigest().encode())
+
+
 def read_attributions(folder: Path) -> None:
     from mlproject.attribution.files import read
 
+    _seal(folder / "a.h5")
     found = read(folder / "a.h5")
     assert found.importance.shape == found.contributions.shape == found.codes.shape
 
@@ -208,10 +217,5 @@ def read_state(folder: Path) -> None:
 
 
 def read_sealed_state(folder: Path) -> None:
-    """Give the changed file the hash that belongs to it, so that it is read in spite of that."""
-    from mlproject.files import SEAL, SEAL_LENGTH
-
-    path = folder / "a.h5"
-    content = path.read_bytes()[:-SEAL_LENGTH]
-    path.write_bytes(content + SEAL + hashlib.sha256(content).hexdigest().encode())
+    _seal(folder / "a.h5")
     read_state(folder)

@@ -9,16 +9,16 @@ import numpy as np
 from mlproject.attribution.methods import METHODS, Attributions
 from mlproject.dna import OTHER, one_hot
 from mlproject.errors import UserError, nearest
-from mlproject.files import hdf5_written_whole, written_whole
+from mlproject.files import check_seal, has_seal, hdf5_written_whole, written_whole
 from mlproject.hdf5 import hdf5_opened, whole
 
-VERSION = 1
+VERSION = 2
 
 
 def write(
     path: Path, found: Attributions, classes: Sequence[str], dataset_sha256: str = ""
 ) -> None:
-    """Write attributions, whole or not at all.
+    """Write attributions, whole or not at all, with the file's SHA-256 at its end.
 
     Data sets: ``sequences`` (rows of the test split), ``classes`` (numbers), ``codes`` (rows, L),
     ``scores`` (rows, L, 4) float16, to be multiplied with ``scale`` (rows,) float32.
@@ -38,7 +38,7 @@ def write(
         "scores": (found.scores / scale[:, None, None]).astype(np.float16),
     }
     method = METHODS[found.method]
-    with hdf5_written_whole(path) as file:
+    with hdf5_written_whole(path, sealed=True) as file:
         for name, array in arrays.items():
             file.create_dataset(name, data=array, compression="gzip", shuffle=True)
         file.attrs.update(
@@ -55,11 +55,18 @@ def write(
 def read(path: Path) -> Attributions:
     """Read attributions that `write` has written; scores to three digits.
 
+    Files of version 1 had no SHA-256.
+
     Raises:
-        UserError: the file cannot be read, or holds something else.
+        UserError: the file cannot be read, is damaged, or holds something else.
     """
     rule = f"{path} must be a file of attributions"
+    sealed = has_seal(path)
+    if sealed:
+        check_seal(path)
     with hdf5_opened(path, rule) as file:
+        if not sealed and file.attrs["version"] != 1:
+            raise UserError(f"{rule}: its SHA-256 is missing, so it was damaged")
         method = str(file.attrs["method"])
         if method not in METHODS:
             raise UserError(f"{rule}: {nearest(method[:60], METHODS)}")
