@@ -54,9 +54,9 @@ def find_runs(store: Store, experiment_id: str, **tags: str) -> list[Any]:
 def is_alive(run: Any, root: Path = Path("runs")) -> bool:
     """Return whether somebody works on a run that has not ended.
 
-    Its local record knows best, where there is one: a process may have ended this run and be at
-    work on another. On this machine its process must be there; elsewhere it must have told
-    something within ten minutes.
+    On this machine its process must be there; elsewhere it must have told something within ten
+    minutes. Where its local record is here, that must be open too: the process may have ended this
+    run and be at work on another.
 
     Args:
         run: of the tracking store.
@@ -64,8 +64,9 @@ def is_alive(run: Any, root: Path = Path("runs")) -> bool:
     """
     if is_terminated(run):
         return False
-    if (root / run.info.run_id / JOURNAL).exists():
-        return Journal(root / run.info.run_id).is_live()
+    record = root / run.info.run_id
+    if (record / JOURNAL).exists() and not Journal(record).is_live():
+        return False
     process = parse_process(run.data.tags.get("mlproject.process", ""))
     if process and process.here:
         return not process.gone
