@@ -1,6 +1,7 @@
 """Runs told to a local journal first: nothing is lost or told twice when the store goes away."""
 
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from fault_server import FaultRelay
+from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from recorded import offer_run
 from sqlalchemy.exc import PendingRollbackError
@@ -17,7 +19,14 @@ from tracking_server import free_port, kill, serve
 from mlproject.errors import UserError
 from mlproject.journal import Journal
 from mlproject.runs import end_dead, is_alive
-from mlproject.tracking import connect, environment_name, first_line, sync
+from mlproject.tracking import (
+    Store,
+    Tracker,
+    connect,
+    environment_name,
+    first_line,
+    sync,
+)
 
 
 def test_a_leftover_file_store_gets_one_line_with_the_way_out(workplace: Path) -> None:
@@ -386,6 +395,29 @@ def test_a_store_without_its_driver_gets_one_line(workplace: Path) -> None:
 )
 def test_an_error_of_the_store_says_its_cause(error: Exception, line: str) -> None:
     assert first_line(error) == line
+
+
+def test_a_server_that_accepts_and_never_answers_keeps_no_run_waiting(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    store = connect()
+    run = store.client.create_run("0")
+    journal = Journal(workplace / "runs" / run.info.run_id)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        tracker = Tracker(Store(uri, MlflowClient(uri)), run, journal)
+        for step in range(1, 101):
+            tracker.metrics({"loss": 1 / step}, step)
+            tracker.beat()
+        assert len(journal.pending()) == 100
+        assert not tracker.finish("FINISHED")
+        assert "timed out" in (tracker.problem or "") or "timeout" in (tracker.problem or "")
+    assert sync(workplace / "runs", store).failed == {}
+    history = store.client.get_metric_history(run.info.run_id, "loss")
+    assert [point.step for point in history] == list(range(1, 101))
+    assert store.run(run.info.run_id).info.status == "FINISHED"
 
 
 @pytest.mark.slow
