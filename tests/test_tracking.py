@@ -18,6 +18,7 @@ from tracking_server import free_port, kill, serve
 
 from mlproject.errors import UserError
 from mlproject.journal import Journal
+from mlproject.process import this_process
 from mlproject.runs import end_dead, is_alive
 from mlproject.tracking import (
     Store,
@@ -282,6 +283,19 @@ def test_a_store_removed_in_the_middle_loses_nothing_that_is_here(workplace: Pat
     away.rename(workplace / "mlflow.db")
     assert sync(workplace / "runs", connect()).runs == [tracker.run_id]
     assert connect().run(tracker.run_id).data.metrics == {"loss": 0.5}
+
+
+def test_sync_ends_a_run_that_was_lost_before_it_recorded_anything(workplace: Path) -> None:
+    store = connect()
+    host = this_process().host
+    lost, elsewhere, alive = (
+        store.client.create_run("0", tags={"mlproject.process": process}).info.run_id
+        for process in (f"{host}/4194305/1.00", "another/4194305/1.00", str(this_process()))
+    )
+    assert sync(Path("runs"), store).runs == [lost]
+    assert store.run(lost).info.status == "KILLED"
+    assert store.run(lost).data.tags["mlproject.failure"] == "its process was lost"
+    assert {store.run(one).info.status for one in (elsewhere, alive)} == {"RUNNING"}
 
 
 def test_a_run_is_made_anew_where_its_store_was_lost(workplace: Path, migrated_store: Path) -> None:

@@ -1,13 +1,15 @@
 """``sync``: what runs have recorded here and the store does not have yet."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from mlproject.errors import UserError
-from mlproject.journal import Journal, journals
+from mlproject.journal import JOURNAL, Journal, journals
 from mlproject.process import parse_process
 from mlproject.tracking.basis import (
     FAILURE,
+    PROCESS,
     RESUMED_BY,
     STORE_ERRORS,
     first_line,
@@ -40,7 +42,8 @@ def sync(root: Path, store: Store) -> Delivered:
     Runs that somebody works on are left alone: they deliver themselves. Runs whose process was
     lost end as KILLED. The folders of finished runs, of what was added to them, and of interrupted
     ones that were taken up again, are removed. What one run lacks stops no other. Runs of a SQLite
-    store whose file is another by now are made anew.
+    store whose file is another by now are made anew. Runs whose process was lost before it could
+    record anything here, which the store alone knows, end as KILLED too.
     """
     done = Delivered([], {}, {})
     for journal in journals(root):
@@ -51,7 +54,26 @@ def sync(root: Path, store: Store) -> Delivered:
                 _make_anew(journal, store, done)
             else:
                 done.failed[journal.run_id] = first_line(error)
+    with suppress(*STORE_ERRORS):
+        _end_unrecorded(root, store, done)
     return done
+
+
+def _end_unrecorded(root: Path, store: Store, done: Delivered) -> None:
+    """End the runs that this machine has made and that have no record below `root`."""
+    experiments = [one.experiment_id for one in store.client.search_experiments()]
+    wanted = f"attributes.status = 'RUNNING' AND tags.`{PROCESS}` LIKE '%'"
+    for run in store.client.search_runs(experiments, wanted) if experiments else ():
+        run_id = run.info.run_id
+        process = parse_process(run.data.tags[PROCESS])
+        if process and process.gone and not (root / run_id / JOURNAL).exists():
+            _end(store, run_id)
+            done.runs.append(run_id)
+
+
+def _end(store: Store, run_id: str) -> None:
+    store.client.set_tag(run_id, FAILURE, LOST)
+    store.client.set_terminated(run_id, "KILLED")
 
 
 def _make_anew(journal: Journal, store: Store, done: Delivered) -> None:
@@ -102,8 +124,7 @@ def end_lost(journal: Journal, store: Store) -> bool:
         return False
     if is_terminated(store.client.get_run(journal.run_id)):
         return False
-    store.client.set_tag(journal.run_id, FAILURE, LOST)
-    store.client.set_terminated(journal.run_id, "KILLED")
+    _end(store, journal.run_id)
     return True
 
 
