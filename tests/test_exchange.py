@@ -7,27 +7,32 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas
+import psutil
 import pytest
 import yaml
 from conftest import FINISHED
-from recorded import inside, reading, record, record_filters
+from recorded import inside, reading, record, record_filters, start
 
 from mlproject import results
 from mlproject.cli import cli
 from mlproject.errors import UserError
 from mlproject.exchange import folder as folders
+from mlproject.exchange.checks import WEIGHTS
 from mlproject.exchange.exporting import export
-from mlproject.exchange.folder import LIMIT, WEIGHTS, read, read_all
-from mlproject.exchange.importing import import_runs
+from mlproject.exchange.folder import LIMIT, read, read_all
+from mlproject.exchange.importing import _digest, import_runs
 from mlproject.interrupts import Interrupted
+from mlproject.process import this_process
 from mlproject.report.command import make_report
 from mlproject.report.content import Wish
 from mlproject.run import RunResult
-from mlproject.tracking import IMPORTED, Store, Told, connect, tell_again
+from mlproject.tracking import IMPORTED, Store, Told, connect
 
 
 @pytest.fixture(scope="module")
@@ -186,25 +191,100 @@ def test_ctrl_c_waits_for_the_run_at_hand(workplace: Path, migrated_store: Path)
     assert list(results.runs(store=here)["state"]) == ["finished"] * 3
 
 
-def test_a_run_that_was_cut_off_is_completed(workplace: Path, migrated_store: Path) -> None:
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from mlflow import MlflowClient
+from mlproject.exchange.importing import _digest, import_runs
+from mlproject.tracking import connect
+done, log = 0, MlflowClient.log_inputs
+def kill(*arguments, **named):
+    global done
+    done += 1
+    if done == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return log(*arguments, **named)
+MlflowClient.log_inputs = kill
+import_runs(connect(sys.argv[1]), Path("out"), "table1")
+"""
+
+
+def test_a_killed_import_leaves_nothing_running_and_goes_on(
+    workplace: Path, migrated_store: Path
+) -> None:
+    for seed in range(3):
+        tracker = start({"seed": seed})
+        tracker.input("train", "0" * 64, "s", "training", "{}")
+        tracker.metrics({"test_auroc": 0.9 + seed / 100})
+        tracker.finish("FINISHED")
+    export(connect(), Path("out"))
+    here = another("other", migrated_store)
+    ended = subprocess.run([sys.executable, "-c", KILLED, here.uri], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    experiment = here.find_experiment("table1") or ""
+    begun = here.client.search_runs([experiment])
+    assert sorted(run.info.status for run in begun) == ["FINISHED", "KILLED"]
+    assert list(results.runs(store=here)["state"]) == ["finished"]
+    done = import_runs(here, Path("out"), "table1")
+    assert (len(done.added), len(done.completed), done.present) == (1, 1, 1)
+    whole = results.runs(store=here)
+    assert list(whole["state"]) == ["finished"] * 3
+    assert sorted(whole["test_auroc"]) == [0.9, 0.91, 0.92]
+    for run_id in whole["run_id"]:
+        assert len(here.client.get_metric_history(run_id, "test_auroc")) == 1
+        inputs = here.run(run_id).inputs
+        assert inputs and len(inputs.dataset_inputs) == 1
+
+
+def test_an_import_that_fails_half_way_leaves_no_run(workplace: Path, migrated_store: Path) -> None:
+    record_filters({"seed": 0}, reading(3))
+    export(connect(), Path("out"))
+    here = another("other", migrated_store)
+    Path("blocked").write_text("a file where the folder of the artifacts would be")
+    experiment = here.client.create_experiment("table1", (workplace / "blocked").as_uri())
+    for _ in range(2):
+        with pytest.raises(UserError, match="the tracking store must take what is imported") as e:
+            import_runs(here, Path("out"), "table1")
+        assert "\n" not in str(e.value)
+        assert not here.client.search_runs([experiment])
+    Path("blocked").unlink()
+    assert len(import_runs(here, Path("out"), "table1").added) == 1
+    assert list(results.runs(store=here)["state"]) == ["finished"]
+
+
+def test_two_imports_do_not_make_the_same_run(workplace: Path, migrated_store: Path) -> None:
     record({"seed": 0}, 0.97)
     export(connect(), Path("out"))
     here = another("other", migrated_store)
     told = read_all(Path("out"))[0]
-    broken = told._replace(files={"no\0name": b""})
-    with pytest.raises(ValueError, match="null"):
-        tell_again(here, broken, here.experiment("table1"), {IMPORTED: told.run_id})
-    half = results.runs(store=here)
-    assert list(half["state"]) == ["running"]
-    with pytest.raises(UserError, match="another one is at work"):
+    parent = psutil.Process(os.getppid())
+    rival = this_process()._replace(pid=parent.pid, started=parent.create_time())
+    tags = {IMPORTED: told.run_id, "mlproject.process": str(rival)}
+    experiment = here.experiment("table1")
+    theirs = here.client.create_run(experiment, tags=tags).info.run_id
+    with pytest.raises(UserError, match=f"another one is at work on .*{theirs}"):
         import_runs(here, Path("out"), "table1")
-    gone = re.sub(r"/\d+/", "/999999999/", here.run(half.run_id[0]).data.tags["mlproject.process"])
-    here.client.set_tag(half.run_id[0], "mlproject.process", gone)
-    assert import_runs(here, Path("out"), "table1").completed == list(half["run_id"])
+    assert [run.info.run_id for run in here.client.search_runs([experiment])] == [theirs]
+    here.client.set_tag(theirs, "mlproject.process", str(rival._replace(pid=2**22 + 1)))
+    assert import_runs(here, Path("out"), "table1").completed == [theirs]
     whole = results.runs(store=here)
     assert list(whole["state"]) == ["finished"]
     assert whole["test_auroc"].tolist() == [0.97]
     assert len(here.client.get_metric_history(whole.run_id[0], "test_auroc")) == 1
+
+
+def test_the_recorded_reproduction_reads_and_hashes_as_ever() -> None:
+    folder = Path(__file__).parents[1] / "docs" / "reproduction"
+    table = pandas.read_csv(folder / "runs.csv")
+    told = {folders.key_of(one): one for one in read_all(folder)}
+    assert sorted(told) == sorted(name[: folders.KEY] for name in table["spec_sha256"])
+    for _, row in table.iterrows():
+        tags = told[row["spec_sha256"][: folders.KEY]].tags
+        assert tags["mlproject.train_sha256"] == row["train_sha256"]
+    for one in told.values():
+        assert all(list(part) == sorted(part) for part in one.inputs), "its digest would change"
+    one = Told("1" * 32, "n", 1, 2, {"a": "b"}, {"c": "d"}, [{"name": "e"}], [], {"f": b"g"})
+    assert _digest(one).startswith("3e76831b0f488ad7")
 
 
 def _cut(folder: Path) -> None:
@@ -230,7 +310,7 @@ def _way_out(folder: Path) -> None:
         (_other_spec, "a run must be what its hash says"),
         (_way_out, "leads out of it"),
         (lambda folder: (folder / "history.csv").unlink(), "history.csv"),
-        (lambda folder: (folder / "run.json").write_text("{"), "JSONDecodeError"),
+        (lambda folder: (folder / "run.json").write_text("{"), "cannot be read"),
         (lambda folder: (folder / "run.json").unlink(), "run.json"),
         (lambda folder: folder.rename(folder.parent / "0123456789abcdef"), "has spec_sha256"),
     ],

@@ -405,6 +405,8 @@ def report(
     made = make_report(wish, out, record)
     if rows:
         print(made.report.tables[0].markdown())
+    for line in made.report.unreadable:
+        print(line, file=sys.stderr)
     for line in made.report.summary:
         print(line)
     print(f"{len(made.files)} files: {out / 'report.html'}")
@@ -487,7 +489,9 @@ def export(experiment: tuple[str, ...], where: str, out: Path, weights: bool) ->
 
     done = export_runs(connect(), out, list(experiment) or None, where, weights)
     for line in done.left_out:
-        print(f"too large, left out: {line}", file=sys.stderr)
+        print(f"too large, or no name for a file, left out: {line}", file=sys.stderr)
+    for line in done.unreadable:
+        print(line, file=sys.stderr)
     kept = f", {len(done.kept)} kept of another run of the same spec" if done.kept else ""
     print(
         f"{len(done.added)} runs added, {len(done.updated)} updated, "

@@ -1,6 +1,8 @@
 """Keras models and weights in files: written whole, read in safe mode, verified."""
 
 import io
+import json
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,13 @@ import keras
 
 from mlproject.errors import UserError
 from mlproject.files import sha256_of, written_whole
+from mlproject.plain_hdf5 import require_plain
 from mlproject.startup import settle_keras
 
-WEIGHTS = "model.weights.h5"
+WEIGHTS, CONFIG = "model.weights.h5", "config.json"
+MEGABYTE = 1 << 20
+MOST_UNPACKED, MOST_CONFIG = 4096 * MEGABYTE, 16 * MEGABYTE
+UNSAFE = ("Lambda", "TFSMLayer", "__lambda__", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -37,13 +43,14 @@ def save_weights(model: keras.Model, path: Path) -> None:
 
 
 def load_model(path: Path) -> keras.Model:
-    """Read a ``.keras`` file, in safe mode: no code that comes with it is run.
+    """Read a ``.keras`` file of layers of Keras, in safe mode: no code that comes with it is run.
 
     Raises:
         UserError: it is broken, or holds code.
     """
     settle_keras()
     try:
+        _require_layers_only(path)
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         raise UserError(
@@ -65,6 +72,7 @@ def load_weights(model: keras.Model, path: Path, sha256: str | None = None) -> N
     """
     check_sha256(path, sha256)
     try:
+        require_plain(path, 16 * model.count_params() + MEGABYTE)
         model.load_weights(path)
     except Exception as error:
         raise UserError(
@@ -87,6 +95,32 @@ def _saved(model: Any) -> bytes:
     target = io.BytesIO()
     saving_lib.save_model(model, target)
     return target.getvalue()
+
+
+def _require_layers_only(path: Path) -> None:
+    """Refuse a ``.keras`` file that is larger than it may be, or has more than layers of Keras.
+
+    Raises:
+        ValueError: it does.
+        Exception: of `zipfile`, `json` or `h5py` where it is damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if sum(member.file_size for member in archive.infolist()) > MOST_UNPACKED:
+            raise ValueError(f"it unpacks to more than {MOST_UNPACKED:,} bytes")
+        if archive.getinfo(CONFIG).file_size > MOST_CONFIG:
+            raise ValueError(f"its {CONFIG} is larger than {MOST_CONFIG:,} bytes")
+        waiting: list[Any] = [json.loads(archive.read(CONFIG))]
+        with tempfile.TemporaryDirectory() as folder:
+            require_plain(Path(archive.extract(WEIGHTS, folder)), MOST_UNPACKED)
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            name, module = part.get("class_name"), part.get("module")
+            if name in UNSAFE or not (module is None or str(module).split(".")[0] == "keras"):
+                raise ValueError(f"it has a layer {module or ''}.{name}, which may run code")
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
 
 
 def _reason(error: Exception) -> str:

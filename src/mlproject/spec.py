@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -242,6 +243,7 @@ class FieldInfo(NamedTuple):
     description: str
 
 
+@lru_cache(maxsize=1024)
 def field_info(name: str) -> FieldInfo | None:
     """Return type and description of a flat field name, None if there is no such field."""
     match = re.fullmatch(rf"({'|'.join(BLOCK_FIELDS)})([1-9]\d?)", name)
@@ -294,12 +296,6 @@ def without_later_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in values.items()
         if name not in LATER_FIELDS or value != fields[name].default
     }
-
-
-def with_later_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the fields that earlier versions did not have, at their defaults, to recorded ones."""
-    fields = RunSpec.model_fields
-    return {**{name: fields[name].default for name in LATER_FIELDS}, **values}
 
 
 def canonical_sha256(values: Mapping[str, Any]) -> str:

@@ -11,11 +11,12 @@ from mlproject import results
 from mlproject.architectures import ARCHITECTURES
 from mlproject.errors import UserError
 from mlproject.exchange import folder as folders
-from mlproject.exchange.folder import RUNS, WEIGHTS, key_of, read_all
+from mlproject.exchange.checks import SUFFIXES, WEIGHTS, is_file_name
+from mlproject.exchange.folder import RUNS, key_of, read_all
 from mlproject.files import written_whole
+from mlproject.results.conditions import parse
 from mlproject.tracking import STORE_ERRORS, Store, Told, first_line, told_by
 
-SUFFIXES = (".json", ".csv", ".tsv", ".meme")
 FACTS = (
     "arch",
     "protocol",
@@ -41,6 +42,7 @@ class Exported(NamedTuple):
         same: were there as they are.
         kept: of another run of the same spec, which stays.
         left_out: files that did not fit.
+        unreadable: a sentence on each run that could not be exported.
         table: where all runs of the folder are listed.
     """
 
@@ -49,6 +51,7 @@ class Exported(NamedTuple):
     same: list[str]
     kept: list[str]
     left_out: list[str]
+    unreadable: list[str]
     table: Path
 
 
@@ -63,7 +66,7 @@ def export(
     """Write the runs that count below ``out/runs`` and list all that is there in ``out/runs.csv``.
 
     What is there already stays. A run takes the place of another one of the same spec if its
-    metrics are of a later version.
+    metrics are of a later version. A run that cannot be read is named and left out.
 
     Args:
         store: the tracking store.
@@ -77,35 +80,72 @@ def export(
         UserError: see `mlproject.results.runs`; the folder cannot be written, or holds runs that
             are damaged.
     """
-    done = Exported([], [], [], [], [], out / "runs.csv")
-    present = {key_of(told): told for told in read_all(out)} if (out / RUNS).is_dir() else {}
-    frame = results.counted(results.runs(experiment, where, store))
+    found = results.find(experiment, parse(where), store)
+    done = Exported([], [], [], [], [], found.unreadable, out / "runs.csv")
+    present = {key_of(told): told for told in _present(out)}
+    frame = results.counted(found.runs)
     frame = frame.sort_values("metric_version", key=lambda column: column.map(_version))
     for row in frame.to_dict("records"):
         tell(f"{row['name']}")
         try:
-            run = store.run(row["run_id"])
-            told = told_by(store, run, SUFFIXES, (WEIGHTS,) if weights else ())
-        except STORE_ERRORS as error:
-            raise UserError(
-                f"run `{row['run_id']}` cannot be read whole: {first_line(error)}"
-            ) from error
-        key = key_of(told)
-        before = present.get(key)
-        if before and before.run_id != told.run_id and not _later(told, before):
-            done.kept.append(key)
+            told = told_by(store, store.run(row["run_id"]), SUFFIXES, (WEIGHTS,) * weights)
+        except (UserError, *STORE_ERRORS) as error:
+            _require_answer(store)
+            done.unreadable.append(_left_out(row["run_id"], error))
             continue
-        if before and before.run_id == told.run_id and WEIGHTS in before.files:
-            told.files.setdefault(WEIGHTS, before.files[WEIGHTS])
-        left_out = folders.write(out / RUNS / key, told) if told != before else []
-        done.left_out.extend(left_out)
-        (done.added if before is None else done.updated if told != before else done.same).append(
-            key
-        )
-        present[key] = told
+        try:
+            _export(out, told, present, done)
+        except UserError:
+            raise
+        except (KeyError, ValueError) as error:
+            done.unreadable.append(_left_out(row["run_id"], error))
     with written_whole(done.table) as file:
         file.write(_table(list(present.values())).encode())
     return done
+
+
+def _left_out(run_id: str, error: Exception) -> str:
+    return f"run `{run_id}` is left out, it cannot be read whole: {first_line(error)}"
+
+
+def _require_answer(store: Store) -> None:
+    """Raise a `UserError` where the store is away, so that no run of it can be read."""
+    try:
+        store.client.search_experiments(max_results=1)
+    except STORE_ERRORS as error:
+        raise UserError(
+            f"the tracking store must answer: {store.uri} says '{first_line(error)}'; start it "
+            "again, `export` goes on"
+        ) from error
+
+
+def _present(out: Path) -> list[Told]:
+    """Return the runs that the folder has; what an earlier call has left half-done is made good."""
+    if not (out / RUNS).is_dir():
+        return []
+    try:
+        for folder in folders.partial_folders(out):
+            folders.recover(folder)
+    except OSError as error:
+        raise UserError(f"cannot write {out / RUNS}: {error.strerror or error}") from error
+    return read_all(out)
+
+
+def _export(out: Path, told: Told, present: dict[str, Told], done: Exported) -> None:
+    key = key_of(told)
+    before = present.get(key)
+    if before and before.run_id != told.run_id and not _later(told, before):
+        done.kept.append(key)
+        return
+    if before and before.run_id == told.run_id and WEIGHTS in before.files:
+        told.files.setdefault(WEIGHTS, before.files[WEIGHTS])
+    for name in [name for name in told.files if not is_file_name(name)]:
+        del told.files[name]
+        done.left_out.append(f"{key}/{name!r} ({told.name})")
+    left_out = folders.write(out / RUNS / key, told) if told != before else []
+    done.left_out.extend(left_out)
+    (done.added if before is None else done.updated if told != before else done.same).append(key)
+    present[key] = told
 
 
 def _version(text: str | None) -> int:

@@ -1,43 +1,31 @@
 """A finished run as a folder: text that shows in a diff, every file under its SHA-256.
 
-``run.json`` (name, times, tags, parameters, data sets, hashes of the files), ``metrics.csv`` (every
-value of every metric) and the run's artifacts under their own paths; what would not fit otherwise
-is packed (``.xz``; ``.gz`` is read too).
+``run.json`` (name, times, tags, parameters, data sets, hashes of the files and of itself),
+``metrics.csv`` (every value of every metric) and the run's artifacts under their own paths; what
+would not fit otherwise is packed (``.xz``; ``.gz`` is read too).
 """
 
 import csv
-import gzip
 import hashlib
 import io
 import json
 import lzma
 import os
 import shutil
-import zlib
-from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from mlproject.architectures import recorded_spec
 from mlproject.errors import UserError
+from mlproject.exchange.checks import METRICS, RUN, VERSION, WEIGHTS, About, about_of, values_of
+from mlproject.exchange.members import MEGABYTE, plain, stored
 from mlproject.tracking import Told, Value
 
 LIMIT = 150_000
-VERSION = 1
-RUN, METRICS, RUNS = "run.json", "metrics.csv", "runs"
-WEIGHTS = "weights/best.weights.h5"
+MOST_JSON, MOST_UNPACKED = 4 * MEGABYTE, 64 * MEGABYTE
+RUNS = "runs"
 KEY = 16
-_PACKED = {".xz": lzma.decompress, ".gz": gzip.decompress}
-_BROKEN = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    IndexError,
-    EOFError,
-    zlib.error,
-    lzma.LZMAError,
-)
 
 
 def key_of(told: Told) -> str:
@@ -53,15 +41,18 @@ def write(folder: Path, told: Told) -> list[str]:
         smallest file that is enough, else the largest and so on.
 
     Raises:
+        ValueError: `read` would refuse the run.
         UserError: the folder cannot be written.
     """
-    stored, missing = _packed(_contents(told))
-    new = folder.with_name(f".{folder.name}.partial")
-    old = folder.with_name(f".{folder.name}.old")
+    whole = _contents(told)
+    metrics = whole[METRICS]
+    contents, missing = _packed(whole)
+    values_of(metrics, about_of(contents[RUN]).started)
+    new, old = _aside(folder, "partial"), _aside(folder, "old")
     try:
-        for path in (new, old):
-            shutil.rmtree(path, ignore_errors=True)
-        for name, content in stored.items():
+        recover(folder)
+        shutil.rmtree(new, ignore_errors=True)
+        for name, content in contents.items():
             path = new / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
@@ -71,47 +62,64 @@ def write(folder: Path, told: Told) -> list[str]:
     except OSError as error:
         raise UserError(f"cannot write {folder}: {error.strerror or error}") from error
     finally:
-        for path in (new, old):
-            shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(new, ignore_errors=True)
+        with suppress(OSError):
+            recover(folder)
     return [f"{folder.name}/{name} ({told.name})" for name in missing]
+
+
+def recover(folder: Path) -> None:
+    """Put back the older run of a folder whose replacement was cut off; remove it otherwise."""
+    old = _aside(folder, "old")
+    if not folder.exists() and old.exists():
+        os.rename(old, folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def read(folder: Path) -> Told:
     """Read what `write` wrote.
 
     Raises:
-        UserError: a file is missing or not what was written, or the spec has another hash.
+        UserError: a file is missing, is not what was written or is not allowed there, something
+            has the wrong type or is out of its range, or the spec has another hash.
     """
     try:
-        about = json.loads((folder / RUN).read_text(encoding="utf-8"))
-        if about["version"] != VERSION:
-            raise UserError(
-                f"a run must be of version {VERSION}: {folder / RUN} has {about['version']}; "
-                "bring the project up to date"
-            )
-        files = {name: _file(folder, name, sha256) for name, sha256 in about["files"].items()}
-        rows = csv.reader(io.StringIO(files.pop(METRICS).decode()))
-        values = [Value(row[0], int(row[1]), int(row[2]), float(row[3])) for row in list(rows)[1:]]
-        told = Told(
-            str(about["run_id"]),
-            str(about["name"]),
-            int(about["started"]),
-            int(about["ended"]),
-            dict(about["tags"]),
-            dict(about["params"]),
-            list(about["inputs"]),
-            values,
-            files,
-        )
-        _check(told, folder)
-    except UserError:
-        raise
-    except (*_BROKEN, AttributeError) as error:
+        if folder.is_symlink():
+            raise ValueError("it is a link, which is not followed")
+        content = plain(folder, RUN, MOST_JSON)
+        about = about_of(content)
+        if about.sha256 and about.sha256 != _own_sha256(json.loads(content)):
+            raise ValueError(f"{RUN} is not what was written")
+        if folder.name != about.tags["mlproject.spec_sha256"][:KEY]:
+            raise ValueError(f"its run has spec_sha256 {about.tags['mlproject.spec_sha256'][:KEY]}")
+        files, room = {}, MOST_UNPACKED
+        for name, sha256 in about.files.items():
+            files[name] = stored(folder, name, sha256, room)
+            room -= len(files[name]) if name != WEIGHTS else 0
+        return _told(about, files)
+    except (OSError, ValueError, MemoryError) as error:
+        reason = " ".join(f"{error}".split()) or type(error).__name__
         raise UserError(
-            f"a run's folder must be as `export` wrote it: {folder} is damaged "
-            f"({type(error).__name__}: {error}); take it anew from where it came, or remove it"
+            f"a run's folder must be as `export` wrote it: {' '.join(str(folder).split())} is "
+            f"damaged ({reason}); take it anew from where it came, or remove it"
         ) from error
-    return told
+
+
+def folders_of(root: Path) -> list[Path]:
+    """Return the folders of the runs below ``root/runs``, by their names.
+
+    Raises:
+        UserError: no such folder, or one that cannot be read.
+    """
+    if not (root / RUNS).is_dir():
+        raise UserError(
+            f"`--from` must be a folder that `export` wrote: {root} has no folder {RUNS}"
+        )
+    try:
+        paths = sorted((root / RUNS).iterdir())
+    except OSError as error:
+        raise UserError(f"cannot read {root / RUNS}: {error.strerror or error}") from error
+    return [path for path in paths if path.is_dir() and not path.name.startswith(".")]
 
 
 def read_all(root: Path) -> list[Told]:
@@ -120,42 +128,28 @@ def read_all(root: Path) -> list[Told]:
     Raises:
         UserError: no such folder, or a run that is damaged.
     """
-    if not (root / RUNS).is_dir():
-        raise UserError(
-            f"`--from` must be a folder that `export` wrote: {root} has no folder {RUNS}"
-        )
-    folders = [
-        path
-        for path in sorted((root / RUNS).iterdir())
-        if path.is_dir() and not path.name.startswith(".")
-    ]
-    return sorted((read(path) for path in folders), key=lambda told: (told.started, key_of(told)))
+    return sorted(
+        (read(path) for path in folders_of(root)), key=lambda told: (told.started, key_of(told))
+    )
 
 
-def _check(told: Told, folder: Path) -> None:
-    spec = recorded_spec(json.loads(told.tags["mlproject.spec"]))
-    found = spec.spec_sha256(told.tags["mlproject.dataset_sha256"])
-    if found != told.tags["mlproject.spec_sha256"] or not found.startswith(folder.name):
-        raise UserError(
-            f"a run must be what its hash says: the spec in {folder} has spec_sha256 "
-            f"{found[:KEY]}, not {told.tags['mlproject.spec_sha256'][:KEY]}; "
-            "take it anew from where it came"
-        )
+def _aside(folder: Path, kind: str) -> Path:
+    return folder.with_name(f".{folder.name}.{kind}")
 
 
-def _file(folder: Path, name: str, sha256: str) -> bytes:
-    pure = PurePosixPath(name)
-    if pure.is_absolute() or ".." in pure.parts:
-        raise ValueError(f"the path {name!r} leads out of it")
-    for suffix, unpack in _PACKED.items():
-        if (packed := folder / f"{name}{suffix}").exists():
-            content = unpack(packed.read_bytes())
-            break
-    else:
-        content = (folder / name).read_bytes()
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError(f"{name} is not what was written")
-    return content
+def _told(about: About, files: dict[str, bytes]) -> Told:
+    values = values_of(files.pop(METRICS), about.started)
+    inputs = [one.model_dump() for one in about.inputs]
+    return Told(
+        about.run_id, about.name, about.started, about.ended, about.tags, about.params, inputs,
+        values, files,
+    )  # fmt: skip
+
+
+def _own_sha256(values: Mapping[str, Any]) -> str:
+    """Return the hash of ``run.json`` without its own hash."""
+    rest = {name: value for name, value in values.items() if name != "sha256"}
+    return hashlib.sha256(_json(rest)).hexdigest()
 
 
 def _contents(told: Told) -> dict[str, bytes]:
@@ -180,26 +174,44 @@ def _json(values: Mapping[str, Any]) -> bytes:
 
 
 def _packed(contents: dict[str, bytes]) -> tuple[dict[str, bytes], list[str]]:
-    """Return the files as they are stored, ``run.json`` with their hashes, and what is left out."""
+    """Return the files as they are stored, ``run.json`` with their hashes, and what is left out.
+
+    Raises:
+        ValueError: what must not be left out is too large.
+    """
     about = json.loads(contents.pop(RUN))
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     weights = {name: contents.pop(name) for name in [WEIGHTS] if name in contents}
-    stored, missing = dict(contents), []
-    run = _json({**about, "files": hashes})
+    missing = [name for name, content in contents.items() if len(content) > MOST_UNPACKED // 4]
+    stored = {name: content for name, content in contents.items() if name not in missing}
+    if METRICS in missing:
+        raise ValueError(f"{METRICS} is larger than {MOST_UNPACKED // 4:,} bytes")
+    hashes = {
+        name: hashlib.sha256(content).hexdigest() for name, content in {**stored, **weights}.items()
+    }
+    size_of_run = len(_json({**about, "files": hashes, "sha256": "0" * 64}))
 
     def size() -> int:
-        return len(run) + sum(len(content) for content in stored.values())
+        return size_of_run + sum(len(content) for content in stored.values())
 
-    for name in sorted(contents, key=lambda name: len(contents[name]), reverse=True):
+    for name in sorted(stored, key=lambda name: len(contents[name]), reverse=True):
         if size() <= LIMIT:
             break
         stored[f"{name}.xz"] = lzma.compress(stored.pop(name), preset=9 | lzma.PRESET_EXTREME)
     while (over := size() - LIMIT) > 0:
         droppable = [name for name in stored if name.removesuffix(".xz") != METRICS]
+        if not droppable:
+            raise ValueError(f"{RUN} and {METRICS} would be larger than {LIMIT:,} bytes")
         enough = [name for name in droppable if len(stored[name]) >= over]
         few = min(enough, key=lambda name: len(stored[name]), default="")
         name = few or max(droppable, key=lambda name: len(stored[name]))
         del stored[name], hashes[name.removesuffix(".xz")]
         missing.append(name.removesuffix(".xz"))
     about |= {"files": hashes} | ({"left_out": sorted(missing)} if missing else {})
+    about["sha256"] = _own_sha256(about)
     return {**stored, **weights, RUN: _json(about)}, missing
+
+
+def partial_folders(root: Path) -> Iterator[Path]:
+    """Yield the folders of runs whose replacement was cut off."""
+    for path in (root / RUNS).glob(".*.old"):
+        yield path.with_name(path.name[1 : -len(".old")])

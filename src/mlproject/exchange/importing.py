@@ -6,10 +6,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlproject.errors import UserError
-from mlproject.exchange.folder import read_all
+from mlproject.exchange.folder import RUNS, folders_of, read
 from mlproject.interrupts import Interrupted, Interrupts
-from mlproject.runs import find_runs, is_alive
-from mlproject.tracking import IMPORTED, STORE_ERRORS, Store, Told, first_line, tell_again
+from mlproject.runs import find_runs
+from mlproject.tracking import (
+    IMPORTED,
+    STORE_ERRORS,
+    Store,
+    Told,
+    first_line,
+    is_told_now,
+    tell_again,
+)
 
 DIGEST = "mlproject.imported_sha256"
 
@@ -43,20 +51,21 @@ def import_runs(
         UserError: a folder is damaged (then nothing is imported), or the store cannot be written.
         Interrupted: after the run at hand.
     """
-    told = read_all(source)
+    names = _verified(source)
     done = Imported([], [], 0)
     try:
         experiment_id = store.experiment(experiment)
         store.prepare_for_ui(experiment_id)
         with Interrupts() as interrupts, interrupts.deferred():
-            for number, one in enumerate(told):
+            for number, name in enumerate(names):
                 if interrupts.requested:
                     raise Interrupted(
-                        f"interrupted by {interrupts.requested} after {number} of {len(told)} "
+                        f"interrupted by {interrupts.requested} after {number} of {len(names)} "
                         "runs; start it again to go on"
                     )
-                tell(one.name)
-                done = _import(store, one, experiment_id, done)
+                told = read(source / RUNS / name)
+                tell(told.name)
+                done = _import(store, told, experiment_id, done)
     except STORE_ERRORS as error:
         raise UserError(
             f"the tracking store must take what is imported: {store.address} says "
@@ -65,30 +74,39 @@ def import_runs(
     return done
 
 
+def _verified(source: Path) -> list[str]:
+    """Read all runs below `source`, one at a time, and return their folders' names by start."""
+    found = [(read(folder).started, folder.name) for folder in folders_of(source)]
+    return [name for _, name in sorted(found)]
+
+
 def _import(store: Store, told: Told, experiment_id: str, done: Imported) -> Imported:
     tags = {IMPORTED: told.run_id, DIGEST: _digest(told)}
     sha256 = told.tags["mlproject.spec_sha256"]
     version = told.tags.get("mlproject.metric_version")
     known = find_runs(store, experiment_id, spec_sha256=sha256)
-    ours = [run for run in known if run.data.tags.get(IMPORTED) == told.run_id]
-    finished = [run for run in known if run.info.status == "FINISHED"]
-    same = [run for run in finished if run.data.tags.get("mlproject.metric_version") == version]
-    for run in ours:
-        if run in same and run.data.tags.get(DIGEST) != tags[DIGEST]:
+    same = [
+        run
+        for run in known
+        if run.info.status == "FINISHED"
+        and run.data.tags.get("mlproject.metric_version") == version
+    ]
+    for run in same:
+        ours = run.data.tags.get(IMPORTED) == told.run_id
+        if ours and run.data.tags.get(DIGEST) != tags[DIGEST]:
             tell_again(store, told, experiment_id, tags, run.info.run_id)
             return done._replace(completed=[*done.completed, run.info.run_id])
     if same:
         return done._replace(present=done.present + 1)
-    if any(is_alive(run) for run in ours):
-        raise UserError(
-            f"only one `import` may write a run: another one is at work on {told.name} "
-            f"({ours[0].info.run_id}); wait for it"
-        )
-    if ours:
-        tell_again(store, told, experiment_id, tags, ours[0].info.run_id)
-        return done._replace(completed=[*done.completed, ours[0].info.run_id])
-    run_id = tell_again(store, told, experiment_id, tags)
-    return done._replace(added=[*done.added, run_id])
+    begun = [
+        run
+        for run in find_runs(store, experiment_id, imported=told.run_id)
+        if run.info.status != "FINISHED" and not is_told_now(run)
+    ]
+    if begun:
+        run_id = tell_again(store, told, experiment_id, tags, begun[0].info.run_id)
+        return done._replace(completed=[*done.completed, run_id])
+    return done._replace(added=[*done.added, tell_again(store, told, experiment_id, tags)])
 
 
 def _digest(told: Told) -> str:

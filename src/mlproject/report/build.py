@@ -28,6 +28,7 @@ from mlproject.report.truth_tables import (
     patterns_table,
     sites_table,
 )
+from mlproject.results.conditions import parse
 from mlproject.tracking import Store, without_credentials
 
 UI = "http://127.0.0.1:5000"
@@ -49,11 +50,13 @@ def build(wish: Wish, store: Store, tell: Callable[[str], None] = lambda text: N
     for name in wish.networks:
         if name not in ARCHITECTURES:
             raise UserError(f"unknown network {name!r}: {nearest(name, ARCHITECTURES)}")
-    runs = results.runs(list(wish.experiment) or None, wish.where, store)
+    found = results.find(list(wish.experiment) or None, parse(wish.where), store)
+    runs = found.runs
     counted = results.counted(runs)
     names = runs["experiment"].unique()
     about = ", ".join(wish.experiment) or ("all experiments" if len(names) != 1 else names[0])
     report = Report(f"Motif representations by network: {about}", _summary(runs, wish.where))
+    report.unreadable += found.unreadable
     report.experiment = str(names[0]) if len(names) == 1 else None
     if wish.rows:
         report.tables.append(user_table(counted, wish.rows, wish.columns, wish.where))

@@ -50,6 +50,7 @@ class Report:
         pictures: name of the files -> figure, in order.
         atlases: kind of data set -> atlas.
         missing: sentences on figures that could not be drawn.
+        unreadable: sentences on runs, or files of runs, that could not be read.
         experiment: the experiment that holds all runs, None if there are several.
     """
 
@@ -59,7 +60,13 @@ class Report:
     pictures: dict[str, Picture] = field(default_factory=dict)
     atlases: dict[str, Atlas] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
     experiment: str | None = None
+
+    def note_unreadable(self, text: str) -> None:
+        """Note, once, that a run or a file of one could not be read."""
+        if text not in self.unreadable:
+            self.unreadable.append(text)
 
     def table(self, name: str) -> Table | None:
         """Return the table of a name, None if there is none."""

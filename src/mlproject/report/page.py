@@ -76,7 +76,7 @@ def markdown(report: Report) -> str:
         if name != "message"
     ]
     parts += [table.markdown() for table in rest]
-    parts += [f"- {text}" for text in report.missing]
+    parts += [f"- {text}" for text in (*report.unreadable, *report.missing)]
     parts.append(
         "All of this, sortable and with the atlas by network, is in [report.html](report.html); "
         "every table is in `tables/` as Markdown, HTML, CSV and LaTeX, every figure in `figures/` "

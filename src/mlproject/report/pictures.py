@@ -134,10 +134,10 @@ def _draw_atlas(report: Report, frame: pandas.DataFrame, kind: str, readings: Re
         for _, row in pool(frame, arch, "conv1/match_jaspar").runs.iterrows():
             try:
                 reading = readings.load(row, "conv1")
+                relevant = relevant or results.relevant(row)
             except UserError as error:
-                report.missing.append(str(error))
+                report.note_unreadable(str(error))
                 continue
-            relevant = relevant or results.relevant(row)
             trials.setdefault(arch, []).append((int(row["seed"]), str(row["run_id"]), reading))
     motifs = truth_of(relevant)
     if not (trials and motifs):
@@ -178,10 +178,10 @@ def _draw_panel(
         row, layer = runs.iloc[0], f"conv{number}"
         try:
             reading = readings.load(row, layer)
+            relevant = relevant or results.relevant(row)
         except UserError as error:
-            report.missing.append(str(error))
+            report.note_unreadable(str(error))
             continue
-        relevant = relevant or results.relevant(row)
         shown = f"{printed_name(arch)}, {layer}" if deepest > 1 else printed_name(arch)
         blocks.append(Block(shown, reading))
     without = f" Without runs: {', '.join(dict.fromkeys(absent))}." if absent else ""

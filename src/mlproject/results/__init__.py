@@ -6,7 +6,7 @@
 >>> reading = results.filters(done.run_id.iloc[0], "conv1")
 """
 
-from mlproject.results.frame import COUNTED, counted, runs
+from mlproject.results.frame import COUNTED, Found, counted, find, runs
 from mlproject.results.loading import (
     address,
     attributions,
@@ -23,11 +23,13 @@ from mlproject.results.loading import (
 
 __all__ = [
     "COUNTED",
+    "Found",
     "address",
     "attributions",
     "counted",
     "dataset",
     "filters",
+    "find",
     "history",
     "importance",
     "model",

@@ -1,15 +1,16 @@
 """All runs of a tracking server as one typed table, a row each."""
 
-import json
+import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas
 
 from mlproject.architectures import make_spec
 from mlproject.errors import UserError, nearest
-from mlproject.results.conditions import check_columns, equals, parse, select
-from mlproject.spec import canonical_sha256, field_info, field_names, with_later_defaults
+from mlproject.results.conditions import Condition, check_columns, equals, parse, select
+from mlproject.results.recorded import parse_spec
+from mlproject.spec import canonical_sha256, field_info, field_names
 from mlproject.tracking import RESUMED_BY, STORE_ERRORS, Store, connect, first_line
 
 PAGE = 1000
@@ -30,6 +31,18 @@ _STATES = {"RUNNING": "running", "SCHEDULED": "running", "FAILED": "failed", "KI
 _UNPOOLED = (
     "seed", "dataset", "sequences", "length", "data_seed", "attributions", "attributed",
 )  # fmt: skip
+
+
+class Found(NamedTuple):
+    """What a tracking server holds.
+
+    Attributes:
+        runs: as `runs` returns them.
+        unreadable: a sentence on each run that cannot be read.
+    """
+
+    runs: pandas.DataFrame
+    unreadable: list[str]
 
 
 def runs(
@@ -56,16 +69,29 @@ def runs(
         ``duplicate`` (the same spec, data set and metric version finished earlier),
         ``resumed`` (another run went on with it), ``running``, ``failed`` or ``killed``. The
         columns `HIDDEN` hold what other functions need; ``pool`` is equal where runs may be pooled:
-        same spec but for the seed, same data set, same metric version.
+        same spec but for the seed, same data set, same metric version. A run that cannot be read
+        is left out, with a warning that names it.
 
     Raises:
         UserError: no such experiment, an unknown column, a condition that cannot be read, a server
             that does not answer.
     """
     conditions = [*parse(where), *(equals(name, value) for name, value in equal.items())]
+    found = find(experiment, conditions, store)
+    for text in found.unreadable:
+        warnings.warn(text, stacklevel=2)
+    return found.runs
+
+
+def find(
+    experiment: str | Sequence[str] | None = None,
+    conditions: Sequence[Condition] = (),
+    store: Store | None = None,
+) -> Found:
+    """Return the runs as `runs` does, and what it warns of."""
     store = store or connect()
     try:
-        found = _rows(store, _experiments(store, experiment))
+        found, unreadable = _rows(store, _experiments(store, experiment))
     except STORE_ERRORS as error:
         raise UserError(
             f"the tracking store must answer: {store.address} says '{first_line(error)}'; "
@@ -75,7 +101,7 @@ def runs(
     if len(frame):
         check_columns([condition.column for condition in conditions], visible(frame))
         frame = select(frame, conditions)
-    return _with_state(frame)
+    return Found(_with_state(frame), unreadable)
 
 
 def counted(frame: pandas.DataFrame) -> pandas.DataFrame:
@@ -102,25 +128,32 @@ def _experiments(store: Store, wanted: str | Sequence[str] | None) -> dict[str, 
     return {key: name for key, name in names.items() if name in chosen}
 
 
-def _rows(store: Store, experiments: Mapping[str, str]) -> list[dict[str, Any]]:
+def _rows(store: Store, experiments: Mapping[str, str]) -> tuple[list[dict[str, Any]], list[str]]:
     rows: list[dict[str, Any]] = []
+    unreadable: list[str] = []
     token = None
     while experiments:
         page = store.client.search_runs(
             list(experiments), max_results=PAGE, order_by=["start_time ASC"], page_token=token
         )
-        rows += [_row(run, experiments) for run in page if "mlproject.spec" in run.data.tags]
+        for run in page:
+            if "mlproject.spec" in run.data.tags:
+                try:
+                    rows.append(_row(run, experiments))
+                except UserError as error:
+                    unreadable.append(f"run `{run.info.run_id}` is left out: {error}")
         token = page.token
         if not token:
             break
-    return rows
+    return rows, unreadable
 
 
 def _row(run: Any, experiments: Mapping[str, str]) -> dict[str, Any]:
     info, tags = run.info, run.data.tags
     end = info.end_time or info.start_time
-    spec = with_later_defaults(json.loads(tags["mlproject.spec"]))
-    row: dict[str, Any] = {
+    spec = parse_spec(tags["mlproject.spec"]).flat()
+    row: dict[str, Any] = dict(run.data.metrics)
+    row |= {
         "run_id": info.run_id,
         "name": info.run_name,
         "experiment": experiments[info.experiment_id],
@@ -132,7 +165,6 @@ def _row(run: Any, experiments: Mapping[str, str]) -> dict[str, Any]:
     }
     row |= {name: tags.get(f"mlproject.{name}") for name in TAGS}
     row |= spec
-    row |= run.data.metrics
     alike = {key: value for key, value in spec.items() if key not in _UNPOOLED}
     row["pool"] = canonical_sha256(
         alike | {"data": row["dataset_sha256"], "version": row["metric_version"]}

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,12 +13,25 @@ from mlproject.architectures import recorded_spec
 from mlproject.data.paper import RELEVANT
 from mlproject.errors import UserError
 from mlproject.interpret.filters import LayerReading
-from mlproject.interpret.tomtom import Match
-from mlproject.motifs import Motif, read_meme
 from mlproject.names import metric_name
+from mlproject.results.artifacts import (
+    HISTORY,
+    IMPORTANCE,
+    PER_CLASS,
+    TRUTH,
+    Columns,
+    downloaded,
+    read_matches,
+    read_motifs,
+    read_table,
+    read_text,
+    told_as_damaged,
+)
+from mlproject.results.recorded import Profile, parse_spec
 from mlproject.spec import RunSpec
 from mlproject.tracking import IMPORTED, SHA256, Store, connect
 
+WEIGHTS = "weights/best.weights.h5"
 Run: TypeAlias = str | Mapping[str, Any] | pandas.Series
 
 
@@ -32,12 +45,12 @@ def history(run: Run, store: Store | None = None) -> pandas.DataFrame:
     Raises:
         UserError: the store has no such run or the run no history.
     """
-    return _table(run, "history.csv", store)
+    return _table(run, "history.csv", HISTORY, store)
 
 
 def per_class(run: Run, store: Store | None = None) -> pandas.DataFrame:
     """Return a run's scores of every class on the test split; arguments as for `history`."""
-    return _table(run, "test_per_class.csv", store)
+    return _table(run, "test_per_class.csv", PER_CLASS, store)
 
 
 def site_truth(run: Run, layer: str = "conv1", store: Store | None = None) -> pandas.DataFrame:
@@ -45,7 +58,7 @@ def site_truth(run: Run, layer: str = "conv1", store: Store | None = None) -> pa
 
     Columns as `mlproject.interpret.truth.truth_rows` has them; arguments as for `filters`.
     """
-    return _table(run, f"filters/{layer}_truth.csv", store)
+    return _table(run, f"filters/{layer}_truth.csv", TRUTH, store)
 
 
 def importance(run: Run, layer: str = "conv1", store: Store | None = None) -> pandas.DataFrame:
@@ -53,7 +66,7 @@ def importance(run: Run, layer: str = "conv1", store: Store | None = None) -> pa
 
     Columns as `mlproject.interpret.ablation.ablation_rows` has them; arguments as for `filters`.
     """
-    return _table(run, f"filters/{layer}_importance.csv", store)
+    return _table(run, f"filters/{layer}_importance.csv", IMPORTANCE, store)
 
 
 def filters(run: Run, layer: str = "conv1", store: Store | None = None) -> LayerReading:
@@ -69,16 +82,21 @@ def filters(run: Run, layer: str = "conv1", store: Store | None = None) -> Layer
     """
     store = store or connect()
     run_id, stem = id_of(run), f"filters/{layer}"
-    with tempfile.TemporaryDirectory() as folder:
-        files = [
-            store.download(run_id, f"{stem}{end}", Path(folder))
-            for end in (".meme", "_clipped.meme", "_matches.tsv")
-        ]
-        motifs, clipped = _motifs(files[0]), _motifs(files[1])
-        matches = read_matches(files[2].read_text(encoding="utf-8"))
-    by_id = {motif.id: motif for motif in clipped}
+    with downloaded(store, run_id, f"{stem}.meme") as path:
+        motifs = read_motifs(path)
+    by_id = {motif.id: motif for motif in motifs}
+    with downloaded(store, run_id, f"{stem}_clipped.meme") as path:
+        clipped = read_motifs(path)
+        for motif in clipped:
+            if motif.id not in by_id or motif.width > by_id[motif.id].width:
+                raise ValueError(f"`{motif.id}` is no part of a motif of {stem}.meme")
+    parts = {motif.id: motif for motif in clipped}
+    with downloaded(store, run_id, f"{stem}_matches.tsv") as path:
+        matches = read_matches(read_text(path))
+        if unknown := {match.query_id for match in matches} - set(parts):
+            raise ValueError(f"`{min(unknown)}` is no motif of {stem}_clipped.meme")
     starts = tuple(
-        _start(motif.pwm, by_id[motif.id].pwm) if motif.id in by_id else 0 for motif in motifs
+        _start(motif.pwm, parts[motif.id].pwm) if motif.id in parts else 0 for motif in motifs
     )
     alignment = str(spec_of(run, store).alignment)
     return LayerReading(layer, alignment, motifs, clipped, starts, matches)
@@ -97,9 +115,11 @@ def attributions(run: Run, method: str, store: Store | None = None) -> Any:
     """
     from mlproject.attribution.files import read
 
-    path = f"attributions/{method}.h5"
-    with tempfile.TemporaryDirectory() as folder:
-        return read((store or connect()).download(id_of(run), path, Path(folder)))
+    with downloaded(store or connect(), id_of(run), f"attributions/{method}.h5") as path:
+        found = read(path)
+        if found.method != method:
+            raise ValueError(f"it is of the method {found.method}")
+        return found
 
 
 def model(run: Run, store: Store | None = None) -> Any:
@@ -119,16 +139,19 @@ def model(run: Run, store: Store | None = None) -> Any:
 
     with tempfile.TemporaryDirectory() as folder:
         try:
-            weights = store.download(id_of(run), "weights/best.weights.h5", Path(folder))
+            weights = store.download(id_of(run), WEIGHTS, Path(folder))
         except UserError as error:
             raise UserError(
                 f"run `{id_of(run)}` was imported without weights: export it with `--weights` "
                 "where it was trained, or train it again"
             ) from error
-        shape = _profile(found.inputs)
+        shape = _profile(found.inputs, id_of(run))
+        if not shape.keys() >= {"length", "classes"}:
+            raise UserError(f"run `{id_of(run)}` must say how long its sequences are: it does not")
         network = build(spec_of(id_of(run), store), shape["length"], shape["classes"])
-        known = json.loads(found.data.tags.get(SHA256, "{}"))
-        load_weights(network, weights, known.get("weights/best.weights.h5"))
+        with told_as_damaged(f"the artifact `{WEIGHTS}` of run `{id_of(run)}`", weights):
+            known = json.loads(found.data.tags.get(SHA256, "{}"))
+            load_weights(network, weights, known.get(WEIGHTS))
     return network
 
 
@@ -164,7 +187,10 @@ def spec_of(run: Run, store: Store | None = None) -> RunSpec:
         tags = (store or connect()).run(run).data.tags
         if "mlproject.spec" not in tags:
             raise UserError(f"run `{run}` must be one of this project: it has no spec")
-        return recorded_spec(json.loads(tags["mlproject.spec"]))
+        try:
+            return parse_spec(tags["mlproject.spec"])
+        except UserError as error:
+            raise UserError(f"run `{run}` cannot be read: {error}") from error
     return recorded_spec(run["spec"])
 
 
@@ -174,19 +200,29 @@ def relevant(row: Mapping[str, Any] | pandas.Series) -> dict[str, tuple[str, ...
     It stands in the profile of the run's inputs; for runs that have none, the classes of the
     paper have the paper's motifs, and other classes none.
     """
-    profile = _profile(row["inputs"])
+    profile = _profile(row["inputs"], str(row["run_id"]))
     if "relevant" in profile:
         return {name: tuple(ids) for name, ids in profile["relevant"].items()}
     found = [name for name in RELEVANT if f"conv1/filters/{metric_name(name)}" in row]
     return {name: RELEVANT[name] for name in found}
 
 
-def _profile(inputs: Any) -> dict[str, Any]:
-    """Return what a run's inputs say of its data set: ``length``, ``classes``, ``relevant``."""
+def _profile(inputs: Any, run_id: str) -> dict[str, Any]:
+    """Return what a run's inputs say of its data set: ``length``, ``classes``, ``relevant``.
+
+    Raises:
+        UserError: it is no profile.
+    """
     for one in inputs.dataset_inputs if inputs else ():
-        profile: dict[str, Any] = json.loads(one.dataset.profile or "{}")
-        if "relevant" in profile:
-            return profile
+        try:
+            profile = Profile.model_validate_json(one.dataset.profile or "{}")
+        except ValueError as error:
+            raise UserError(
+                f"the profile of the data set of run `{run_id}` cannot be read: "
+                f"{' '.join(str(error).split())[:200]}"
+            ) from error
+        if "relevant" in profile.model_fields_set:
+            return profile.model_dump(exclude_unset=True)
     return {}
 
 
@@ -200,24 +236,9 @@ def id_of(run: Run) -> str:
     return run if isinstance(run, str) else str(run["run_id"])
 
 
-def read_matches(text: str) -> tuple[Match, ...]:
-    """Read Tomtom's table, as `mlproject.interpret.tomtom.format_tsv` writes it."""
-    kinds = (str, str, int, float, float, float, int, str, str, str)
-    lines = [line for line in text.splitlines()[1:] if line.strip() and not line.startswith("#")]
-    rows: list[Sequence[Any]] = [
-        [kind(cell) for kind, cell in zip(kinds, line.split("\t"), strict=True)] for line in lines
-    ]
-    return tuple(Match(*row) for row in rows)
-
-
-def _table(run: Run, path: str, store: Store | None) -> pandas.DataFrame:
-    with tempfile.TemporaryDirectory() as folder:
-        return pandas.read_csv((store or connect()).download(id_of(run), path, Path(folder)))
-
-
-def _motifs(path: Path) -> tuple[Motif, ...]:
-    """Read motifs; a file of none, which is no MEME file, has all filters dead."""
-    return read_meme(path, unknown=0) if "MOTIF" in path.read_text(encoding="utf-8") else ()
+def _table(run: Run, path: str, columns: Columns, store: Store | None) -> pandas.DataFrame:
+    with downloaded(store or connect(), id_of(run), path) as local:
+        return read_table(local, columns)
 
 
 def _start(whole: np.ndarray, part: np.ndarray) -> int:

@@ -12,7 +12,17 @@ from mlproject.tracking.basis import (
     first_line,
     is_terminated,
 )
-from mlproject.tracking.copies import IMPORTED, Told, Value, tell_again, temporary_store, told_by
+from mlproject.tracking.copies import (
+    IMPORTED,
+    KEPT_TAGS,
+    LOCAL_TAGS,
+    Told,
+    Value,
+    is_told_now,
+    tell_again,
+    temporary_store,
+    told_by,
+)
 from mlproject.tracking.delivery import deliver
 from mlproject.tracking.naming import environment_name
 from mlproject.tracking.opening import connect, refuse_file_store
@@ -22,6 +32,8 @@ from mlproject.tracking.tracker import Tracker
 
 __all__ = [
     "IMPORTED",
+    "KEPT_TAGS",
+    "LOCAL_TAGS",
     "RESUMED_BY",
     "SHA256",
     "STORE_ERRORS",
@@ -34,6 +46,7 @@ __all__ = [
     "environment_name",
     "first_line",
     "is_terminated",
+    "is_told_now",
     "mask",
     "refuse_file_store",
     "sync",

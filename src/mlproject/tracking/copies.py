@@ -1,9 +1,10 @@
 """Whole runs out of a tracking store and into another: all that a run has told, but its model."""
 
+import math
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,15 +12,22 @@ import mlflow
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
-from mlproject.process import this_process
-from mlproject.tracking.basis import PROCESS
+from mlproject.errors import UserError
+from mlproject.process import parse_process, this_process
+from mlproject.tracking.basis import PROCESS, STORE_ERRORS
 from mlproject.tracking.opening import connect
 from mlproject.tracking.store import Store
 
 IMPORTED = "mlproject.imported"
 BATCH = 800
-_SOURCE = "mlflow.source.git.commit"
-_LOCAL_TAGS = ("process", "heartbeat", "mark", "task", "sweep", "resumes", "weights_of")
+KEPT_TAGS = (MLFLOW_RUN_NOTE, "mlflow.source.git.commit")
+LOCAL_TAGS = tuple(
+    f"mlproject.{name}"
+    for name in (
+        "process", "heartbeat", "mark", "task", "sweep", "resumes", "resumed_by", "weights_of",
+        "imported", "imported_sha256",
+    )
+)  # fmt: skip
 
 
 class Value(NamedTuple):
@@ -67,15 +75,14 @@ def told_by(store: Store, run: Run, suffixes: tuple[str, ...], more: tuple[str, 
         more: paths of further artifacts, where they exist.
     """
     tags = run.data.tags
-    local = {f"mlproject.{name}" for name in (*_LOCAL_TAGS, "imported", "imported_sha256")}
     kept = {
         key: value
         for key, value in tags.items()
-        if (key.startswith("mlproject.") and key not in local) or key in (MLFLOW_RUN_NOTE, _SOURCE)
+        if (key.startswith("mlproject.") and key not in LOCAL_TAGS) or key in KEPT_TAGS
     }
     return Told(
         tags.get(IMPORTED, run.info.run_id),
-        run.info.run_name,
+        " ".join(run.info.run_name.split()) or run.info.run_id,
         run.info.start_time,
         run.info.end_time,
         kept,
@@ -112,6 +119,7 @@ def _values(store: Store, run: Run) -> list[Value]:
         found += [
             Value(one.key, one.step, one.timestamp - run.info.start_time, one.value)
             for one in every
+            if math.isfinite(one.value)
         ]
     return found
 
@@ -153,7 +161,9 @@ def tell_again(
 ) -> str:
     """Make a finished run of what one has told, and return its id.
 
-    Telling the same again changes nothing, so what was cut off can be done once more.
+    Until all is told the run counts as killed, so that nothing looks as if somebody worked on it.
+    What fails is deleted again; what was cut off can be done once more: telling the same again
+    changes nothing.
 
     Args:
         store: where to.
@@ -161,13 +171,56 @@ def tell_again(
         experiment_id: of the experiment.
         tags: set as well.
         run_id: of the run that an earlier call has made; None: a new one.
+
+    Raises:
+        UserError: another process has begun the same run.
     """
     client, process = store.client, str(this_process())
+    finished = run_id is not None and client.get_run(run_id).info.status == "FINISHED"
     if run_id is None:
-        first = {**told.tags, **tags, PROCESS: process, MLFLOW_RUN_NAME: told.name}
-        run_id = client.create_run(
-            experiment_id, told.started, dict(list(first.items())[:90]), told.name
-        ).info.run_id
+        first = {**tags, PROCESS: process, MLFLOW_RUN_NAME: told.name}
+        run_id = client.create_run(experiment_id, told.started, first, told.name).info.run_id
+    try:
+        if not finished:
+            client.update_run(run_id, status="KILLED")
+            client.set_tag(run_id, PROCESS, process)
+            _withdraw_from_others(store, told, experiment_id, run_id)
+        _tell_all(client, told, run_id, tags)
+        client.set_terminated(run_id, "FINISHED", told.ended)
+    except BaseException:
+        if not finished:
+            with suppress(*STORE_ERRORS):
+                client.delete_run(run_id)
+        raise
+    return run_id
+
+
+def is_told_now(run: Run) -> bool:
+    """Return whether a process on this machine is about to make the run, see `tell_again`."""
+    process = parse_process(run.data.tags.get(PROCESS, ""))
+    return (
+        run.info.status != "FINISHED"
+        and process is not None
+        and process.here
+        and not process.gone
+        and str(process) != str(this_process())
+    )
+
+
+def _withdraw_from_others(store: Store, told: Told, experiment_id: str, run_id: str) -> None:
+    """Raise a `UserError` where another process is about to make the same run."""
+    others = store.client.search_runs([experiment_id], f"tags.`{IMPORTED}` = '{told.run_id}'")
+    for other in others:
+        if other.info.run_id != run_id and is_told_now(other):
+            raise UserError(
+                f"only one `import` may write a run: another one is at work on {told.name} "
+                f"({other.info.run_id}); start again when it has ended"
+            )
+
+
+def _tell_all(
+    client: mlflow.MlflowClient, told: Told, run_id: str, tags: Mapping[str, str]
+) -> None:
     values: list[Any] = [Param(*pair) for pair in told.params.items()]
     for start in range(0, len(values), 100):
         client.log_batch(run_id, params=values[start : start + 100])
@@ -195,5 +248,3 @@ def tell_again(
     values = [RunTag(key, value) for key, value in {**told.tags, **tags}.items()]
     for start in range(0, len(values), 100):
         client.log_batch(run_id, tags=values[start : start + 100])
-    client.set_terminated(run_id, "FINISHED", told.ended)
-    return str(run_id)

@@ -362,7 +362,10 @@ class Store:
                 raise UserError(
                     f"the model of run `{run_id}` cannot be loaded: {first_line(error)}"
                 ) from error
-            return load_model(Path(place) / MODEL)
+            try:
+                return load_model(Path(place) / MODEL)
+            except UserError as error:
+                raise UserError(f"the model of run `{run_id}` is no use: {error}") from error
 
     def fail(self, run_id: str, reason: str) -> None:
         """Mark the run that ``mlflow run`` has made as failed before it could start.
