@@ -14,6 +14,7 @@ from mlproject.texts import require_file
 
 MOST_PACKED = 2000
 SLACK_BYTES = 1 << 26
+MOST_OBJECTS = 100_000
 
 
 @contextmanager
@@ -63,3 +64,35 @@ def whole(array: h5py.Dataset) -> Any:
         raise UserError(f"`{array.name}` must be numbers or records: got type {array.dtype}")
     check_size(array)
     return array[()]
+
+
+def require_plain(file: h5py.File, most: int = 1 << 30) -> None:
+    """Refuse a file that reaches beyond itself, or claims to hold more than it may.
+
+    Args:
+        file: open.
+        most: bytes that all of its arrays may have together, unpacked.
+
+    Raises:
+        UserError: it has links other than names of its own objects, data stored in other files, or
+            arrays of more than `most` bytes.
+    """
+    size = count = 0
+    waiting: list[h5py.Group] = [file]
+    while waiting:
+        group = waiting.pop()
+        for name in group:
+            count += 1
+            if count > MOST_OBJECTS:
+                raise UserError(f"it must not hold more than {MOST_OBJECTS:,} objects")
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise UserError(f"`{name}` is a link, which is not followed")
+            found = group[name]
+            if isinstance(found, h5py.Group):
+                waiting.append(found)
+            elif isinstance(found, h5py.Dataset):
+                if found.external or found.is_virtual:
+                    raise UserError(f"`{name}` is stored in another file")
+                size += math.prod(found.shape or ()) * found.dtype.itemsize
+                if size > most:
+                    raise UserError(f"its arrays must not be larger than {most:,} bytes together")

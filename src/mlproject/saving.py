@@ -7,11 +7,12 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 
 from mlproject.errors import UserError
 from mlproject.files import sha256_of, written_whole
-from mlproject.plain_hdf5 import require_plain
+from mlproject.hdf5 import require_plain
 from mlproject.startup import settle_keras
 
 WEIGHTS, CONFIG = "model.weights.h5", "config.json"
@@ -72,7 +73,8 @@ def load_weights(model: keras.Model, path: Path, sha256: str | None = None) -> N
     """
     check_sha256(path, sha256)
     try:
-        require_plain(path, 16 * model.count_params() + MEGABYTE)
+        with h5py.File(path, "r") as file:
+            require_plain(file, 16 * model.count_params() + MEGABYTE)
         model.load_weights(path)
     except Exception as error:
         raise UserError(
@@ -110,8 +112,11 @@ def _require_layers_only(path: Path) -> None:
         if archive.getinfo(CONFIG).file_size > MOST_CONFIG:
             raise ValueError(f"its {CONFIG} is larger than {MOST_CONFIG:,} bytes")
         waiting: list[Any] = [json.loads(archive.read(CONFIG))]
-        with tempfile.TemporaryDirectory() as folder:
-            require_plain(Path(archive.extract(WEIGHTS, folder)), MOST_UNPACKED)
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            h5py.File(archive.extract(WEIGHTS, folder), "r") as file,
+        ):
+            require_plain(file, MOST_UNPACKED)
     while waiting:
         part = waiting.pop()
         if isinstance(part, dict):

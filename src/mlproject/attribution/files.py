@@ -67,6 +67,7 @@ def read(path: Path) -> Attributions:
     with hdf5_opened(path, rule) as file:
         if not sealed and file.attrs["version"] != 1:
             raise UserError(f"{rule}: its SHA-256 is missing, so it was damaged")
+        require_plain(file)
         method = str(file.attrs["method"])
         if method not in METHODS:
             raise UserError(f"{rule}: {nearest(method[:60], METHODS)}")
@@ -79,7 +80,7 @@ def read(path: Path) -> Attributions:
             raise UserError(f"{rule}: `{name}` is {array.dtype} of {array.shape}")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise UserError(f"{rule}: `{name}` has values that are no numbers")
-    if (arrays["codes"] > OTHER).any():
+    if arrays["codes"].dtype != np.uint8 or (arrays["codes"] > OTHER).any():
         raise UserError(f"{rule}: `codes` must be from 0 to {OTHER}")
     return Attributions(
         method,
