@@ -13,9 +13,11 @@ from keras import layers
 
 from mlproject.architectures import make_spec
 from mlproject.attribution import METHODS, attribute
+from mlproject.attribution.completeness import completeness_error
 from mlproject.attribution.deeplift import deeplift
 from mlproject.attribution.files import read, write, write_arrays
 from mlproject.attribution.gradients import (
+    class_gradient,
     expected_gradients,
     integrated_gradients,
     saliency,
@@ -211,11 +213,40 @@ def test_integrated_gradients_sum_to_the_difference_from_the_uniform_reference()
     start = keras.ops.convert_to_numpy(inner([uniform]))[0, 0]
     wanted = _of(predict(inner, codes), targets) - start
     errors = []
-    for steps in (8, 512):
-        found = integrated_gradients(model, codes, targets, steps=steps)
-        errors.append(np.abs(contributions(found, codes).sum(axis=1) - wanted).max())
-    assert errors[1] < 0.005 * np.abs(wanted).max()
+    for limit in (0.2, 0.01):
+        found = integrated_gradients(model, codes, targets, steps=4, error=limit)
+        missed = np.abs(contributions(found, codes).sum(axis=1) - wanted)
+        errors.append(missed.mean() / np.abs(wanted).mean())
+        assert errors[-1] <= limit
     assert errors[1] < errors[0]
+
+
+def test_integrated_gradients_are_those_of_a_fine_sum_done_slowly() -> None:
+    model, codes = _network("exponential"), _codes(2)
+    targets = np.array([0, 2])
+    x, n = one_hot(codes), 2000
+    slopes = np.zeros(x.shape)
+    call = class_gradient(model)
+    for number in range(n):
+        place = np.float32((number + 0.5) / n)
+        slopes += call((0.25 + place * (x - 0.25)).astype(np.float32), np.eye(3)[targets])[1] / n
+    wanted = hypothetical(slopes, np.full_like(x, 0.25))
+    found = integrated_gradients(model, codes, targets, error=1e-4)
+    np.testing.assert_allclose(found, wanted, atol=0.01 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "deeplift"])
+def test_the_error_of_completeness_is_that_of_the_sums(method: str) -> None:
+    model, codes = _network(), _codes()
+    codes[2, 3] = OTHER
+    found = attribute(model, method, codes, np.arange(len(codes)) % CLASSES, seed=3)
+    error = completeness_error(model, found, seed=3)
+    assert error is not None and error < (0.01 if method == "integrated_gradients" else 1e-4)
+    doubled = completeness_error(model, found._replace(scores=2 * found.scores), seed=3)
+    assert doubled == pytest.approx(1, abs=0.02)
+    assert completeness_error(model, found._replace(method="ism"), seed=3) is None
+    unknown = found._replace(codes=np.full_like(codes, OTHER))
+    assert completeness_error(model, unknown, seed=3) is None
 
 
 @pytest.mark.parametrize("correct", [False, True])

@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mlproject.attribution import METHODS, Attributions, attribute, patterns
+from mlproject.attribution.completeness import completeness_error
 from mlproject.attribution.files import write, write_arrays
 from mlproject.attribution.pattern_logos import pattern_figure
 from mlproject.attribution.tracks import Track, cropped, marks, richest, track_figure
@@ -155,6 +156,9 @@ def _attributions(place: Place, found: Attributions) -> tuple[Record, dict[str, 
         f"{name}/{key}": value
         for key, value in summarise(truth, found.targets, data.classes).items()
     }
+    error = completeness_error(place.model, found, place.seed)
+    if error is not None:
+        own[f"{name}/completeness_error"] = error
     figure = _figure(place, found, truth)
 
     def record() -> None:

@@ -35,6 +35,7 @@ from mlproject.errors import UserError
 from mlproject.interrupts import look
 
 SMALL = 1e-6
+REFERENCES = 10
 LINEAR = (layers.BatchNormalization, layers.Dropout, layers.Flatten)
 
 
@@ -44,7 +45,7 @@ def deeplift(
     targets: np.ndarray,
     *,
     rng: np.random.Generator,
-    references: int = 10,
+    references: int = REFERENCES,
     output: Output = "logit",
     batch_size: int = BATCH,
     progress: Progress = silent,

@@ -113,8 +113,13 @@ def attribute(
     chosen = METHODS[method]
     options = dict(chosen.options)
     if chosen.random:
-        options["rng"] = np.random.default_rng([seed, *method.encode()])
+        options["rng"] = rng_of(method, seed)
     targets = np.asarray(targets)
     scores = chosen.function(model, codes, targets, progress=progress, **options)
     names = np.arange(len(codes)) if sequences is None else sequences
     return Attributions(method, names, targets, codes, scores)
+
+
+def rng_of(method: str, seed: int) -> np.random.Generator:
+    """Return the random numbers that a method draws from."""
+    return np.random.default_rng([seed, *method.encode()])
