@@ -31,7 +31,22 @@ def test_each_architecture_keeps_its_name_and_is_rebuilt_from_its_flat_form(arch
 
 def test_architectures_are_distinct_and_as_many_as_the_paper_has() -> None:
     hashes = {make_spec({"arch": arch}).train_sha256(DATA) for arch in ARCHITECTURES}
-    assert len(hashes) == len(ARCHITECTURES) == 17
+    assert len(hashes) == len(ARCHITECTURES) == 17 + 1, "one is of two sizes"
+
+
+def test_small_filters_of_9_nt_are_read_as_wide_as_they_are_and_recorded_runs_as_they_were() -> (
+    None
+):
+    for arch in ("CNN9-4", "CNN9-25"):
+        spec = make_spec({"arch": arch})
+        assert (spec.window, protocol_name(spec), arch_name(spec)) == (9, "released", arch)
+        wide = make_spec({"arch": arch, "window": 19})
+        assert (wide.window, protocol_name(wide), arch_name(wide)) == (19, "released", arch)
+        assert wide.train_sha256(DATA) == spec.train_sha256(DATA)
+        assert recorded_spec(wide.flat()) == wide
+        assert protocol_name(make_spec({"arch": arch, "window": 11})) == "custom"
+    assert make_spec({"arch": "CNN3-2"}).window == make_spec({"arch": "CNN3-50"}).window == 19
+    assert protocol_name(make_spec({"arch": "CNN-2", "window": 9})) == "custom"
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)

@@ -41,11 +41,12 @@ ARCHITECTURES: Mapping[str, Options] = MappingProxyType(
         "CNN-25": {"pool1": 25},
         "CNN-50": {"pool1": 50},
         "CNN-100": {"pool1": 100},
-        "CNN9-4": {"kernel1": 9, "pool1": 4},
-        "CNN9-25": {"kernel1": 9, "pool1": 25},
+        "CNN9-4": {"kernel1": 9, "pool1": 4, "window": 9},  # as the authors' cnn9_4.meme
+        "CNN9-25": {"kernel1": 9, "pool1": 25, "window": 9},
         "CNN3-2": {"kernel1": 3, "pool1": 2},
         "CNN3-50": {"kernel1": 3, "pool1": 50},
         "CNN-50-2": {"pool1": 50, "pool_stride1": 2},
+        "CNN-50-2-released": {"pool1": 50, "pool_stride1": 2, "filters2": 64, "units": 96},
         "CNN19-1-2": {"pool1": 2, "kernel2": 1},
         "CNN-25x60": {"pool1": 25, "filters1": 60},
         "CNN-25x90": {"pool1": 25, "filters1": 90},
@@ -155,9 +156,15 @@ def arch_name(spec: RunSpec) -> str:
 
 
 def protocol_name(spec: RunSpec) -> str:
-    """Return the preset whose fields the spec has, ``custom`` if it is neither."""
+    """Return the preset whose fields the spec has, ``custom`` if it is neither.
+
+    The window may be that of the protocol or that of the network's own row.
+    """
+    arch = arch_name(spec)
     for name, row in PROTOCOLS.items():
-        if _same(spec, make_spec({"protocol": name}), (*row, "threshold", "window")):
+        plain = make_spec({"protocol": name})
+        own = plain if arch == "custom" else make_spec({"protocol": name, "arch": arch})
+        if _same(spec, plain, (*row, "threshold")) and spec.window in (plain.window, own.window):
             return name
     return "custom"
 

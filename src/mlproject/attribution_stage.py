@@ -257,7 +257,7 @@ def _write_bytes(content: bytes, path: Path) -> None:
 def _line(name: str, own: Mapping[str, float], rows: int) -> str:
     """Return one line that tells what a method has found."""
     kinds = {"AUROC": "auroc", "AUPR": "aupr", "SNR": "snr", "patterns": "patterns"}
-    kinds["coverage"] = "coverage"
+    kinds |= {"coverage": "coverage", "completeness error": "completeness_error"}
     parts = [
         f"{label} {own[key]:.3g}"
         for label, kind in kinds.items()

@@ -3,6 +3,8 @@
 import hashlib
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedRandom, RawIOBase
@@ -90,6 +92,38 @@ def _lock(file: BinaryIO, wait: bool) -> bool:
     except (ImportError, OSError):
         return False
     return True
+
+
+@contextmanager
+def folder_filled(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder whose files take their places in `folder` when all are written.
+
+    An error leaves `folder` as it was; other files in it stay in any case.
+
+    Raises:
+        UserError: the folder cannot be written, the disk is full.
+    """
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=".", suffix=".partial", dir=folder))
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror or error}") from error
+    try:
+        yield aside
+        for path in sorted(aside.rglob("*")):
+            target = folder / path.relative_to(aside)
+            if path.is_dir():
+                target.mkdir(exist_ok=True)
+            else:
+                os.replace(path, target)
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        if made:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def completeness_error(model: keras.Model, found: Attributions, seed: int) -> fl
         start = scores.reshape(len(others), REFERENCES, -1).mean(axis=1)
     else:
         uniform = np.full((1, found.codes.shape[1], 4), UNIFORM, np.float32)
-        scores = keras.ops.convert_to_numpy(inner(uniform, training=False))
+        scores = keras.ops.convert_to_numpy(inner([uniform], training=False))
         start = np.repeat(scores, len(found.codes), axis=0)
     rows = np.arange(len(found.codes))
     wanted = (predict(inner, found.codes) - start)[rows, found.targets][known]

@@ -7,7 +7,6 @@ before the sigmoid, on an additive scale), or to its probability. Of the letters
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import keras
 import numpy as np
@@ -23,11 +22,12 @@ from mlproject.attribution.network import (
     silent,
 )
 from mlproject.attribution.references import UNIFORM, shuffled
-from mlproject.attribution.scores import centred, contributions, hypothetical
+from mlproject.attribution.scores import centred, hypothetical
 from mlproject.backend import Gradient, gradient
-from mlproject.dna import OTHER, one_hot
+from mlproject.dna import one_hot
 from mlproject.interrupts import look
 
+BLOCK = 10
 Points = Callable[[np.ndarray, slice], Iterable[tuple[float, np.ndarray, np.ndarray | float]]]
 
 
@@ -131,8 +131,7 @@ def integrated_gradients(
     The reference has 1/4 for each letter. The contributions of a row sum to its output less that
     of the reference, but for the error of the integral: a trapezoidal sum. A network of rectified
     units and max-pools has a gradient that jumps on the way, so that the error falls only as one
-    over the number of points. This number is doubled, batch by batch, until the errors of the rows
-    are, together, a share `error` of their differences.
+    over the number of points. This number is doubled until the error of the row is small enough.
 
     Args:
         model: see `saliency`, as all others.
@@ -140,7 +139,7 @@ def integrated_gradients(
         targets: (N,).
         steps: parts of the way at first.
         most_steps: parts of the way at which it ends even if the error is larger.
-        error: mean absolute error of the sums, as a share of the mean absolute difference.
+        error: of a row's sum, as a share of its difference, or of 1 where that is smaller.
         output: see `saliency`.
         batch_size: see `saliency`.
         progress: see `saliency`.
@@ -149,33 +148,55 @@ def integrated_gradients(
     """
     call = class_gradient(model, output)
     select = selector(targets, model.output_shape[-1])
-    found = np.zeros((*codes.shape, 4), np.float32)
-    for rows, (batch, classes) in batches([codes, select], batch_size):
-        x, count = one_hot(batch), rows.stop - rows.start
-        reference = np.full_like(x, UNIFORM)
+    size = min(batch_size, len(codes))
 
-        def at(place: float, x: np.ndarray = x, classes: np.ndarray = classes) -> Any:
+    def at(rows: np.ndarray, place: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return outputs and slopes of some rows at a place of the way, 0 to 1."""
+        parts = []
+        for start in range(0, len(rows), size):
             look()
-            return call((UNIFORM + place * (x - UNIFORM)).astype(np.float32), classes)
+            part = rows[start : start + size]
+            filled = _filled(part, size)
+            x = one_hot(codes[filled])
+            found = call((UNIFORM + place * (x - UNIFORM)).astype(np.float32), select[filled])
+            parts.append([array[: len(part)] for array in found])
+        outputs, slopes = zip(*parts, strict=True)
+        return np.concatenate(outputs), np.concatenate(slopes)
 
-        (low, first), (high, last) = at(0.0), at(1.0)
-        known = (batch[:count] != OTHER).all(axis=1)
-        difference = (high - low)[:count][known]
-        total = (first.astype(np.float64) + last) / 2
-        parts, places = steps, range(1, steps)
-        while True:
-            for place in places:
-                total += at(place / parts)[1]
-            shares = hypothetical(total / parts, reference)[:count].astype(np.float32)
-            sums = contributions(shares, batch[:count]).sum(axis=1)[known]
-            enough = np.abs(sums - difference).sum() <= error * np.abs(difference).sum()
-            if enough or 2 * parts > most_steps:
-                break
-            parts *= 2
-            places = range(1, parts, 2)
-        found[rows] = shares
-        progress(rows.stop, len(codes))
+    found = np.zeros((*codes.shape, 4), np.float32)
+    for start in range(0, len(codes), BLOCK * max(size, 1)):
+        rows = np.arange(start, min(start + BLOCK * size, len(codes)))
+        found[rows] = _integrated(at, codes[rows], rows, steps, most_steps, error)
+        progress(int(rows[-1]) + 1, len(codes))
     return found
+
+
+def _integrated(
+    at: Callable[[np.ndarray, float], tuple[np.ndarray, np.ndarray]],
+    codes: np.ndarray,
+    rows: np.ndarray,
+    steps: int,
+    most_steps: int,
+    error: float,
+) -> np.ndarray:
+    """Return the hypothetical contributions of some rows, see `integrated_gradients`."""
+    way = one_hot(codes) - np.float32(UNIFORM)
+    (low, first), (high, last) = at(rows, 0.0), at(rows, 1.0)
+    difference, total = high - low, (first.astype(np.float64) + last) / 2
+    left, parts, places = np.arange(len(rows)), steps, range(1, steps)
+    while True:
+        for place in places:
+            total[left] += at(rows[left], place / parts)[1]
+        sums = (total[left] * way[left]).sum(axis=(1, 2)) / parts
+        missed = np.abs(sums - difference[left])
+        enough = missed <= error * np.maximum(np.abs(difference[left]), 1.0)
+        total[left[enough]] /= parts
+        left = left[~enough]
+        if not len(left) or 2 * parts > most_steps:
+            total[left] /= parts
+            return hypothetical(total, np.full_like(total, UNIFORM)).astype(np.float32)
+        parts *= 2
+        places = range(1, parts, 2)
 
 
 def expected_gradients(

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from mlproject.files import written_whole
 from mlproject.results.conditions import parse
 from mlproject.tracking import STORE_ERRORS, Store, Told, first_line, told_by
 
+ROOM = 1 << 20
 FACTS = (
     "arch",
     "protocol",
@@ -90,6 +92,7 @@ def export(
         try:
             told = told_by(store, store.run(row["run_id"]), SUFFIXES, (WEIGHTS,) * weights)
         except (UserError, *STORE_ERRORS) as error:
+            _require_room()
             _require_answer(store)
             done.unreadable.append(_left_out(row["run_id"], error))
             continue
@@ -108,13 +111,26 @@ def _left_out(run_id: str, error: Exception) -> str:
     return f"run `{run_id}` is left out, it cannot be read whole: {first_line(error)}"
 
 
+def _require_room() -> None:
+    """Raise a `UserError` where it is this machine that has no room for what is downloaded."""
+    try:
+        with tempfile.TemporaryFile() as file:
+            file.write(bytes(ROOM))
+            file.flush()
+    except OSError as error:
+        raise UserError(
+            f"`export` needs room for the files of a run in {tempfile.gettempdir()}: "
+            f"{error.strerror or error}; free some, or set TMPDIR"
+        ) from error
+
+
 def _require_answer(store: Store) -> None:
     """Raise a `UserError` where the store is away, so that no run of it can be read."""
     try:
         store.client.search_experiments(max_results=1)
     except STORE_ERRORS as error:
         raise UserError(
-            f"the tracking store must answer: {store.uri} says '{first_line(error)}'; start it "
+            f"the tracking store must answer: {store.address} says '{first_line(error)}'; start it "
             "again, `export` goes on"
         ) from error
 

@@ -9,6 +9,7 @@ from mlproject.architectures import ARCHITECTURES
 from mlproject.errors import UserError, nearest
 from mlproject.report.content import Report, Wish
 from mlproject.report.cost import cost_table
+from mlproject.report.joint_tables import joint_table, readings_table
 from mlproject.report.more_tables import (
     alignment_table,
     factor_tables,
@@ -64,6 +65,7 @@ def build(wish: Wish, store: Store, tell: Callable[[str], None] = lambda text: N
     report.tables += [main_table(counted, kind) for kind in DATASETS]
     report.tables.append(deeper_table(counted))
     report.summary += _verdicts(report.tables)
+    report.tables += [one for one in (joint_table(counted), readings_table(counted)) if one]
     report.tables.append(statements_table(counted))
     for kind in kinds:
         report.tables += factor_tables(counted, kind)

@@ -9,17 +9,25 @@ import jinja2
 from PIL import Image
 
 from mlproject.errors import UserError
-from mlproject.files import written_whole
+from mlproject.files import folder_filled, written_whole
 from mlproject.interpret.logos import save
 from mlproject.report.atlas import atlas_cards
 from mlproject.report.content import Picture, Report
 from mlproject.report.svg import glyphs
-from mlproject.report.table import note_html
+from mlproject.report.table import note_html, plain_markdown
 from mlproject.report.templating import template
 
 MARK = "<!-- made by `python -m mlproject report` -->"
 COLORS = 128
-README_TABLES = ("table1", "table2", "deeper_layers", "statements", "truth_filters")
+README_TABLES = (
+    "table1",
+    "table2",
+    "deeper_layers",
+    "joint",
+    "readings",
+    "statements",
+    "truth_filters",
+)
 
 
 def write_report(report: Report, folder: Path) -> list[Path]:
@@ -34,19 +42,20 @@ def write_report(report: Report, folder: Path) -> list[Path]:
             f"`--out` must be a folder of its own: {readme} is not a report's; name another"
         )
     paths = []
-    for table in report.tables:
-        paths += table.write(folder / "tables")
-    for name, picture in report.pictures.items():
-        paths += save(picture.figure, folder / "figures" / name)
-    images = {name: _embedded(folder / "figures" / f"{name}.png") for name in report.pictures}
-    for path, text in (
-        (folder / "report.html", render(report, images)),
-        (readme, markdown(report)),
-    ):
-        with written_whole(path) as file:
-            file.write(text.encode())
-        paths.append(path)
-    return paths
+    with folder_filled(folder) as aside:
+        for table in report.tables:
+            paths += table.write(aside / "tables")
+        for name, picture in report.pictures.items():
+            paths += save(picture.figure, aside / "figures" / name)
+        images = {name: _embedded(aside / "figures" / f"{name}.png") for name in report.pictures}
+        for path, text in (
+            (aside / "report.html", render(report, images)),
+            (aside / "README.md", markdown(report)),
+        ):
+            with written_whole(path) as file:
+                file.write(text.encode())
+            paths.append(path)
+        return [folder / path.relative_to(aside) for path in paths]
 
 
 def render(report: Report, images: dict[str, str]) -> str:
@@ -63,7 +72,7 @@ def render(report: Report, images: dict[str, str]) -> str:
 
 def markdown(report: Report) -> str:
     """Return the report as GitHub reads it, pictures by relative links."""
-    parts = [MARK, f"# {report.title}", " ".join(report.summary)]
+    parts = [MARK, f"# {plain_markdown(report.title)}", " ".join(report.summary)]
     if "message" in report.pictures:
         parts.append(_figure_markdown("message", report.pictures["message"]))
     tables = [table for table in report.tables if table.name != "runs"]
@@ -76,7 +85,7 @@ def markdown(report: Report) -> str:
         if name != "message"
     ]
     parts += [table.markdown() for table in rest]
-    parts += [f"- {text}" for text in (*report.unreadable, *report.missing)]
+    parts += [f"- {plain_markdown(text)}" for text in (*report.unreadable, *report.missing)]
     parts.append(
         "All of this, sortable and with the atlas by network, is in [report.html](report.html); "
         "every table is in `tables/` as Markdown, HTML, CSV and LaTeX, every figure in `figures/` "
@@ -102,6 +111,7 @@ def _sections(report: Report) -> list[dict[str, Any]]:
         ("Synthetic sequences", "synthetic", [], tables("table1")),
         ("In vivo sequences", "invivo", [], tables("table2")),
         ("Deeper layers", "deeper", ["figS1", "figS2"], tables("deeper")),
+        ("All cells together", "joint", [], tables("joint", "readings")),
         ("Statements", "statements", [], tables("statements")),
         (
             "Filters and attributions against the truth",

@@ -27,9 +27,10 @@ LABELS = {
 }
 RULE = (
     "Ours: mean ± standard deviation over n trials (n − 1). Published: mean ± standard deviation "
-    "over 5 trials as printed. Δ: ours less published. Verdict: `agrees` if the 90 % interval of "
-    "the difference (Welch; published deviation times √(5/4), at least 0.0005) lies within ±0.01 "
-    "(AUROC, AUPR) or ±0.10 (match fractions), `differs` if it lies outside altogether, else "
+    "over 5 trials as printed. Δ: ours less published. Verdict: `agrees` is short for equivalent "
+    "within ±0.01 (AUROC, AUPR) or ±0.10 (match fractions): the 90 % interval of the difference "
+    "(Welch; published deviation times √(5/4), at least 0.0005) lies within that band, which is a "
+    "pair of one-sided tests at 5 % (TOST). `differs`: it lies outside altogether; else "
     "`cannot tell`."
 )
 

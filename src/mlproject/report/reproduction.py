@@ -12,7 +12,7 @@ import pandas
 from mlproject import results
 from mlproject.errors import UserError
 from mlproject.exchange.importing import import_runs
-from mlproject.files import written_whole
+from mlproject.files import folder_filled, written_whole
 from mlproject.interpret.logos import save
 from mlproject.report.build import build
 from mlproject.report.content import Report, Wish
@@ -64,19 +64,19 @@ def make_reproduction(folder: Path) -> list[Path]:
         report = build(Wish(experiment=("runs",)), store)
     note = folder / "notes.md"
     notes = note.read_text(encoding="utf-8").strip() if note.exists() else ""
+    texts = {"README.md": markdown(report, counted, notes)}
+    texts |= {f"tables/{one.name}.csv": one.csv() for one in _tables(report)}
     paths = []
-    for path, content in [
-        (readme, markdown(report, counted, notes).encode()),
-        *((folder / "tables" / f"{one.name}.csv", one.csv().encode()) for one in _tables(report)),
-    ]:
-        with written_whole(path) as file:
-            file.write(content)
-        paths.append(path)
-    for name in PICTURES:
-        if name in report.pictures:
-            (path,) = save(report.pictures[name].figure, folder / "figures" / name, ["png"])
-            _shrink(path)
-            paths.append(path)
+    with folder_filled(folder) as aside:
+        for name, text in texts.items():
+            with written_whole(aside / name) as file:
+                file.write(text.encode())
+            paths.append(folder / name)
+        for name in PICTURES:
+            if name in report.pictures:
+                (path,) = save(report.pictures[name].figure, aside / "figures" / name, ["png"])
+                _shrink(path)
+                paths.append(folder / "figures" / path.name)
     return paths
 
 
@@ -125,6 +125,8 @@ def markdown(report: Report, counted: pandas.DataFrame, notes: str) -> str:
         result=result(statements),
         verdicts=verdicts(table1),
         table1=shown(compact(table1)),
+        joint=shown(_of_one_kind(report.table("joint"))),
+        readings=shown(_with_runs(report.table("readings"), "n")),
         statements=shown(_with_runs(statements, "n")),
         deeper=shown(_with_runs(report.table("deeper_layers"), "n")),
         alignments=shown(alignments),
@@ -178,6 +180,14 @@ def turned(table: Table | None) -> Table | None:
     columns = [Column("network", "network")]
     columns += [Column(name, name, digits=rest[0].digits) for name in frame.columns[1:]]
     return dataclasses.replace(table, frame=frame, columns=tuple(columns))
+
+
+def _of_one_kind(table: Table | None) -> Table | None:
+    """Return a table without the column of the data set, which is the same throughout."""
+    if table is None or table.frame["dataset"].nunique() > 1:
+        return table
+    columns = tuple(column for column in table.columns if column.key != "dataset")
+    return dataclasses.replace(table, columns=columns)
 
 
 def _says(difference: float, verdict: object, n: float) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas
@@ -13,9 +13,10 @@ from mlproject.report.claims import HARD, RELEVANT, STATEMENTS, Side, Statement
 from mlproject.report.pooling import of_dataset, pool
 from mlproject.report.published import DATASETS, IN_VIVO, printed
 from mlproject.report.table import Column, Table
-from mlproject.report.verdicts import LOWEST_SD
+from mlproject.report.verdicts import LOWEST_SD, ONE_DATA_SET
 
 LEVEL = 0.95
+FIELLER = 1.06  # variance of Fisher's z of a rank correlation, times n - 3
 Values: TypeAlias = dict[int, float]
 
 
@@ -27,15 +28,14 @@ class Effect(NamedTuple):
         size: the mean difference, NaN without any.
         low: lower end of its 95 % interval (paired t), NaN below two seeds.
         high: upper end.
-        verdict: ``supported`` (above 0), ``contradicted`` (below 0), ``cannot tell (n = ...)``, or
-            ``no runs``.
+        p: chance of a mean at least as far from 0 if there is no effect; NaN below two seeds.
     """
 
     seeds: tuple[int, ...]
     size: float
     low: float
     high: float
-    verdict: str
+    p: float
 
 
 def effect(differences: Values) -> Effect:
@@ -47,14 +47,41 @@ def effect(differences: Values) -> Effect:
     n, values = len(differences), np.array([*differences.values()], float)
     seeds = tuple(sorted(differences))
     if n < 2:
-        verdict = f"cannot tell (n = {n})" if n else "no runs"
         size = float(values[0]) if n else math.nan
-        return Effect(seeds, size, math.nan, math.nan, verdict)
+        return Effect(seeds, size, math.nan, math.nan, math.nan)
     size, sd = float(values.mean()), max(float(values.std(ddof=1)), LOWEST_SD)
-    half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1) * sd / math.sqrt(n))
-    low, high = size - half, size + half
-    verdict = "supported" if low > 0 else "contradicted" if high < 0 else f"cannot tell (n = {n})"
-    return Effect(seeds, size, low, high, verdict)
+    error = sd / math.sqrt(n)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * error
+    p = 2 * float(stats.t.sf(abs(size) / error, n - 1))
+    return Effect(seeds, size, size - half, size + half, p)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for their number; NaN does not count.
+
+    Source: Holm, Scand J Stat 6: 65, 1979.
+    """
+    values = np.array(p_values, float)
+    known = np.flatnonzero(~np.isnan(values))
+    order = known[np.argsort(values[known], kind="stable")]
+    factors = np.arange(len(order), 0, -1)
+    values[order] = np.minimum(np.maximum.accumulate(values[order] * factors), 1.0)
+    return values.tolist()
+
+
+def verdict_of(size: float, p: float, n: int) -> str:
+    """Return what an effect says to a statement.
+
+    Args:
+        size: the effect.
+        p: corrected for the number of statements, NaN if it cannot be known.
+        n: of how many seeds.
+    """
+    if not n:
+        return "no runs"
+    if not p < 1 - LEVEL:
+        return f"cannot tell (n = {n})"
+    return "supported" if size > 0 else "contradicted"
 
 
 def paired(frame: pandas.DataFrame, high: Side, low: Side) -> tuple[Values, tuple[str, ...]]:
@@ -89,8 +116,11 @@ def paired(frame: pandas.DataFrame, high: Side, low: Side) -> tuple[Values, tupl
 
 
 def statements_table(counted: pandas.DataFrame) -> Table:
-    """Return the paper's statements, a row each: effect, interval, verdict, published effect."""
-    rows = []
+    """Return the paper's statements, a row each: effect, interval, verdict, published effect.
+
+    All that can be tested are tested together: p-values are corrected for their number.
+    """
+    rows: list[dict[str, Any]] = []
     for one in STATEMENTS:
         frame, _ = of_dataset(counted, one.dataset)
         differences, used = paired(frame, one.high, one.low)
@@ -100,38 +130,62 @@ def statements_table(counted: pandas.DataFrame) -> Table:
         rows.append(_redundancy(frame, dataset))
     frame, _ = of_dataset(counted, IN_VIVO)
     rows += _hard_factors(frame)
+    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        row["p holm"] = p
+        row["corrected"] = _p_text(p)
+        row["verdict"] = verdict_of(row["effect"], p, row["n"])
+        if row["relation"] and not math.isnan(p):
+            row["verdict"] = "related" if p < 1 - LEVEL else "no relation found"
     columns = (
         Column("statement", "statement of the paper"),
         Column("dataset", "sequences"),
-        Column("n", "seeds", digits=0),
+        Column("of", "n"),
         Column("effect", "effect", digits=3, signed=True),
         Column("interval", "95 % interval"),
         Column("published", "published", digits=3, signed=True),
+        Column("corrected", "p (Holm)"),
         Column("verdict", "verdict"),
     )
-    note = (
+    notes = (
         "Effect: the side that the statement has higher less the other, each the mean over its "
-        "networks, for each seed; then the mean over seeds, with its interval from a paired t "
-        "test. `supported`: the interval lies above 0; `contradicted`: below."
+        "networks, for each seed; then the mean over seeds, with its interval and p from a paired "
+        "t test. p is two-sided and corrected by Holm for the number of statements tested here; "
+        "intervals are not. `supported`: p < 0.05 and an effect above 0; `contradicted`: below.",
+        "The number of filters and the AUROC of a factor are first averaged over seeds: the "
+        "correlation is over the factors, which are the independent cases.",
+        ONE_DATA_SET,
     )
-    return Table("statements", "The paper's statements", pandas.DataFrame(rows), columns, (note,))
+    return Table("statements", "The paper's statements", pandas.DataFrame(rows), columns, notes)
+
+
+def _p_text(p: float) -> str:
+    return "—" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _row(
-    text: str, dataset: str, found: Effect, archs: Sequence[str], theirs: float
-) -> dict[str, object]:
+    text: str,
+    dataset: str,
+    found: Effect,
+    archs: Sequence[str],
+    theirs: float,
+    factors: int | None = None,
+) -> dict[str, Any]:
+    n = len(found.seeds)
     known = not math.isnan(found.low)
     interval = f"{found.low:+.3f} to {found.high:+.3f}".replace("-", "−") if known else "—"
     return {
         "statement": text,
         "dataset": dataset,
-        "n": len(found.seeds),
+        "n": n,
+        "of": f"{n} seed{'s' * (n != 1)}" + (f", {factors} factors" if factors else ""),
+        "relation": factors is not None,
         "effect": found.size,
         "low": found.low,
         "high": found.high,
         "interval": interval,
         "published": theirs,
-        "verdict": found.verdict,
+        "p": found.p,
+        "verdict": "",
         "networks": ", ".join(map(printed_name, archs)),
         "seeds": " ".join(map(str, found.seeds)),
     }
@@ -153,34 +207,48 @@ def _printed_effect(one: Statement) -> float:
     return sides[0] - sides[1]
 
 
-def _redundancy(frame: pandas.DataFrame, dataset: str) -> dict[str, object]:
+def _redundancy(frame: pandas.DataFrame, dataset: str) -> dict[str, Any]:
     """Test the paper's caution: how many filters a factor has does not tell how well it is found.
 
-    The effect is the rank correlation, over the factors, of the number of filters with the AUROC.
+    The effect is the rank correlation, over the factors, of the mean number of filters with the
+    mean AUROC. Seeds share the factors and are no cases of their own.
     """
     runs = pool(frame, "CNN-25", RELEVANT).runs
-    values: Values = {}
-    for _, row in runs.iterrows():
-        counts = {
-            name.removeprefix("conv1/filters/"): row[name]
-            for name in runs.columns
-            if name.startswith("conv1/filters/") and not math.isnan(row[name])
-        }
-        scores = [row.get(f"test_auroc/{name}", math.nan) for name in counts]
-        if len(set(counts.values())) > 1 and len(set(scores)) > 1:
-            values[int(row["seed"])] = float(stats.spearmanr([*counts.values()], scores)[0])
-    found = effect(values)
-    if len(values) > 1:
-        inside = found.low <= 0 <= found.high
-        found = found._replace(verdict="no relation found" if inside else "related")
+    prefix = "conv1/filters/"
+    names = [
+        name.removeprefix(prefix)
+        for name in runs.columns
+        if name.startswith(prefix) and f"test_auroc/{name.removeprefix(prefix)}" in runs
+    ]
+    counts = runs[[f"{prefix}{name}" for name in names]].mean()
+    scores = runs[[f"test_auroc/{name}" for name in names]].mean()
+    seeds = tuple(sorted(map(int, runs["seed"])))
+    known = (counts.notna().to_numpy() & scores.notna().to_numpy()) if len(runs) else np.array([])
+    found = correlation(counts.to_numpy()[known], scores.to_numpy()[known]) if len(runs) else None
     text = (
         "The number of filters of a factor is no measure of its importance: rank correlation with "
         "its AUROC, CNN-25."
     )
-    return _row(text, dataset, found, ("CNN-25",) if values else (), math.nan)
+    effect_ = found or Effect((), math.nan, math.nan, math.nan, math.nan)
+    return _row(
+        text, dataset, effect_._replace(seeds=seeds), ("CNN-25",) if seeds else (), math.nan,
+        int(known.sum()),
+    )  # fmt: skip
 
 
-def _hard_factors(frame: pandas.DataFrame) -> list[dict[str, object]]:
+def correlation(one: np.ndarray, other: np.ndarray) -> Effect:
+    """Return a rank correlation with its interval (Fisher's z) and p; NaN if one is constant."""
+    n = len(one)
+    if n < 4 or len(set(one)) < 2 or len(set(other)) < 2:
+        return Effect((), math.nan, math.nan, math.nan, math.nan)
+    found = stats.spearmanr(one, other)
+    size = float(found.statistic)
+    half = float(stats.norm.ppf((1 + LEVEL) / 2)) * math.sqrt(FIELLER / (n - 3))
+    middle = math.atanh(min(max(size, -0.999999), 0.999999))
+    return Effect((), size, math.tanh(middle - half), math.tanh(middle + half), float(found.pvalue))
+
+
+def _hard_factors(frame: pandas.DataFrame) -> list[dict[str, Any]]:
     """Test that CNN-25 misses the hard factors in vivo, and that 120 filters catch them."""
     few = _coverage(frame, "CNN-25", lambda name: name in HARD)
     rest = _coverage(frame, "CNN-25", lambda name: name not in HARD)

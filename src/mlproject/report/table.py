@@ -70,11 +70,13 @@ class Table:
             cells = []
             for column in self.columns:
                 mark = _mark(row, column)
-                shown = text_of(row, column).replace("|", "\\|")
+                shown = plain_markdown(text_of(row, column))
                 cells.append(shown + (f" <sup>{mark}</sup>" if mark else ""))
             lines.append(f"| {' | '.join(cells)} |")
         notes = [re.sub(r"^\^(\w+)\^ ", r"<sup>\1</sup> ", note) for note in self.notes]
-        text = "\n".join([f"**{self.title}**", "", *lines, "", *(f"{note}\n" for note in notes)])
+        text = "\n".join(
+            [f"**{plain_markdown(self.title)}**", "", *lines, "", *(f"{note}\n" for note in notes)]
+        )
         if self.commands:
             text += "\n".join(["Missing runs are made by:\n", "```sh", *self.commands, "```", ""])
         return text
@@ -202,6 +204,12 @@ def text_of(row: pandas.Series, column: Column) -> str:
     if column.spread and not _missing(row[column.spread]):
         text += f" ± {row[column.spread]:.{column.digits}f}"
     return text
+
+
+def plain_markdown(text: str) -> str:
+    """Return a text as Markdown shows it letter by letter: it ends no cell and opens no tag."""
+    text = " ".join(text.split()).replace("<", "&lt;")
+    return text.replace("|", "\\|")
 
 
 def note_html(note: str) -> Markup:

@@ -11,7 +11,30 @@ from mlproject.report.published import TRIALS
 
 LEVEL = 0.90
 LOWEST_SD = 0.0005
+TINY = 1e-9
+ONE_DATA_SET = (
+    "All trials share one data set: standard deviations and intervals are over initial weights, "
+    "dropout and the order of the batches, not over other sequences."
+)
 BANDS = {"test_auroc": 0.01, "test_aupr": 0.01, "match": 0.10}
+
+
+class Joint(NamedTuple):
+    """Many cells together.
+
+    Attributes:
+        cells: how many.
+        positive: of how many our mean is higher.
+        negative: of how many it is lower.
+        z: Stouffer's, NaN of no cells.
+        p: two-sided.
+    """
+
+    cells: int
+    positive: int
+    negative: int
+    z: float
+    p: float
 
 
 class Comparison(NamedTuple):
@@ -50,7 +73,8 @@ def compare(
 
     Returns:
         The difference agrees if its 90 % interval lies within +-`band`, and differs if the interval
-        lies outside altogether.
+        lies outside altogether. The former is the test of equivalence by two one-sided tests at 5 %
+        each (TOST; Schuirmann, J Pharmacokinet Biopharm 15: 657, 1987).
     """
     n = len(values)
     mean = float(np.mean(values)) if n else math.nan
@@ -61,7 +85,7 @@ def compare(
     if n < 2:
         verdict = f"cannot tell (n = {n})" if n else "no runs"
         return Comparison(n, mean, sd, difference, math.nan, math.nan, verdict)
-    theirs = max(printed[1] * math.sqrt(TRIALS / (TRIALS - 1)), LOWEST_SD)
+    theirs = printed_sd(printed)
     half = welch_half_width(sd, n, theirs, TRIALS, LEVEL)
     low, high = difference - half, difference + half
     if -band <= low and high <= band:
@@ -73,14 +97,48 @@ def compare(
     return Comparison(n, mean, sd, difference, low, high, verdict)
 
 
-def welch_half_width(sd1: float, n1: int, sd2: float, n2: int, level: float) -> float:
-    """Return half the width of the interval of a difference of two means, variances unequal.
+def printed_sd(printed: tuple[float, float]) -> float:
+    """Return the standard deviation (n - 1) of a printed cell, see `compare`."""
+    return max(printed[1] * math.sqrt(TRIALS / (TRIALS - 1)), LOWEST_SD)
+
+
+def welch(sd1: float, n1: int, sd2: float, n2: int) -> tuple[float, float]:
+    """Return standard error and degrees of freedom of a difference of two means.
 
     Source: Welch, Biometrika 34:28, 1947; degrees of freedom after Satterthwaite.
     """
     one, two = sd1**2 / n1, sd2**2 / n2
     freedom = (one + two) ** 2 / (one**2 / (n1 - 1) + two**2 / (n2 - 1))
-    return float(stats.t.ppf((1 + level) / 2, freedom) * math.sqrt(one + two))
+    return math.sqrt(one + two), freedom
+
+
+def welch_half_width(sd1: float, n1: int, sd2: float, n2: int, level: float) -> float:
+    """Return half the width of the interval of a difference of two means, variances unequal."""
+    error, freedom = welch(sd1, n1, sd2, n2)
+    return float(stats.t.ppf((1 + level) / 2, freedom) * error)
+
+
+def joint(cells: Sequence[tuple[Sequence[float], tuple[float, float]]]) -> Joint:
+    """Test whether ours lie higher or lower than what is printed, over all cells together.
+
+    Args:
+        cells: our trials (two at least) and the printed mean and sd.
+
+    Returns:
+        Each cell's difference becomes a standard normal value by its Welch t test; these are summed
+        and divided by the root of their number (Stouffer, The American Soldier, 1949).
+    """
+    scores = []
+    positive = negative = 0
+    for values, printed in cells:
+        difference = float(np.mean(values)) - printed[0]
+        sd = max(float(np.std(values, ddof=1)), LOWEST_SD)
+        error, freedom = welch(sd, len(values), printed_sd(printed), TRIALS)
+        scores.append(float(stats.norm.isf(stats.t.sf(difference / error, freedom))))
+        positive += difference > TINY
+        negative += difference < -TINY
+    z = sum(scores) / math.sqrt(len(scores)) if scores else math.nan
+    return Joint(len(scores), positive, negative, z, 2 * float(stats.norm.sf(abs(z))))
 
 
 def band_of(metric: str) -> float:

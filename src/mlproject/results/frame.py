@@ -8,6 +8,7 @@ import pandas
 
 from mlproject.architectures import make_spec
 from mlproject.errors import UserError, nearest
+from mlproject.masking import mask_addresses
 from mlproject.results.conditions import Condition, check_columns, equals, parse, select
 from mlproject.results.recorded import parse_spec
 from mlproject.spec import canonical_sha256, field_info, field_names
@@ -155,7 +156,7 @@ def _row(run: Any, experiments: Mapping[str, str]) -> dict[str, Any]:
     row: dict[str, Any] = dict(run.data.metrics)
     row |= {
         "run_id": info.run_id,
-        "name": info.run_name,
+        "name": mask_addresses(info.run_name or ""),
         "experiment": experiments[info.experiment_id],
         "state": _state(info.status, tags),
         "started": info.start_time,
@@ -163,7 +164,8 @@ def _row(run: Any, experiments: Mapping[str, str]) -> dict[str, Any]:
         "parent": tags.get("mlflow.parentRunId"),
         "imported": "mlproject.imported" in tags,
     }
-    row |= {name: tags.get(f"mlproject.{name}") for name in TAGS}
+    known = {name: tags.get(f"mlproject.{name}") for name in TAGS}
+    row |= {name: value and mask_addresses(value) for name, value in known.items()}
     row |= spec
     alike = {key: value for key, value in spec.items() if key not in _UNPOOLED}
     row["pool"] = canonical_sha256(

@@ -13,6 +13,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from mlproject.errors import UserError
+from mlproject.masking import mask_addresses
 from mlproject.process import parse_process, this_process
 from mlproject.tracking.basis import PROCESS, STORE_ERRORS
 from mlproject.tracking.opening import connect
@@ -76,7 +77,7 @@ def told_by(store: Store, run: Run, suffixes: tuple[str, ...], more: tuple[str, 
     """
     tags = run.data.tags
     kept = {
-        key: value
+        key: mask_addresses(value)
         for key, value in tags.items()
         if (key.startswith("mlproject.") and key not in LOCAL_TAGS) or key in KEPT_TAGS
     }
@@ -86,7 +87,7 @@ def told_by(store: Store, run: Run, suffixes: tuple[str, ...], more: tuple[str, 
         run.info.start_time,
         run.info.end_time,
         kept,
-        dict(run.data.params),
+        {key: mask_addresses(value) for key, value in run.data.params.items()},
         _inputs(run),
         sorted(_values(store, run)),
         _files(store, run.info.run_id, suffixes, more),
@@ -132,7 +133,7 @@ def _inputs(run: Run) -> list[dict[str, str]]:
             {
                 "name": one.dataset.name,
                 "digest": one.dataset.digest,
-                "source": one.dataset.source,
+                "source": mask_addresses(one.dataset.source),
                 "profile": one.dataset.profile or "",
                 "context": context,
             }
