@@ -7,9 +7,13 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import hdf5_seeds
 import readers
+import record_readers
+import record_seeds
 import seeds
-from seeds import Files, words, written
+from hdf5_seeds import written
+from seeds import Files, words
 
 
 class Target(NamedTuple):
@@ -52,28 +56,38 @@ TARGETS: dict[str, Target] = {
     "bgzip": Target(seeds.bgzip, partial(readers.read_genome, name="g.fa.gz"), "bytes"),
     "relevant": Target(words("SRF=MA0083+MA0466.2,YY1=,x=gabpa"), readers.read_relevant, share=3),
     "columns": Target(words("SRF,7,mine=3,YY1=12"), readers.read_columns, share=3),
-    "where": Target(words(WHERE), readers.read_where, share=3),
-    "options": Target(words(seeds.OPTIONS), readers.read_options, share=6),
-    "spec": Target(seeds.spec, readers.read_spec, "json", share=6),
-    "plan": Target(lambda: {"a.yaml": seeds.PLAN.encode()}, readers.read_plan, share=4),
-    "search": Target(lambda: {"a.yaml": seeds.SEARCH.encode()}, readers.read_plan, share=4),
-    "scan": Target(seeds.scan, readers.read_scan, "json"),
-    "journal": Target(seeds.journal, readers.read_journal, share=4),
+    "where": Target(words(WHERE), record_readers.read_where, share=3),
+    "options": Target(words(seeds.OPTIONS), record_readers.read_options, share=6),
+    "spec": Target(record_seeds.spec, record_readers.read_spec, "json", share=6),
+    "plan": Target(lambda: {"a.yaml": seeds.PLAN.encode()}, record_readers.read_plan, share=4),
+    "search": Target(lambda: {"a.yaml": seeds.SEARCH.encode()}, record_readers.read_plan, share=4),
+    "scan": Target(record_seeds.scan, record_readers.read_scan, "json"),
+    "journal": Target(record_seeds.journal, record_readers.read_journal, share=4),
     "earlier journal": Target(
-        partial(seeds.journal, checked=False), readers.read_journal, "lines", share=4
+        partial(record_seeds.journal, checked=False), record_readers.read_journal, "lines", share=4
     ),
-    "delivered": Target(partial(seeds.journal, "delivered"), readers.read_journal, share=1),
-    "owner": Target(partial(seeds.journal, "owner"), readers.read_journal, share=1),
-    "origin": Target(partial(seeds.journal, "origin.json"), readers.read_journal, "json", share=1),
-    "own": _hdf5(seeds.own, readers.read_dataset),
-    "plain": _hdf5(seeds.plain, readers.read_dataset),
-    "released": _hdf5(seeds.released, readers.read_dataset),
-    "one-hot": _hdf5(partial(seeds.released, letters_last=True), readers.read_foreign),
-    "bundle": Target(seeds.bundle("train", False), readers.read_bundle, "hdf5", 4, child=True),
-    "matlab 5": Target(seeds.bundle("valid", True), readers.read_bundle, "bytes", 4, child=True),
-    "attributions": _hdf5(seeds.attributions, readers.read_attributions),
-    "state": _hdf5(seeds.state, readers.read_state, share=2),
-    "sealed state": _hdf5(seeds.state, readers.read_sealed_state, share=4),
+    "delivered": Target(
+        partial(record_seeds.journal, "delivered"), record_readers.read_journal, share=1
+    ),
+    "owner": Target(partial(record_seeds.journal, "owner"), record_readers.read_journal, share=1),
+    "origin": Target(
+        partial(record_seeds.journal, "origin.json"), record_readers.read_journal, "json", share=1
+    ),
+    "export": Target(record_seeds.exported, record_readers.read_exported, "json", share=6),
+    "exported metrics": Target(
+        partial(record_seeds.exported, "metrics.csv"), record_readers.read_exported, share=2
+    ),
+    "own": _hdf5(hdf5_seeds.own, readers.read_dataset),
+    "plain": _hdf5(hdf5_seeds.plain, readers.read_dataset),
+    "released": _hdf5(hdf5_seeds.released, readers.read_dataset),
+    "one-hot": _hdf5(partial(hdf5_seeds.released, letters_last=True), readers.read_foreign),
+    "bundle": Target(hdf5_seeds.bundle("train", False), readers.read_bundle, "hdf5", 4, child=True),
+    "matlab 5": Target(
+        hdf5_seeds.bundle("valid", True), readers.read_bundle, "bytes", 4, child=True
+    ),
+    "attributions": _hdf5(hdf5_seeds.attributions, record_readers.read_attributions),
+    "state": _hdf5(hdf5_seeds.state, record_readers.read_state, share=2),
+    "sealed state": _hdf5(hdf5_seeds.state, record_readers.read_sealed_state, share=4),
 }
 
 
@@ -89,6 +103,7 @@ def place(name: str, folder: Path, changed: bytes) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     first = next(iter(valid_files(name)))
     for file, content in {**valid_files(name), first: changed}.items():
+        (folder / file).parent.mkdir(exist_ok=True)
         (folder / file).write_bytes(content)
         os.utime(folder / file, (1e9, 1e9))
 
