@@ -13,6 +13,7 @@ from mlproject.files import check_seal, has_seal, hdf5_written_whole, written_wh
 from mlproject.hdf5 import hdf5_opened, require_plain, whole
 
 VERSION = 2
+LARGEST = 1e18
 
 
 def write(
@@ -82,6 +83,11 @@ def read(path: Path) -> Attributions:
             raise UserError(f"{rule}: `{name}` has values that are no numbers")
     if arrays["codes"].dtype != np.uint8 or (arrays["codes"] > OTHER).any():
         raise UserError(f"{rule}: `codes` must be from 0 to {OTHER}")
+    scale = arrays["scale"]
+    if not ((scale > 0) & (scale < LARGEST)).all() or (np.abs(arrays["scores"]) > 1.001).any():
+        raise UserError(
+            f"{rule}: `scores` must be from -1 to 1 and `scale` above 0, {LARGEST:g} at most"
+        )
     return Attributions(
         method,
         arrays["sequences"].astype(np.intp),
