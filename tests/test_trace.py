@@ -96,8 +96,8 @@ def test_layers_behind_a_pool_are_refused_with_the_reason_unless_asked_for() -> 
 
 
 def test_a_spec_without_it_keeps_its_hash_and_one_with_it_keeps_its_training() -> None:
-    plain = make_spec({"arch": "CNN-2"})
-    asked = make_spec({"arch": "CNN-2", "through_pool": "argmax"})
+    plain = recorded_spec({"arch": "CNN-2"})
+    asked = recorded_spec({"arch": "CNN-2", "through_pool": "argmax"})
     assert plain.spec_sha256("d") != asked.spec_sha256("d")
     assert plain.train_sha256("d") == asked.train_sha256("d")
     assert plain.spec_sha256("d") == (
