@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlproject.architectures import arch_name, make_spec
+from mlproject.architectures import arch_name, make_spec, recorded_spec
 from mlproject.data.synthetic import generate
 from mlproject.errors import UserError
 from mlproject.interpret.align import align, receptive_field
