@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -83,6 +84,19 @@ def record(
     tracker.metrics(values | dict(more or {}))
     tracker.finish(status, "no reason" if status == "FAILED" else None)
     return tracker.run_id
+
+
+def weights_of(store: Store, run_id: str, folder: Path) -> dict[str, np.ndarray]:
+    """Return the best weights of a run by name; the file goes to `folder`."""
+    arrays: dict[str, np.ndarray] = {}
+
+    def visit(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset):
+            arrays[name] = item[()]
+
+    with h5py.File(store.download(run_id, "weights/best.weights.h5", folder)) as file:
+        file.visititems(visit)
+    return arrays
 
 
 @lru_cache

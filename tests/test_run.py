@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 from conftest import FINISHED, TINY
+from recorded import weights_of
 
 from mlproject import results
 from mlproject.architectures import make_spec
@@ -20,7 +20,7 @@ from mlproject.interrupts import Interrupted
 from mlproject.motifs import read_meme
 from mlproject.run import RunResult, find_previous, run
 from mlproject.stages import Settings
-from mlproject.tracking import Store, connect
+from mlproject.tracking import connect
 
 LOADS_ALONE = """
 import sys
@@ -171,9 +171,9 @@ def test_the_logged_model_loads_without_this_project_and_gives_the_same_scores(
 
 
 def test_an_interrupted_run_is_killed_and_goes_on_to_the_weights_of_an_uninterrupted_one(
-    workplace: Path,
+    workplace: Path, finished: tuple[Path, RunResult]
 ) -> None:
-    spec = make_spec(TINY | {"epochs": 3})
+    spec, whole = make_spec(FINISHED), finished[1]
     epochs: list[int] = []
     stopping = Settings(
         quiet=True,
@@ -189,27 +189,16 @@ def test_an_interrupted_run_is_killed_and_goes_on_to_the_weights_of_an_uninterru
     assert killed.data.metrics["train_loss"] > 0
 
     resumed = run(spec, Settings(quiet=True), find_previous(killed.info.run_id))
-    whole = run(spec, Settings(quiet=True))
     assert store.run(killed.info.run_id).data.tags["mlproject.resumed_by"] == resumed.run_id
     history = store.client.get_metric_history(resumed.run_id, "train_loss")
-    assert [point.step for point in history] == [1, 2, 3]
-    first, second = (_weights(store, one.run_id, workplace) for one in (resumed, whole))
+    assert [point.step for point in history] == [1, 2]
+    there = connect(f"sqlite:///{finished[0]}/mlflow.db")
+    first = weights_of(store, resumed.run_id, workplace / "first")
+    second = weights_of(there, whole.run_id, workplace / "second")
     assert first.keys() == second.keys()
     assert all(np.array_equal(first[name], second[name]) for name in first)
     for name in ("test_auroc", "test_loss", "conv1/match_jaspar"):
         assert resumed.metrics[name] == whole.metrics[name]
-
-
-def _weights(store: Store, run_id: str, folder: Path) -> dict[str, np.ndarray]:
-    arrays: dict[str, np.ndarray] = {}
-
-    def visit(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset):
-            arrays[name] = item[()]
-
-    with h5py.File(store.download(run_id, "weights/best.weights.h5", folder / run_id)) as file:
-        file.visititems(visit)
-    return arrays
 
 
 def test_a_finished_run_and_a_foreign_one_cannot_be_resumed(

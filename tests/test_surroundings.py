@@ -7,14 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
-from conftest import TINY
+from conftest import FINISHED
+from recorded import weights_of
 
-from mlproject.architectures import make_spec
-from mlproject.run import run
-from mlproject.stages import Settings
+from mlproject.run import RunResult
 from mlproject.tracking import connect
 
 KERAS_JSON = {
@@ -44,28 +42,8 @@ print(jax.jit(lambda x: x * 2)(21))
 """
 
 
-OPTIONS = TINY | {"filters2": 0, "epochs": 1}
-
-
-def _weights(folder: Path) -> dict[str, np.ndarray]:
-    """Return the best weights of the one run whose store lies in a folder."""
-    store = connect(f"sqlite:///{folder}/mlflow.db")
-    [run] = store.client.search_runs(["0"])
-    assert run.info.status == "FINISHED"
-    weights: dict[str, np.ndarray] = {}
-
-    def visit(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset):
-            weights[name] = item[()]
-
-    found = store.download(run.info.run_id, "weights/best.weights.h5", folder / "weights")
-    with h5py.File(found) as file:
-        file.visititems(visit)
-    return weights
-
-
 def test_a_strange_shell_home_and_folder_train_the_same_weights(
-    workplace: Path, migrated_store: Path
+    workplace: Path, migrated_store: Path, finished: tuple[Path, RunResult]
 ) -> None:
     strange, home = workplace / "elsewhere é" / "two words", workplace / "home"
     for folder in (strange, home / ".keras"):
@@ -75,7 +53,7 @@ def test_a_strange_shell_home_and_folder_train_the_same_weights(
     environment = os.environ | STRANGE | {"HOME": str(home)}
     for name in ("KERAS_HOME", "MLFLOW_TRACKING_URI"):
         environment.pop(name, None)
-    arguments = [part for key, value in OPTIONS.items() for part in (f"--{key}", str(value))]
+    arguments = [part for key, value in FINISHED.items() for part in (f"--{key}", str(value))]
     command = [sys.executable, "-m", "mlproject", "train", "--quiet", *arguments]
     for folder in (home / ".keras", home):
         folder.chmod(0o555)
@@ -83,8 +61,11 @@ def test_a_strange_shell_home_and_folder_train_the_same_weights(
         subprocess.run(command, check=True, cwd=strange, env=environment)
     finally:
         home.chmod(0o755)
-    run(make_spec(OPTIONS), Settings(quiet=True))
-    plain, other = _weights(workplace), _weights(strange)
+    there, here = (connect(f"sqlite:///{folder}/mlflow.db") for folder in (finished[0], strange))
+    [run] = here.client.search_runs(["0"])
+    assert run.info.status == "FINISHED"
+    plain = weights_of(there, finished[1].run_id, workplace / "plain")
+    other = weights_of(here, run.info.run_id, workplace / "other")
     assert plain.keys() == other.keys()
     assert {array.dtype.name for array in other.values()} == {"float32"}
     assert all(np.array_equal(plain[name], other[name]) for name in plain)
