@@ -26,6 +26,7 @@ class Cell(NamedTuple):
         spec: what to run.
         spec_sha256: what the cell is known by.
         train_sha256: the same without the interpretation.
+        dataset_sha256: of its data.
         cost: multiply-adds of the whole training, all epochs.
         trial: number of Optuna's trial, None in a grid.
     """
@@ -35,6 +36,7 @@ class Cell(NamedTuple):
     spec: RunSpec
     spec_sha256: str
     train_sha256: str
+    dataset_sha256: str
     cost: float
     trial: int | None = None
 
@@ -86,6 +88,7 @@ def make_cell(options: Options, data: DataSets, varied: Iterable[str] = ()) -> C
         spec,
         spec.spec_sha256(facts.sha256),
         spec.train_sha256(facts.sha256),
+        facts.sha256,
         multiply_adds(spec, facts) * facts.sequences * spec.epochs * 3,
     )
 

@@ -1,42 +1,53 @@
 """Whose a cell is: what earlier runs of it left, and which of two runs of it goes on."""
 
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mlproject import runs
-from mlproject.errors import UserError
-from mlproject.tracking import STORE_ERRORS, Store, is_terminated
+from mlproject.tracking import STORE_ERRORS, Store, first_line, is_terminated
 from sweeps.job import Job, Outcome
+from sweeps.records import has_finished, is_worked_on, outcome_of
+
+UNREADABLE = (AttributeError, LookupError, OSError, TypeError, ValueError)
 
 
-def claim(store: Store, job: Job) -> Any:
+def claim(store: Store, job: Job, tell: Callable[[str], None] = lambda text: None) -> Any:
     """Return an `Outcome` if nothing is to be done, else what to go on from, or None.
 
     Weights of a finished run of the same training serve again: only the interpretation is new, or
-    the version of the metrics.
+    the version of the metrics. A run that cannot be used is passed over.
+
+    Args:
+        store: where to look.
+        job: the cell.
+        tell: told of runs that are passed over, and why.
     """
+    root = Path(job.home) / "runs"
     known = runs.find_runs(store, job.experiment_id, spec_sha256=job.spec_sha256)
     for run in known:
-        if runs.counts_as_done(store, run):
-            return Outcome("FINISHED", run.info.run_id, dict(run.data.metrics))
+        if has_finished(store, run, root):
+            return outcome_of(run, root)
     interrupted = []
     for run in known:
         if run.info.status == "FINISHED":
             continue
         if is_terminated(run):
             interrupted.append(run)
-        elif run.data.tags.get("mlproject.task") != job.token and runs.is_alive(run):
+        elif run.data.tags.get("mlproject.task") != job.token and is_worked_on(
+            run, root, job.ended
+        ):
             return Outcome("ELSEWHERE", run.info.run_id, reason="a run of this cell is alive")
         else:
-            runs.end_dead(store, run, "its process was lost")
+            runs.end_dead(store, run, "its process was lost", root=root)
             interrupted.append(run)
-    if trained := _trained(store, job):
+    if trained := _trained(store, job, tell):
         return trained
     if not job.anew:
         for run in interrupted:
-            if found := _state(run.info.run_id, job, run.data.tags.get("mlproject.backend", "")):
+            if found := _state(run, job, tell):
                 return found
     return None
 
@@ -50,7 +61,7 @@ def supersede(store: Store, job: Job, run_id: str) -> None:
                 runs.tag_run(store, run.info.run_id, {"resumed_by": run_id})
 
 
-def _trained(store: Store, job: Job) -> Any:
+def _trained(store: Store, job: Job, tell: Callable[[str], None]) -> Any:
     """Return the weights of a finished run of the same training, None if there are none."""
     from mlproject.run import find_trained
 
@@ -59,24 +70,26 @@ def _trained(store: Store, job: Job) -> Any:
         if run.info.status == "FINISHED":
             try:
                 return find_trained(run.info.run_id, folder)
-            except UserError:
-                continue
+            except UNREADABLE as error:
+                tell(f"the weights of run {run.info.run_id} are passed over: {first_line(error)}")
     return None
 
 
-def _state(run_id: str, job: Job, backend: str) -> Any:
+def _state(run: Any, job: Job, tell: Callable[[str], None]) -> Any:
     """Return an interrupted run to go on from, None if it left no state that can be read."""
     import keras
 
     from mlproject.checkpoint import read_history
     from mlproject.run import find_previous
 
+    backend = run.data.tags.get("mlproject.backend", "")
     if backend.split(" ", maxsplit=1)[0] != keras.backend.backend():
         return None
     try:
-        found = find_previous(run_id, Path(job.home))
+        found = find_previous(run.info.run_id, Path(job.home))
         return found if read_history(found.state) else None
-    except UserError:
+    except UNREADABLE as error:
+        tell(f"run {run.info.run_id} cannot be gone on with: {first_line(error)}")
         return None
 
 
@@ -94,6 +107,7 @@ def rival(store: Store, job: Job, own: str | None) -> str | None:
         run.info.run_id: run
         for run in runs.find_runs(store, job.experiment_id, spec_sha256=job.spec_sha256)
     }
+    root = Path(job.home) / "runs"
     mine = known.pop(own or "", None)
     if mine is None:
         return None
@@ -101,8 +115,9 @@ def rival(store: Store, job: Job, own: str | None) -> str | None:
         return "it was taken for dead"
     age = (mine.info.start_time, mine.info.run_id)
     for run_id, run in known.items():
-        older = (run.info.start_time, run_id) < age and runs.is_alive(run)
+        earlier = (run.info.start_time, run_id) < age
+        older = earlier and is_worked_on(run, root, job.ended)
         same_task = run.data.tags.get("mlproject.task") == job.token
-        if (older and not same_task) or runs.counts_as_done(store, run):
+        if (older and not same_task) or has_finished(store, run, root):
             return run_id
     return None

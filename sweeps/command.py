@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from sweeps.ledger import Ledger, Parent, finished_runs
 from sweeps.lock import locked
 from sweeps.plan import Plan, read_plan
 from sweeps.pool import Pool, open_pool
+from sweeps.reading import one_line
 from sweeps.show import make_show
 
 __all__ = ["Options", "do", "sweep"]
@@ -59,9 +61,10 @@ def sweep(plan_path: Path, settings: Options) -> bool:
         reason: str | None = "the driver has failed"
         pool, show = None, make_show(plan.name, settings.quiet)
         lost = 0
+        driver: Driver | None = None
         try:
             lost = parent.end_lost("its process was lost")
-            known = finished_runs(store, parent.tracker.experiment_id)
+            known = finished_runs(store, parent.tracker.experiment_id, home / "runs")
             interrupts.check()
             pool = _open_pool(settings, interrupts)
             if pool.warning:
@@ -82,7 +85,8 @@ def sweep(plan_path: Path, settings: Options) -> bool:
             ignore_signals()
             if pool is not None:
                 pool.close()
-            _close(parent, ledger, source, status, reason)
+            ended = driver.ended if driver else set()
+            _close(parent, ledger, source, status, reason, ended)
         if status != "KILLED":
             deliver_rest(home, tidy=True)
         show.summary(ledger, parent.run_id, lost)
@@ -105,12 +109,20 @@ def _verdict(ledger: Ledger, interrupted: str | None) -> tuple[str, str | None]:
     return "FAILED", ledger.line()
 
 
-def _close(parent: Parent, ledger: Ledger, source: Source, status: str, reason: str | None) -> None:
+def _close(
+    parent: Parent,
+    ledger: Ledger,
+    source: Source,
+    status: str,
+    reason: str | None,
+    ended: Collection[str],
+) -> None:
     from sweeps.search import Searched
 
     ledger.running = 0
     with suppress(UserError, *STORE_ERRORS):
-        parent.end_lost("its sweep was stopped at once" if status == "KILLED" else "it was lost")
+        why = "its sweep was stopped at once" if status == "KILLED" else "it was lost"
+        parent.end_lost(why, ended)
     if isinstance(source, Searched):
         from sweeps.figures import figures, write_trials
 
@@ -146,14 +158,21 @@ def deliver_rest(home: Path, tidy: bool = False) -> None:
         home: folder of ``runs``.
         tidy: also remove the folders of runs that nobody needs any more.
     """
-    left = (one for one in journals(home / "runs") if not one.is_live())
-    if any(tidy or one.pending() for one in left):
-        code = f"import sys; sys.path[:0] = {list(CODE)!r}; from mlproject.cli import main; main()"
-        subprocess.run(
-            [sys.executable, "-c", code, "sync"],
-            cwd=home,
-            check=False,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+    with suppress(OSError):
+        left = [one for one in journals(home / "runs") if not one.is_live()]
+        if not any(tidy or one.pending() for one in left):
+            return
+    code = f"import sys; sys.path[:0] = {list(CODE)!r}; from mlproject.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "sync"],
+        cwd=home,
+        check=False,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    )
+    if done.returncode:
+        for line in done.stderr.splitlines():
+            print(one_line(line), file=sys.stderr)

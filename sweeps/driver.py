@@ -13,9 +13,10 @@ from mlproject.interrupts import Interrupted, Interrupts
 from mlproject.tracking import Store
 from sweeps.cells import Cell
 from sweeps.job import PRUNED, Job, Outcome
-from sweeps.ledger import Ledger, Parent, finished_outcome
+from sweeps.ledger import Ledger, Parent
 from sweeps.lock import Lock
 from sweeps.pool import Event, Pool
+from sweeps.records import outcome_of
 from sweeps.show import Show
 
 WAIT_SECONDS = 0.25
@@ -106,13 +107,13 @@ class Driver:
         self._source, self._known, self._pool = source, known, pool
         self._parent, self._ledger, self._show = parent, ledger, show
         self._settings, self._store, self._lock = settings, store, lock
+        self._ended: dict[str, tuple[str, ...]] = {}
         self._sweep = f"sweep-{secrets.token_hex(8)}"
         self._running: dict[str, _Running] = {}
         self._waiting: list[tuple[float, Cell, bool]] = []
         self._attempts: dict[tuple[str, int | None], int] = {}
         self._exhausted = False
         self._stop_again = 0.0
-        self.undelivered: str | None = None
         pool.listen(self._sweep)
 
     def run(self, interrupts: Interrupts) -> bool:
@@ -143,6 +144,11 @@ class Driver:
             self._parent.publish(self._ledger)
             self._show.update(self._ledger, [one.cell for one in self._running.values()])
 
+    @property
+    def ended(self) -> set[str]:
+        """Tokens of submissions that have ended: nobody works on their runs."""
+        return {token for tokens in self._ended.values() for token in tokens}
+
     def _fill(self) -> None:
         slots = self._pool.slots
         while len(self._running) < slots:
@@ -152,7 +158,7 @@ class Driver:
             cell, anew = taken
             found = self._known.get(cell.spec_sha256)
             if found is not None:
-                self._end(cell, finished_outcome(found))
+                self._end(cell, outcome_of(found, self._settings.home / "runs"))
             else:
                 self._submit(cell, anew)
 
@@ -176,6 +182,7 @@ class Driver:
             options=cell.spec.flat(),
             spec_sha256=cell.spec_sha256,
             train_sha256=cell.train_sha256,
+            dataset_sha256=cell.dataset_sha256,
             home=str(self._settings.home),
             uri=self._store.uri,
             experiment_id=self._parent.tracker.experiment_id,
@@ -184,6 +191,7 @@ class Driver:
             backend=self._settings.backend,
             threads=self._settings.threads,
             anew=anew,
+            ended=self._ended.get(cell.spec_sha256, ()),
         )
         self._running[token] = _Running(cell)
         self._pool.submit(job)
@@ -192,7 +200,7 @@ class Driver:
         self._show.say(f"{by}: running cells stop and can be resumed; again to stop at once")
         for token in [token for token, one in self._running.items() if not one.begun]:
             self._pool.cancel(token)
-            del self._running[token]
+            self._note_end(self._running.pop(token).cell, token)
 
     def _handle_events(self) -> None:
         try:
@@ -214,11 +222,17 @@ class Driver:
             self._show.epoch(running.cell, epoch, values)
             if self._source.report(running.cell, epoch, values):
                 self._pool.stop(event.token, PRUNED)
+        elif event.kind == "note":
+            self._show.say(f"{running.cell.name}: {event.content['text']}")
         elif event.kind == "end":
             del self._running[event.token]
-            self._ended(running.cell, event.token)
+            self._note_end(running.cell, event.token)
+            self._hear_end(running.cell, event.token)
 
-    def _ended(self, cell: Cell, token: str) -> None:
+    def _note_end(self, cell: Cell, token: str) -> None:
+        self._ended[cell.spec_sha256] = (*self._ended.get(cell.spec_sha256, ()), token)
+
+    def _hear_end(self, cell: Cell, token: str) -> None:
         crashed = False
         try:
             outcome = Outcome(**self._pool.result(token))
@@ -242,7 +256,6 @@ class Driver:
             self._show.say(f"{cell.name}: {outcome.reason}; attempt {attempts + 1} follows")
             self._waiting.append((time.monotonic(), cell, not crashed))
             return
-        self.undelivered = outcome.undelivered or self.undelivered
         self._end(cell, outcome)
 
     def _end(self, cell: Cell, outcome: Outcome) -> None:

@@ -25,7 +25,7 @@ def dry_run(plan_path: Path, home: Path, experiment: str | None, workers: int) -
     store = connect()
     data = DataSets(home / "data")
     experiment_id = store.find_experiment(experiment)
-    known = finished_runs(store, experiment_id) if experiment_id else {}
+    known = finished_runs(store, experiment_id, home / "runs") if experiment_id else {}
     if plan.search is not None:
         _show_search(plan, data, known, store, workers)
         return

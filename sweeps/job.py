@@ -16,6 +16,7 @@ class Job(NamedTuple):
         options: the spec's flat fields.
         spec_sha256: what the cell is known by.
         train_sha256: the same without the interpretation.
+        dataset_sha256: of the data that the cell is meant for.
         home: folder of ``data`` and ``runs``.
         uri: tracking store.
         experiment_id: where runs belong.
@@ -24,6 +25,7 @@ class Job(NamedTuple):
         backend: Keras', None as the worker's environment says.
         threads: each process computes with.
         anew: do not go on from a state.
+        ended: tokens of the cell's earlier submissions: nobody works on their runs.
     """
 
     token: str
@@ -32,6 +34,7 @@ class Job(NamedTuple):
     options: Mapping[str, Any]
     spec_sha256: str
     train_sha256: str
+    dataset_sha256: str
     home: str
     uri: str
     experiment_id: str
@@ -40,6 +43,7 @@ class Job(NamedTuple):
     backend: str | None
     threads: int
     anew: bool
+    ended: tuple[str, ...] = ()
 
 
 class Outcome(NamedTuple):

@@ -2,20 +2,23 @@
 
 import csv
 import io
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mlproject.runs import counts_as_done, end_dead, find_runs, is_alive
-from mlproject.tracking import Store, Tracker
+from mlproject.errors import UserError
+from mlproject.runs import end_dead, find_runs
+from mlproject.tracking import STORE_ERRORS, Store, Tracker
 from sweeps.cells import Cell
 from sweeps.job import Outcome
 from sweeps.plan import Plan
+from sweeps.records import has_finished, is_worked_on
 
 PUBLISH_SECONDS = 10.0
 BEST = 10
+FAILURE = "mlproject.failure"
 SHOWN = ("best_val_auroc", "val_conv1/match_relevant", "test_auroc", "conv1/match_relevant")
 
 
@@ -125,7 +128,7 @@ class Parent:
     """The run of the sweep, whose children are the cells."""
 
     def __init__(self, store: Store, plan: Plan, home: Path, experiment: str | None) -> None:
-        root = home / "runs"
+        root = self._root = home / "runs"
         experiment_id = store.experiment(experiment)
         older = find_runs(store, experiment_id, sweep=plan.name)
         open_ones = [run for run in older if "mlproject.went_on_with" not in run.data.tags]
@@ -143,6 +146,7 @@ class Parent:
             link = f"#/experiments/{experiment_id}/runs/{self.tracker.run_id}"
             self._second.note(f"Went on with the sweep [{plan.name}]({link}), where the runs are.")
         self._store = store
+        self._forget_failure()
         self._published = 0.0
         self._last: Mapping[str, float] = {}
         name = "search" if plan.search else "grid"
@@ -172,39 +176,56 @@ class Parent:
         """Record an artifact of the sweep."""
         self.tracker.artifact(path, write)
 
-    def end_lost(self, reason: str) -> int:
-        """End children that are RUNNING without anybody who works on them; return how many."""
+    def end_lost(self, reason: str, ended: Collection[str] = ()) -> int:
+        """End children that are RUNNING without anybody who works on them.
+
+        Of those whose local record knows better how they ended, that is delivered.
+
+        Args:
+            reason: why they are ended.
+            ended: tokens of attempts that have ended, see `is_worked_on`.
+
+        Returns:
+            How many were ended.
+        """
         lost = [
             run
             for run in find_runs(self._store, self.tracker.experiment_id, parent=self.run_id)
-            if run.info.status == "RUNNING" and not is_alive(run)
+            if run.info.status == "RUNNING" and not is_worked_on(run, self._root, ended)
         ]
+        count = 0
         for run in lost:
-            end_dead(self._store, run, reason)
-        return len(lost)
+            with suppress(UserError):
+                end_dead(self._store, run, reason, root=self._root)
+                count += 1
+        return count
 
     def finish(self, status: str, reason: str | None = None) -> None:
         """Record the end of the sweep, or of this part of it."""
         self.tracker.finish(status, reason)
+        if status == "FINISHED":
+            self._forget_failure()
         if self._second:
             self._second.finish(status, reason)
 
+    def _forget_failure(self) -> None:
+        """Remove the reason why an earlier part of the sweep ended."""
+        with suppress(UserError, *STORE_ERRORS):
+            if FAILURE in self._store.run(self.run_id).data.tags:
+                self._store.client.delete_tag(self.run_id, FAILURE)
 
-def finished_runs(store: Store, experiment_id: str) -> dict[str, Any]:
-    """Return the runs of an experiment that count as done, by `spec_sha256`."""
+
+def finished_runs(store: Store, experiment_id: str, root: Path) -> dict[str, Any]:
+    """Return the runs of an experiment that count as done, by `spec_sha256`.
+
+    Args:
+        store: where to look.
+        experiment_id: the experiment.
+        root: folder of the local records, which know of ends that the store does not.
+    """
     found = find_runs(store, experiment_id, spec_sha256="")
     return {
         run.data.tags["mlproject.spec_sha256"]: run
         for run in reversed(found)
-        if counts_as_done(store, run)
+        if has_finished(store, run, root)
     }
-
-
-def finished_outcome(run: Any) -> Outcome:
-    """Return what a run that had finished before would have come back with."""
-    return Outcome("FINISHED", run.info.run_id, dict(run.data.metrics))
-
-
-def spec_json(cell: Cell) -> str:
-    """Return a cell's spec as the tag of a run has it."""
-    return json.dumps(cell.spec.flat(), sort_keys=True)

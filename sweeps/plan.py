@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from mlproject.architectures import arch_name, make_spec, protocol_name
-from mlproject.errors import UserError, nearest
+from mlproject.errors import UserError, nearest, shown
 from mlproject.spec import RunSpec, field_info, field_names, parse_value
 from sweeps.objectives import EPOCH_OBJECTIVES, check_objective
 from sweeps.ranges import LARGEST, Part, Range
@@ -63,10 +63,10 @@ class Plan(Part):
     """
 
     name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
-    base: dict[str, Value] = Field({})
-    axes: dict[str, Axis] = Field({})
-    cells: list[dict[str, Value]] = Field([])
-    exclude: list[dict[str, Value | list[Value]]] = Field([])
+    base: dict[str, Value] = Field(default={})
+    axes: dict[str, Axis] = Field(default={})
+    cells: list[dict[str, Value]] = Field(default=[])
+    exclude: list[dict[str, Value | list[Value]]] = Field(default=[])
     search: Search | None = None
     text: str = ""
 
@@ -146,7 +146,7 @@ def _matches(have: Mapping[str, Value], exclusion: Mapping[str, Value | list[Val
 def _checked(content: object, path: Path, text: str) -> Plan:
     if not isinstance(content, dict):
         raise UserError(
-            f"the plan must be a mapping with {', '.join(_keys(Plan))}: got {content!r}"
+            f"the plan must be a mapping with {', '.join(_keys(Plan))}: got {shown(content)}"
         )
     try:
         plan = Plan.model_validate({"name": path.stem, **content, "text": text})
@@ -256,4 +256,4 @@ def _one_line(error: ValidationError) -> str:
         rule = "must be of letters, digits, `_`, `.` and `-` (default: the file's name)"
     elif first["type"].endswith("_type") and first["loc"][-1] in kinds[:3]:
         rule = "must be a number or a text"
-    return f"`{name}` {rule.removeprefix('Value error, ')}: got {first['input']!r}"
+    return f"`{name}` {rule.removeprefix('Value error, ')}: got {shown(first['input'])}"

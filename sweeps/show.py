@@ -175,7 +175,14 @@ def duration(seconds: float) -> str:
 def _summary(name: str, ledger: Ledger, run_id: str, lost: int) -> None:
     if lost:
         print(f"{name}: {lost} runs of a lost driver were ended", file=sys.stderr)
-    for row in ledger.rows.values():
+    rows = ledger.rows.values()
+    for row in rows:
         if row.outcome.status == "FAILED":
             print(f"{row.cell.name}: failed: {row.outcome.reason}", file=sys.stderr)
+    if reasons := [row.outcome.undelivered for row in rows if row.outcome.undelivered]:
+        print(
+            f"{name}: of {len(reasons)} finished cells the tracking store lacked something "
+            f"({reasons[-1]}); `python -m mlproject sync` delivers what it still lacks",
+            file=sys.stderr,
+        )
     print(f"sweep {name}: {ledger.line()}; run {run_id}")

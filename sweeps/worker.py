@@ -21,6 +21,7 @@ from mlproject.architectures import make_spec
 from mlproject.errors import UserError
 from mlproject.interrupts import Interrupted
 from mlproject.tracking import STORE_ERRORS, connect, first_line
+from sweeps import records
 from sweeps.claims import claim, rival, supersede, tidy
 from sweeps.job import OLDER, PRUNED, Job, Outcome
 
@@ -59,6 +60,7 @@ def run_cell(content: Mapping[str, Any]) -> dict[str, Any]:
 def _attempt(job: Job, worker: Worker) -> Outcome:
     """Run a cell; however it ends is an outcome."""
     asked = _Stop(job, worker, str(worker.get_current_task()))
+    records.begin(job.token)
     try:
         return _run(job, worker, asked)
     except Interrupted as error:
@@ -67,6 +69,8 @@ def _attempt(job: Job, worker: Worker) -> Outcome:
     except Exception as error:
         name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
         return Outcome("FAILED", asked.run_id, reason=name + first_line(error))
+    finally:
+        records.end(job.token)
 
 
 class _Stop:
@@ -100,12 +104,18 @@ def _run(job: Job, worker: Worker, asked: _Stop) -> Outcome:
     worker.log_event(job.sweep, {"kind": "start", "token": job.token})
     store = _patiently(lambda: connect(job.uri), asked)
     _patiently(lambda: store.run(job.parent), asked)
-    claimed = _patiently(lambda: claim(store, job), asked)
+    records.settle(store, Path(job.home) / "runs")
+
+    def tell(text: str) -> None:
+        worker.log_event(job.sweep, {"kind": "note", "token": job.token, "text": text})
+
+    claimed = _patiently(lambda: claim(store, job, tell), asked)
     if isinstance(claimed, Outcome):
         return claimed
 
     def on_start(run_id: str) -> None:
         asked.run_id = run_id
+        records.note_started(run_id)
 
     def on_epoch(epoch: int, values: Mapping[str, float]) -> None:
         message = {"kind": "epoch", "token": job.token, "epoch": epoch}
@@ -124,6 +134,7 @@ def _run(job: Job, worker: Worker, asked: _Stop) -> Outcome:
         tags={**job.tags, "mlproject.task": job.token},
         quiet=True,
         should_stop=asked,
+        dataset_sha256=job.dataset_sha256,
         on_start=on_start,
         on_epoch=on_epoch,
     )

@@ -4,16 +4,19 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from conftest import PATIENCE, TINY
+from fault_server import FaultRelay
 from tracking_server import free_port, kill, serve
 
+from mlproject import runs
 from mlproject.process import Process, parse_process, this_process
-from mlproject.runs import METRIC_VERSION, counts_as_done, end_dead, find_runs, is_alive
+from mlproject.runs import METRIC_VERSION, counts_as_done, end_dead, find_runs
 from mlproject.tracking import Store, connect, sync
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -112,6 +115,44 @@ def test_a_server_killed_in_the_middle_of_a_sweep_costs_nothing(workplace: Path,
         kill(server)
 
 
+@pytest.mark.slow
+def test_a_sweep_ends_though_the_store_refuses_while_a_cell_begins_and_again_while_it_ends(
+    workplace: Path, port: int
+) -> None:
+    server = serve(workplace, port)
+    relay = FaultRelay(port)
+    plan = workplace / "refused.yaml"
+    base = {**TINY, "epochs": 3, "patience": 0}
+    plan.write_text(yaml.safe_dump({"base": base, "axes": {"seed": [0, 1]}}))
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": relay.uri}
+    command = [sys.executable, str(ROOT / "src"), "sweep", str(plan), "--workers", "1"]
+    driver = subprocess.Popen(command, env=environment, cwd=workplace)
+    direct = connect(f"http://127.0.0.1:{port}")
+
+    def refuse_after(happened: Callable[[], bool], seconds: float) -> None:
+        while not happened():
+            assert driver.poll() is None
+            time.sleep(0.05)
+        relay.fault = "broken"
+        time.sleep(seconds)
+        relay.fault = None
+
+    try:
+        refuse_after(lambda: bool(cells(direct)), 45)
+        refuse_after(lambda: len(cells(direct)) == 2, 45)
+        assert driver.wait() == 0
+        found = cells(direct)
+        assert sorted(run.info.status for run in found if run.info.status != "KILLED") == [
+            "FINISHED",
+            "FINISHED",
+        ]
+        assert len({run.data.tags["mlproject.spec_sha256"] for run in found}) == 2
+    finally:
+        driver.kill()
+        relay.close()
+        kill(server)
+
+
 def cells(store: Store) -> list[Any]:
     return find_runs(store, "0", spec_sha256="")
 
@@ -131,8 +172,13 @@ def test_a_running_run_is_dead_when_its_process_is_gone_or_silent_elsewhere(
     store = connect()
     tracker = store.start("one", {"mlproject.kind": "x"}, workplace / "runs")
 
+    tracker.flush()
+
     def found() -> Any:
         return store.run(tracker.run_id)
+
+    def is_alive(run: Any) -> bool:
+        return runs.is_alive(run, workplace / "elsewhere")  # without its local record
 
     assert is_alive(found())
     client = store.client
@@ -157,6 +203,7 @@ def test_sync_leaves_a_live_run_alone_and_removes_what_is_needed_no_more(workpla
     killed.metrics({"loss": 1.0}, 1)
     killed.finish("KILLED", "by a test")
     assert sync(root, store).runs == []
+    assert store.run(live.run_id).info.status == "RUNNING"
     assert killed.journal.folder.exists()
     store.client.set_tag(killed.run_id, "mlproject.resumed_by", live.run_id)
     sync(root, store)
@@ -211,4 +258,4 @@ def test_a_run_is_the_result_of_its_spec_with_metrics_of_this_version_or_if_it_c
         if counts_as_done(store, run)
     }
     assert done == {"of this version", "of a later one", "older, imported without"}
-    assert set(finished_runs(store, "0")) == done
+    assert set(finished_runs(store, "0", workplace / "runs")) == done

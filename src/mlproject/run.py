@@ -77,6 +77,7 @@ def run(
     check(spec.methods)
     with Interrupts(settings.should_stop) as interrupts:
         data = load(spec, settings.home / "data")
+        _check_data(spec, data, settings.dataset_sha256)
         _check(spec, data, previous)
         root = settings.home / "runs"
         _check_writable(root)
@@ -97,6 +98,15 @@ def run(
             with interrupts.deferred():
                 tracker.finish("FINISHED", without=[STATE])
         return RunResult(tracker.run_id, metrics, tracker.problem)
+
+
+def _check_data(spec: RunSpec, data: Dataset, meant: str) -> None:
+    if meant and data.sha256 != meant:
+        raise UserError(
+            f"`dataset` must stay as it was when the run was planned: {spec.dataset} had sha256 "
+            f"{meant[:12]}, now {data.sha256[:12]}; put the old data back, or start again with the "
+            "new"
+        )
 
 
 def _check(spec: RunSpec, data: Dataset, previous: Previous | Trained | None) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +71,21 @@ def is_alive(run: Any, root: Path = Path("runs")) -> bool:
     process = parse_process(run.data.tags.get("mlproject.process", ""))
     if process and process.here:
         return not process.gone
-    heard = float(run.data.tags.get("mlproject.heartbeat", 0)) or run.info.start_time / 1000
-    return time.time() - heard < SILENT_SECONDS
+    return not is_silent(run)
+
+
+def is_silent(run: Any) -> bool:
+    """Return whether a run has told nothing for ten minutes."""
+    heard = run.info.start_time / 1000
+    with suppress(ValueError):
+        heard = float(run.data.tags.get("mlproject.heartbeat", "")) or heard
+    return not time.time() - heard < SILENT_SECONDS
 
 
 def metric_version(run: Any) -> int:
     """Return the version of a run's metrics, 0 where it tells none."""
     text = run.data.tags.get("mlproject.metric_version", "")
-    return int(text) if text.isdigit() else 0
+    return int(text) if text.isdecimal() else 0
 
 
 def counts_as_done(store: Store, run: Any) -> bool:

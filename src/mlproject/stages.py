@@ -41,6 +41,7 @@ class Settings(NamedTuple):
         parent: id of the parent run.
         tags: further tags.
         quiet: show no progress.
+        dataset_sha256: of the data that the run is meant for; others are refused.
         should_stop: asked at each step; true ends the training, to be resumed later. A text says
             who wants it.
         on_start: told the run's id, once it has one.
@@ -53,6 +54,7 @@ class Settings(NamedTuple):
     parent: str | None = None
     tags: Mapping[str, str] = {}
     quiet: bool = False
+    dataset_sha256: str = ""
     should_stop: Callable[[], bool | str] = lambda: False
     on_start: Callable[[str], None] = lambda run_id: None
     on_epoch: Callable[[int, Mapping[str, float]], None] = lambda epoch, values: None
