@@ -3,7 +3,8 @@
 ``python benchmarks/orientations.py docs/reproduction``
 
 Reads exported runs: networks of whole motifs (pool 10 to 100), protocol `released`. The loss is
-the best AUROC that any run there has for the factor, less the run's.
+the best AUROC that any run there has for the factor, less the run's. A palindromic motif has one
+turn only and is left out: one that correlates with its own reverse complement by 0.85 or more.
 """
 
 import csv
@@ -12,8 +13,12 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from mlproject.data.paper import RELEVANT
+import numpy as np
 
+from mlproject.data.paper import FACTORS, RELEVANT
+from mlproject.motifs import jaspar_by_id, reverse_complement
+
+PALINDROME = 0.85
 NETWORKS = ("CNN-10", "CNN-25", "CNN-50", "CNN-100", "CNN9-25")
 
 
@@ -22,10 +27,23 @@ def rows(path: Path, delimiter: str = ",") -> list[dict[str, str]]:
         return list(csv.DictReader(file, delimiter=delimiter))
 
 
+def own_turns() -> dict[str, float]:
+    """Return how each planted motif correlates with its reverse complement."""
+    motifs = jaspar_by_id([factor.jaspar_id for factor in FACTORS])
+    return {
+        factor.name: float(
+            np.corrcoef(motif.pwm.ravel(), reverse_complement(motif.pwm).ravel())[0, 1]
+        )
+        for factor, motif in zip(FACTORS, motifs, strict=True)
+    }
+
+
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/reproduction")
     runs = rows(folder / "runs.csv")
     best = {name: max(float(run[f"test_auroc/{name}"]) for run in runs) for name in RELEVANT}
+    similar = own_turns()
+    palindromes = [name for name, value in similar.items() if value >= PALINDROME]
     losses: dict[int, list[float]] = defaultdict(list)
     for run in runs:
         if run["arch"] not in NETWORKS or run["protocol"] != "released":
@@ -33,8 +51,12 @@ def main() -> None:
         place = folder / "runs" / run["spec_sha256"][:16] / "filters" / "conv1_matches.tsv"
         matches = [match for match in rows(place, "\t") if match.get("Orientation")]
         for name, ids in RELEVANT.items():
+            if name in palindromes:
+                continue
             turns = {one["Orientation"] for one in matches if one["Target_ID"].split(".")[0] in ids}
             losses[len(turns)].append(best[name] - float(run[f"test_auroc/{name}"]))
+    left_out = ", ".join(f"{name} {similar[name]:.2f}" for name in palindromes)
+    print(f"left out, palindromes (correlation with the reverse complement): {left_out}")
     print(f"{'turns of the motif in filters':<30} {'cases':>6} {'mean loss':>10} {'largest':>8}")
     for count, found in sorted(losses.items()):
         mean, largest = statistics.mean(found), max(found)

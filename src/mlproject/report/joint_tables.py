@@ -9,7 +9,7 @@ from mlproject.report.paper_tables import label_of
 from mlproject.report.pooling import of_dataset, pool
 from mlproject.report.published import DATASETS, SYNTHETIC, archs_of, printed
 from mlproject.report.table import Column, Table
-from mlproject.report.verdicts import ONE_DATA_SET, joint
+from mlproject.report.verdicts import ONE_DATA_SET, joint, p_text
 
 METRICS = ("test_auroc", "test_aupr", "conv1/match_jaspar", "conv1/match_relevant")
 SHOWN = ("test_auroc", "conv1/match_jaspar", "conv1/match_relevant")
@@ -61,7 +61,7 @@ def joint_table(counted: pandas.DataFrame) -> Table | None:
                 found = joint(cells)
                 rows.append(
                     {"dataset": dataset, "metric": label_of(metric), **found._asdict()}
-                    | {"zero": found.cells - found.positive - found.negative}
+                    | {"p shown": p_text(found.p)}
                 )
     if not rows:
         return None
@@ -72,7 +72,7 @@ def joint_table(counted: pandas.DataFrame) -> Table | None:
         Column("positive", "ours higher", digits=0),
         Column("negative", "ours lower", digits=0),
         Column("z", "Stouffer's z", digits=1, signed=True),
-        Column("p", "p", digits=4),
+        Column("p shown", "p"),
     )
     note = (
         "Over all networks with two trials or more: the sign of ours less published, and the Welch "

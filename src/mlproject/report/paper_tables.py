@@ -17,7 +17,7 @@ from mlproject.report.published import (
     published,
 )
 from mlproject.report.table import Column, Table
-from mlproject.report.verdicts import band_of, compare
+from mlproject.report.verdicts import ONE_DATA_SET, band_of, compare
 
 LABELS = {
     "test_auroc": "AUROC",
@@ -36,7 +36,7 @@ RULE = (
 
 SCAN = (
     "PWM scan: no network; each class scores a sequence by the best place of its known motifs on "
-    "either strand. What it lacks of 1, chance motifs in the background take."
+    "either strand. Chance matches in the background keep it below 1."
 )
 
 
@@ -223,4 +223,5 @@ def _finish(
             f"^{'abcdefghijklmnop'[number]}^ {note.text}" if note.archs else note.text
             for number, note in enumerate(_footnotes(dataset))
         ]
-    return Table(name, title, frame, tuple(columns), (*notes, RULE, *marks), tuple(commands))
+    notes = (*notes, RULE, ONE_DATA_SET, *marks)
+    return Table(name, title, frame, tuple(columns), notes, tuple(commands))

@@ -18,6 +18,7 @@ from mlproject.report.pooling import of_dataset, pool
 from mlproject.report.published import DATASETS, IN_VIVO, SYNTHETIC
 from mlproject.report.toy import toy_figure
 from mlproject.report.truth_figures import methods_figure, sites_figure
+from mlproject.report.verdicts import ONE_DATA_SET
 from mlproject.tracking import Store
 
 PANELS = {
@@ -74,7 +75,7 @@ def draw(
             "Representation against pool size",
             "Share of first-layer filters that match a motif, and test AUROC, against the first "
             "max-pool. Points: our trials; line: their mean; band and dashes: published mean ± "
-            "standard deviation.",
+            f"standard deviation. {ONE_DATA_SET}",
         ),
         "filters": (
             filters_figure(counted),

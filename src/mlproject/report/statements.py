@@ -13,7 +13,7 @@ from mlproject.report.claims import HARD, RELEVANT, STATEMENTS, Side, Statement
 from mlproject.report.pooling import of_dataset, pool
 from mlproject.report.published import DATASETS, IN_VIVO, printed
 from mlproject.report.table import Column, Table
-from mlproject.report.verdicts import LOWEST_SD, ONE_DATA_SET
+from mlproject.report.verdicts import LOWEST_SD, ONE_DATA_SET, p_text
 
 LEVEL = 0.95
 FIELLER = 1.06  # variance of Fisher's z of a rank correlation, times n - 3
@@ -132,7 +132,7 @@ def statements_table(counted: pandas.DataFrame) -> Table:
     rows += _hard_factors(frame)
     for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
         row["p holm"] = p
-        row["corrected"] = _p_text(p)
+        row["corrected"] = p_text(p)
         row["verdict"] = verdict_of(row["effect"], p, row["n"])
         if row["relation"] and not math.isnan(p):
             row["verdict"] = "related" if p < 1 - LEVEL else "no relation found"
@@ -156,10 +156,6 @@ def statements_table(counted: pandas.DataFrame) -> Table:
         ONE_DATA_SET,
     )
     return Table("statements", "The paper's statements", pandas.DataFrame(rows), columns, notes)
-
-
-def _p_text(p: float) -> str:
-    return "—" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _row(

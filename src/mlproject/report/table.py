@@ -208,7 +208,7 @@ def text_of(row: pandas.Series, column: Column) -> str:
 
 def plain_markdown(text: str) -> str:
     """Return a text as Markdown shows it letter by letter: it ends no cell and opens no tag."""
-    text = " ".join(text.split()).replace("<", "&lt;")
+    text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", " ".join(text.split()))
     return text.replace("|", "\\|")
 
 

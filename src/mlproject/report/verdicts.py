@@ -144,3 +144,8 @@ def joint(cells: Sequence[tuple[Sequence[float], tuple[float, float]]]) -> Joint
 def band_of(metric: str) -> float:
     """Return how far a metric may be from the printed one and still agree."""
     return BANDS["match" if "/match_" in metric else metric]
+
+
+def p_text(p: float) -> str:
+    """Return a p-value as tables show it."""
+    return "—" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
