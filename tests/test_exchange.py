@@ -131,8 +131,12 @@ def test_a_sweep_takes_an_imported_run_for_done(
     dry_run(Path("plan.yaml"), Path(), None, 1)
     assert "1 cells, 1 done, 0 to do" in capsys.readouterr().out
     tags = store.run(run_id).data.tags
-    hashes = [tags[f"mlproject.{name}_sha256"] for name in ("spec", "train", "dataset")]
-    job = Job("token", "sweep", "", {}, *hashes, ".", store.uri, "0", "", {}, None, 1, False)
+    spec, training, data = (
+        tags[f"mlproject.{name}_sha256"] for name in ("spec", "train", "dataset")
+    )
+    job = Job(
+        "token", "sweep", "", {}, spec, training, data, ".", store.uri, "0", "", {}, None, 1, False
+    )
     claimed = claim(store, job)
     assert isinstance(claimed, Outcome)
     assert claimed.run_id == run_id
