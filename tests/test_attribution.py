@@ -229,7 +229,12 @@ def test_integrated_gradients_are_those_of_a_fine_sum_done_slowly() -> None:
     call = class_gradient(model)
     for number in range(n):
         place = np.float32((number + 0.5) / n)
-        slopes += call((0.25 + place * (x - 0.25)).astype(np.float32), np.eye(3)[targets])[1] / n
+        slopes += (
+            call(
+                (0.25 + place * (x - 0.25)).astype(np.float32), np.eye(3, dtype=np.float32)[targets]
+            )[1]
+            / n
+        )
     wanted = hypothetical(slopes, np.full_like(x, 0.25))
     found = integrated_gradients(model, codes, targets, error=1e-4)
     np.testing.assert_allclose(found, wanted, atol=0.01 * np.abs(wanted).max())
