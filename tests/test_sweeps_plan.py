@@ -268,7 +268,7 @@ def test_the_plans_of_the_project_are_valid(path: Path) -> None:
     plan = read_plan(path)
     if path.stem == "table1":
         cells = list(expand(plan))
-        assert len(cells) == 17 * 5
+        assert len(cells) == 18 * 5
 
 
 def test_what_does_not_fit_is_not_in_the_search_space(tmp_path: Path) -> None:
