@@ -236,7 +236,8 @@ def test_ctrl_c_as_mlflow_run_sends_it_ends_the_process_with_the_epochs_kept(
     assert "Traceback" not in rest
     (killed,) = connect().client.search_runs(["0"])
     assert killed.info.status == "KILLED"
-    assert killed.data.tags["mlproject.failure"].startswith("interrupted by SIGINT after epoch")
+    reason = killed.data.tags["mlproject.failure"]  # the kernel may deliver either first
+    assert re.match("interrupted by SIG(INT|TERM) after epoch", reason)
     assert find_previous(killed.info.run_id).state.exists()
 
 
