@@ -1,6 +1,7 @@
 """One run from the data to the record, with a real store, and what is left when it is cut off."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
