@@ -125,7 +125,9 @@ class _TensorFlowSteps:
         return float(self._total)
 
     def _check(self) -> None:
-        if self._count and self._broken(self._count):
+        if not self._count:
+            return
+        if self._broken(self._count):
             seen = _seen(self._seen)
             raise self._guard.fault(self._earlier(), self._state(), seen, self._count)
         self._count = 0
@@ -186,29 +188,25 @@ class _JaxSteps:
         self._step = jax.jit(step, donate_argnums=0)
         self._many = jax.jit(many, donate_argnums=0)
         self._look, self._copied = jax.jit(look), copied
+        self._begin = jax.jit(lambda state: guard.forget(guard.begin(state), state.averages))
         self._state: Any = None
         self._before: Any = None
         self._pending: Any = None
         self._count = 0
 
     def start(self) -> None:
-        import jax
         import jax.numpy as jnp
 
         copies = [[jnp.array(one.value) for one in group] for group in self.groups]
         now = self._guard.state(*copies)
         self._before = self._copied(now)
-        seen = jax.jit(lambda state: self._guard.forget(self._guard.begin(state), state.averages))
-        self._state = (*copies, jnp.zeros(()), seen(now))
+        self._state = (*copies, jnp.zeros(()), self._begin(now))
         self._count, self._pending = 0, None
 
     def run(self, codes: np.ndarray, labels: np.ndarray) -> None:
         self._verify()
         count = len(codes)
-        if self.launch == 1:
-            for batch in zip(codes, labels, strict=True):
-                self._state = self._step(self._state, *batch)
-        elif count == 1:
+        if count == 1:
             self._state = self._step(self._state, codes[0], labels[0])
         else:
             missing = ((0, self.launch - count), (0, 0), (0, 0))
