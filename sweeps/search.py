@@ -11,7 +11,7 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from mlproject.errors import UserError
+from mlproject.errors import UserError, reason
 from sweeps.cells import Cell, DataSets, make_cell
 from sweeps.job import Outcome
 from sweeps.objectives import metric_of
@@ -217,5 +217,5 @@ def _create(storage: str | BaseStorage, **settings: Any) -> optuna.Study:
     except Exception as error:
         raise UserError(
             f"`search.storage` must be a study storage that can be written: got {storage} "
-            f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
+            f"({type(error).__name__}: {reason(error)})"
         ) from error

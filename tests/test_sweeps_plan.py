@@ -22,6 +22,17 @@ from sweeps.space import make_space  # noqa: E402
 SMALL = {"sequences": 50, "length": 150}
 
 
+def check_refusal(path: Path, says: str) -> None:
+    """Check that a plan is refused by one line that begins with its path."""
+    with pytest.raises(UserError) as caught:
+        read_plan(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert says in message
+    assert "\n" not in message
+    assert len(message) < 1000
+
+
 def write(folder: Path, text: str | dict[str, Any], name: str = "plan.yaml") -> Path:
     path = folder / name
     path.write_text(text if isinstance(text, str) else yaml.safe_dump(text))
@@ -74,13 +85,7 @@ def write(folder: Path, text: str | dict[str, Any], name: str = "plan.yaml") -> 
 def test_a_mistake_in_a_plan_is_one_line_that_names_the_file(
     tmp_path: Path, text: str, says: str
 ) -> None:
-    path = write(tmp_path, text)
-    with pytest.raises(UserError) as caught:
-        read_plan(path)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    assert says in message
-    assert "\n" not in message
+    check_refusal(write(tmp_path, text), says)
 
 
 BILLIONS = "{from: 0, to: 20000000000}"
@@ -143,14 +148,7 @@ def repeated_by_aliases() -> str:
 def test_a_plan_that_costs_without_bound_is_refused_by_one_line_before_anything_is_built(
     tmp_path: Path, text: str, says: str
 ) -> None:
-    path = write(tmp_path, text)
-    with pytest.raises(UserError) as caught:
-        read_plan(path)
-    message = str(caught.value)
-    assert says in message
-    assert message.startswith(str(path))
-    assert len(message.splitlines()) == 1
-    assert len(message) < 1000
+    check_refusal(write(tmp_path, text), says)
 
 
 def test_a_huge_file_is_refused_unread_and_aliases_and_marks_within_bounds_are_read(

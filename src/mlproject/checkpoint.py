@@ -90,8 +90,8 @@ def read(path: Path, owner: Mapping[str, Any]) -> State:
     Raises:
         UserError: no such file, damaged, or of another training (the first difference is named).
     """
-    check_owner(path, owner)
     with _opened(path) as file:
+        _check_owner(file, path, owner)
         history = _history(file)
         weights, best, optimizer = (_arrays(file[group]) for group in GROUPS)
     return State(weights, best, optimizer, history)
@@ -100,7 +100,11 @@ def read(path: Path, owner: Mapping[str, Any]) -> State:
 def check_owner(path: Path, owner: Mapping[str, Any]) -> None:
     """Raise a `UserError` where a state is damaged, or is not of the training `owner`."""
     with _opened(path) as file:
-        found = dict(json.loads(file.attrs["owner"]))
+        _check_owner(file, path, owner)
+
+
+def _check_owner(file: "h5py.File", path: Path, owner: Mapping[str, Any]) -> None:
+    found = dict(json.loads(file.attrs["owner"]))
     for key in [*owner, *found]:
         if owner.get(key) != found.get(key):
             raise UserError(

@@ -22,6 +22,11 @@ class UserError(ValueError):
         )
 
 
+def reason(error: BaseException) -> str:
+    """Return the first line of an error's message, at most 300 characters; else its class."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
 def shown(value: object, most: int = 60) -> str:
     """Return a value as Python writes it, shortened to about `most` characters."""
     try:

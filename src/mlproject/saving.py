@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import keras
 
-from mlproject.errors import UserError
+from mlproject.errors import UserError, reason
 from mlproject.files import sha256_of, written_whole
 from mlproject.hdf5 import require_plain
 from mlproject.startup import settle_keras
@@ -56,7 +56,7 @@ def load_model(path: Path) -> keras.Model:
     except Exception as error:
         raise UserError(
             f"a Keras model must be whole and hold no code of its own: {path} cannot be loaded "
-            f"({_reason(error)})"
+            f"({reason(error)})"
         ) from error
 
 
@@ -78,7 +78,7 @@ def load_weights(model: keras.Model, path: Path, sha256: str | None = None) -> N
         model.load_weights(path)
     except Exception as error:
         raise UserError(
-            f"weights must be whole and of this network: {path} cannot be loaded ({_reason(error)})"
+            f"weights must be whole and of this network: {path} cannot be loaded ({reason(error)})"
         ) from error
 
 
@@ -126,7 +126,3 @@ def _require_layers_only(path: Path) -> None:
             waiting += part.values()
         elif isinstance(part, list):
             waiting += part
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mlproject.compilation_cache import write_whole_entries
-from mlproject.errors import UserError
+from mlproject.errors import UserError, reason
 from mlproject.threads import set_threads
 
 BACKENDS = ("tensorflow", "jax")
@@ -65,9 +65,8 @@ def prepare_keras(backend: str | None = None, threads: int | None = None) -> Non
     except UserError:
         raise
     except (ValueError, RuntimeError, AssertionError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
-            f"the Keras backend `{backend}` must start: it says '{reason}'; look at its "
+            f"the Keras backend `{backend}` must start: it says '{reason(error)}'; look at its "
             "environment variables"
         ) from error
 
@@ -119,10 +118,9 @@ def _settle_jax() -> None:
         jax.devices()
     except (RuntimeError, AssertionError) as error:
         named = os.environ.get("JAX_PLATFORMS", "")
-        reason = (str(error).strip() or "no such device").splitlines()[0]
         raise UserError(
             f"JAX must find a device to compute on: with JAX_PLATFORMS={named!r} it says "
-            f"'{reason}'; unset JAX_PLATFORMS, or set it to cpu"
+            f"'{reason(error)}'; unset JAX_PLATFORMS, or set it to cpu"
         ) from error
 
 
