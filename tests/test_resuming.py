@@ -23,8 +23,8 @@ from mlproject.interrupts import SIGNALS, Interrupted
 from mlproject.journal import Journal
 from mlproject.process import Process, this_process
 from mlproject.run import complete, find_previous, find_trained, run
-from mlproject.stages import STATE, Settings
-from mlproject.tracking import connect
+from mlproject.stages import Settings
+from mlproject.tracking import STATE, connect, sync
 
 OPTIONS = {name: value for name, value in TINY.items() if name not in ("sequences", "length")}
 OPTIONS |= {"filters1": 2, "filters2": 0, "epochs": 2, "batch_size": 40}
@@ -203,7 +203,7 @@ def test_a_resume_that_cannot_be_is_one_line_and_makes_no_run(
     assert _count() == before
 
 
-def _interrupted(*_: object) -> None:
+def _interrupted(*_: object, **__: object) -> None:
     raise Interrupted("interrupted by SIGINT")
 
 
@@ -224,6 +224,30 @@ def test_a_run_that_lost_its_process_does_not_stay_running(
     with pytest.raises(Interrupted):
         run(previous.spec, QUIET, previous)
     assert connect().run(here.killed).info.status == "KILLED"
+
+
+@pytest.mark.parametrize(
+    ("cut_off_at", "tagged", "resumable"),
+    [
+        ("written_whole", False, "the first"),
+        ("Tracker.tag_other", False, "the second"),
+        ("fit", True, "the second"),
+    ],
+)
+def test_of_two_runs_the_first_is_kept_until_the_second_can_be_resumed(
+    here: Made, monkeypatch: pytest.MonkeyPatch, cut_off_at: str, tagged: bool, resumable: str
+) -> None:
+    ids: list[str] = []
+    previous = find_previous(here.killed)
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(f"mlproject.stages.{cut_off_at}", _interrupted)
+        run(previous.spec, Settings(quiet=True, on_start=ids.append), previous)
+    store, root = connect(), here.folder / "runs"
+    assert ("mlproject.resumed_by" in store.run(here.killed).data.tags) == tagged
+    assert sync(root, store).failed == {}
+    left = {"the first": here.killed, "the second": ids[0]}[resumable]
+    assert [path.name for path in root.iterdir()] == [left]
+    assert find_previous(left).run_id == left
 
 
 def test_a_run_that_had_finished_when_it_was_cut_off_is_delivered_instead(

@@ -21,6 +21,7 @@ from mlproject.journal import Journal
 from mlproject.process import this_process
 from mlproject.runs import end_dead, is_alive
 from mlproject.tracking import (
+    STATE,
     Store,
     Tracker,
     connect,
@@ -229,6 +230,7 @@ def test_sync_ends_a_run_whose_process_is_gone(workplace: Path) -> None:
     ).stdout.strip()  # fmt: skip
     tracker = store.start("lost", {}, workplace / "runs")
     tracker.flush()
+    tracker.artifact(STATE, lambda path: path.write_bytes(b"something to go on from"))
     tracker.journal.own(process)
     assert sync(workplace / "runs", store).runs == [tracker.run_id]
     run = store.run(tracker.run_id)
@@ -238,6 +240,22 @@ def test_sync_ends_a_run_whose_process_is_gone(workplace: Path) -> None:
     store.client.set_tag(tracker.run_id, "mlproject.resumed_by", "another")
     sync(workplace / "runs", store)
     assert not tracker.journal.folder.exists()
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_sync_removes_what_nothing_can_be_resumed_from(workplace: Path, recorded: bool) -> None:
+    store = connect()
+    killed, alive = (store.client.create_run("0").info.run_id for _ in range(2))
+    for run_id in (killed, alive):
+        journal = Journal(workplace / "runs" / run_id)
+        journal.own(f"{this_process().host}/4194305/1.00")
+        if recorded:
+            journal.append("metrics", values={"loss": 0.5}, step=1, time=1)
+    Journal(workplace / "runs" / alive).own(str(this_process()))
+    store.client.set_terminated(killed, "KILLED")
+    assert sync(workplace / "runs", store).failed == {}
+    assert [path.name for path in (workplace / "runs").iterdir()] == [alive]
+    assert ("loss" in store.run(killed).data.metrics) == recorded
 
 
 def test_a_run_whose_end_only_the_journal_knows_is_ended_as_it_says(workplace: Path) -> None:

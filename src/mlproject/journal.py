@@ -142,11 +142,10 @@ class Journal:
         last = (JOURNAL, DELIVERED, REFUSED)
         for path in [one for one in self.folder.iterdir() if one.name not in last]:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-        if not (self.folder / REFUSED).exists():
-            shutil.rmtree(self.folder)
-            return
         for name in (DELIVERED, JOURNAL):
             (self.folder / name).unlink(missing_ok=True)
+        if not (self.folder / REFUSED).exists():
+            self.folder.rmdir()
 
     def _write(self, path: Path, line: str) -> None:
         self.artifacts.mkdir(parents=True, exist_ok=True)

@@ -26,11 +26,11 @@ from mlproject.memory import check_memory
 from mlproject.runs import METRIC_VERSION, end_dead, is_alive
 from mlproject.saving import check_sha256
 from mlproject.spec import RunSpec
-from mlproject.stages import HISTORY, STATE, WEIGHT_COLUMNS, WEIGHTS, Previous, Settings, Trained
+from mlproject.stages import HISTORY, WEIGHT_COLUMNS, WEIGHTS, Previous, Settings, Trained
 from mlproject.summary import summarise, tell
 from mlproject.tracking import (
-    RESUMED_BY,
     SHA256,
+    STATE,
     STORE_ERRORS,
     Store,
     connect,
@@ -152,8 +152,6 @@ def _stages(
     else:
         model, fitted = stages.train(job, previous)
     times = {"time/train": time.perf_counter() - clock}
-    if isinstance(previous, Previous):
-        job.tracker.tag_other(previous.run_id, RESUMED_BY, job.tracker.run_id)
     look()
     tested = stages.test(job, model, fitted)
     look()

@@ -23,10 +23,10 @@ from mlproject.progress import EpochProgress
 from mlproject.report.plots import history_figure, pr_figure, roc_figure
 from mlproject.saving import load_weights, save_weights
 from mlproject.spec import RunSpec
-from mlproject.tracking import SHA256, Tracker
+from mlproject.tracking import RESUMED_BY, RESUMES, SHA256, STATE, Tracker
 from mlproject.training import Epoch, Fit, binary_cross_entropy, fit
 
-STATE, WEIGHTS, HISTORY = "state/state.h5", "weights/best.weights.h5", "history.csv"
+WEIGHTS, HISTORY = "weights/best.weights.h5", "history.csv"
 STATE_SECONDS = 60.0
 WEIGHT_COLUMNS = "weights/"  # prefix of the columns of history.csv that describe the weights
 
@@ -99,9 +99,7 @@ def train(job: Job, previous: Previous | None) -> tuple[keras.Model, Fit]:
     state = tracker.journal.artifacts / STATE
     state.parent.mkdir(parents=True, exist_ok=True)
     if previous:
-        with written_whole(state) as file:
-            file.write(previous.state.read_bytes())
-        tracker.tags({"mlproject.resumes": previous.run_id})
+        _take_up(tracker, previous, state)
         for row in checkpoint.read_history(state):
             _record_epoch(tracker, Epoch(**row))
     delivered = time.monotonic()
@@ -142,6 +140,18 @@ def train(job: Job, previous: Previous | None) -> tuple[keras.Model, Fit]:
             f"interrupted by {job.interrupts.reason} after epoch {len(fitted.history)}"
         )
     return model, fitted
+
+
+def _take_up(tracker: Tracker, previous: Previous, state: Path) -> None:
+    """Copy the state of an interrupted run, which nobody needs from then on.
+
+    The store gets the copy before the tag that says so: a run stays resumable until another is.
+    """
+    tracker.tags({RESUMES: previous.run_id})
+    with written_whole(state) as file:
+        file.write(previous.state.read_bytes())
+    tracker.artifact_if_there(STATE)
+    tracker.tag_other(previous.run_id, RESUMED_BY, tracker.run_id)
 
 
 def reuse(job: Job, trained: Trained) -> tuple[keras.Model, Fit]:

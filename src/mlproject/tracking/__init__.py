@@ -7,7 +7,9 @@ a store that goes away costs nothing, `sync` delivers later what is missing, onc
 from mlproject.masking import mask, without_credentials
 from mlproject.tracking.basis import (
     RESUMED_BY,
+    RESUMES,
     SHA256,
+    STATE,
     STORE_ERRORS,
     first_line,
     is_terminated,
@@ -35,7 +37,9 @@ __all__ = [
     "KEPT_TAGS",
     "LOCAL_TAGS",
     "RESUMED_BY",
+    "RESUMES",
     "SHA256",
+    "STATE",
     "STORE_ERRORS",
     "Store",
     "Told",

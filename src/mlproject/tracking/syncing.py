@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlproject.errors import UserError
-from mlproject.journal import JOURNAL, Journal, journals
+from mlproject.journal import ARTIFACTS, JOURNAL, Journal, journals
 from mlproject.process import parse_process
 from mlproject.tracking.basis import (
     FAILURE,
     PROCESS,
     RESUMED_BY,
+    RESUMES,
+    STATE,
     STORE_ERRORS,
     first_line,
     is_absent,
@@ -41,21 +43,24 @@ def sync(root: Path, store: Store) -> Delivered:
 
     Runs that somebody works on are left alone: they deliver themselves. Runs whose process was
     lost end as KILLED. The folders of finished runs, of what was added to them, and of interrupted
-    ones that were taken up again, are removed. What one run lacks stops no other. Runs of a SQLite
-    store whose file is another by now are made anew. Runs whose process was lost before it could
-    record anything here, which the store alone knows, end as KILLED too.
+    ones that were taken up again or left nothing to go on from, are removed. What one run lacks
+    stops no other. Runs of a SQLite store whose file is another by now are made anew. Runs whose
+    process was lost before it could record anything here, which the store alone knows, end as
+    KILLED too.
     """
     done = Delivered([], {}, {})
+    taken_up = _taken_up(root)
     for journal in journals(root):
         try:
-            _bring_up_to_date(journal, store, done)
+            _bring_up_to_date(journal, store, done, taken_up)
         except (UserError, *STORE_ERRORS) as error:
             if is_absent(error):
-                _make_anew(journal, store, done)
+                _make_anew(journal, store, done, taken_up)
             else:
                 done.failed[journal.run_id] = first_line(error)
     with suppress(*STORE_ERRORS):
         _end_unrecorded(root, store, done)
+    _remove_unrecorded(root, store)
     return done
 
 
@@ -71,12 +76,41 @@ def _end_unrecorded(root: Path, store: Store, done: Delivered) -> None:
             done.runs.append(run_id)
 
 
+def _remove_unrecorded(root: Path, store: Store) -> None:
+    """Remove the folders of ended runs whose process was lost before it wrote a journal."""
+    for artifacts in root.glob(f"*/{ARTIFACTS}"):
+        journal = Journal(artifacts.parent)
+        if (journal.folder / JOURNAL).exists() or journal.is_live():
+            continue
+        with suppress(*STORE_ERRORS):
+            if is_terminated(store.client.get_run(journal.run_id)):
+                journal.remove()
+
+
+def _taken_up(root: Path) -> set[str]:
+    """Return the runs that other runs have resumed which by now have a state of their own."""
+    found: set[str] = set()
+    for journal in journals(root):
+        with suppress(OSError):
+            if journal.status == "FINISHED" or _has_state(journal):
+                told = [
+                    entry.content["values"] for entry in journal.entries() if entry.kind == "tags"
+                ]
+                found |= {values[RESUMES] for values in told if RESUMES in values}
+    return found
+
+
+def _has_state(journal: Journal) -> bool:
+    """Return whether a run has left something to go on from."""
+    return any((journal.artifacts / STATE).parent.glob("*.h5"))
+
+
 def _end(store: Store, run_id: str) -> None:
     store.client.set_tag(run_id, FAILURE, LOST)
     store.client.set_terminated(run_id, "KILLED")
 
 
-def _make_anew(journal: Journal, store: Store, done: Delivered) -> None:
+def _make_anew(journal: Journal, store: Store, done: Delivered, taken_up: set[str]) -> None:
     """Make a run that the store does not have once more, if it is the store that was lost."""
     lost = journal.run_id
     if not store.has_lost(journal):
@@ -89,12 +123,12 @@ def _make_anew(journal: Journal, store: Store, done: Delivered) -> None:
     try:
         made = store.make_anew(journal)
         done.notes[made.run_id] = f"made anew of {lost}, which the store has lost"
-        _bring_up_to_date(made, store, done)
+        _bring_up_to_date(made, store, done, taken_up)
     except (UserError, *STORE_ERRORS) as error:
         done.failed[lost] = first_line(error)
 
 
-def _bring_up_to_date(journal: Journal, store: Store, done: Delivered) -> None:
+def _bring_up_to_date(journal: Journal, store: Store, done: Delivered, taken_up: set[str]) -> None:
     if journal.is_live():
         return
     if damaged := journal.damaged():
@@ -106,7 +140,7 @@ def _bring_up_to_date(journal: Journal, store: Store, done: Delivered) -> None:
         delivery.deliver()
     if end_lost(journal, store) or changed:
         done.runs.append(journal.run_id)
-    if _needed_no_more(journal, store):
+    if _needed_no_more(journal, store, taken_up):
         delivery.restore_artifacts()
         journal.remove()
 
@@ -128,8 +162,10 @@ def end_lost(journal: Journal, store: Store) -> bool:
     return True
 
 
-def _needed_no_more(journal: Journal, store: Store) -> bool:
-    if journal.status == "FINISHED":
-        return True
+def _needed_no_more(journal: Journal, store: Store, taken_up: set[str]) -> bool:
+    """Return whether a run that the store has whole needs no local record any more."""
     run = store.client.get_run(journal.run_id)
-    return run.info.status == "FINISHED" or (is_terminated(run) and RESUMED_BY in run.data.tags)
+    if "FINISHED" in (journal.status, run.info.status):
+        return True
+    gone_on = RESUMED_BY in run.data.tags or journal.run_id in taken_up
+    return is_terminated(run) and (gone_on or not _has_state(journal))
