@@ -8,7 +8,7 @@ themselves, and may take 20 s for CNN-25.
 import argparse
 import time
 
-from mlproject.startup import prepare_keras
+from mlproject.system.startup import prepare_keras
 
 prepare_keras(threads=1)
 
@@ -17,7 +17,7 @@ import numpy as np  # noqa: E402
 
 from mlproject.architectures import ARCHITECTURES, make_spec  # noqa: E402
 from mlproject.attribution import METHODS, attribute  # noqa: E402
-from mlproject.model import build  # noqa: E402
+from mlproject.network.build import build  # noqa: E402
 
 SEQUENCES, LENGTH, CLASSES = 100, 200, 12
 

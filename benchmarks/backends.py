@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from mlproject.threads import thread_variables
+from mlproject.system.threads import thread_variables
 
 BACKENDS = ("tensorflow", "jax")
 LIMIT = 0.01
@@ -29,9 +29,9 @@ def train(arch: str, epochs: int, seed: int, folder: Path, start: Path | None) -
     """Train one network, from the weights in `start` if it exists, else they are written to it."""
     from mlproject.architectures import make_spec
     from mlproject.data import load
-    from mlproject.evaluation import evaluate
-    from mlproject.model import build, predict
-    from mlproject.training import fit
+    from mlproject.network.build import build, predict
+    from mlproject.network.evaluation import evaluate
+    from mlproject.network.training import fit
 
     spec = make_spec({"arch": arch, "epochs": epochs, "seed": seed})
     data = load(spec, folder)

@@ -94,17 +94,17 @@ def write_random(path: Path, rows: int) -> None:
 
 def train(path: str, where: str) -> None:
     """Train for `STEPS` steps in the order of an epoch and print milliseconds a step."""
-    from mlproject.startup import prepare_keras
+    from mlproject.system.startup import prepare_keras
 
     prepare_keras("tensorflow", 1)
     import keras
 
-    from mlproject import backend, training_pass
     from mlproject.architectures import make_spec
     from mlproject.data import read
-    from mlproject.epoch import _rows
-    from mlproject.model import build, predict
-    from mlproject.steps import make_steps
+    from mlproject.network import backend, fast_pass
+    from mlproject.network.build import build, predict
+    from mlproject.network.epoch import _rows
+    from mlproject.network.steps import make_steps
 
     data = read(Path(path))
     split = data.train
@@ -114,7 +114,7 @@ def train(path: str, where: str) -> None:
     backend.prepare()
     model = build(spec, data.length, len(data.classes))
     optimizer = keras.optimizers.Adam(spec.learning_rate)
-    steps = make_steps(model, optimizer, training_pass.choose())
+    steps = make_steps(model, optimizer, fast_pass.choose())
     rng = np.random.default_rng([spec.seed, 1])
     orders = [rng.permutation(len(split.codes)) for _ in range(1 + 100 * STEPS // len(split.codes))]
     order = np.concatenate(orders)[: (WARM + STEPS) * spec.batch_size]

@@ -17,9 +17,9 @@ import numpy as np
 
 from mlproject.architectures import make_spec
 from mlproject.data import Split
-from mlproject.dna import one_hot
+from mlproject.sequence import one_hot
 from mlproject.spec import RunSpec
-from mlproject.threads import set_threads
+from mlproject.system.threads import set_threads
 
 SEQUENCES, LENGTH, CLASSES = 17_500, 200, 12
 
@@ -27,16 +27,16 @@ TrainEpoch = Callable[[Split, int], object]
 
 
 def ours(spec: RunSpec) -> TrainEpoch:
-    """Return our loop, as `mlproject.training.fit` runs it."""
-    from mlproject import backend, training_pass
-    from mlproject.epoch import train_epoch
-    from mlproject.model import build
-    from mlproject.steps import make_steps
+    """Return our loop, as `mlproject.network.training.fit` runs it."""
+    from mlproject.network import backend, fast_pass
+    from mlproject.network.build import build
+    from mlproject.network.epoch import train_epoch
+    from mlproject.network.steps import make_steps
 
     backend.prepare()
     model, optimizer = build(spec, LENGTH, CLASSES), adam(spec)
     optimizer.build(model.trainable_variables)
-    steps = make_steps(model, optimizer, training_pass.choose())
+    steps = make_steps(model, optimizer, fast_pass.choose())
     return lambda split, epoch: train_epoch(steps, split, spec, epoch)
 
 
@@ -44,7 +44,7 @@ def plain(spec: RunSpec) -> TrainEpoch:
     """Return `model.fit` of the same network on arrays in memory."""
     import keras
 
-    from mlproject.model import build
+    from mlproject.network.build import build
 
     keras.utils.set_random_seed(0)
     model = build(spec, LENGTH, CLASSES)
@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("way", choices=WAYS)
     options = parser.parse_args()
     if options.way != "fit":
-        from mlproject import startup
+        from mlproject.system import startup
 
         if options.way == "unkept":
             startup.keep_memory = lambda: None

@@ -8,14 +8,14 @@ import os
 
 from mlproject.architectures import make_spec
 from mlproject.data.synthetic import generate
-from mlproject.interpret.ablation import ablate
-from mlproject.interpret.align import receptive_field
-from mlproject.interpret.pwm_scan import pwm_scan
-from mlproject.interpret.scan import scan
-from mlproject.interpret.truth import truth
-from mlproject.interpret.windows import Peaks, windows
-from mlproject.model import activation_layer, activations, build
-from mlproject.motifs import jaspar
+from mlproject.filters.ablation import ablate
+from mlproject.filters.align import receptive_field
+from mlproject.filters.baseline import pwm_scan
+from mlproject.filters.scan import scan
+from mlproject.filters.truth import truth
+from mlproject.filters.windows import Peaks, windows
+from mlproject.motifs.pwm import jaspar
+from mlproject.network.build import activation_layer, activations, build
 
 LIMIT = "10 s a layer for CNN-25, both together"
 LAYERS = (

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from mlproject.threads import set_threads
+from mlproject.system.threads import set_threads
 
 set_threads(1)
 
@@ -23,8 +23,8 @@ def make_steps(arch: str, guarded: bool) -> Any:
     """Return the training steps of a network, with the guard or with one that checks nothing."""
     from keras import ops
 
-    from mlproject import backend, guard, steps, training_pass
-    from mlproject.model import build
+    from mlproject.network import backend, fast_pass, guard, steps
+    from mlproject.network.build import build
 
     class Blind(guard.Guard):
         def see(self, seen: guard.Seen, *_: Sequence[Any]) -> guard.Seen:
@@ -38,7 +38,7 @@ def make_steps(arch: str, guarded: bool) -> Any:
     optimizer.build(model.trainable_variables)
     backend.prepare()
     steps.Guard = guard.Guard if guarded else Blind  # type: ignore[misc]
-    return spec, steps.make_steps(model, optimizer, training_pass.choose())
+    return spec, steps.make_steps(model, optimizer, fast_pass.choose())
 
 
 def main() -> None:
@@ -49,8 +49,8 @@ def main() -> None:
     parser.add_argument("--sequences", type=int, default=8_000)
     options = parser.parse_args()
     os.environ["KERAS_BACKEND"] = options.backend
-    from mlproject import steps
-    from mlproject.epoch import train_epoch
+    from mlproject.network import steps
+    from mlproject.network.epoch import train_epoch
 
     split = random_split(options.sequences)
     print(f"CPU s of {options.sequences:,} sequences on {options.backend}: medians of turns")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mlproject.interpret.align import Aligned
-from mlproject.interpret.filters import LayerReading, read_layer
-from mlproject.interpret.logos import logo_figure, save
-from mlproject.motifs import jaspar
+from mlproject.draw.logos import logo_figure, save
+from mlproject.filters.align import Aligned
+from mlproject.filters.reading import LayerReading, read_layer
+from mlproject.motifs.pwm import jaspar
 
 LIMITS = {30: 10, 128: 40}
 WINDOW = 19

@@ -14,25 +14,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mlproject.startup import prepare_keras
+from mlproject.system.startup import prepare_keras
 
 prepare_keras(threads=1)
 
 import keras  # noqa: E402
 
-from mlproject import training, training_pass  # noqa: E402
 from mlproject.architectures import make_spec  # noqa: E402
 from mlproject.data import Dataset, load  # noqa: E402
-from mlproject.evaluation import evaluate  # noqa: E402
-from mlproject.interpret.align import align, receptive_field  # noqa: E402
-from mlproject.interpret.filters import read_layer, scores  # noqa: E402
-from mlproject.interpret.scan import scan  # noqa: E402
-from mlproject.model import activations, build, maximum_possible_activation, predict  # noqa: E402
-from mlproject.motifs import jaspar  # noqa: E402
+from mlproject.filters.align import align, receptive_field  # noqa: E402
+from mlproject.filters.reading import read_layer, scores  # noqa: E402
+from mlproject.filters.scan import scan  # noqa: E402
+from mlproject.motifs.pwm import jaspar  # noqa: E402
+from mlproject.network import fast_pass, training  # noqa: E402
+from mlproject.network.build import activations, build, maximum_possible_activation, predict  # noqa: E402
+from mlproject.network.evaluation import evaluate  # noqa: E402
 from mlproject.spec import RunSpec  # noqa: E402
 
 PASSES: dict[str, Callable[[keras.Model, Any], Any]] = {
-    "ours": training_pass.training_pass,
+    "ours": fast_pass.training_pass,
     "the model's own": lambda model, sequences: model(sequences, training=True),
 }
 NUMBERS = (
@@ -43,7 +43,7 @@ LIMIT = 2.0
 
 def train(spec: RunSpec, data: Dataset, scores_of: Callable[..., Any]) -> dict[str, float]:
     """Return the last epoch's losses, and AUROC and filters of the best weights."""
-    training_pass.choose = lambda: scores_of
+    fast_pass.choose = lambda: scores_of
     model = build(spec, data.length, len(data.classes))
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder) / "state.h5"

@@ -29,26 +29,27 @@ ROOT = Path(__file__).resolve().parents[1]
 TRAINING, REST, IMPORTS = "training", "the rest", "imports"
 LIMIT, START_LIMIT, PATIENCE = 60, 20, 300.0
 PARTS = {
-    "data": ["run.load"],
-    TRAINING: ["training.train_epoch"],
-    "validation": ["training._validate"],
-    "states saved": ["checkpoint.write"],
-    "evaluation": ["stages.test"],
+    "data": ["run.run.load"],
+    TRAINING: ["network.training.train_epoch"],
+    "validation": ["network.training._validate"],
+    "states saved": ["network.checkpoint.write"],
+    "evaluation": ["run.stages.test"],
     "curves drawn": [
-        "stages.history_figure", "stages.roc_figure", "stages.pr_figure", "stages.record_figure",
+        "run.stages.history_figure", "run.stages.roc_figure", "run.stages.pr_figure",
+        "run.stages.record_figure",
     ],
-    "baseline": ["run.scan_motifs"],
-    "scan and alignment": ["filter_stage._scan", "filter_stage._read"],
-    "planted sites": ["filter_stage._peaks", "filter_stage._truth"],
-    "ablation": ["filter_stage._ablate"],
-    "Tomtom": ["filter_stage.read_layer"],
-    "logos": ["filter_stage.logo_figure", "filter_stage.record_figure"],
-    "card": ["run.summarise", "run.tell"],
+    "baseline": ["run.run.scan_motifs"],
+    "scan and alignment": ["run.filters._scan", "run.filters._read"],
+    "planted sites": ["run.filters._peaks", "run.filters._truth"],
+    "ablation": ["run.filters._ablate"],
+    "Tomtom": ["run.filters.read_layer"],
+    "logos": ["run.filters.logo_figure", "run.filters.record_figure"],
+    "card": ["run.run.summarise", "run.run.tell"],
     "tracking": [
-        "run.connect", "tracking.store.Store.start", "tracking.tracker.Tracker.flush",
-        "tracking.tracker.Tracker.finish", "tracking.tracker.Tracker.beat",
+        "run.run.connect", "store.client.Store.start", "store.tracker.Tracker.flush",
+        "store.tracker.Tracker.finish", "store.tracker.Tracker.beat",
     ],
-    "model saved": ["tracking.tracker.Tracker.model"],
+    "model saved": ["store.tracker.Tracker.model"],
 }  # fmt: skip
 
 
@@ -111,7 +112,7 @@ class Ledger:
                 owner: Any = importlib.import_module(".".join(["mlproject", *modules]))
                 owner = getattr(owner, last) if last else owner
                 setattr(owner, attribute, self.counted(getattr(owner, attribute), part))
-        training: Any = importlib.import_module("mlproject.training")
+        training: Any = importlib.import_module("mlproject.network.training")
         make = training.predictor
         training.predictor = lambda model: self.counted(make(model), "validation")
 
@@ -119,12 +120,12 @@ class Ledger:
 def run_here(arch: str, epochs: int, backend: str | None) -> None:
     """Run in this process and folder, and print the seconds of all parts as JSON."""
     ledger = Ledger()
-    from mlproject.startup import prepare_keras
+    from mlproject.system.startup import prepare_keras
 
     prepare_keras(backend, 1)
     from mlproject.architectures import make_spec
-    from mlproject.run import run
-    from mlproject.stages import Settings
+    from mlproject.run.run import run
+    from mlproject.run.stages import Settings
 
     ledger.count_imports()
     ledger.count_parts()

@@ -20,7 +20,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlproject import results
 from mlproject.architectures import ARCHITECTURES, make_spec
 from mlproject.data.paper import CLASSES
-from mlproject.tracking import Store, connect
+from mlproject.store import Store, connect
 
 REPEATS = 7
 LIMIT = 1.3

@@ -11,8 +11,8 @@ from itertools import cycle, islice
 import numpy as np
 
 from mlproject.architectures import make_spec
-from mlproject.interpret.align import align, receptive_field
-from mlproject.interpret.scan import scan
+from mlproject.filters.align import align, receptive_field
+from mlproject.filters.scan import scan
 
 BATCH = 500
 LIMIT = "2 s for 30 filters x 5,000 sequences x 200 nt"

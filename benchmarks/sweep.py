@@ -25,9 +25,9 @@ SETTINGS = (
 RECORD = """
 import json, sys, time
 from pathlib import Path
-sys.path[:0] = [{root!r}, {source!r}]
-from sweeps import command, pool
-from sweeps.driver import Options
+from mlproject.commands import sweep as command
+from mlproject.sweeps import workers as pool
+from mlproject.sweeps.driver import Options
 submit, result, submitted, told = pool.Pool.submit, pool.Pool.result, {{}}, []
 
 def timed_submit(self, job):
@@ -92,9 +92,7 @@ def measure(options: argparse.Namespace, workers: int, threads: int) -> tuple[fl
             f"axes: {{seed: {{from: 0, to: {options.cells - 1}}}}}\n"
         )
         environment = {key: os.environ[key] for key in os.environ if not key.startswith("MLFLOW")}
-        code = RECORD.format(
-            root=str(ROOT), source=str(ROOT / "src"), workers=workers, threads=threads
-        )
+        code = RECORD.format(workers=workers, threads=threads)
         (place / "record.py").write_text(code)
         command = [sys.executable, "record.py"]
         subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)

@@ -8,8 +8,8 @@ import statistics
 
 import numpy as np
 
-from mlproject.interpret.tomtom import tomtom
-from mlproject.motifs import Motif, jaspar
+from mlproject.motifs.pwm import Motif, jaspar
+from mlproject.motifs.tomtom import tomtom
 
 REPEATS = 7
 LIMIT = "3 s for 30 filters"

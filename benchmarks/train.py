@@ -7,7 +7,7 @@ load on the machine hits all alike; only one works at a time. A few steps of eac
 come first. Validation is not part of an epoch here. "Limit" is the arithmetic of all convolutions
 and dense layers (forward and both gradients, without that of the first layer's input), at the rate
 of a float32 matrix product of numpy's that is measured in turns with the epochs. The ways
-``unkept/...`` are ours without `mlproject.startup.keep_memory`.
+``unkept/...`` are ours without `mlproject.system.startup.keep_memory`.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from mlproject.threads import set_threads
+from mlproject.system.threads import set_threads
 
 set_threads(1)
 

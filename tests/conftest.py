@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from mlproject.run import RunResult
+    from mlproject.run.run import RunResult
 
 SETTINGS = (
     *("MLFLOW_", "KERAS_", "JAX_", "XLA_", "TF_", "MPL", "DASK_", "OPTUNA_", "XDG_", "GIT_"),
@@ -81,7 +81,7 @@ FINISHED = TINY | {"attributions": "saliency", "attributed": 6}  # of the fixtur
 @pytest.fixture(scope="session")
 def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty SQLite store with all tables, which take MLflow seconds to make."""
-    from mlproject.tracking import connect
+    from mlproject.store import connect
 
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
     with pytest.MonkeyPatch.context() as patch:
@@ -99,8 +99,8 @@ def finished(
     from recorded import inside
 
     from mlproject.architectures import make_spec
-    from mlproject.run import run
-    from mlproject.stages import Settings
+    from mlproject.run.run import run
+    from mlproject.run.stages import Settings
 
     with inside(tmp_path_factory.mktemp("finished"), migrated_store) as folder:
         return folder, run(make_spec(FINISHED), Settings(quiet=True))

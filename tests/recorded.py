@@ -13,10 +13,10 @@ import pytest
 
 from mlproject.architectures import arch_name, make_spec, protocol_name
 from mlproject.data.paper import CLASSES, FACTORS
-from mlproject.interpret.filters import LayerReading, scores
-from mlproject.interpret.tomtom import format_tsv, tomtom
-from mlproject.motifs import Motif, clip, jaspar, jaspar_by_id, round_rows, write_meme
-from mlproject.tracking import Store, Tracker, connect
+from mlproject.filters.reading import LayerReading, scores
+from mlproject.motifs.pwm import Motif, clip, jaspar, jaspar_by_id, round_rows, write_meme
+from mlproject.motifs.tomtom import format_tsv, tomtom
+from mlproject.store import Store, Tracker, connect
 
 DATA = "d" * 64
 

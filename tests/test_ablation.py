@@ -6,11 +6,11 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from mlproject.architectures import make_spec
-from mlproject.backend import forward
-from mlproject.dna import encode, one_hot
-from mlproject.interpret import ablation
-from mlproject.interpret.ablation import ablate, ablation_rows, ablation_scores, auroc
-from mlproject.model import activation_layer, build
+from mlproject.filters import ablation
+from mlproject.filters.ablation import ablate, ablation_rows, ablation_scores, auroc
+from mlproject.network.backend import forward
+from mlproject.network.build import activation_layer, build
+from mlproject.sequence import encode, one_hot
 
 SMALL = {"filters1": 3, "kernel1": 5, "pool1": 5, "filters2": 4, "pool2": 4, "units": 8}
 

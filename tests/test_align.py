@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mlproject.architectures import make_spec
-from mlproject.interpret.align import Aligned, Field, align, receptive_field
-from mlproject.interpret.scan import scan
+from mlproject.filters.align import Aligned, Field, align, receptive_field
+from mlproject.filters.scan import scan
 
 FILTERS = 5
 

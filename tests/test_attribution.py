@@ -27,11 +27,11 @@ from mlproject.attribution.mutagenesis import ism, ism_window
 from mlproject.attribution.network import logit_model
 from mlproject.attribution.references import shuffled
 from mlproject.attribution.scores import centred, contributions, hypothetical
-from mlproject.dna import OTHER, one_hot
-from mlproject.errors import UserError
-from mlproject.files import SEAL_LENGTH
-from mlproject.model import build, predict
+from mlproject.network.build import build, predict
+from mlproject.sequence import OTHER, one_hot
 from mlproject.spec import ATTRIBUTIONS
+from mlproject.system.errors import UserError
+from mlproject.system.files import SEAL_LENGTH
 
 LENGTH, CLASSES = 60, 3
 NARROW: dict[str, object] = {"filters1": 5, "filters2": 6, "units": 8, "pool2": 3}

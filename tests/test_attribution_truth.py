@@ -10,15 +10,15 @@ from recorded import record
 from mlproject import results
 from mlproject.attribution import Attributions, patterns
 from mlproject.attribution.files import write_arrays
-from mlproject.attribution.pattern_logos import pattern_figure
-from mlproject.attribution.tracks import Mark, Track, cropped, marks, richest, track_figure
 from mlproject.attribution.truth import Truth, owners, planted, score, sites_of, summarise
 from mlproject.data import SITE, Dataset, Split, make_dataset
-from mlproject.errors import UserError
-from mlproject.interpret.filters import scores as filter_scores
-from mlproject.interpret.logos import save
-from mlproject.motifs import jaspar, jaspar_by_id
+from mlproject.draw.logos import save
+from mlproject.draw.pattern_logos import pattern_figure
+from mlproject.draw.tracks import Mark, Track, cropped, marks, richest, track_figure
+from mlproject.filters.reading import scores as filter_scores
+from mlproject.motifs.pwm import jaspar, jaspar_by_id
 from mlproject.report.truth_tables import patterns_table
+from mlproject.system.errors import UserError
 
 needs_modisco = pytest.mark.skipif(
     importlib.util.find_spec("modiscolite") is None, reason="needs the package modisco-lite"

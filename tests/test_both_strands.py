@@ -6,14 +6,14 @@ import keras
 import numpy as np
 import pytest
 
-from mlproject import epoch
 from mlproject.architectures import make_spec, recorded_spec
 from mlproject.data import Split
-from mlproject.dna import reverse_complement
-from mlproject.errors import UserError
-from mlproject.model import build, predict
+from mlproject.network import epoch
+from mlproject.network.build import build, predict
+from mlproject.network.training import fit
+from mlproject.sequence import reverse_complement
 from mlproject.spec import LATER_FIELDS, RunSpec, without_later_defaults
-from mlproject.training import fit
+from mlproject.system.errors import UserError
 
 DATA = "0" * 64
 SMALL = {"filters1": 4, "filters2": 0, "units": 8, "pool1": 10, "epochs": 2, "learning_rate": 0.01}

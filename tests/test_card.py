@@ -16,14 +16,14 @@ import pytest
 from conftest import PATIENCE
 
 from mlproject.architectures import make_spec
-from mlproject.evaluation import Curves, class_scores, curves
-from mlproject.interpret.ablation import Ablation
-from mlproject.interpret.align import Aligned
-from mlproject.interpret.filters import read_layer
-from mlproject.interpret.truth import Truth
-from mlproject.motifs import jaspar, jaspar_by_id, reverse_complement
-from mlproject.report.card import CardData, render
-from mlproject.report.svg import COLUMN, LOGO, logo, nice_ticks, pair
+from mlproject.draw.svg import COLUMN, LOGO, logo, nice_ticks, pair
+from mlproject.filters.ablation import Ablation
+from mlproject.filters.align import Aligned
+from mlproject.filters.reading import read_layer
+from mlproject.filters.truth import Truth
+from mlproject.motifs.pwm import jaspar, jaspar_by_id, reverse_complement
+from mlproject.network.evaluation import Curves, class_scores, curves
+from mlproject.run.card import CardData, render
 
 IDS = {"CEBPB": "MA0466.2", "SRF": "MA0083.3", "NFYB": "MA0502.1"}
 RELEVANT = {"CEBPB": ("MA0466",), "SRF": ("MA0083",), "NFYB": ("MA0502", "MA0060")}

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from recorded import offer_run
 
-from mlproject.cli import main
+from mlproject.commands.cli import main
 from mlproject.data import make_synthetic
-from mlproject.tracking import connect
+from mlproject.store import connect
 
 GOLDEN = Path(__file__).parent / "golden" / "tomtom.meme"
 

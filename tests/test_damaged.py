@@ -14,16 +14,16 @@ from recorded import inside, reading, record, record_filters, start
 from mlproject import results
 from mlproject.attribution import Attributions
 from mlproject.attribution import files as attribution_files
-from mlproject.cli import main
-from mlproject.errors import UserError
-from mlproject.exchange.exporting import export
-from mlproject.hdf5 import require_plain
-from mlproject.interpret.tomtom import HEADER, format_tsv
-from mlproject.motifs import write_meme
+from mlproject.commands.cli import main
+from mlproject.motifs.pwm import write_meme
+from mlproject.motifs.tomtom import HEADER, format_tsv
 from mlproject.report.build import build
 from mlproject.report.content import Wish
-from mlproject.results.artifacts import HISTORY, read_matches, read_motifs, read_table
-from mlproject.tracking import connect
+from mlproject.store import connect
+from mlproject.store.exchange.exporting import export
+from mlproject.store.results.artifacts import HISTORY, read_matches, read_motifs, read_table
+from mlproject.system.errors import UserError
+from mlproject.system.hdf5 import require_plain
 
 HISTORY_TEXT = "epoch,train_loss,val_loss\n1,0.5,0.6\n2,0.4,0.5\n"
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlproject.cli import main
+from mlproject.commands.cli import main
 from mlproject.data import read
 from mlproject.data.bed import read_intervals
 from mlproject.data.gc import gc_matched
 from mlproject.data.genome import open_genome
 from mlproject.data.peaks import Options, convert
-from mlproject.dna import decode
-from mlproject.errors import UserError
+from mlproject.sequence import decode
+from mlproject.system.errors import UserError
 
 SIZES = {"chr1": 3000, "chr2": 3000, "chr7": 3000, "chr8": 3000, "chrM": 100}
 PLACES = ("chr1\t1000\t1400", "chr7\t1000\t1400", "chr8\t1000\t1400")

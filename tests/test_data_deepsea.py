@@ -10,12 +10,12 @@ import pytest
 import scipy.io
 from deepsea_files import write_hdf5, write_matlab5
 
-from mlproject.cli import main
+from mlproject.commands.cli import main
 from mlproject.data import bundle, deepsea, read
 from mlproject.data.matlab5 import matrices
 from mlproject.data.onehot import codes_of_channels
 from mlproject.data.paper import CLASSES, RELEVANT
-from mlproject.errors import UserError
+from mlproject.system.errors import UserError
 
 LENGTH = 24
 SHAPE = {"length": LENGTH, "columns": 670, "positives": 0.02}

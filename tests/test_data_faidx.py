@@ -8,8 +8,8 @@ import pytest
 from Bio import bgzf
 
 from mlproject.data.genome import open_genome
-from mlproject.dna import decode
-from mlproject.errors import UserError
+from mlproject.sequence import decode
+from mlproject.system.errors import UserError
 
 NAMES = ("chr1", "chr2", "chr10", "short", "chrM")
 SIZES = (3000, 2950, 61, 20, 60)

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlproject.cli import main
+from mlproject.commands.cli import main
 from mlproject.data import read
 from mlproject.data.fasta import collect
 from mlproject.data.listing import format_listing, listing
 from mlproject.data.relevant import relevant_motifs, unmatchable
 from mlproject.data.sources import parse_files
-from mlproject.dna import decode
-from mlproject.errors import UserError
+from mlproject.sequence import decode
+from mlproject.system.errors import UserError
 
 DATA = Path(__file__).parent / "data"
 REAL = {name: [DATA / f"encode_h1_{name}.seq.gz"] for name in ("SRF", "USF1")}

@@ -7,11 +7,11 @@ import h5py
 import numpy as np
 import pytest
 
-from mlproject import dna
-from mlproject.cli import main
+from mlproject import sequence
+from mlproject.commands.cli import main
 from mlproject.data import Dataset, foreign, read, write
 from mlproject.data.synthetic import generate
-from mlproject.errors import UserError
+from mlproject.system.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +27,10 @@ def write_foreign(
     names: tuple[str, str, str] = ("X_train", "X_valid", "X_test"),
     columns: int = 12,
 ) -> Path:
-    channels = [dna.LETTERS.index(letter) for letter in letters]
+    channels = [sequence.LETTERS.index(letter) for letter in letters]
     with h5py.File(path, "w") as file:
         for name, split in zip(names, dataset.splits.values(), strict=True):
-            x = dna.one_hot(split.codes)[..., channels].transpose(order)
+            x = sequence.one_hot(split.codes)[..., channels].transpose(order)
             file[name] = x
             y = name.replace("X", "Y").replace("x", "y")
             file[y] = split.labels[:, :columns] if columns > 1 else split.labels[:, 0]

@@ -14,8 +14,8 @@ from test_files import largest_file
 
 from mlproject.data.dataset import SITE, Dataset, Split, content_sha256, make_dataset
 from mlproject.data.layout import read, write
-from mlproject.errors import UserError
-from mlproject.motifs import Motif
+from mlproject.motifs.pwm import Motif
+from mlproject.system.errors import UserError
 
 GOLDEN_SHA256 = "201134d86c94b9294bcd89e88a02d4d5996de13a793833fcd444ea05b758e052"
 LENGTH = 12

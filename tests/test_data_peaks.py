@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from Bio import bgzf
 
-from mlproject.cli import main
+from mlproject.commands.cli import main
 from mlproject.data import read
 from mlproject.data.bed import read_intervals
 from mlproject.data.dataset import Dataset
 from mlproject.data.genome import open_genome
 from mlproject.data.peaks import Options, convert
-from mlproject.data.shuffle import shuffle_dinucleotides
-from mlproject.dna import decode
-from mlproject.errors import UserError
+from mlproject.sequence import decode
+from mlproject.shuffles import shuffle_dinucleotides
+from mlproject.system.errors import UserError
 
 SIZES = {"chr1": 9000, "chr2": 6000, "chr7": 5000, "chr8": 5050}
 

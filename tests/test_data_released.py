@@ -7,12 +7,12 @@ import h5py
 import numpy as np
 import pytest
 
-from mlproject import dna
+from mlproject import sequence
 from mlproject.data import Dataset, make_dataset, read, write
 from mlproject.data.released import models
 from mlproject.data.synthetic import generate
-from mlproject.errors import UserError
-from mlproject.motifs import reverse_complement
+from mlproject.motifs.pwm import reverse_complement
+from mlproject.system.errors import UserError
 
 AXES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "(N, 4, L)": lambda x: x.transpose(0, 2, 1),
@@ -32,7 +32,7 @@ def write_released(
 ) -> None:
     with h5py.File(path, "w") as file:
         for name, split in dataset.splits.items():
-            file[f"X_{name}"] = AXES[axes](dna.one_hot(split.codes)).astype(dtype)
+            file[f"X_{name}"] = AXES[axes](sequence.one_hot(split.codes)).astype(dtype)
             file[f"Y_{name}"] = split.labels[:, :columns].astype(dtype)
             file[f"model_{name}"] = models(split, dataset.motifs)
 
@@ -73,8 +73,8 @@ def test_a_position_without_letter_is_4(dataset: Dataset, tmp_path: Path) -> Non
     with h5py.File(tmp_path / "a.h5", "r+") as file:
         file["X_valid"][2, :, 5] = 0
     codes = read(tmp_path / "a.h5").valid.codes
-    assert codes[2, 5] == dna.OTHER
-    assert (codes == dna.OTHER).sum() == 1
+    assert codes[2, 5] == sequence.OTHER
+    assert (codes == sequence.OTHER).sum() == 1
 
 
 @pytest.mark.parametrize(
@@ -114,17 +114,17 @@ def test_models_are_the_pwms_where_planted_and_a_quarter_elsewhere(dataset: Data
     found = models(split, dataset.motifs)
     assert found.shape == (len(split.codes), 4, dataset.length)
     expected = np.full(found.shape, 0.25, np.float32)
-    for sequence, start, width, motif, strand in split.sites.tolist():
+    for row, start, width, motif, strand in split.sites.tolist():
         pwm = dataset.motifs[motif].pwm
         pwm = pwm if strand > 0 else reverse_complement(pwm)
         for column in range(width):
-            expected[sequence, :, start + column] = pwm[column]
+            expected[row, :, start + column] = pwm[column]
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-6)
 
 
 def test_no_letter_lies_where_its_model_has_none(dataset: Dataset) -> None:
     probabilities = models(dataset.train, dataset.motifs)
-    letters = dna.one_hot(dataset.train.codes).transpose(0, 2, 1)
+    letters = sequence.one_hot(dataset.train.codes).transpose(0, 2, 1)
     assert (probabilities[letters == 1] > 0).all()
     assert (probabilities == 0).any()

@@ -13,7 +13,7 @@ from mlproject.data import layout, make_dataset, read, write
 from mlproject.data.dataset import Dataset, Split
 from mlproject.data.layout import writing
 from mlproject.data.rows import StoredRows
-from mlproject.errors import UserError
+from mlproject.system.errors import UserError
 
 
 @pytest.fixture
@@ -174,8 +174,8 @@ def test_training_from_the_file_gives_the_weights_of_training_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mlproject.architectures import make_spec
-    from mlproject.model import build, predict
-    from mlproject.training import fit
+    from mlproject.network.build import build, predict
+    from mlproject.network.training import fit
 
     write(random_dataset(250), tmp_path / "a.h5")
     in_memory = read(tmp_path / "a.h5")

@@ -17,8 +17,8 @@ from mlproject.data import load, make_synthetic, read
 from mlproject.data.dataset import Dataset, Split
 from mlproject.data.paper import FACTORS
 from mlproject.data.synthetic import COUNT_PROBABILITIES, generate
-from mlproject.errors import UserError
-from mlproject.motifs import reverse_complement
+from mlproject.motifs.pwm import reverse_complement
+from mlproject.system.errors import UserError
 
 GOLDEN_SHA256 = "b5e58e728de6ca18c0387d68263ff2bc2a605b9d4e99b99fb2796675f6bf397a"
 UNLIKELY = 1e-3

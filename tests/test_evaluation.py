@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from mlproject.errors import UserError
-from mlproject.evaluation import (
+from mlproject.names import metric_name, metric_names
+from mlproject.network.evaluation import (
     CURVE_POINTS,
     class_scores,
     curves,
@@ -14,7 +14,7 @@ from mlproject.evaluation import (
     mean_auroc,
     undefined,
 )
-from mlproject.names import metric_name, metric_names
+from mlproject.system.errors import UserError
 
 LABELS = np.array([[1, 1, 1, 0], [0, 0, 1, 0], [1, 1, 1, 0], [0, 1, 1, 0]], np.uint8)
 SCORES = np.array([[0.9] * 4, [0.7] * 4, [0.5] * 4, [0.1] * 4], np.float32)

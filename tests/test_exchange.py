@@ -20,19 +20,19 @@ from conftest import FINISHED
 from recorded import inside, reading, record, record_filters, start
 
 from mlproject import results
-from mlproject.cli import cli
-from mlproject.errors import UserError
-from mlproject.exchange import folder as folders
-from mlproject.exchange.checks import WEIGHTS
-from mlproject.exchange.exporting import export
-from mlproject.exchange.folder import LIMIT, read, read_all
-from mlproject.exchange.importing import _digest, import_runs
-from mlproject.interrupts import Interrupted
-from mlproject.process import this_process
-from mlproject.report.command import make_report
+from mlproject.commands.cli import cli
+from mlproject.commands.report import make_report
 from mlproject.report.content import Wish
-from mlproject.run import RunResult
-from mlproject.tracking import IMPORTED, Store, Told, connect
+from mlproject.run.run import RunResult
+from mlproject.store import IMPORTED, Store, Told, connect
+from mlproject.store.exchange import folder as folders
+from mlproject.store.exchange.checks import WEIGHTS
+from mlproject.store.exchange.exporting import export
+from mlproject.store.exchange.folder import LIMIT, read, read_all
+from mlproject.store.exchange.importing import _digest, import_runs
+from mlproject.system.errors import UserError
+from mlproject.system.interrupts import Interrupted
+from mlproject.system.processes import this_process
 
 
 @pytest.fixture(scope="module")
@@ -120,9 +120,9 @@ def test_importing_twice_adds_nothing_and_exporting_again_changes_no_byte(
 def test_a_sweep_takes_an_imported_run_for_done(
     elsewhere: Path, trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from sweeps.claims import claim
-    from sweeps.dry import dry_run
-    from sweeps.job import Job, Outcome
+    from mlproject.sweeps.claims import claim
+    from mlproject.sweeps.dry import dry_run
+    from mlproject.sweeps.job import Job, Outcome
 
     store = connect()
     run_id = import_runs(store, trained / "out").added[0]
@@ -145,7 +145,7 @@ def test_a_sweep_takes_an_imported_run_for_done(
 
 
 def test_weights_make_the_model_that_was_trained(elsewhere: Path, trained: Path) -> None:
-    from mlproject.model import predict
+    from mlproject.network.build import predict
 
     here = connect()
     run_id = import_runs(here, trained / "out").added[0]
@@ -199,8 +199,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from mlflow import MlflowClient
-from mlproject.exchange.importing import _digest, import_runs
-from mlproject.tracking import connect
+from mlproject.store.exchange.importing import _digest, import_runs
+from mlproject.store import connect
 done, log = 0, MlflowClient.log_inputs
 def kill(*arguments, **named):
     global done

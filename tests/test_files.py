@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlproject.errors import UserError
-from mlproject.files import hdf5_written_whole, written_whole
+from mlproject.system.errors import UserError
+from mlproject.system.files import hdf5_written_whole, written_whole
 
 
 @contextmanager

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mlproject.interpret.align import Aligned
-from mlproject.interpret.filters import (
+from mlproject.filters.align import Aligned
+from mlproject.filters.reading import (
     LayerReading,
     best_matches,
     classes_of,
@@ -12,8 +12,8 @@ from mlproject.interpret.filters import (
     read_layer,
     scores,
 )
-from mlproject.interpret.tomtom import Match
-from mlproject.motifs import Motif, clip, jaspar, jaspar_by_id, reverse_complement
+from mlproject.motifs.pwm import Motif, clip, jaspar, jaspar_by_id, reverse_complement
+from mlproject.motifs.tomtom import Match
 
 RELEVANT = {
     "CEBPB": ("MA0466",),

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from test_training import BATCHES, LENGTH, TRAIN, VALID, Trained, assert_same, small_spec, train
 
-from mlproject import backend, training
-from mlproject.errors import UserError
-from mlproject.model import build
-from mlproject.steps import Steps, make_steps
-from mlproject.training import fit
+from mlproject.network import backend, training
+from mlproject.network.build import build
+from mlproject.network.steps import Steps, make_steps
+from mlproject.network.training import fit
+from mlproject.system.errors import UserError
 
 Change = Callable[[Any, Any], None]
 

@@ -15,13 +15,13 @@ import pytest
 from mlflow.entities import ViewType
 from recorded import inside, reading, record_filters
 
-from mlproject.errors import UserError
-from mlproject.exchange import members
-from mlproject.exchange.checks import is_key
-from mlproject.exchange.exporting import export
-from mlproject.exchange.folder import MOST_UNPACKED, read
-from mlproject.exchange.importing import import_runs
-from mlproject.tracking import Store, connect
+from mlproject.store import Store, connect
+from mlproject.store.exchange import members
+from mlproject.store.exchange.checks import is_key
+from mlproject.store.exchange.exporting import export
+from mlproject.store.exchange.folder import MOST_UNPACKED, read
+from mlproject.store.exchange.importing import import_runs
+from mlproject.system.errors import UserError
 
 MEME = "filters/conv1.meme"
 Damage = Callable[[Path], object]

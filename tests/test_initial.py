@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from mlproject.architectures import make_spec
-from mlproject.initial import initial_kernel
-from mlproject.model import build, stream_seed
+from mlproject.network.build import build, stream_seed
+from mlproject.network.initial import initial_kernel
 
 HE_NORMAL = np.array(
     [

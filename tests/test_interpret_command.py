@@ -13,20 +13,22 @@ import pytest
 from conftest import TINY
 from recorded import inside, record, start
 
-from mlproject import attribution_stage, backend, results
+from mlproject import results
 from mlproject.architectures import make_spec
 from mlproject.attribution import METHODS, Method
-from mlproject.attribution_stage import Choice
-from mlproject.cli import main
+from mlproject.commands.cli import main
+from mlproject.commands.interpret import interpret
 from mlproject.data import load
-from mlproject.environment import requirements
-from mlproject.errors import UserError
-from mlproject.interpret_command import interpret
-from mlproject.interrupts import Interrupted
-from mlproject.journal import JOURNAL
-from mlproject.model import build
+from mlproject.network import backend
+from mlproject.network.build import build
+from mlproject.run import attributions
+from mlproject.run.attributions import Choice
 from mlproject.spec import ATTRIBUTIONS, INTERPRETATION_FIELDS
-from mlproject.tracking import connect, sync
+from mlproject.store import connect, sync
+from mlproject.store.journal import JOURNAL
+from mlproject.system.environment import requirements
+from mlproject.system.errors import UserError
+from mlproject.system.interrupts import Interrupted
 
 DATA = "0" * 64
 
@@ -109,7 +111,7 @@ def test_the_metrics_are_the_same_whenever_they_are_computed(done: str) -> None:
 
 def test_above_takes_the_classes_that_the_network_is_sure_of(done: str) -> None:
     model, data = results.model(done), results.dataset(done)
-    from mlproject.model import predict
+    from mlproject.network.build import predict
 
     scores = predict(model, data.test.codes)
     above = float(np.quantile(scores, 0.99))
@@ -229,4 +231,4 @@ def test_attributions_are_part_of_the_interpretation_and_old_hashes_hold() -> No
     assert {"attributions", "attributed"} <= set(INTERPRETATION_FIELDS)
     with pytest.raises(UserError, match="`attributions`: unknown method 'lime'"):
         make_spec({"attributions": "lime"})
-    assert attribution_stage.METHODS.keys() == set(ATTRIBUTIONS)
+    assert attributions.METHODS.keys() == set(ATTRIBUTIONS)

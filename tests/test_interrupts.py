@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from mlproject import interrupts
 from mlproject.data.dataset import blocks
-from mlproject.interpret.tomtom import tomtom
-from mlproject.interrupts import Interrupted, Interrupts, look
-from mlproject.motifs import jaspar
+from mlproject.motifs.pwm import jaspar
+from mlproject.motifs.tomtom import tomtom
+from mlproject.system import interrupts
+from mlproject.system.interrupts import Interrupted, Interrupts, look
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +120,7 @@ def test_a_later_signal_after_an_interrupted_run_goes_to_the_handlers_of_before(
 
 SECOND = """
 import os, signal, sys
-from mlproject import interrupts
+from mlproject.system import interrupts
 interrupts.SAME_SECONDS = 0.0
 with interrupts.Interrupts(insistable=sys.argv[1] == "insistable") as running:
     for number in range(int(sys.argv[2])):

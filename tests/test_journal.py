@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mlproject.entries import read_line, write_line
-from mlproject.journal import Entry, Journal, journals
-from mlproject.process import this_process
+from mlproject.store.entries import read_line, write_line
+from mlproject.store.journal import Entry, Journal, journals
+from mlproject.system.processes import this_process
 
 
 def _metrics(step: int) -> dict[str, object]:

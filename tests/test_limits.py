@@ -2,11 +2,11 @@
 
 import pytest
 
-from mlproject import memory
 from mlproject.architectures import ARCHITECTURES, make_spec
-from mlproject.errors import UserError
-from mlproject.memory import check_memory, least_bytes, machine_bytes
+from mlproject.network import memory
+from mlproject.network.memory import check_memory, least_bytes, machine_bytes
 from mlproject.spec import field_info, field_names
+from mlproject.system.errors import UserError
 
 NUMBERS = [name for name in field_names() if (info := field_info(name)) and info.kind is not str]
 

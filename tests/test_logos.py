@@ -9,10 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from mlproject.errors import UserError
-from mlproject.interpret.align import Aligned
-from mlproject.interpret.filters import LayerReading, read_layer
-from mlproject.interpret.logos import (
+from mlproject.draw.logos import (
     COLORS,
     draw_logo,
     filter_labels,
@@ -22,7 +19,10 @@ from mlproject.interpret.logos import (
     save,
     summary,
 )
-from mlproject.motifs import Motif, information, jaspar, jaspar_by_id
+from mlproject.filters.align import Aligned
+from mlproject.filters.reading import LayerReading, read_layer
+from mlproject.motifs.pwm import Motif, information, jaspar, jaspar_by_id
+from mlproject.system.errors import UserError
 
 RELEVANT = {"CEBPB": ("MA0466",), "SRF": ("MA0083",)}
 TARGETS = {motif.id: motif for motif in jaspar()}

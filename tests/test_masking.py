@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from mlproject.errors import UserError
-from mlproject.masking import mask, mask_addresses, without_credentials
-from mlproject.tracking import connect
-from mlproject.tracking.basis import first_line
+from mlproject.store import connect
+from mlproject.store.basis import first_line
+from mlproject.system.errors import UserError
+from mlproject.system.masking import mask, mask_addresses, without_credentials
 
 ADDRESSES = [
     ("postgresql://ada:hunter2hunter2@db.example/runs", "hunter2"),

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlproject.errors import UserError
-from mlproject.interpret.tomtom import tomtom
-from mlproject.motifs import jaspar, read_meme
+from mlproject.motifs.pwm import jaspar, read_meme
+from mlproject.motifs.tomtom import tomtom
+from mlproject.system.errors import UserError
 
 PLAIN = """MEME version 4
 

@@ -10,10 +10,8 @@ import numpy as np
 import pytest
 
 from mlproject.architectures import ARCHITECTURES, make_spec
-from mlproject.backend import value
-from mlproject.dna import one_hot
-from mlproject.errors import UserError
-from mlproject.model import (
+from mlproject.network.backend import value
+from mlproject.network.build import (
     activation_layer,
     activations,
     build,
@@ -22,7 +20,9 @@ from mlproject.model import (
     stream_seed,
     trainable_parameters,
 )
+from mlproject.sequence import one_hot
 from mlproject.spec import RunSpec
+from mlproject.system.errors import UserError
 
 BASE = dict.fromkeys(("CNN-1", "CNN-2", "CNN-4", "CNN-10", "CNN-25", "CNN-50", "CNN-100"), 160_048)
 PARAMETERS_200 = BASE | {

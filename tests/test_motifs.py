@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from Bio import motifs as bio_motifs
 
-from mlproject.errors import UserError
-from mlproject.motifs import (
+from mlproject.motifs.pwm import (
     Motif,
     clip,
     information,
@@ -20,6 +19,7 @@ from mlproject.motifs import (
     round_rows,
     write_meme,
 )
+from mlproject.system.errors import UserError
 
 REFERENCE = Path(__file__).parents[2] / "shared" / "reference"
 needs_reference = pytest.mark.skipif(

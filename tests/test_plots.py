@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from mlproject.evaluation import ClassScore, Curves, class_scores, curves
-from mlproject.report.plots import (
+from mlproject.draw.curves import (
     class_styles,
     history_figure,
     mean_precision_recall,
@@ -15,6 +14,7 @@ from mlproject.report.plots import (
     pr_figure,
     roc_figure,
 )
+from mlproject.network.evaluation import ClassScore, Curves, class_scores, curves
 
 HISTORY = [
     {"epoch": 1, "train_loss": 0.5, "val_loss": 0.4, "val_auroc": 0.8},

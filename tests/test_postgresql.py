@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tracking_server import free_port
 
-from mlproject.tracking import connect
+from mlproject.store import connect
 
 pytestmark = pytest.mark.slow
 

@@ -8,13 +8,11 @@ import pytest
 from click.testing import CliRunner
 from sklearn.metrics import roc_auc_score
 
-from mlproject.cli import cli
+from mlproject.commands.cli import cli
 from mlproject.data import make_dataset
 from mlproject.data.synthetic import generate
-from mlproject.errors import UserError
-from mlproject.evaluation import ClassScore
-from mlproject.interpret import pwm_scan as pwm_scan_module
-from mlproject.interpret.pwm_scan import (
+from mlproject.filters import baseline as pwm_scan_module
+from mlproject.filters.baseline import (
     Baseline,
     cached_pwm_scan,
     class_motifs,
@@ -24,8 +22,10 @@ from mlproject.interpret.pwm_scan import (
     log_odds_maps,
     pwm_scan,
 )
-from mlproject.motifs import Motif, jaspar_by_id, reverse_complement
+from mlproject.motifs.pwm import Motif, jaspar_by_id, reverse_complement
+from mlproject.network.evaluation import ClassScore
 from mlproject.spec import canonical_sha256
+from mlproject.system.errors import UserError
 
 
 def slow_map(matrix: np.ndarray, codes: np.ndarray, left: int) -> np.ndarray:

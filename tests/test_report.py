@@ -21,24 +21,24 @@ from scipy import stats
 
 from mlproject import results
 from mlproject.architectures import ARCHITECTURES
-from mlproject.cli import cli, main
-from mlproject.errors import UserError
-from mlproject.interpret.filters import LayerReading
-from mlproject.motifs import jaspar
+from mlproject.commands.cli import cli, main
+from mlproject.commands.report import Made, make_report
+from mlproject.draw.canvas import fitted
+from mlproject.draw.panels import Block, panel_figure, shares
+from mlproject.filters.reading import LayerReading
+from mlproject.motifs.pwm import jaspar
 from mlproject.report.build import build
-from mlproject.report.canvas import fitted
-from mlproject.report.command import Made, make_report
 from mlproject.report.content import Report, Wish
 from mlproject.report.figures import filters_figure, message_figure
 from mlproject.report.more_tables import user_table
 from mlproject.report.page import write_report
-from mlproject.report.panels import Block, panel_figure, shares
 from mlproject.report.paper_tables import deeper_table, main_table
 from mlproject.report.pooling import pool
 from mlproject.report.published import SYNTHETIC
 from mlproject.report.statements import statements_table
 from mlproject.report.table import Table
-from mlproject.tracking import connect
+from mlproject.store import connect
+from mlproject.system.errors import UserError
 
 TRIALS = {"CNN-2": (0.968, 0.967), "CNN-4": (0.955, 0.957), "CNN-25": (0.973, 0.974)}
 SIZES = (14, 30, 60, 14, 14, 14)

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from mlproject.architectures import ARCHITECTURES
-from mlproject.motifs import jaspar_by_id, reverse_complement
+from mlproject.motifs.pwm import jaspar_by_id, reverse_complement
 from mlproject.report.atlas import aligned
 from mlproject.report.claims import Side
 from mlproject.report.figures import pareto

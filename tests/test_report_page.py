@@ -9,7 +9,7 @@ import pytest
 from conftest import PATIENCE
 from recorded import inside, reading, record, record_filters
 
-from mlproject.report.command import make_report
+from mlproject.commands.report import make_report
 from mlproject.report.content import Wish
 
 pytestmark = pytest.mark.browser

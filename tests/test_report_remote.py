@@ -11,12 +11,12 @@ from recorded import inside, reading, record, record_filters
 from tracking_server import free_port, kill, serve
 
 from mlproject import results
-from mlproject.exchange.exporting import export
-from mlproject.exchange.importing import import_runs
-from mlproject.report.command import make_report
+from mlproject.commands.report import make_report
 from mlproject.report.content import Wish
-from mlproject.results import frame
-from mlproject.tracking import Store, connect
+from mlproject.store import Store, connect
+from mlproject.store.exchange.exporting import export
+from mlproject.store.exchange.importing import import_runs
+from mlproject.store.results import frame
 
 RUNS = 7
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from recorded import reading, record, record_filters, start
 
-from mlproject.errors import UserError
-from mlproject.exchange.exporting import export
-from mlproject.exchange.importing import import_runs
-from mlproject.report.command import make_report
+from mlproject.commands.report import make_report
 from mlproject.report.content import Wish
-from mlproject.tracking import connect
+from mlproject.store import connect
+from mlproject.store.exchange.exporting import export
+from mlproject.store.exchange.importing import import_runs
+from mlproject.system.errors import UserError
 
 
 def test_names_are_shown_and_never_run(workplace: Path) -> None:

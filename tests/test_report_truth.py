@@ -24,7 +24,7 @@ from mlproject.report.truth_tables import (
     patterns_table,
     sites_table,
 )
-from mlproject.tracking import connect
+from mlproject.store import connect
 
 AREAS = {"CNN-2": (0.06, 0.08), "CNN-4": (0.12,), "CNN-25": (0.75, 0.79)}
 

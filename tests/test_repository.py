@@ -14,40 +14,31 @@ from mlflow.projects._project_spec import load_project
 from mlflow.utils.environment import _PythonEnv
 
 from mlproject.architectures import ARCHITECTURES, PROTOCOLS, make_spec
-from mlproject.cli import cli
+from mlproject.commands.cli import cli
+from mlproject.commands.dataset import dataset
 from mlproject.data import read
 from mlproject.data.dataset import SPLITS
-from mlproject.dataset_command import dataset
 from mlproject.spec import field_info
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "mlproject"
 DOCUMENTS = ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 TEXTS = {".py", ".md", ".txt", ".toml", ".yaml", ""}
-LAYERS = (
-    "errors __init__ process entries masking",
-    "spec files names texts hdf5 threads interrupts progress environment journal memory "
-    "streams compilation_cache",
-    "architectures startup dna meme motifs",
-    "saving guard initial",
+ROOMS = (
+    "system __init__",
+    "sequence shuffles names spec architectures",
+    "motifs",
     "data",
-    "backend checkpoint model evaluation",
-    "steps",
-    "epoch training_pass",
-    "training",
-    "interpret",
+    "network",
+    "filters",
     "attribution",
-    "tracking",
-    "runs",
+    "draw",
+    "store",
     "results",
-    "exchange",
-    "report",
-    "stages attribution_stage",
-    "filter_stage",
-    "summary",
     "run",
-    "dataset_command interpret_command tracks_command",
-    "cli",
+    "report",
+    "sweeps",
+    "commands",
     "__main__",
 )
 DATASET_OPTIONS = {
@@ -162,32 +153,32 @@ def _imports(path: Path, whole: bool = True) -> set[str]:
     return found
 
 
-def _part(path: Path) -> str:
+def _room(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def test_every_part_imports_only_from_above_itself() -> None:
-    order = {name: number for number, layer in enumerate(LAYERS) for name in layer.split()}
+def test_every_room_imports_only_from_rooms_above_itself() -> None:
+    order = {name: number for number, room in enumerate(ROOMS) for name in room.split()}
     for path in sorted(PACKAGE.rglob("*.py")):
-        own = _part(path)
+        own = _room(path)
         for name in _imports(path):
             if name.startswith("mlproject."):
                 other = name.split(".")[1]
                 assert order[other] <= order[own], f"{own} imports {other}"
 
 
-def test_only_tracking_imports_mlflow_and_sweeps_never_import_keras() -> None:
+def test_only_the_store_imports_mlflow_and_sweeps_never_import_keras() -> None:
     for path in PACKAGE.rglob("*.py"):
         roots = {name.split(".")[0] for name in _imports(path)}
-        assert "mlflow" not in roots or _part(path) == "tracking", path
-    for path in (ROOT / "sweeps").rglob("*.py"):
+        assert "mlflow" not in roots or _room(path) == "store", path
+    for path in (PACKAGE / "sweeps").rglob("*.py"):
         roots = {name.split(".")[0] for name in _imports(path, whole=False)}
         assert not roots & {"keras", "tensorflow", "jax", "mlflow"}, path
 
 
 def test_help_loads_nothing_heavy() -> None:
     code = (
-        "import sys; from mlproject.cli import cli\n"
+        "import sys; from mlproject.commands.cli import cli\n"
         "try: cli.main(['train', '--help'])\n"
         "except SystemExit: pass\n"
         "heavy = {'mlflow', 'keras', 'tensorflow', 'jax', 'pandas', 'matplotlib', 'sklearn'}\n"

@@ -10,10 +10,10 @@ import pytest
 from recorded import inside, reading, record, record_filters
 
 from mlproject import results
-from mlproject.errors import UserError
-from mlproject.exchange.exporting import export
 from mlproject.report.reproduction import LARGEST, make_reproduction
-from mlproject.tracking import connect
+from mlproject.store import connect
+from mlproject.store.exchange.exporting import export
+from mlproject.system.errors import UserError
 
 AUROC = {"CNN-2": (0.967, 0.965), "CNN-4": (0.953, 0.958), "CNN-25": (0.972, 0.974)}
 

@@ -11,10 +11,10 @@ from recorded import inside, reading, record, record_filters, start
 
 from mlproject import results
 from mlproject.architectures import make_spec
-from mlproject.errors import UserError
-from mlproject.results.conditions import Condition, parse
-from mlproject.run import RunResult
-from mlproject.tracking import connect
+from mlproject.run.run import RunResult
+from mlproject.store import connect
+from mlproject.store.results.conditions import Condition, parse
+from mlproject.system.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +211,7 @@ def test_a_run_without_filters_or_model_says_so(workplace: Path) -> None:
 def test_a_real_run_is_loaded_back_whole(
     finished: tuple[Path, RunResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mlproject.model import predict
+    from mlproject.network.build import predict
 
     folder, trained = finished
     monkeypatch.chdir(folder)
@@ -229,7 +229,7 @@ def test_a_real_run_is_loaded_back_whole(
     assert results.spec_of(row) == results.spec_of(trained.run_id) == make_spec(FINISHED)
     network = results.model(row)
     scores = predict(network, data.test.codes)
-    from mlproject.evaluation import evaluate
+    from mlproject.network.evaluation import evaluate
 
     found = evaluate(data.test.labels, scores, data.classes)["test_auroc"]
     assert found == pytest.approx(row["test_auroc"], abs=1e-6)
@@ -248,5 +248,5 @@ def test_another_data_set_than_the_runs_is_refused(
 
 
 def test_runs_are_read_page_by_page(several: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlproject.results.frame.PAGE", 2)
+    monkeypatch.setattr("mlproject.store.results.frame.PAGE", 2)
     assert list(results.runs()["arch"]) == ["CNN-2", "CNN-10", "CNN-25", "CNN-1-1-100", "CNN-50"]

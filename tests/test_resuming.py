@@ -13,18 +13,18 @@ import psutil
 import pytest
 from conftest import TINY
 
-import mlproject.run as running
-from mlproject import checkpoint
+import mlproject.run.run as running
 from mlproject.architectures import make_spec
-from mlproject.cli import main
+from mlproject.commands.cli import main
 from mlproject.data import Split, make_dataset, write
-from mlproject.errors import UserError
-from mlproject.interrupts import SIGNALS, Interrupted
-from mlproject.journal import Journal
-from mlproject.process import Process, this_process
-from mlproject.run import complete, find_previous, find_trained, run
-from mlproject.stages import Settings
-from mlproject.tracking import STATE, connect, sync
+from mlproject.network import checkpoint
+from mlproject.run.run import complete, find_previous, find_trained, run
+from mlproject.run.stages import Settings
+from mlproject.store import STATE, connect, sync
+from mlproject.store.journal import Journal
+from mlproject.system.errors import UserError
+from mlproject.system.interrupts import SIGNALS, Interrupted
+from mlproject.system.processes import Process, this_process
 
 OPTIONS = {name: value for name, value in TINY.items() if name not in ("sequences", "length")}
 OPTIONS |= {"filters1": 2, "filters2": 0, "epochs": 2, "batch_size": 40}
@@ -240,7 +240,7 @@ def test_of_two_runs_the_first_is_kept_until_the_second_can_be_resumed(
     ids: list[str] = []
     previous = find_previous(here.killed)
     with monkeypatch.context() as patch, pytest.raises(Interrupted):
-        patch.setattr(f"mlproject.stages.{cut_off_at}", _interrupted)
+        patch.setattr(f"mlproject.run.stages.{cut_off_at}", _interrupted)
         run(previous.spec, Settings(quiet=True, on_start=ids.append), previous)
     store, root = connect(), here.folder / "runs"
     assert ("mlproject.resumed_by" in store.run(here.killed).data.tags) == tagged

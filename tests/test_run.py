@@ -16,12 +16,12 @@ from mlproject import results
 from mlproject.architectures import make_spec
 from mlproject.data import make_dataset, make_synthetic, write
 from mlproject.data.paper import CLASSES
-from mlproject.errors import UserError
-from mlproject.interrupts import Interrupted
-from mlproject.motifs import read_meme
-from mlproject.run import RunResult, find_previous, run
-from mlproject.stages import Settings
-from mlproject.tracking import connect
+from mlproject.motifs.pwm import read_meme
+from mlproject.run.run import RunResult, find_previous, run
+from mlproject.run.stages import Settings
+from mlproject.store import connect
+from mlproject.system.errors import UserError
+from mlproject.system.interrupts import Interrupted
 
 LOADS_ALONE = """
 import sys
@@ -163,7 +163,7 @@ def test_the_logged_model_loads_without_this_project_and_gives_the_same_scores(
     assert np.shape(by_keras) == (5, 12)
     np.testing.assert_allclose(by_keras, by_pyfunc, atol=1e-6)
     weights = store.download(result.run_id, "weights/best.weights.h5", tmp_path)
-    from mlproject.model import build, predict
+    from mlproject.network.build import build, predict
 
     model = build(make_spec(TINY), 150, 12)
     model.load_weights(weights)
@@ -278,7 +278,7 @@ def test_a_class_without_positives_is_missing_from_the_numbers_and_named(workpla
 def test_a_full_disk_ends_the_run_with_one_line_and_its_reason(workplace: Path) -> None:
     limit = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))\n"
-        "from mlproject.cli import main; main(sys.argv[1:])"
+        "from mlproject.commands.cli import main; main(sys.argv[1:])"
     )
     arguments = ["train", "--sequences", "600", "--epochs", "2", "--quiet"]
     done = subprocess.run(

@@ -7,12 +7,18 @@ import keras
 import numpy as np
 import pytest
 
-from mlproject import backend
 from mlproject.architectures import make_spec
-from mlproject.errors import UserError
-from mlproject.files import sha256_of
-from mlproject.model import build, predict
-from mlproject.saving import check_sha256, load_model, load_weights, save_model, save_weights
+from mlproject.network import backend
+from mlproject.network.build import build, predict
+from mlproject.network.saving import (
+    check_sha256,
+    load_model,
+    load_weights,
+    save_model,
+    save_weights,
+)
+from mlproject.system.errors import UserError
+from mlproject.system.files import sha256_of
 
 SPEC = make_spec({"filters1": 4, "pool1": 5, "filters2": 0, "units": 8})
 OTHER = make_spec({"filters1": 5, "pool1": 5, "filters2": 0, "units": 8})

@@ -15,8 +15,8 @@ from mlproject.architectures import (
     recorded_spec,
     run_name,
 )
-from mlproject.errors import UserError
 from mlproject.spec import TRAINING_VERSION, RunSpec, canonical_sha256, field_info, field_names
+from mlproject.system.errors import UserError
 
 DATA = "0" * 64
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from mlproject.errors import UserError
-from mlproject.threads import MOST_THREADS, set_threads
+from mlproject.system.errors import UserError
+from mlproject.system.threads import MOST_THREADS, set_threads
 
 REPORT = """
 import sys
-from mlproject.startup import prepare_keras
+from mlproject.system.startup import prepare_keras
 prepare_keras(sys.argv[1], 1)
 import json, keras
 print(json.dumps([
@@ -72,7 +72,7 @@ def test_a_backend_that_cannot_start_is_one_line(
     workplace: Path, variable: str, value: str, message: str
 ) -> None:
     environment = {"KERAS_BACKEND": "jax", variable: value}
-    code = "from mlproject.cli import main; main(['train', '--sequences', '300'])"
+    code = "from mlproject.commands.cli import main; main(['train', '--sequences', '300'])"
     done = _run(code, **environment)
     assert done.returncode == 2
     assert done.stderr.startswith(message)

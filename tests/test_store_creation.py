@@ -16,14 +16,14 @@ import pytest
 import sqlalchemy
 from conftest import PATIENCE
 
-from mlproject.errors import UserError
-from mlproject.tracking import connect
-from mlproject.tracking.creation import is_whole, locked, make_sqlite_store, sqlite_path
+from mlproject.store import connect
+from mlproject.store.creation import is_whole, locked, make_sqlite_store, sqlite_path
+from mlproject.system.errors import UserError
 
 WRITER = """
 import sys
 from pathlib import Path
-from mlproject.tracking import connect
+from mlproject.store import connect
 tracker = connect().start(f"writer {sys.argv[1]}", {}, Path("runs"), "new")
 for step in range(1, 21):
     tracker.metrics({"loss": 1 / step}, step)

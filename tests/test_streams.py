@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlproject.streams import Stream
+from mlproject.system.streams import Stream
 
 FULL = Path("/dev/full")
 GOLDEN = Path(__file__).parent / "golden" / "tomtom.meme"

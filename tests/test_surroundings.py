@@ -12,8 +12,8 @@ import pytest
 from conftest import FINISHED
 from recorded import weights_of
 
-from mlproject.run import RunResult
-from mlproject.tracking import connect
+from mlproject.run.run import RunResult
+from mlproject.store import connect
 
 KERAS_JSON = {
     "floatx": "float16",
@@ -34,7 +34,7 @@ STRANGE = {
 }
 COMPILE = """
 import resource
-from mlproject.startup import prepare_keras
+from mlproject.system.startup import prepare_keras
 prepare_keras("jax")
 import jax
 resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))  # what a full disk does, at a known place

@@ -1,27 +1,25 @@
 """Which cells are done, interrupted or worked on, where the store has not heard of the end."""
 
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mlproject.errors import UserError
-from mlproject.journal import Journal
-from mlproject.process import this_process
-from mlproject.runs import METRIC_VERSION, find_runs
-from mlproject.tracking import Store, Tracker, connect
+from mlproject.store import Store, Tracker, connect
+from mlproject.store.journal import Journal
+from mlproject.store.liveness import METRIC_VERSION, find_runs
+from mlproject.system.errors import UserError
+from mlproject.system.processes import this_process
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
-from sweeps import records  # noqa: E402
-from sweeps.claims import claim, rival  # noqa: E402
-from sweeps.job import Job, Outcome  # noqa: E402
-from sweeps.ledger import Parent, finished_runs  # noqa: E402
-from sweeps.plan import Plan  # noqa: E402
+from mlproject.sweeps import records  # noqa: E402
+from mlproject.sweeps.claims import claim, rival  # noqa: E402
+from mlproject.sweeps.job import Job, Outcome  # noqa: E402
+from mlproject.sweeps.ledger import Parent, finished_runs  # noqa: E402
+from mlproject.sweeps.plan import Plan  # noqa: E402
 
 SPEC, TOKEN = "a" * 64, "earlier"
 
@@ -219,8 +217,8 @@ def test_an_outcome_of_a_run_that_the_store_has_whole_lacks_nothing(store: Store
 
 def test_a_cell_is_not_run_on_other_data_than_it_was_planned_for(workplace: Path) -> None:
     from mlproject.architectures import make_spec
-    from mlproject.run import run
-    from mlproject.stages import Settings
+    from mlproject.run.run import run
+    from mlproject.run.stages import Settings
 
     spec = make_spec({"sequences": 50, "length": 150})
     with pytest.raises(UserError, match="`dataset` must stay as it was when the run was planned"):

@@ -12,9 +12,9 @@ import yaml
 from conftest import TINY
 from optuna.trial import TrialState
 
-from mlproject.process import this_process
-from mlproject.runs import METRIC_VERSION, counts_as_done, find_runs
-from mlproject.tracking import Store, connect
+from mlproject.store import Store, connect
+from mlproject.store.liveness import METRIC_VERSION, counts_as_done, find_runs
+from mlproject.system.processes import this_process
 
 ROOT = Path(__file__).resolve().parents[1]
 

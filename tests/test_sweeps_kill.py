@@ -15,8 +15,8 @@ import pytest
 import yaml
 from conftest import PATIENCE, TINY
 
-from mlproject.runs import find_runs
-from mlproject.tracking import Store, connect
+from mlproject.store import Store, connect
+from mlproject.store.liveness import find_runs
 
 ROOT = Path(__file__).resolve().parents[1]
 SWEEP = [sys.executable, str(ROOT / "src"), "sweep"]

@@ -11,8 +11,8 @@ from conftest import PATIENCE, TINY
 from dask.system import CPU_COUNT
 from distributed.system import MEMORY_LIMIT
 
-from mlproject.runs import find_runs
-from mlproject.tracking import connect
+from mlproject.store import connect
+from mlproject.store.liveness import find_runs
 
 ROOT = Path(__file__).resolve().parents[1]
 ENOUGH_TO_START = 450e6

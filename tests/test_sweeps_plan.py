@@ -9,15 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
-from mlproject.errors import UserError
+from mlproject.system.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
-from sweeps.cells import DataSets, multiply_adds, plan_cells, seconds_of  # noqa: E402
-from sweeps.lock import locked  # noqa: E402
-from sweeps.plan import Range, expand, read_plan  # noqa: E402
-from sweeps.space import make_space  # noqa: E402
+from mlproject.sweeps.cells import DataSets, multiply_adds, plan_cells, seconds_of  # noqa: E402
+from mlproject.sweeps.lock import locked  # noqa: E402
+from mlproject.sweeps.plan import Range, expand, read_plan  # noqa: E402
+from mlproject.sweeps.space import make_space  # noqa: E402
 
 SMALL = {"sequences": 50, "length": 150}
 
@@ -302,8 +301,8 @@ def test_a_lock_refuses_a_second_driver_and_not_a_dead_one(tmp_path: Path) -> No
         pass
     assert not path.exists()
     code = (
-        f"import sys, os; sys.path[:0] = {[str(ROOT), str(ROOT / 'src')]!r}\n"
-        "from pathlib import Path; from sweeps.lock import locked\n"
+        f"import sys, os; sys.path.insert(0, {str(ROOT / 'src')!r})\n"
+        "from pathlib import Path; from mlproject.sweeps.lock import locked\n"
         f"held = locked(Path({str(path)!r})); held.__enter__(); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code], check=False)
@@ -316,10 +315,10 @@ def test_a_dry_run_shows_the_cells_and_never_loads_keras(workplace: Path) -> Non
     plan = write(workplace, {"base": SMALL, "axes": {"arch": ["CNN-25", "CNN-4"]}})
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT / 'src')!r})\n"
-        "from mlproject.cli import main\n"
+        "from mlproject.commands.cli import main\n"
         f"try: main(['sweep', {str(plan)!r}, '--dry-run'])\n"
         "except SystemExit as end: code = end.code\n"
-        "import sweeps.search, sweeps.worker\n"
+        "import mlproject.sweeps.search, mlproject.sweeps.worker\n"
         "loaded = {'keras', 'tensorflow', 'jax', 'torch'} & set(sys.modules)\n"
         "sys.exit(code or (f'loaded {loaded}' if loaded else 0))"
     )

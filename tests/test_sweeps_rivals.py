@@ -16,8 +16,8 @@ import yaml
 from conftest import PATIENCE, TINY
 from tracking_server import free_port, kill, serve
 
-from mlproject.runs import find_runs
-from mlproject.tracking import connect
+from mlproject.store import connect
+from mlproject.store.liveness import find_runs
 
 ROOT = Path(__file__).resolve().parents[1]
 EPOCHS = 60

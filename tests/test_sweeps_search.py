@@ -1,6 +1,5 @@
 """Searches: ask and tell, pruning, being killed, pictures. Outcomes are made up: nothing trains."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,17 +8,16 @@ import pytest
 import yaml
 from optuna.trial import TrialState
 
-from mlproject.errors import UserError
+from mlproject.system.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
-from sweeps.cells import Cell, DataSets  # noqa: E402
-from sweeps.figures import figures, write_trials  # noqa: E402
-from sweeps.job import Outcome  # noqa: E402
-from sweeps.ledger import Ledger  # noqa: E402
-from sweeps.plan import read_plan  # noqa: E402
-from sweeps.search import Searched, storage_path  # noqa: E402
+from mlproject.sweeps.cells import Cell, DataSets  # noqa: E402
+from mlproject.sweeps.figures import figures, write_trials  # noqa: E402
+from mlproject.sweeps.job import Outcome  # noqa: E402
+from mlproject.sweeps.ledger import Ledger  # noqa: E402
+from mlproject.sweeps.plan import read_plan  # noqa: E402
+from mlproject.sweeps.search import Searched, storage_path  # noqa: E402
 
 BASE = {"sequences": 50, "length": 150, "epochs": 8}
 POOLS = [1, 2, 5, 10, 20, 25, 50]

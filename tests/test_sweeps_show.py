@@ -1,20 +1,18 @@
 """The live table of a sweep, on terminals narrow and wide."""
 
 import io
-import sys
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
-from sweeps.cells import Cell, DataSets, make_cell  # noqa: E402
-from sweeps.job import Outcome  # noqa: E402
-from sweeps.ledger import Ledger  # noqa: E402
-from sweeps.plan import Options  # noqa: E402
-from sweeps.show import _Table  # noqa: E402
+from mlproject.sweeps.cells import Cell, DataSets, make_cell  # noqa: E402
+from mlproject.sweeps.job import Outcome  # noqa: E402
+from mlproject.sweeps.ledger import Ledger  # noqa: E402
+from mlproject.sweeps.plan import Options  # noqa: E402
+from mlproject.sweeps.show import _Table  # noqa: E402
 
 
 @pytest.fixture(scope="module")

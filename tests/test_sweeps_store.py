@@ -14,15 +14,13 @@ from conftest import PATIENCE, TINY
 from fault_server import FaultRelay
 from tracking_server import free_port, kill, serve
 
-from mlproject import runs
-from mlproject.process import Process, parse_process, this_process
-from mlproject.runs import METRIC_VERSION, counts_as_done, end_dead, find_runs
-from mlproject.tracking import Store, connect, sync
+from mlproject.store import Store, connect, liveness, sync
+from mlproject.store.liveness import METRIC_VERSION, counts_as_done, end_dead, find_runs
+from mlproject.system.processes import Process, parse_process, this_process
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
-from sweeps.ledger import finished_runs  # noqa: E402
+from mlproject.sweeps.ledger import finished_runs  # noqa: E402
 
 EPOCHS, RUNS, PROCESSES = 20, 2, 8
 
@@ -30,7 +28,7 @@ WRITER = f"""
 import sys
 sys.path.insert(0, {str(ROOT / "src")!r})
 from pathlib import Path
-from mlproject.tracking import connect
+from mlproject.store import connect
 store = connect(sys.argv[1])
 for number in range({RUNS}):
     tracker = store.start("writer", {{"mlproject.writer": sys.argv[2]}}, Path("runs"))
@@ -178,7 +176,7 @@ def test_a_running_run_is_dead_when_its_process_is_gone_or_silent_elsewhere(
         return store.run(tracker.run_id)
 
     def is_alive(run: Any) -> bool:
-        return runs.is_alive(run, workplace / "elsewhere")  # without its local record
+        return liveness.is_alive(run, workplace / "elsewhere")  # without its local record
 
     assert is_alive(found())
     client = store.client

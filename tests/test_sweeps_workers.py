@@ -19,14 +19,13 @@ from conftest import PATIENCE, TINY
 from distributed.comm import connect
 from distributed.security import Security
 
-from mlproject.errors import UserError
-from mlproject.runs import find_runs
-from mlproject.tracking import connect as open_store
+from mlproject.store import connect as open_store
+from mlproject.store.liveness import find_runs
+from mlproject.system.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
-from sweeps.pool import open_pool  # noqa: E402
+from mlproject.sweeps.workers import open_pool  # noqa: E402
 
 
 @pytest.fixture
@@ -108,8 +107,8 @@ def test_nobody_without_its_certificate_can_talk_to_the_processes_of_a_sweep(
     started: list[subprocess.Popen[str]],
 ) -> None:
     code = (
-        f"import sys; sys.path[:0] = {[str(ROOT), str(ROOT / 'src')]!r}\n"
-        "from sweeps.pool import open_pool\n"
+        f"import sys; sys.path.insert(0, {str(ROOT / 'src')!r})\n"
+        "from mlproject.sweeps.workers import open_pool\n"
         "pool = open_pool(1, None, {})\n"
         "print(pool.slots, flush=True); sys.stdin.read(); pool.close()"
     )

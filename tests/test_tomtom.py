@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlproject.errors import UserError
-from mlproject.interpret.tomtom import Match, format_tsv, match_files, tomtom
-from mlproject.motifs import Motif, jaspar, read_meme, reverse_complement, write_meme
+from mlproject.motifs.pwm import Motif, jaspar, read_meme, reverse_complement, write_meme
+from mlproject.motifs.tomtom import Match, format_tsv, match_files, tomtom
+from mlproject.system.errors import UserError
 
 GOLDEN = Path(__file__).parent / "golden"
 REFERENCE = Path(__file__).parents[2] / "shared" / "reference"

@@ -5,11 +5,11 @@ import pytest
 
 from mlproject.architectures import arch_name, make_spec, recorded_spec
 from mlproject.data.synthetic import generate
-from mlproject.errors import UserError
-from mlproject.interpret.align import align, receptive_field
-from mlproject.interpret.scan import scan
-from mlproject.interpret.trace import origin, trace
-from mlproject.model import activations, build
+from mlproject.filters.align import align, receptive_field
+from mlproject.filters.scan import scan
+from mlproject.filters.trace import origin, trace
+from mlproject.network.build import activations, build
+from mlproject.system.errors import UserError
 
 DEEP = {
     "filters1": 3, "kernel1": 5, "pool1": 2, "filters2": 4, "kernel2": 4, "pool2": 3,

@@ -16,11 +16,7 @@ from recorded import offer_run
 from sqlalchemy.exc import PendingRollbackError
 from tracking_server import free_port, kill, serve
 
-from mlproject.errors import UserError
-from mlproject.journal import Journal
-from mlproject.process import this_process
-from mlproject.runs import end_dead, is_alive
-from mlproject.tracking import (
+from mlproject.store import (
     STATE,
     Store,
     Tracker,
@@ -29,6 +25,10 @@ from mlproject.tracking import (
     first_line,
     sync,
 )
+from mlproject.store.journal import Journal
+from mlproject.store.liveness import end_dead, is_alive
+from mlproject.system.errors import UserError
+from mlproject.system.processes import this_process
 
 
 def test_a_leftover_file_store_gets_one_line_with_the_way_out(workplace: Path) -> None:
@@ -225,7 +225,7 @@ def test_a_run_that_the_store_lacks_is_named(workplace: Path) -> None:
 def test_sync_ends_a_run_whose_process_is_gone(workplace: Path) -> None:
     store = connect()
     process = subprocess.run(
-        [sys.executable, "-c", "from mlproject.process import *; print(this_process())"],
+        [sys.executable, "-c", "from mlproject.system.processes import *; print(this_process())"],
         check=True, capture_output=True, text=True,
     ).stdout.strip()  # fmt: skip
     tracker = store.start("lost", {}, workplace / "runs")

@@ -15,15 +15,15 @@ import keras
 import numpy as np
 import pytest
 
-from mlproject import backend, checkpoint
 from mlproject.architectures import make_spec
 from mlproject.data import Split
-from mlproject.dna import encode, one_hot
-from mlproject.errors import UserError
-from mlproject.files import SEAL, SEAL_LENGTH
-from mlproject.model import build, predict
+from mlproject.network import backend, checkpoint
+from mlproject.network.build import build, predict
+from mlproject.network.training import Epoch, Fit, binary_cross_entropy, fit
+from mlproject.sequence import encode, one_hot
 from mlproject.spec import RunSpec
-from mlproject.training import Epoch, Fit, binary_cross_entropy, fit
+from mlproject.system.errors import UserError
+from mlproject.system.files import SEAL, SEAL_LENGTH
 
 LENGTH = 30
 BATCH = 64

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from keras import ops
 
-from mlproject import backend
 from mlproject.architectures import ARCHITECTURES, make_spec
-from mlproject.dna import one_hot
-from mlproject.model import build, predict
+from mlproject.network import backend
+from mlproject.network.build import build, predict
+from mlproject.network.fast_pass import training_pass, wide_pool
+from mlproject.network.fast_pass.convolution import paired_convolution, short_convolution
+from mlproject.network.fast_pass.pool import window_max
+from mlproject.network.steps import make_steps
+from mlproject.sequence import one_hot
 from mlproject.spec import RunSpec
-from mlproject.steps import make_steps
-from mlproject.training_pass import training_pass, wide_pool
-from mlproject.training_pass.convolution import paired_convolution, short_convolution
-from mlproject.training_pass.pool import window_max
 
 PLAIN = {"dropout_conv": 0.0, "dropout_dense": 0.0, "bn_momentum": 0.5, "bn_epsilon": 1e-3}
 LENGTH, CLASSES = 200, 3

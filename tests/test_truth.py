@@ -8,11 +8,11 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from mlproject.data import SITE
 from mlproject.data.synthetic import generate
-from mlproject.interpret.align import Field
-from mlproject.interpret.pwm_scan import log_odds
-from mlproject.interpret.scan import scan
-from mlproject.interpret.truth import Truth, truth, truth_rows, truth_scores
-from mlproject.interpret.windows import Peaks, window_of, windows
+from mlproject.filters.align import Field
+from mlproject.filters.baseline import log_odds
+from mlproject.filters.scan import scan
+from mlproject.filters.truth import Truth, truth, truth_rows, truth_scores
+from mlproject.filters.windows import Peaks, window_of, windows
 
 
 def planted(*rows: tuple[int, int, int, int, int]) -> np.ndarray:

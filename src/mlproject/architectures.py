@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from mlproject.errors import UserError, nearest, shown
 from mlproject.spec import (
     BLOCK_FIELDS,
     GENERATED_FIELDS,
@@ -25,6 +24,7 @@ from mlproject.spec import (
     field_names,
     parse_value,
 )
+from mlproject.system.errors import UserError, nearest, shown
 
 Options = Mapping[str, object]
 

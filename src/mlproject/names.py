@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from mlproject.errors import UserError
+from mlproject.system.errors import UserError
 
 LONGEST = 150
 """Most characters of a class name: a metric's name has 250 in MLflow, its other parts up to 100."""

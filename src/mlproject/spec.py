@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from mlproject.errors import UserError, nearest, shown
+from mlproject.system.errors import UserError, nearest, shown
 
 MILLION = 1_000_000
 

@@ -22,7 +22,7 @@ from mutations import mutate
 from structure import change_hdf5, change_json, change_lines
 from targets import TARGETS, first_file, place
 
-from mlproject.errors import UserError
+from mlproject.system.errors import UserError
 
 MOST_CPU_SECONDS = 30.0
 MOST_MEMORY = 12 << 30
@@ -98,5 +98,4 @@ def main(jobs: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[2]))  # for `sweeps`
     main(sys.argv[1:])

@@ -31,7 +31,7 @@ def own(path: Path) -> None:
     """Write a data set file with everything that it can have."""
     from mlproject.data.dataset import SITE, Split, make_dataset
     from mlproject.data.layout import write
-    from mlproject.motifs import Motif
+    from mlproject.motifs.pwm import Motif
 
     rng = np.random.default_rng(0)
     splits = {
@@ -106,7 +106,7 @@ def attributions(path: Path) -> None:
 
 def state(path: Path) -> None:
     """Write the state of a training."""
-    from mlproject.checkpoint import State, write
+    from mlproject.network.checkpoint import State, write
 
     arrays = {"conv1/kernel": np.ones((3, 4, 2), np.float32), "conv1/bias": np.ones(2, np.float32)}
     write(path, State(arrays, arrays, arrays, [{"epoch": 1, "values": {"loss": 0.5}}]), OWNER)

@@ -6,14 +6,14 @@ from typing import Literal
 
 from seeds import LENGTH
 
-from mlproject.errors import UserError
+from mlproject.system.errors import UserError
 
 
 def read_meme(folder: Path) -> None:
-    from mlproject import motifs
-    from mlproject.interpret.tomtom import tomtom
+    from mlproject.motifs import pwm
+    from mlproject.motifs.tomtom import tomtom
 
-    found = motifs.read_meme(folder / "a.meme")
+    found = pwm.read_meme(folder / "a.meme")
     if sum(motif.width for motif in found) < 100:
         tomtom(found[:2], found, 1.0)
 

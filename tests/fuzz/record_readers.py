@@ -15,7 +15,7 @@ from record_seeds import exported, scan
 def read_where(folder: Path) -> None:
     import pandas
 
-    from mlproject.results.conditions import check_columns, parse, select
+    from mlproject.store.results.conditions import check_columns, parse, select
 
     columns = {"pool1": [1, 25], "arch": ["CNN-1", "CNN-25"], "x": [0.5, None], "y": [True, False]}
     conditions = parse(word(folder))
@@ -25,7 +25,7 @@ def read_where(folder: Path) -> None:
 
 def read_options(folder: Path) -> None:
     from mlproject.architectures import make_spec
-    from mlproject.cli import _spec_options
+    from mlproject.commands.cli import _spec_options
 
     spec = make_spec(_spec_options(word(folder).split(" ")))
     spec.map_lengths(spec.length)
@@ -44,7 +44,7 @@ def read_spec(folder: Path) -> None:
 
 
 def read_plan(folder: Path) -> None:
-    from sweeps import plan as plans
+    from mlproject.sweeps import plan as plans
 
     plan = plans.read_plan(folder / "a.yaml")
     if plan.search is None:
@@ -55,7 +55,7 @@ def read_plan(folder: Path) -> None:
 
 def read_scan(folder: Path) -> None:
     """A damaged scan is not used: what is used says what the whole one says."""
-    from mlproject.interpret.pwm_scan import read_kept
+    from mlproject.filters.baseline import read_kept
 
     (path,) = folder.iterdir()
     whole = _whole_scan()
@@ -72,7 +72,7 @@ def _whole_scan() -> dict[str, Any]:
 
 def read_exported(folder: Path) -> None:
     """Read a run whose hashes are made to fit what was changed, so that all of it is looked at."""
-    from mlproject.exchange.folder import RUN, read
+    from mlproject.store.exchange.folder import RUN, read
 
     with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError, OSError):
         about = json.loads((folder / RUN).read_bytes())
@@ -98,7 +98,7 @@ def _exported_key() -> str:
 
 def read_journal(folder: Path) -> None:
     """What cannot be read is left out, and what is written afterwards is not."""
-    from mlproject.journal import Journal
+    from mlproject.store.journal import Journal
 
     record = Journal(folder)
     assert len(record.pending()) <= len(record.entries())
@@ -116,7 +116,7 @@ def read_journal(folder: Path) -> None:
 
 def _seal(path: Path) -> None:
     """Give a changed file the hash that belongs to it, so that it is read in spite of that."""
-    from mlproject.files import SEAL, SEAL_LENGTH, has_seal
+    from mlproject.system.files import SEAL, SEAL_LENGTH, has_seal
 
     content = path.read_bytes()[: -SEAL_LENGTH if has_seal(path) else None]
     path.write_bytes(content + SEAL + hashlib.sha256(content).hexdigest().encode())
@@ -131,7 +131,7 @@ def read_attributions(folder: Path) -> None:
 
 
 def read_state(folder: Path) -> None:
-    from mlproject.checkpoint import read, read_history
+    from mlproject.network.checkpoint import read, read_history
 
     read_history(folder / "a.h5")
     read(folder / "a.h5", OWNER)

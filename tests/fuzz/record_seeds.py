@@ -18,7 +18,7 @@ def spec() -> Files:
 def scan() -> Files:
     """A kept scan of motifs."""
     from mlproject.data.synthetic import generate
-    from mlproject.interpret.pwm_scan import cached_pwm_scan
+    from mlproject.filters.baseline import cached_pwm_scan
 
     with tempfile.TemporaryDirectory() as folder:
         cached_pwm_scan(generate(0, 20, 130), Path(folder))
@@ -27,7 +27,7 @@ def scan() -> Files:
 
 def journal(first: str = "journal.jsonl", checked: bool = True) -> Files:
     """A run's record of one entry of each kind, without checksums as earlier versions wrote it."""
-    from mlproject.journal import DELIVERED, ORIGIN, Journal
+    from mlproject.store.journal import DELIVERED, ORIGIN, Journal
 
     with tempfile.TemporaryDirectory() as folder:
         record = Journal(Path(folder) / "a")
@@ -50,8 +50,8 @@ def journal(first: str = "journal.jsonl", checked: bool = True) -> Files:
 def exported(first: str = "run.json") -> Files:
     """A run as `export` writes it."""
     from mlproject.architectures import make_spec
-    from mlproject.exchange.folder import write
-    from mlproject.tracking import Told, Value
+    from mlproject.store import Told, Value
+    from mlproject.store.exchange.folder import write
 
     spec, data = make_spec({"arch": "CNN-2"}), "ab" * 32
     tags = {

@@ -81,7 +81,7 @@ def file_list() -> Files:
 
 def meme() -> Files:
     """Three motifs."""
-    from mlproject.motifs import Motif, write_meme
+    from mlproject.motifs.pwm import Motif, write_meme
 
     rng = np.random.default_rng(0)
     out = io.StringIO()

@@ -7,8 +7,8 @@ from mlproject.attribution.deeplift import REFERENCES
 from mlproject.attribution.methods import Attributions, rng_of
 from mlproject.attribution.network import logit_model
 from mlproject.attribution.references import UNIFORM, shuffled
-from mlproject.dna import OTHER
-from mlproject.model import predict
+from mlproject.network.build import predict
+from mlproject.sequence import OTHER
 
 
 def completeness_error(model: keras.Model, found: Attributions, seed: int) -> float | None:

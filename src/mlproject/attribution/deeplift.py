@@ -29,10 +29,10 @@ from mlproject.attribution.network import (
 )
 from mlproject.attribution.references import shuffled
 from mlproject.attribution.scores import hypothetical
-from mlproject.backend import Gradient, gradient
-from mlproject.dna import one_hot
-from mlproject.errors import UserError
-from mlproject.interrupts import look
+from mlproject.network.backend import Gradient, gradient
+from mlproject.sequence import one_hot
+from mlproject.system.errors import UserError
+from mlproject.system.interrupts import look
 
 SMALL = 1e-6
 REFERENCES = 10

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from mlproject.attribution.methods import METHODS, Attributions
-from mlproject.dna import OTHER, one_hot
-from mlproject.errors import UserError, nearest
-from mlproject.files import check_seal, has_seal, hdf5_written_whole, written_whole
-from mlproject.hdf5 import hdf5_opened, require_plain, whole
+from mlproject.sequence import OTHER, one_hot
+from mlproject.system.errors import UserError, nearest
+from mlproject.system.files import check_seal, has_seal, hdf5_written_whole, written_whole
+from mlproject.system.hdf5 import hdf5_opened, require_plain, whole
 
 VERSION = 2
 LARGEST = 1e18

@@ -23,9 +23,9 @@ from mlproject.attribution.network import (
 )
 from mlproject.attribution.references import UNIFORM, shuffled
 from mlproject.attribution.scores import centred, hypothetical
-from mlproject.backend import Gradient, gradient
-from mlproject.dna import one_hot
-from mlproject.interrupts import look
+from mlproject.network.backend import Gradient, gradient
+from mlproject.sequence import one_hot
+from mlproject.system.interrupts import look
 
 BLOCK = 10
 Points = Callable[[np.ndarray, slice], Iterable[tuple[float, np.ndarray, np.ndarray | float]]]

@@ -16,8 +16,8 @@ from mlproject.attribution.gradients import (
 from mlproject.attribution.mutagenesis import ism, ism_window
 from mlproject.attribution.network import Progress, silent
 from mlproject.attribution.scores import contributions, magnitude
-from mlproject.errors import UserError, nearest
 from mlproject.spec import ATTRIBUTIONS
+from mlproject.system.errors import UserError, nearest
 
 
 class Method(NamedTuple):
@@ -97,7 +97,7 @@ def attribute(
     """Attribute the logit of a class of each sequence to its letters.
 
     Args:
-        model: as `mlproject.model.build` returns it, or as MLflow loads it.
+        model: as `mlproject.network.build.build` returns it, or as MLflow loads it.
         method: one of `METHODS`.
         codes: (rows, L) uint8.
         targets: (rows,) class numbers.

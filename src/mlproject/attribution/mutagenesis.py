@@ -8,8 +8,8 @@ import numpy as np
 from mlproject.attribution.network import Output, Progress, logit_model, silent
 from mlproject.attribution.references import shuffled
 from mlproject.attribution.scores import centred
-from mlproject.dna import OTHER, one_hot
-from mlproject.model import predictor
+from mlproject.network.build import predictor
+from mlproject.sequence import OTHER, one_hot
 
 PASSES = 500
 

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from mlproject.errors import UserError
-from mlproject.interrupts import look
+from mlproject.system.errors import UserError
+from mlproject.system.interrupts import look
 
 Output = Literal["logit", "probability"]
 Progress = Callable[[int, int], None]
@@ -24,7 +24,7 @@ def logit_model(model: keras.Model) -> keras.Model:
     """Return a copy of a network's last layer without its sigmoid, on top of the network.
 
     Args:
-        model: as `mlproject.model.build` returns it, or as MLflow loads it.
+        model: as `mlproject.network.build.build` returns it, or as MLflow loads it.
 
     Returns:
         A model from one-hot (batch, length, 4) to logits (batch, classes).

@@ -19,11 +19,11 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from mlproject.errors import UserError
-from mlproject.interpret.filters import LayerReading
-from mlproject.interpret.tomtom import tomtom
-from mlproject.interrupts import look
-from mlproject.motifs import Motif, clip, round_rows
+from mlproject.filters.reading import LayerReading
+from mlproject.motifs.pwm import Motif, clip, round_rows
+from mlproject.motifs.tomtom import tomtom
+from mlproject.system.errors import UserError
+from mlproject.system.interrupts import look
 
 GROUPS = {"pos_patterns": "pattern", "neg_patterns": "negative"}
 SEQLETS = 20_000

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mlproject.data.shuffle import shuffle_dinucleotides
-from mlproject.interrupts import look
+from mlproject.shuffles import shuffle_dinucleotides
+from mlproject.system.interrupts import look
 
 UNIFORM = 0.25
 

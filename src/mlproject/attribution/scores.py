@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mlproject.dna import one_hot
+from mlproject.sequence import one_hot
 
 
 def centred(scores: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mlproject.data import Dataset, Split
-from mlproject.interpret.filters import classes_of
+from mlproject.filters.reading import classes_of
 from mlproject.names import metric_names
 
 KINDS = ("auroc", "aupr", "snr")

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from mlproject.data.genome import Genome
-from mlproject.errors import UserError
-from mlproject.texts import lines
+from mlproject.system.errors import UserError
+from mlproject.system.texts import lines
 
 COLUMNS = ["chrom", "start", "end", "summit"]
 SUMMIT_COLUMN = 9

@@ -13,8 +13,8 @@ import h5py
 import numpy as np
 
 from mlproject.data.matlab5 import Matrix, matrices
-from mlproject.errors import UserError
-from mlproject.hdf5 import check_size, hdf5_opened
+from mlproject.system.errors import UserError
+from mlproject.system.hdf5 import check_size, hdf5_opened
 
 BLOCK_BYTES = 1 << 26
 CACHE_BYTES = 1 << 24

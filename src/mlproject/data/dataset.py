@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mlproject.data.rows import Rows
-from mlproject.errors import UserError
-from mlproject.interrupts import look
-from mlproject.motifs import Motif
+from mlproject.motifs.pwm import Motif
 from mlproject.names import check_classes, metric_names, motif_names
 from mlproject.spec import canonical_sha256
+from mlproject.system.errors import UserError
+from mlproject.system.interrupts import look
 
 SPLITS = ("train", "valid", "test")
 

@@ -19,9 +19,9 @@ from mlproject.data.listing import Listing
 from mlproject.data.onehot import codes_of_channels
 from mlproject.data.paper import CLASSES
 from mlproject.data.rows import Rows
-from mlproject.errors import UserError, nearest
 from mlproject.names import check_classes
-from mlproject.texts import lines
+from mlproject.system.errors import UserError, nearest
+from mlproject.system.texts import lines
 
 LETTERS = "AGCT"
 PAPER_COLUMNS = dict(

@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 import numpy as np
 
-from mlproject.errors import UserError
+from mlproject.system.errors import UserError
 
 LONGEST_HEADER = 1 << 16
 LONGEST_GAP = 1 << 12

@@ -11,9 +11,9 @@ from mlproject.data.layout import writing
 from mlproject.data.listing import Listing
 from mlproject.data.records import Record, records
 from mlproject.data.sources import Files
-from mlproject.dna import AMBIGUOUS, encode
-from mlproject.errors import UserError
 from mlproject.names import check_classes
+from mlproject.sequence import AMBIGUOUS, encode
+from mlproject.system.errors import UserError
 
 Fit = Literal["exact", "centre", "drop"]
 FITS: tuple[Fit, ...] = ("exact", "centre", "drop")

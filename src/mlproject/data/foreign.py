@@ -14,10 +14,10 @@ from mlproject.data.layout import writing
 from mlproject.data.listing import Listing
 from mlproject.data.onehot import codes_of_channels
 from mlproject.data.paper import CLASSES
-from mlproject.dna import LETTERS
-from mlproject.errors import UserError
-from mlproject.hdf5 import check_size, hdf5_opened
 from mlproject.names import check_classes
+from mlproject.sequence import LETTERS
+from mlproject.system.errors import UserError
+from mlproject.system.hdf5 import check_size, hdf5_opened
 
 RULE = "a file of one-hot sequences must be readable HDF5"
 MOST_CLASSES = 100_000

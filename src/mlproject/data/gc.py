@@ -7,7 +7,7 @@ import pandas as pd
 
 from mlproject.data.genome import Genome
 from mlproject.data.windows import KEYS, merge, overlaps
-from mlproject.dna import OTHER
+from mlproject.sequence import OTHER
 
 BLOCK = 1024
 GC_BINS = 50

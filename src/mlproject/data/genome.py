@@ -16,10 +16,10 @@ from mlproject.data.faidx import (
     fits,
     read_letters,
 )
-from mlproject.dna import encode
-from mlproject.errors import UserError, nearest
-from mlproject.interrupts import Interrupted
-from mlproject.texts import is_packed, other_kind, require_file
+from mlproject.sequence import encode
+from mlproject.system.errors import UserError, nearest
+from mlproject.system.interrupts import Interrupted
+from mlproject.system.texts import is_packed, other_kind, require_file
 
 
 class Genome:

@@ -20,11 +20,11 @@ from mlproject.data import released
 from mlproject.data.dataset import SITE, SPLITS, Dataset, Split, content_sha256, make_dataset
 from mlproject.data.listing import Listing, listing
 from mlproject.data.rows import Rows, StoredRows
-from mlproject.errors import UserError
-from mlproject.files import hdf5_written_whole
-from mlproject.hdf5 import hdf5_opened, whole
-from mlproject.motifs import Motif
+from mlproject.motifs.pwm import Motif
 from mlproject.names import check_classes
+from mlproject.system.errors import UserError
+from mlproject.system.files import hdf5_written_whole
+from mlproject.system.hdf5 import hdf5_opened, whole
 
 __all__ = ["SITE", "Dataset", "Split", "content_sha256", "read", "write", "writing"]
 

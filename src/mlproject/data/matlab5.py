@@ -16,7 +16,7 @@ from typing import IO
 
 import numpy as np
 
-from mlproject.errors import UserError
+from mlproject.system.errors import UserError
 
 HEADER = 128
 CHUNK = 1 << 16

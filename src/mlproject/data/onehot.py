@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlproject.dna import LETTERS, OTHER
+from mlproject.sequence import LETTERS, OTHER
 
 
 def codes_of_channels(channels: Sequence[np.ndarray], letters: str = LETTERS) -> np.ndarray:

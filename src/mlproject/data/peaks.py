@@ -16,11 +16,11 @@ from mlproject.data.genome import Genome, open_genome
 from mlproject.data.layout import writing
 from mlproject.data.listing import Listing
 from mlproject.data.remarks import remarks
-from mlproject.data.shuffle import shuffle_dinucleotides
 from mlproject.data.sources import Files
 from mlproject.data.windows import KEYS, bin_windows, labels_of, merge, overlaps, summit_windows
-from mlproject.errors import UserError
 from mlproject.names import check_classes
+from mlproject.shuffles import shuffle_dinucleotides
+from mlproject.system.errors import UserError
 
 Scheme = Literal["bins", "summits"]
 Labels = Literal["centre", "union"]

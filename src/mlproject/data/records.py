@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from mlproject.dna import LETTERS, wrong_letter
-from mlproject.errors import UserError
-from mlproject.texts import lines
+from mlproject.sequence import LETTERS, wrong_letter
+from mlproject.system.errors import UserError
+from mlproject.system.texts import lines
 
 
 class Record(NamedTuple):

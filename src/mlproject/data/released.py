@@ -11,10 +11,10 @@ import numpy as np
 
 from mlproject.data.dataset import SPLITS, Dataset, Split, blocks, make_dataset
 from mlproject.data.paper import CLASSES, RELEVANT
-from mlproject.dna import OTHER
-from mlproject.errors import UserError
-from mlproject.hdf5 import check_size, whole
-from mlproject.motifs import Motif, reverse_complement
+from mlproject.motifs.pwm import Motif, reverse_complement
+from mlproject.sequence import OTHER
+from mlproject.system.errors import UserError
+from mlproject.system.hdf5 import check_size, whole
 
 KEYS = tuple(f"{name}_{split}" for split in SPLITS for name in "XY")
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from mlproject.errors import UserError, nearest
-from mlproject.motifs import jaspar
+from mlproject.motifs.pwm import jaspar
+from mlproject.system.errors import UserError, nearest
 
 RELEASE = "JASPAR2016"
 _id = re.compile(r"MA\d{4}(\.\d+)?")
@@ -48,7 +48,7 @@ def relevant_motifs(
 
 
 def unmatchable(relevant: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the ids that filters cannot match, as `mlproject.motifs.jaspar` does not hold them."""
+    """Return the ids that `mlproject.motifs.pwm.jaspar` lacks, which no filter can match."""
     ids = {motif.id for motif in jaspar()}
     ids |= {identifier.partition(".")[0] for identifier in ids}
     return sorted({one for group in relevant.values() for one in group} - ids)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mlproject.errors import UserError
+from mlproject.system.errors import UserError
 
 
 class StoredRows:

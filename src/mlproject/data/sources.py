@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from mlproject.errors import UserError
-from mlproject.texts import lines, require_file
+from mlproject.system.errors import UserError
+from mlproject.system.texts import lines, require_file
 
 Files = dict[str, list[Path]]
 

@@ -12,8 +12,8 @@ import numpy as np
 from mlproject.data.dataset import SITE, SPLITS, Dataset, Split, make_dataset
 from mlproject.data.layout import write
 from mlproject.data.paper import CLASSES, FACTORS, RELEVANT
-from mlproject.errors import UserError
-from mlproject.motifs import Motif, jaspar_by_id, reverse_complement
+from mlproject.motifs.pwm import Motif, jaspar_by_id, reverse_complement
+from mlproject.system.errors import UserError
 
 VERSION = 1
 RELEASE = "JASPAR2016"

@@ -11,12 +11,12 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from mlproject.interpret.filters import LayerReading, classes_of
-from mlproject.interpret.logos import format_evalue
-from mlproject.interpret.tomtom import Match
-from mlproject.motifs import Motif, information, reverse_complement
-from mlproject.report.canvas import SMALLEST, Canvas
-from mlproject.report.svg import placed
+from mlproject.draw.canvas import SMALLEST, Canvas
+from mlproject.draw.logos import format_evalue
+from mlproject.draw.svg import placed
+from mlproject.filters.reading import LayerReading, classes_of
+from mlproject.motifs.pwm import Motif, information, reverse_complement
+from mlproject.motifs.tomtom import Match
 
 INK, GREY, FAINT, BAND = "#1F2933", "#66727F", "#98A3AE", "#EEF2F5"
 FLANK = 3

@@ -6,7 +6,6 @@ import pandas
 
 from mlproject import results
 from mlproject.architectures import ARCHITECTURES
-from mlproject.errors import UserError, nearest
 from mlproject.report.content import Report, Wish
 from mlproject.report.cost import cost_table
 from mlproject.report.joint_tables import joint_table, readings_table
@@ -29,8 +28,9 @@ from mlproject.report.truth_tables import (
     patterns_table,
     sites_table,
 )
-from mlproject.results.conditions import parse
-from mlproject.tracking import Store, without_credentials
+from mlproject.store import Store, without_credentials
+from mlproject.store.results.conditions import parse
+from mlproject.system.errors import UserError, nearest
 
 UI = "http://127.0.0.1:5000"
 

@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from mlproject.architectures import ARCHITECTURES, printed_name
-from mlproject.report.canvas import fitted
-from mlproject.report.plots import FAINT, GREY, INK, tidy
+from mlproject.draw.canvas import fitted
+from mlproject.draw.curves import FAINT, GREY, INK, tidy
 from mlproject.report.pooling import of_dataset, pool
 from mlproject.report.published import DATASETS, printed
 

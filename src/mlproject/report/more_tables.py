@@ -7,14 +7,14 @@ from typing import Any
 import pandas
 
 from mlproject.architectures import ALIGNMENTS, ARCHITECTURES, PROTOCOLS, printed_name
-from mlproject.errors import UserError
 from mlproject.report.paper_tables import label_of
 from mlproject.report.pooling import of_dataset, pool, varying
 from mlproject.report.published import SYNTHETIC, printed
 from mlproject.report.table import Column, Table
 from mlproject.results import address
-from mlproject.results.conditions import check_columns
-from mlproject.results.frame import visible
+from mlproject.store.results.conditions import check_columns
+from mlproject.store.results.frame import visible
+from mlproject.system.errors import UserError
 
 PREFIX = "conv1/filters/"
 

@@ -8,14 +8,14 @@ from typing import Any
 import jinja2
 from PIL import Image
 
-from mlproject.errors import UserError
-from mlproject.files import folder_filled, written_whole
-from mlproject.interpret.logos import save
+from mlproject.draw.logos import save
+from mlproject.draw.svg import glyphs
+from mlproject.draw.templating import template
 from mlproject.report.atlas import atlas_cards
 from mlproject.report.content import Picture, Report
-from mlproject.report.svg import glyphs
 from mlproject.report.table import note_html, plain_markdown
-from mlproject.report.templating import template
+from mlproject.system.errors import UserError
+from mlproject.system.files import folder_filled, written_whole
 
 MARK = "<!-- made by `python -m mlproject report` -->"
 COLORS = 128

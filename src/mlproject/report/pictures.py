@@ -7,19 +7,19 @@ import pandas
 from mlproject import results
 from mlproject.architectures import printed_name
 from mlproject.data.paper import FACTORS
-from mlproject.errors import UserError
-from mlproject.interpret.filters import LayerReading, classes_of
-from mlproject.motifs import Motif, jaspar
+from mlproject.draw.panels import Block, panel_figure
+from mlproject.filters.reading import LayerReading, classes_of
+from mlproject.motifs.pwm import Motif, jaspar
 from mlproject.report.atlas import atlas_figure, make_atlas
 from mlproject.report.content import Picture, Report
 from mlproject.report.figures import POOLS, filters_figure, message_figure, pareto_figure
-from mlproject.report.panels import Block, panel_figure
 from mlproject.report.pooling import of_dataset, pool
 from mlproject.report.published import DATASETS, IN_VIVO, SYNTHETIC
 from mlproject.report.toy import toy_figure
 from mlproject.report.truth_figures import methods_figure, sites_figure
 from mlproject.report.verdicts import ONE_DATA_SET
-from mlproject.tracking import Store
+from mlproject.store import Store
+from mlproject.system.errors import UserError
 
 PANELS = {
     "fig2": (SYNTHETIC, (("CNN-2", 1), ("CNN-4", 1), ("CNN-25", 1))),

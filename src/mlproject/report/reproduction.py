@@ -10,10 +10,8 @@ from pathlib import Path
 import pandas
 
 from mlproject import results
-from mlproject.errors import UserError
-from mlproject.exchange.importing import import_runs
-from mlproject.files import folder_filled, written_whole
-from mlproject.interpret.logos import save
+from mlproject.draw.logos import save
+from mlproject.draw.templating import text_template
 from mlproject.report.build import build
 from mlproject.report.content import Report, Wish
 from mlproject.report.cost import cost_table
@@ -31,8 +29,10 @@ from mlproject.report.sentences import (
     who,
 )
 from mlproject.report.table import Column, Table
-from mlproject.report.templating import text_template
-from mlproject.tracking import temporary_store
+from mlproject.store import temporary_store
+from mlproject.store.exchange.importing import import_runs
+from mlproject.system.errors import UserError
+from mlproject.system.files import folder_filled, written_whole
 
 MARK = "<!-- made by `python -m mlproject report --reproduction"
 PICTURES = ("message", "filters", "fig2", "fig3", "atlas_synthetic", "figS1", "truth_filters")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas
 from markupsafe import Markup, escape
 
-from mlproject.files import written_whole
+from mlproject.system.files import written_whole
 
 FORMATS = ("md", "html", "csv", "tex")
 WIDE = 8

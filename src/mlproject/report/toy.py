@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mlproject.dna import encode, one_hot
+from mlproject.sequence import encode, one_hot
 
 FILTERS = {"filter 1": "NNGTGNN", "filter 2": "NNCACNN"}
 PATTERNS = ("CACGTG", "GTGCAC", "CACNNNGTG")

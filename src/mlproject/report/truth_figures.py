@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlproject.architectures import ARCHITECTURES
+from mlproject.draw.curves import COLORS, DASHES, GREY, INK, tidy
 from mlproject.report.figures import BLUE, GREEN, POOLS, VERMILION
-from mlproject.report.plots import COLORS, DASHES, GREY, INK, tidy
 from mlproject.report.pooling import of_dataset, pool
 from mlproject.report.published import SYNTHETIC
 from mlproject.report.truth_tables import baseline_of, method_title, methods_of

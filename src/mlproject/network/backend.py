@@ -1,0 +1,198 @@
+"""The lines that TensorFlow and JAX each need: forward pass, gradient, random bits, settings.
+
+Training steps have such lines too, see `mlproject.network.steps`.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from mlproject.system.errors import UserError
+
+COINS = 65_536
+
+Forward = Callable[[np.ndarray], np.ndarray]
+Gradient = Callable[..., tuple[np.ndarray, np.ndarray]]
+
+
+def name() -> str:
+    """Return the backend in use, ``tensorflow`` or ``jax``.
+
+    Raises:
+        UserError: Keras runs on a backend that has no lines here.
+    """
+    backend = keras.backend.backend()
+    if backend not in ("tensorflow", "jax"):
+        raise UserError(
+            f"`KERAS_BACKEND` must be tensorflow or jax: got {backend}; set it before the start"
+        )
+    return backend
+
+
+def prepare() -> None:
+    """Make equal programs give equal bits, and all 24 bits of a float32 count.
+
+    TensorFlow picks deterministic kernels from here on. GPUs round the factors of products to 11
+    bits (TensorFloat-32) unless told not to.
+    """
+    if name() == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.experimental.enable_op_determinism()
+        tensorflow.config.experimental.enable_tensor_float_32_execution(False)
+    else:
+        import jax
+
+        jax.config.update("jax_default_matmul_precision", "highest")
+
+
+def on_processor() -> bool:
+    """Return whether the backend computes on the processor, not on an accelerator."""
+    if name() == "jax":
+        import jax
+
+        return bool(jax.default_backend() == "cpu")
+    import tensorflow
+
+    return not tensorflow.config.list_physical_devices("GPU")
+
+
+def coins(seed: Any, shape: tuple[int, ...], rate: float) -> Any:
+    """Return bool of a shape, false with probability `rate`, from 16 random bits each.
+
+    Args:
+        seed: of the backend's stateless generator, as `keras.random.SeedGenerator.next` gives it.
+        shape: of the result; the first dimension may be unknown to TensorFlow.
+        rate: a multiple of 1 / `COINS`.
+    """
+    limit = round(rate * COINS)
+    if name() == "jax":
+        import jax
+
+        count = math.prod(shape)
+        words = jax.random.bits(seed, (-(-count // 2),), "uint32")
+        bits = jax.lax.bitcast_convert_type(words, "uint16").reshape(-1)[:count]
+        return bits.reshape(shape) >= limit
+    import tensorflow as tf
+
+    shape = tf.shape(tf.zeros(shape)) if None not in shape else shape
+    count = tf.reduce_prod(shape)
+    words = tf.random.stateless_uniform(
+        [(count + 1) // 2], tf.cast(seed, tf.int32), None, None, tf.uint32
+    )
+    bits = tf.reshape(tf.bitcast(words, tf.uint16), [-1])[:count]
+    return tf.reshape(bits, shape) >= tf.constant(limit, tf.uint16)
+
+
+def forward(model: keras.Model) -> Forward:
+    """Return the compiled forward pass: one-hot (batch, length, 4) to the model's output.
+
+    It reads the weights anew at each call, so that it can be kept while the model trains.
+    """
+    return _jax_forward(model) if name() == "jax" else _tensorflow_forward(model)
+
+
+def host_forward(model: keras.Model) -> Forward:
+    """Return the forward pass as `forward` does, computed on the processor."""
+    if name() == "jax":
+        import jax
+
+        host = jax.devices("cpu")[0]
+
+        @jax.jit
+        def call(variables: Any, inputs: Any) -> Any:
+            return model.stateless_call(*variables, inputs, training=False)[0]
+
+        def run(inputs: np.ndarray) -> np.ndarray:
+            groups = (model.trainable_variables, model.non_trainable_variables)
+            values = [[np.asarray(one.value) for one in group] for group in groups]
+            with jax.default_device(host):
+                return np.asarray(call(*jax.device_put((values, inputs), host)))
+
+        return run
+    import tensorflow as tf
+
+    def on_host(inputs: np.ndarray) -> np.ndarray:
+        with tf.device("/CPU:0"):
+            return np.asarray(model(tf.convert_to_tensor(inputs), training=False))
+
+    return on_host
+
+
+def gradient(function: Callable[..., Any]) -> Gradient:
+    """Return, compiled, the values of a function and their gradient.
+
+    Args:
+        function: tensors (batch, ...), of which the first is differentiated, to values (batch,)
+            that each depend on their own row only.
+
+    Returns:
+        A function of float32 arrays that gives the values (batch,) and the gradient, shaped like
+        the first array. It may keep the weights that the model has at its first call.
+    """
+    return _jax_gradient(function) if name() == "jax" else _tensorflow_gradient(function)
+
+
+def value(variable: keras.Variable) -> np.ndarray:
+    """Return a copy of a variable's value."""
+    return np.array(keras.ops.convert_to_numpy(keras.ops.copy(variable)))
+
+
+def _tensorflow_forward(model: keras.Model) -> Forward:
+    import tensorflow as tf
+
+    @tf.function(jit_compile=False)
+    def call(inputs: Any) -> Any:
+        return model(inputs, training=False)
+
+    return lambda inputs: call(inputs).numpy()
+
+
+def _jax_forward(model: keras.Model) -> Forward:
+    import jax
+
+    @jax.jit
+    def call(trainable: Any, others: Any, inputs: Any) -> Any:
+        return model.stateless_call(trainable, others, inputs, training=False)[0]
+
+    def run(inputs: np.ndarray) -> np.ndarray:
+        groups = (model.trainable_variables, model.non_trainable_variables)
+        return np.asarray(call(*([one.value for one in group] for group in groups), inputs))
+
+    return run
+
+
+def _tensorflow_gradient(function: Callable[..., Any]) -> Gradient:
+    import tensorflow as tf
+
+    @tf.function(jit_compile=False)
+    def call(inputs: Any, *others: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            values = function(inputs, *others)
+        return values, tape.gradient(values, inputs)
+
+    def run(*arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values, gradients = call(*map(tf.convert_to_tensor, arrays))
+        return values.numpy(), gradients.numpy()
+
+    return run
+
+
+def _jax_gradient(function: Callable[..., Any]) -> Gradient:
+    import jax
+
+    def total(*arrays: Any) -> Any:
+        values = function(*arrays)
+        return values.sum(), values
+
+    call = jax.jit(jax.grad(total, has_aux=True))
+
+    def run(*arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        gradients, values = call(*arrays)
+        return np.asarray(values), np.asarray(gradients)
+
+    return run

@@ -1,0 +1,176 @@
+"""Labels and scores to named numbers, tables and curves."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mlproject.names import metric_names
+from mlproject.system.errors import UserError
+
+CURVE_POINTS = 500
+FEW = 10
+
+
+class ClassScore(NamedTuple):
+    """One class: how many sequences have it, and how well it is told from the others.
+
+    Attributes:
+        name: the class.
+        positives: sequences with label 1.
+        negatives: sequences with label 0.
+        auroc: area under the ROC curve; None, as the other two, if there are no positives or no
+            negatives.
+        aupr: area under the precision-recall curve by trapezoids, as the paper's released code.
+        ap: average precision, the area by steps.
+    """
+
+    name: str
+    positives: int
+    negatives: int
+    auroc: float | None
+    aupr: float | None
+    ap: float | None
+
+    @property
+    def few(self) -> bool:
+        """Whether there are fewer than `FEW` positives, so that the areas say little."""
+        return self.positives < FEW
+
+
+class Curves(NamedTuple):
+    """The curves of one class, thinned to `CURVE_POINTS` points.
+
+    Attributes:
+        name: the class.
+        roc: (points, 2) false and true positive rate, both rising from 0 to 1.
+        precision_recall: (points, 2) recall, falling from 1 to 0, and precision.
+    """
+
+    name: str
+    roc: np.ndarray
+    precision_recall: np.ndarray
+
+
+def evaluate(
+    labels: np.ndarray, scores: np.ndarray, classes: Sequence[str], prefix: str = "test_"
+) -> dict[str, float]:
+    """Return mean and single `auroc`, `aupr` and `ap` of all classes, see `ClassScore`.
+
+    Args:
+        labels: (sequences, classes), 0 or 1.
+        scores: (sequences, classes), higher where a label of 1 is more likely.
+        classes: names of the columns.
+        prefix: what the names of the numbers begin with.
+
+    Returns:
+        ``{"test_auroc": mean, "test_auroc/CEBPB": ..., ...}``, each 0 to 1. Classes without
+        positives or negatives are left out, of the means too; see `undefined`.
+
+    Raises:
+        UserError: arrays that do not fit together, scores that are no numbers, class names that
+            give equal metric names.
+    """
+    return metrics(class_scores(labels, scores, classes), prefix)
+
+
+def metrics(rows: Sequence[ClassScore], prefix: str = "test_") -> dict[str, float]:
+    """Return the numbers of `evaluate` from the rows of `class_scores`.
+
+    Raises:
+        UserError: class names that give equal metric names.
+    """
+    names = metric_names(row.name for row in rows)
+    values = {}
+    for kind in ("auroc", "aupr", "ap"):
+        single = {
+            f"{prefix}{kind}/{name}": value
+            for name, row in zip(names, rows, strict=True)
+            if (value := getattr(row, kind)) is not None
+        }
+        if single:
+            values[f"{prefix}{kind}"] = float(np.mean([*single.values()]))
+        values |= single
+    return values
+
+
+def undefined(rows: Sequence[ClassScore]) -> list[str]:
+    """Return the classes without positives or without negatives, for which nothing is defined."""
+    return [row.name for row in rows if row.auroc is None]
+
+
+def class_scores(
+    labels: np.ndarray, scores: np.ndarray, classes: Sequence[str]
+) -> list[ClassScore]:
+    """Return one row for each class; arguments and errors as for `evaluate`."""
+    from sklearn.metrics import auc, average_precision_score, precision_recall_curve
+
+    _check(labels, scores, classes)
+    rows = []
+    for name, truth, score in zip(classes, labels.T, scores.T, strict=True):
+        positives = int(truth.sum())
+        negatives = len(truth) - positives
+        areas: tuple[float | None, ...] = (None, None, None)
+        if positives and negatives:
+            precision, recall, _ = precision_recall_curve(truth, score)
+            areas = (
+                _auroc(truth, score),
+                float(auc(recall, precision)),
+                float(average_precision_score(truth, score)),
+            )
+        rows.append(ClassScore(name, positives, negatives, *areas))
+    return rows
+
+
+def curves(labels: np.ndarray, scores: np.ndarray, classes: Sequence[str]) -> list[Curves]:
+    """Return the curves of the classes that have both labels; arguments as for `evaluate`."""
+    from sklearn.metrics import precision_recall_curve, roc_curve
+
+    _check(labels, scores, classes)
+    found = []
+    for name, truth, score in zip(classes, labels.T, scores.T, strict=True):
+        if truth.min() != truth.max():
+            false_rate, true_rate, _ = roc_curve(truth, score)
+            precision, recall, _ = precision_recall_curve(truth, score)
+            found.append(Curves(name, _thin(false_rate, true_rate), _thin(recall, precision)))
+    return found
+
+
+def mean_auroc(labels: np.ndarray, scores: np.ndarray) -> float | None:
+    """Return the mean AUROC over the classes that have both labels, None if there is none.
+
+    Args:
+        labels: (sequences, classes), 0 or 1.
+        scores: (sequences, classes).
+    """
+    both = labels.min(axis=0) != labels.max(axis=0)
+    areas = [_auroc(*pair) for pair in zip(labels.T[both], scores.T[both], strict=True)]
+    return float(np.mean(areas)) if areas else None
+
+
+def _auroc(truth: np.ndarray, score: np.ndarray) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(truth, score))
+
+
+def _check(labels: np.ndarray, scores: np.ndarray, classes: Sequence[str]) -> None:
+    if labels.shape != scores.shape or labels.shape[1:] != (len(classes),):
+        raise UserError(
+            f"labels and scores must both be (sequences, {len(classes)} classes): "
+            f"got {labels.shape} and {scores.shape}"
+        )
+    if not len(labels):
+        raise UserError("there must be sequences to evaluate: got none")
+    if not np.isfinite(scores).all():
+        raise UserError(f"scores must be finite: got {scores[~np.isfinite(scores)][0]}")
+
+
+def _thin(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return at most `CURVE_POINTS` points of a curve, evenly along its length, with both ends."""
+    points = np.stack([x, y], axis=1)
+    if len(points) <= CURVE_POINTS:
+        return points
+    path = np.concatenate([[0.0], np.abs(np.diff(points, axis=0)).sum(axis=1).cumsum()])
+    wanted = np.searchsorted(path, np.linspace(0.0, path[-1], CURVE_POINTS))
+    return points[np.unique(np.clip([0, *wanted[1:-1], len(points) - 1], 0, len(points) - 1))]

@@ -1,0 +1,99 @@
+"""The network's forward pass in training: what `model(x, training=True)` gives, with less work.
+
+No layer of its own: the weights, moving averages and seeds are those of the model's stock layers,
+and the model is what is saved. Some things are done in another order or with fewer bits:
+
+* **Pool before normalising.** Batch norm, scale and activation act on each value of a channel
+  alike and never change which is the larger, except that a negative gamma turns the order round.
+  So the maximum of ``activation(norm(y))`` is ``activation(norm(s * max(s * y)))`` with ``s`` the
+  sign of gamma. The statistics are those of the whole map, as before; what is normalised is the
+  pooled one, which is smaller by the pool.
+* **Dropout from 16 bits** a value of the backend's generator, not 32. The rate is rounded to
+  1 / 65,536 and the scale follows the rounded one, so that the mean is kept exactly.
+* **Convolutions** as other products of equal result, see `convolution`; before a wide pool without
+  a gradient of their map, see `wide_pool`.
+"""
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from mlproject.network import backend
+from mlproject.network.fast_pass import wide_pool
+from mlproject.network.fast_pass.convolution import convolve
+from mlproject.network.fast_pass.pool import window_max
+from mlproject.network.steps import TrainingPass
+
+
+def training_pass(model: keras.Model, sequences: Any) -> Any:
+    """Return the scores of one-hot sequences in training, and update the moving averages.
+
+    Args:
+        model: as `mlproject.network.build.build` returns it: a chain of layers.
+        sequences: float32 (batch, length, 4), a tensor.
+
+    Returns:
+        float32 (batch, classes). Equal to ``model(sequences, training=True)`` up to rounding
+        where the dropout rates are 0; where a window has several equal maxima, the gradient goes
+        to the first.
+    """
+    x, rest = sequences, list(model.layers[1:])
+    while rest:
+        layer = rest.pop(0)
+        if isinstance(layer, layers.Conv1D):
+            norm, activation = rest.pop(0), rest.pop(0)
+            pool = rest.pop(0) if isinstance(rest[0], layers.MaxPooling1D) else None
+            x = activation(_pooled_norm(layer, norm, pool, x))
+        elif isinstance(layer, layers.Dropout):
+            x = _dropout(layer, x)
+        else:
+            x = layer(x, training=True)
+    return x
+
+
+def choose() -> TrainingPass:
+    """Return the pass to train with: `training_pass` on a processor, the model's own on a GPU.
+
+    On a GPU it is no faster, and on one (H100, JAX 0.11.2) trainings with it had weights spoilt in
+    mid-course: docs/reproduction/notes.md has the case.
+    """
+    return training_pass if backend.on_processor() else lambda model, x: model(x, training=True)
+
+
+def _pooled_norm(
+    convolution: layers.Conv1D,
+    norm: layers.BatchNormalization,
+    pool: layers.MaxPooling1D | None,
+    x: Any,
+) -> Any:
+    """Return the normalised maxima of the convolution, statistics taken over its whole map."""
+    gamma = ops.convert_to_tensor(norm.gamma)
+    sign = ops.stop_gradient(ops.where(gamma < 0, -1.0, 1.0))
+    kernel = ops.convert_to_tensor(convolution.kernel) * sign
+    maxima, mean, variance = _pooled(x, kernel, convolution.strides[0], pool)
+    for moving, new in ((norm.moving_mean, mean * sign), (norm.moving_variance, variance)):
+        moving.assign(moving * norm.momentum + ops.stop_gradient(new) * (1.0 - norm.momentum))
+    scale = gamma * sign * ops.rsqrt(variance + norm.epsilon)
+    return (maxima - mean) * scale + ops.convert_to_tensor(norm.beta)
+
+
+def _pooled(
+    x: Any, kernel: Any, stride: int, pool: layers.MaxPooling1D | None
+) -> tuple[Any, Any, Any]:
+    """Return the maxima of the convolution, and mean and variance of its map by channel."""
+    window, step = (pool.pool_size[0], pool.strides[0]) if pool is not None else (1, 1)
+    if stride == 1 and window == step and wide_pool.pays(x, kernel, window):
+        return wide_pool.pooled(x, kernel, window)
+    y = convolve(x, kernel, stride)
+    mean = ops.mean(y, axis=(0, 1))
+    variance = ops.mean(ops.square(y - ops.stop_gradient(mean)), axis=(0, 1))
+    return window_max(y, window, step) if window > 1 else y, mean, variance
+
+
+def _dropout(layer: layers.Dropout, x: Any) -> Any:
+    rate = round(layer.rate * backend.COINS) / backend.COINS
+    if not rate:
+        return x
+    kept = backend.coins(layer.seed_generator.next(), x.shape, rate)
+    return ops.where(kept, x / (1.0 - rate), 0.0)

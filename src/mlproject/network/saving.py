@@ -1,0 +1,128 @@
+"""Keras models and weights in files: written whole, read in safe mode, verified."""
+
+import io
+import json
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+
+from mlproject.system.errors import UserError, reason
+from mlproject.system.files import sha256_of, written_whole
+from mlproject.system.hdf5 import require_plain
+from mlproject.system.startup import settle_keras
+
+WEIGHTS, CONFIG = "model.weights.h5", "config.json"
+MEGABYTE = 1 << 20
+MOST_UNPACKED, MOST_CONFIG = 4096 * MEGABYTE, 16 * MEGABYTE
+UNSAFE = ("Lambda", "TFSMLayer", "__lambda__", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Write a model as ``.keras`` file, whole or not at all.
+
+    Raises:
+        UserError: the folder cannot be written, the disk is full.
+    """
+    with written_whole(path) as file:
+        file.write(_saved(model))
+
+
+def save_weights(model: keras.Model, path: Path) -> None:
+    """Write weights as ``.weights.h5`` file, whole or not at all.
+
+    They are taken from the model saved in memory: HDF5 crashes the process on a full disk.
+
+    Raises:
+        UserError: the folder cannot be written, the disk is full.
+    """
+    with zipfile.ZipFile(io.BytesIO(_saved(model))) as archive, written_whole(path) as file:
+        file.write(archive.read(WEIGHTS))
+
+
+def load_model(path: Path) -> keras.Model:
+    """Read a ``.keras`` file of layers of Keras, in safe mode: no code that comes with it is run.
+
+    Raises:
+        UserError: it is broken, or holds code.
+    """
+    settle_keras()
+    try:
+        _require_layers_only(path)
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        raise UserError(
+            f"a Keras model must be whole and hold no code of its own: {path} cannot be loaded "
+            f"({reason(error)})"
+        ) from error
+
+
+def load_weights(model: keras.Model, path: Path, sha256: str | None = None) -> None:
+    """Give a model the weights of a ``.weights.h5`` file.
+
+    Args:
+        model: of the same layers.
+        path: the file.
+        sha256: what the file must have, None if that is not known.
+
+    Raises:
+        UserError: it is damaged, or of another network.
+    """
+    check_sha256(path, sha256)
+    try:
+        with h5py.File(path, "r") as file:
+            require_plain(file, 16 * model.count_params() + MEGABYTE)
+        model.load_weights(path)
+    except Exception as error:
+        raise UserError(
+            f"weights must be whole and of this network: {path} cannot be loaded ({reason(error)})"
+        ) from error
+
+
+def check_sha256(path: Path, sha256: str | None) -> None:
+    """Raise a `UserError` where a file has not the SHA-256 that was recorded, if one was."""
+    if sha256 is not None and (found := sha256_of(path)) != sha256:
+        raise UserError(
+            f"a file must be what was recorded: {path} is damaged, its SHA-256 is {found[:12]}, "
+            f"not {sha256[:12]}"
+        )
+
+
+def _saved(model: Any) -> bytes:
+    from keras.src.saving import saving_lib
+
+    target = io.BytesIO()
+    saving_lib.save_model(model, target)
+    return target.getvalue()
+
+
+def _require_layers_only(path: Path) -> None:
+    """Refuse a ``.keras`` file that is larger than it may be, or has more than layers of Keras.
+
+    Raises:
+        ValueError: it does.
+        Exception: of `zipfile`, `json` or `h5py` where it is damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if sum(member.file_size for member in archive.infolist()) > MOST_UNPACKED:
+            raise ValueError(f"it unpacks to more than {MOST_UNPACKED:,} bytes")
+        if archive.getinfo(CONFIG).file_size > MOST_CONFIG:
+            raise ValueError(f"its {CONFIG} is larger than {MOST_CONFIG:,} bytes")
+        waiting: list[Any] = [json.loads(archive.read(CONFIG))]
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            h5py.File(archive.extract(WEIGHTS, folder), "r") as file,
+        ):
+            require_plain(file, MOST_UNPACKED)
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            name, module = part.get("class_name"), part.get("module")
+            if name in UNSAFE or not (module is None or str(module).split(".")[0] == "keras"):
+                raise ValueError(f"it has a layer {module or ''}.{name}, which may run code")
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part

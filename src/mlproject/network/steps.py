@@ -1,0 +1,269 @@
+"""Training steps, compiled: TensorFlow's and JAX's, with the guard on the state.
+
+Both keep weights, optimizer and the running loss on the device for a whole epoch. The host waits
+for nothing between two steps but, every few batches, for the guard's answer.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+
+from mlproject.network.backend import name, on_processor
+from mlproject.network.guard import Guard, Seen, State
+
+GUARDED = 8  # batches between two looks at the state on a processor
+LAUNCH = 64  # batches; a multiple of what a launch costs in a step, and still an epoch's part
+
+TrainingPass = Callable[[keras.Model, Any], Any]
+
+
+class Steps(Protocol):
+    """The training steps of one epoch: `start`, `run` for some batches at a time, `finish`.
+
+    Attributes:
+        launch: how many batches the device takes at once: 1 on a processor, where a loop within a
+            compiled program slows convolutions down; many on an accelerator, so that it never
+            waits for the host between two steps.
+    """
+
+    launch: int
+
+    def start(self) -> None:
+        """Take weights and optimizer variables over from the model."""
+
+    def run(self, codes: np.ndarray, labels: np.ndarray) -> None:
+        """Train on up to `launch` batches.
+
+        Args:
+            codes: uint8 (batches, batch, length), see `mlproject.sequence`.
+            labels: uint8 (batches, batch, classes).
+
+        Raises:
+            DeviceFaultError: the state breaks a bound of `mlproject.network.guard`.
+        """
+
+    def finish(self) -> float:
+        """Hand the variables back to the model; return the loss summed over sequences.
+
+        Raises:
+            DeviceFaultError: the state breaks a bound; the model keeps its earlier variables.
+        """
+
+
+def make_steps(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, scores: TrainingPass
+) -> Steps:
+    """Return the compiled training steps of a built model and optimizer.
+
+    The loss is binary cross-entropy, mean over classes and sequences, plus the model's L2 terms.
+
+    Args:
+        model: whose weights are trained.
+        optimizer: built on them.
+        scores: (model, one-hot sequences) to scores, in training.
+    """
+    steps = _JaxSteps if name() == "jax" else _TensorFlowSteps
+    return steps(model, optimizer, scores)
+
+
+class _TensorFlowSteps:
+    launch = 1
+
+    def __init__(
+        self, model: keras.Model, optimizer: keras.optimizers.Optimizer, scores: TrainingPass
+    ) -> None:
+        import tensorflow as tf
+
+        guard = self._guard = Guard(model, optimizer)
+        variables = model.trainable_variables
+        self.groups = (variables, model.non_trainable_variables, optimizer.variables)
+        state = self._state()
+        self._total = tf.Variable(0.0, trainable=False)
+        self._seen = [tf.Variable(one) for one in _flat(guard.forget(0.0, state.averages))]
+        self._before = [tf.Variable(one) for one in (*state.weights, *state.averages)]
+        self._count = 0
+
+        @tf.function(jit_compile=False)
+        def step(codes: Any, labels: Any) -> None:
+            averages = [tf.identity(one) for one in self._state().averages]
+            with tf.GradientTape() as tape:
+                loss = _cross_entropy(labels, scores(model, _one_hot(codes))) + sum(model.losses)
+            gradients = tape.gradient(loss, variables)
+            optimizer.apply_gradients(zip(gradients, variables, strict=True))
+            self._total.assign_add(loss * tf.cast(tf.shape(labels)[0], tf.float32))
+            seen = guard.see(_seen(self._seen), gradients, averages, self._state().averages)
+            _assign_all(self._seen, _flat(seen))
+
+        @tf.function(jit_compile=False)
+        def broken(count: Any) -> Any:
+            return guard.broken(self._earlier(), self._state(), _seen(self._seen), count)
+
+        @tf.function(jit_compile=False)
+        def remember(largest: Any) -> None:
+            state = self._state()
+            _assign_all(self._before, [*state.weights, *state.averages])
+            _assign_all(self._seen, _flat(guard.forget(largest, state.averages)))
+
+        self._step, self._broken, self._remember = step, broken, remember
+
+    def start(self) -> None:
+        self._total.assign(0.0)
+        self._count = 0
+        self._remember(self._guard.begin(self._state()))
+
+    def run(self, codes: np.ndarray, labels: np.ndarray) -> None:
+        for batch in zip(codes, labels, strict=True):
+            self._step(*batch)
+        self._count += len(codes)
+        if self._count >= GUARDED:
+            self._check()
+
+    def finish(self) -> float:
+        self._check()
+        return float(self._total)
+
+    def _check(self) -> None:
+        if not self._count:
+            return
+        if self._broken(self._count):
+            seen = _seen(self._seen)
+            raise self._guard.fault(self._earlier(), self._state(), seen, self._count)
+        self._count = 0
+        self._remember(self._seen[0])
+
+    def _state(self) -> State:
+        return self._guard.state(*([one.value for one in group] for group in self.groups))
+
+    def _earlier(self) -> State:
+        count = len(self.groups[0])
+        return State(self._before[:count], self._before[count:], [], [])
+
+
+class _JaxSteps:
+    def __init__(
+        self, model: keras.Model, optimizer: keras.optimizers.Optimizer, scores: TrainingPass
+    ) -> None:
+        import jax
+        import jax.numpy as jnp
+
+        self.launch = 1 if on_processor() else LAUNCH
+        guard = self._guard = Guard(model, optimizer)
+        groups = (model.trainable_variables, model.non_trainable_variables, optimizer.variables)
+        self.groups = groups
+
+        def loss(trainable: Any, others: Any, codes: Any, labels: Any) -> tuple[Any, Any]:
+            values = (*zip(groups[0], trainable, strict=True), *zip(groups[1], others, strict=True))
+            with keras.StatelessScope(state_mapping=values) as scope:
+                value = _cross_entropy(labels, scores(model, _one_hot(codes))) + sum(model.losses)
+            return value, [scope.get_current_value(one) for one in groups[1]]
+
+        def step(state: Any, codes: Any, labels: Any) -> Any:
+            trainable, others, moments, total, seen = state
+            before = guard.state(trainable, others, moments).averages
+            gradient = jax.value_and_grad(loss, has_aux=True)
+            (value, others), gradients = gradient(trainable, others, codes, labels)
+            trainable, moments = optimizer.stateless_apply(moments, gradients, trainable)
+            after = guard.state(trainable, others, moments).averages
+            seen = guard.see(seen, gradients, before, after)
+            return trainable, others, moments, total + value * labels.shape[0], seen
+
+        def many(state: Any, codes: Any, labels: Any, count: Any) -> Any:
+            def body(number: Any, state: Any) -> Any:
+                return step(state, codes[number], labels[number])
+
+            return jax.lax.fori_loop(0, count, body, state)
+
+        def copied(state: State) -> State:
+            weights, averages = ([jnp.array(one) for one in group] for group in state[:2])
+            return State(weights, averages, [], [])
+
+        def look(before: State, state: Any, count: Any) -> Any:
+            now = guard.state(*state[:3])
+            copies = copied(now)
+            fresh = guard.forget(state[4].largest, now.averages)
+            return guard.broken(before, now, state[4], count), copies, fresh
+
+        self._step = jax.jit(step, donate_argnums=0)
+        self._many = jax.jit(many, donate_argnums=0)
+        self._look, self._copied = jax.jit(look), copied
+        self._begin = jax.jit(lambda state: guard.forget(guard.begin(state), state.averages))
+        self._state: Any = None
+        self._before: Any = None
+        self._pending: Any = None
+        self._count = 0
+
+    def start(self) -> None:
+        import jax.numpy as jnp
+
+        copies = [[jnp.array(one.value) for one in group] for group in self.groups]
+        now = self._guard.state(*copies)
+        self._before = self._copied(now)
+        self._state = (*copies, jnp.zeros(()), self._begin(now))
+        self._count, self._pending = 0, None
+
+    def run(self, codes: np.ndarray, labels: np.ndarray) -> None:
+        self._verify()
+        count = len(codes)
+        if count == 1:
+            self._state = self._step(self._state, codes[0], labels[0])
+        else:
+            missing = ((0, self.launch - count), (0, 0), (0, 0))
+            padded = (np.pad(one, missing) for one in (codes, labels))
+            self._state = self._many(self._state, *padded, count)
+        self._count += count
+        if self._count >= GUARDED or self.launch > 1:
+            self._check()
+
+    def finish(self) -> float:
+        self._verify()
+        if self._count:
+            self._check()
+            self._verify()
+        *groups, total, _ = self._state
+        for variables, values in zip(self.groups, groups, strict=True):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+        self._state = self._before = None
+        return float(total)
+
+    def _check(self) -> None:
+        """Have the state looked at; the answer is awaited when the host has the next batches."""
+        *values, seen = self._state
+        broken, before, fresh = self._look(self._before, self._state, self._count)
+        self._pending = (broken, self._before, seen, self._count)
+        self._before, self._state = before, (*values, fresh)
+        self._count = 0
+
+    def _verify(self) -> None:
+        if self._pending is None:
+            return
+        broken, before, seen, count = self._pending
+        self._pending = None
+        if broken:
+            now = self._guard.state(*self._state[:3])
+            raise self._guard.fault(before, now, seen, count)
+
+
+def _flat(seen: Seen) -> list[Any]:
+    return [seen.largest, *seen.lowest, *seen.highest]
+
+
+def _seen(values: Sequence[Any]) -> Seen:
+    half = len(values) // 2 + 1
+    return Seen(values[0], [*values[1:half]], [*values[half:]])
+
+
+def _assign_all(variables: Sequence[Any], values: Sequence[Any]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _one_hot(codes: Any) -> Any:
+    return keras.ops.cast(codes[..., None] == np.arange(4, dtype=np.uint8), "float32")
+
+
+def _cross_entropy(labels: Any, scores: Any) -> Any:
+    labels = keras.ops.cast(labels, "float32")
+    return keras.ops.mean(keras.losses.binary_crossentropy(labels, scores))

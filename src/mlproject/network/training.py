@@ -1,0 +1,345 @@
+"""Model and data to trained weights and their history.
+
+Everything random follows from (seed, epoch), and each epoch's end is saved: a training that was
+interrupted goes on to the same weights, bit for bit on one machine's CPU, as one that was not.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from mlproject.data import Split
+from mlproject.network import backend, checkpoint, fast_pass
+from mlproject.network.build import predictor
+from mlproject.network.epoch import seed_dropout, train_epoch
+from mlproject.network.evaluation import mean_auroc
+from mlproject.network.guard import DeviceFaultError
+from mlproject.network.steps import make_steps
+from mlproject.sequence import one_hot
+from mlproject.spec import (
+    GENERATED_FIELDS,
+    INTERPRETATION_FIELDS,
+    TESTING_FIELDS,
+    TRAINING_VERSION,
+    RunSpec,
+    without_later_defaults,
+)
+from mlproject.system.errors import UserError
+
+SMALLEST_PROBABILITY = 1e-7  # Keras clips so as well
+LARGEST_LOSS = 1000.0  # cross-entropy is at most 16 nats; the rest is the L2 term of wild weights
+CHECKED, CHECKED_TOLERANCE = 100, 1e-3  # sequences; float32 through four layers is good to 1e-5
+
+_not_of_the_training = {
+    "dataset",
+    "epochs",
+    *GENERATED_FIELDS,
+    *INTERPRETATION_FIELDS,
+    *TESTING_FIELDS,
+}
+
+
+class Epoch(NamedTuple):
+    """One pass over the training split.
+
+    Attributes:
+        epoch: its number, from 1.
+        values: `train_loss` and `val_loss` (with the L2 term), `val_cross_entropy` (without it),
+            `val_auroc` (mean over classes; absent if it is defined for none).
+        seconds: wall time.
+        improved: whether its weights are the best so far.
+        weights: by layer with a kernel, ``squares/conv1``: the sum of its squared weights at the
+            end; ``change/conv1``: the largest change of one of them since the epoch's start.
+    """
+
+    epoch: int
+    values: dict[str, float]
+    seconds: float
+    improved: bool
+    weights: dict[str, float] = {}  # noqa: RUF012
+
+
+class Fit(NamedTuple):
+    """How a training ended.
+
+    Attributes:
+        history: all epochs, those before a resumption too.
+        best_epoch: the epoch whose weights the model holds; 0 if none was finished.
+        best_value: the monitored value of that epoch; NaN if none was finished.
+        stopped: ``epochs``, ``patience`` or ``interrupted``.
+    """
+
+    history: list[Epoch]
+    best_epoch: int
+    best_value: float
+    stopped: str
+
+
+def fit(
+    model: keras.Model,
+    spec: RunSpec,
+    train: Split,
+    valid: Split,
+    *,
+    state_path: Path,
+    resume: bool = False,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_fault: Callable[[str], None] = lambda element: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Fit:
+    """Train a model; on return it holds the weights of its best epoch.
+
+    An epoch in which the device spoils the state, see `mlproject.network.guard`, is thrown away and
+    repeated once from the state before it.
+
+    Args:
+        model: as `mlproject.network.build.build` returns it for `spec`.
+        spec: the protocol. Only `epochs` may differ from that of a state to go on from.
+        train: trained on, in another order each epoch; with `spec.augment` also, each sequence with
+            a chance of one half, as the other strand reads it.
+        valid: the lowest `spec.monitor` on it gives the best epoch.
+        state_path: HDF5 file, written at the start and after each epoch.
+        resume: go on from `state_path`, whatever weights the model has.
+        on_epoch: called after each new epoch, when its state is saved.
+        on_fault: called with the spoilt element when the device is at fault.
+        should_stop: asked before each batch; if true, the unfinished epoch is thrown away.
+
+    Raises:
+        UserError: the loss is no longer finite or absurd, or the device spoils an epoch twice (the
+            state before that epoch is kept), or `state_path` cannot be written, or cannot be
+            resumed from, or `spec` is of another version of the training code.
+    """
+    check_version(spec)
+    backend.prepare()
+    training = _Training(model, spec, train, valid, state_path, should_stop, on_fault)
+    if resume:
+        training.resume()
+    else:
+        training.save()
+    while (stopped := _stopped(training.history, spec)) is None:
+        if not training.epoch():
+            stopped = "interrupted"
+            break
+        on_epoch(training.history[-1])
+    _assign(model.weights, training.best, state_path)
+    if not training.history:
+        return Fit([], 0, math.nan, stopped)
+    winner = _best(training.history, spec)
+    return Fit(training.history, winner.epoch, winner.values[spec.monitor], stopped)
+
+
+class _Training:
+    """A training under way: the model, its optimizer, its history, the best weights so far."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        spec: RunSpec,
+        train: Split,
+        valid: Split,
+        state_path: Path,
+        should_stop: Callable[[], bool],
+        on_fault: Callable[[str], None],
+    ) -> None:
+        self.model, self.spec, self.train, self.valid = model, spec, train, valid
+        self.history: list[Epoch] = []
+        self.best: checkpoint.Arrays = _values(model.weights)
+        self._should_stop, self._on_fault = should_stop, on_fault
+        self._path, self._owner = state_path, _owner(spec, train, valid)
+        self._optimizer = keras.optimizers.Adam(
+            spec.learning_rate, beta_1=spec.beta1, epsilon=spec.adam_epsilon, name="adam"
+        )
+        self._optimizer.build(model.trainable_variables)
+        self._steps = make_steps(model, self._optimizer, fast_pass.choose())
+        self._scores, self._check = predictor(model), _score_check(model, valid)
+
+    def resume(self) -> None:
+        """Go on from the saved state."""
+        state = self._restore()
+        self.history = [Epoch(**row) for row in state.history]
+        _check_epochs(len(self.history), self.spec)
+        self.best = state.best
+
+    def save(self) -> None:
+        """Write the state."""
+        values = (_values(self.model.weights), self.best, _values(self._optimizer.variables))
+        history = [one._asdict() for one in self.history]
+        checkpoint.write(self._path, checkpoint.State(*values, history), self._owner)
+
+    def epoch(self) -> bool:
+        """Train, validate and save one more epoch; return False if it was interrupted."""
+        spec, number, started = self.spec, len(self.history) + 1, time.perf_counter()
+        kernels = _kernels(self.model)
+        try:
+            found = self._train_and_score(number)
+        except DeviceFaultError as fault:
+            found = self._repeat(fault, number)
+        if found is None:
+            return False
+        loss, predicted = found
+        labels = np.asarray(self.valid.labels)
+        values = {"train_loss": loss, **_validate(self.model, predicted, labels)}
+        if not all(map(math.isfinite, values.values())) or loss > LARGEST_LOSS:
+            raise UserError(
+                f"the loss must stay finite and below {LARGEST_LOSS:g}: it is {loss:g} after epoch "
+                f"{number} with learning_rate={spec.learning_rate}; try a smaller one"
+            )
+        lowest = min((one.values[spec.monitor] for one in self.history), default=math.inf)
+        improved = values[spec.monitor] < lowest
+        weights = _weight_summary(kernels, _kernels(self.model))
+        seconds = time.perf_counter() - started
+        self.history.append(Epoch(number, values, seconds, improved, weights))
+        if improved:
+            self.best = _values(self.model.weights)
+        self.save()
+        return True
+
+    def _train_and_score(self, number: int) -> tuple[float, np.ndarray] | None:
+        """Return the training loss and the validation scores, None if interrupted."""
+        seed_dropout(self.model, self.spec.seed, number)
+        loss = train_epoch(self._steps, self.train, self.spec, number, self._should_stop)
+        if loss is None:
+            return None
+        predicted = self._scores(self.valid.codes)
+        self._check(predicted)
+        return loss, predicted
+
+    def _repeat(self, fault: DeviceFaultError, number: int) -> tuple[float, np.ndarray] | None:
+        self._on_fault(fault.element)
+        self._restore()
+        try:
+            return self._train_and_score(number)
+        except DeviceFaultError as again:
+            self._on_fault(again.element)
+            raise _spoilt(again, number, self.spec) from again
+
+    def _restore(self) -> checkpoint.State:
+        state = checkpoint.read(self._path, self._owner)
+        _assign(self.model.weights, state.weights, self._path)
+        _assign(self._optimizer.variables, state.optimizer, self._path)
+        return state
+
+
+def check_version(spec: RunSpec) -> None:
+    """Raise a `UserError` if a spec is of another version of the training code than this one."""
+    if spec.training_version != TRAINING_VERSION:
+        raise UserError(
+            f"`training_version` must be {TRAINING_VERSION}, that of this program: got "
+            f"{spec.training_version}; leave it out to train, or use the program of that version"
+        )
+
+
+def check_state(path: Path, spec: RunSpec, train: Split, valid: Split) -> None:
+    """Raise a `UserError` where `fit` could not go on from a state with these arguments."""
+    check_version(spec)
+    checkpoint.check_owner(path, _owner(spec, train, valid))
+    _check_epochs(len(checkpoint.read_history(path)), spec)
+
+
+def _check_epochs(trained: int, spec: RunSpec) -> None:
+    if trained > spec.epochs:
+        raise UserError(
+            f"`epochs` must be at least the {trained} epochs already trained: got {spec.epochs}"
+        )
+
+
+def _validate(model: keras.Model, scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    cross_entropy = binary_cross_entropy(labels, scores)
+    penalty = sum(float(loss) for loss in model.losses)
+    values = {"val_loss": cross_entropy + penalty, "val_cross_entropy": cross_entropy}
+    if math.isfinite(cross_entropy):
+        auroc = mean_auroc(labels, scores)
+        values |= {} if auroc is None else {"val_auroc": auroc}
+    return values
+
+
+def binary_cross_entropy(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Return the mean binary cross-entropy of labels and scores (n, classes), nats."""
+    scores = np.clip(scores.astype(np.float64), SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+    return float(-np.log(np.where(labels == 1, scores, 1 - scores)).mean())
+
+
+def _score_check(model: keras.Model, valid: Split) -> Callable[[np.ndarray], None]:
+    """Return a check of an accelerator's validation scores against those of the processor."""
+    if backend.on_processor() or not len(valid.codes):
+        return lambda scores: None
+    codes, labels = valid.codes[:CHECKED], np.asarray(valid.labels[:CHECKED])
+    reference = backend.host_forward(model)
+
+    def check(scores: np.ndarray) -> None:
+        wanted = binary_cross_entropy(labels, reference(one_hot(codes)))
+        found = binary_cross_entropy(labels, scores[:CHECKED])
+        if not abs(found - wanted) <= CHECKED_TOLERANCE * (1 + wanted):
+            raise DeviceFaultError(
+                f"the loss of a fixed batch, {found:g} instead of {wanted:g}", math.isfinite(found)
+            )
+
+    return check
+
+
+def _spoilt(fault: DeviceFaultError, epoch: int, spec: RunSpec) -> UserError:
+    if not fault.finite:
+        return UserError(
+            f"the loss must stay finite and below {LARGEST_LOSS:g}: {fault.element} is not finite "
+            f"after epoch {epoch} with learning_rate={spec.learning_rate}; try a smaller one"
+        )
+    return UserError(
+        f"the device must keep what it computes: {fault.element} was spoilt twice in epoch {epoch};"
+        " train on another device, such as the processor (JAX_PLATFORMS=cpu)"
+    )
+
+
+def _kernels(model: keras.Model) -> dict[str, np.ndarray]:
+    """Return a copy of the kernel of each layer that has one."""
+    layers = [layer for layer in model.layers if hasattr(layer, "kernel")]
+    return {layer.name: backend.value(layer.kernel) for layer in layers}
+
+
+def _weight_summary(
+    before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]
+) -> dict[str, float]:
+    squares = {f"squares/{key}": float(np.vdot(one, one)) for key, one in after.items()}
+    changes = {
+        f"change/{key}": float(np.abs(one - before[key]).max()) for key, one in after.items()
+    }
+    return squares | changes
+
+
+def _best(history: list[Epoch], spec: RunSpec) -> Epoch:
+    return min(history, key=lambda epoch: epoch.values[spec.monitor])
+
+
+def _stopped(history: list[Epoch], spec: RunSpec) -> str | None:
+    """Return why no further epoch follows, None if one does."""
+    if len(history) >= spec.epochs:
+        return "epochs"
+    if history and spec.patience and len(history) - _best(history, spec).epoch >= spec.patience:
+        return "patience"
+    return None
+
+
+def _owner(spec: RunSpec, train: Split, valid: Split) -> dict[str, Any]:
+    values = without_later_defaults(spec.flat())
+    values = {key: value for key, value in values.items() if key not in _not_of_the_training}
+    shapes = {"train": [*train.codes.shape], "valid": [*valid.codes.shape]}
+    return {**values, **shapes, "classes": train.labels.shape[1], "backend": backend.name()}
+
+
+def _values(variables: list[keras.Variable]) -> dict[str, np.ndarray]:
+    return {one.path: backend.value(one) for one in variables}
+
+
+def _assign(variables: list[keras.Variable], values: checkpoint.Arrays, path: Path) -> None:
+    for variable in variables:
+        value = values.get(variable.path)
+        if value is None or value.shape != tuple(variable.shape):
+            raise UserError(
+                f"a saved state must have the network's variables: {path} lacks {variable.path} "
+                f"of shape {tuple(variable.shape)}; start anew"
+            )
+        variable.assign(value)

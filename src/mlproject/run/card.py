@@ -1,0 +1,180 @@
+"""The card: one self-contained HTML page that shows a run.
+
+It needs no network, opens from a file and inside the frame of the MLflow UI, and all it shows is in
+`CardData`: plain data, no connection to the tracking store.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from mlproject.draw.curves import class_styles
+from mlproject.draw.svg import glyphs, single
+from mlproject.draw.templating import template
+from mlproject.filters.ablation import Ablation
+from mlproject.filters.reading import LayerReading, classes_of
+from mlproject.filters.truth import Truth
+from mlproject.motifs.pwm import Motif
+from mlproject.network.evaluation import ClassScore, Curves
+from mlproject.run.card_charts import history_charts, performance_charts
+from mlproject.run.card_filters import show_layer
+
+
+@dataclass(frozen=True)
+class CardData:
+    """All that a card shows.
+
+    Attributes:
+        name: title, such as ``CNN-25 · seed 0``.
+        description: a few sentences below the title; lines are kept.
+        facts: label -> text, in order: network, protocol, data set, backend, hashes, versions, ...
+        spec: the spec's flat fields.
+        metrics: final metrics by name, listed as they are; ``best_epoch`` marks the curves.
+        history: for each epoch ``epoch``, ``train_loss``, ``val_loss``, ``val_auroc``, ...
+        rows: scores of every class on the test split.
+        curves: curves of the classes for which they are defined.
+        readings: the layers whose filters were read.
+        targets: motifs that the filters were matched with.
+        relevant: class -> ids of relevant motifs.
+        truth: ground-truth motifs, () if unknown.
+        times: what -> seconds.
+        truths: layer -> what its filters detect of the planted motifs, where known.
+        ablations: layer -> what the network loses without each of its filters, where known.
+    """
+
+    name: str
+    description: str
+    facts: Mapping[str, str]
+    spec: Mapping[str, int | float | str]
+    metrics: Mapping[str, float]
+    history: Sequence[Mapping[str, float]]
+    rows: Sequence[ClassScore]
+    curves: Sequence[Curves]
+    readings: Sequence[LayerReading]
+    targets: Sequence[Motif]
+    relevant: Mapping[str, Sequence[str]]
+    truth: Sequence[Motif]
+    times: Mapping[str, float]
+    truths: Mapping[str, Truth] = field(default_factory=dict)
+    ablations: Mapping[str, Ablation] = field(default_factory=dict)
+
+
+def render(data: CardData) -> str:
+    """Return the card as one HTML page, all ASCII, so that no encoding can harm it."""
+    targets = {motif.id: motif for motif in data.targets}
+    layers = [
+        show_layer(
+            reading,
+            data.relevant,
+            targets,
+            data.truths.get(reading.layer),
+            data.ablations.get(reading.layer),
+            data.rows[0].positives + data.rows[0].negatives if data.rows else 0,
+        )
+        for reading in data.readings
+    ]
+    page = _template().render(
+        data=data,
+        glyphs=glyphs(),
+        tiles=_tiles(data, layers),
+        history=history_charts(data.history, data.metrics.get("best_epoch")),
+        performance=performance_charts(data.rows, data.curves),
+        classes=_classes(data, layers),
+        motifs=_motifs(data, layers, targets),
+        layers=layers,
+        times={name.removeprefix("time/"): _duration(s) for name, s in data.times.items()},
+    )
+    return page.encode("ascii", "xmlcharrefreplace").decode("ascii")
+
+
+@lru_cache
+def _template() -> jinja2.Template:
+    return template("card.html.j2", number=_number, share=_share, change=_change)
+
+
+def _tiles(data: CardData, layers: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    """Return (label, value, note) of the numbers at the top."""
+    tiles = []
+    for kind, label in (("auroc", "Test AUROC"), ("aupr", "Test AUPR")):
+        values = [value for row in data.rows if (value := getattr(row, kind)) is not None]
+        if values:
+            note = f"mean of {len(values)} class{'es' * (len(values) != 1)}"
+            if (known := data.metrics.get(f"baseline/test_{kind}")) is not None:
+                note += f"; the motifs alone: {known:.3f}"
+            tiles.append((label, f"{np.mean(values):.3f}", note))
+    for layer in layers:
+        values, count = layer["scores"], layer["count"]
+        note = f"of {count} {layer['name']} filters"
+        tiles.append(("JASPAR match", _share(values["match_jaspar"]), note))
+        if "match_relevant" in values:
+            tiles.append(("Relevant match", _share(values["match_relevant"]), note))
+            found = layer["found"]
+            covered = sum(bool(filters) for filters in found.values())
+            tiles.append(("Classes found", f"{covered} / {len(found)}", f"by {layer['name']}"))
+    if data.history:
+        last, best = data.history[-1]["epoch"], data.metrics.get("best_epoch")
+        kept = f"best was {best:g}" if best is not None else ""
+        tiles.append(("Epochs", f"{last:g}", kept))
+    if total := data.times.get("time/total", data.times.get("total")):
+        tiles.append(("Time", _duration(total), "all together"))
+    return tiles
+
+
+def _classes(data: CardData, layers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    styles = class_styles(len(data.rows))
+    return [
+        {
+            "score": row,
+            "style": style,
+            "filters": [layer["found"].get(row.name) for layer in layers],
+        }
+        for row, style in zip(data.rows, styles, strict=True)
+    ]
+
+
+def _motifs(
+    data: CardData, layers: Sequence[dict[str, Any]], targets: Mapping[str, Motif]
+) -> list[dict[str, Any]]:
+    """Return for each class with relevant motifs its logo and the filters that found it."""
+    shown = {name: _motif_of(name, data, targets) for name, ids in data.relevant.items() if ids}
+    columns = max((motif.width for motif in shown.values() if motif), default=1)
+    return [
+        {
+            "name": name,
+            "motif": motif,
+            "logo": single(motif.pwm, f"Motif {motif.id}", columns) if motif else "",
+            "filters": [(layer["name"], layer["found"][name]) for layer in layers],
+            "found": any(layer["found"][name] for layer in layers),
+        }
+        for name, motif in shown.items()
+    ]
+
+
+def _motif_of(name: str, data: CardData, targets: Mapping[str, Motif]) -> Motif | None:
+    """Return the motif to show for a class: a planted one, else the first relevant target."""
+    known = [*data.truth, *targets.values()]
+    return next((motif for motif in known if name in classes_of(motif.id, data.relevant)), None)
+
+
+def _number(value: float | None) -> str:
+    return "—" if value is None or not np.isfinite(value) else f"{value:.3f}"
+
+
+def _change(value: float) -> str:
+    return f"{round(value, 4) + 0.0:+.4f}".replace("-", "−")
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.3g} %"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"

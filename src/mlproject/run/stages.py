@@ -1,0 +1,238 @@
+"""The stages of a run: train, test. Each records what it finds; see also `filter_stage`."""
+
+import csv
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from matplotlib.figure import Figure
+
+from mlproject.data import Dataset
+from mlproject.draw.curves import history_figure, pr_figure, roc_figure
+from mlproject.draw.logos import save
+from mlproject.network import checkpoint
+from mlproject.network.build import build, predict
+from mlproject.network.evaluation import FEW, ClassScore, Curves, class_scores, curves, metrics
+from mlproject.network.saving import load_weights, save_weights
+from mlproject.network.training import Epoch, Fit, binary_cross_entropy, fit
+from mlproject.spec import RunSpec
+from mlproject.store import RESUMED_BY, RESUMES, SHA256, STATE, Tracker
+from mlproject.system.files import sha256_of, written_whole
+from mlproject.system.interrupts import Interrupted, Interrupts
+from mlproject.system.progress import EpochProgress
+
+WEIGHTS, HISTORY = "weights/best.weights.h5", "history.csv"
+STATE_SECONDS = 60.0
+WEIGHT_COLUMNS = "weights/"  # prefix of the columns of history.csv that describe the weights
+
+
+class Settings(NamedTuple):
+    """What surrounds a run and cannot change its result.
+
+    Attributes:
+        home: folder of ``data`` and ``runs``.
+        experiment: name of the MLflow experiment.
+        name: name of the run.
+        parent: id of the parent run.
+        tags: further tags.
+        quiet: show no progress.
+        dataset_sha256: of the data that the run is meant for; others are refused.
+        should_stop: asked at each step; true ends the training, to be resumed later. A text says
+            who wants it.
+        on_start: told the run's id, once it has one.
+        on_epoch: told each epoch and its values.
+    """
+
+    home: Path = Path()
+    experiment: str | None = None
+    name: str | None = None
+    parent: str | None = None
+    tags: Mapping[str, str] = {}
+    quiet: bool = False
+    dataset_sha256: str = ""
+    should_stop: Callable[[], bool | str] = lambda: False
+    on_start: Callable[[str], None] = lambda run_id: None
+    on_epoch: Callable[[int, Mapping[str, float]], None] = lambda epoch, values: None
+
+
+class Previous(NamedTuple):
+    """An interrupted run to go on from: its id, its spec, where its state is, its data's hash."""
+
+    run_id: str
+    spec: RunSpec
+    state: Path
+    dataset_sha256: str = ""
+
+
+class Trained(NamedTuple):
+    """A finished run whose weights are used again: its id, its best weights, its epochs."""
+
+    run_id: str
+    weights: Path
+    history: list[Epoch]
+
+
+class Job(NamedTuple):
+    """A run under way."""
+
+    name: str
+    spec: RunSpec
+    data: Dataset
+    settings: Settings
+    tracker: Tracker
+    interrupts: Interrupts
+
+
+def train(job: Job, previous: Previous | None) -> tuple[keras.Model, Fit]:
+    """Train the network, or go on with an interrupted training, and record each epoch.
+
+    Raises:
+        Interrupted: the training was stopped; its state is kept.
+    """
+    spec, data, tracker = job.spec, job.data, job.tracker
+    model = build(spec, data.length, len(data.classes))
+    state = tracker.journal.artifacts / STATE
+    state.parent.mkdir(parents=True, exist_ok=True)
+    if previous:
+        _take_up(tracker, previous, state)
+        for row in checkpoint.read_history(state):
+            _record_epoch(tracker, Epoch(**row))
+    delivered = time.monotonic()
+    faults: list[str] = []
+
+    def record_fault(element: str) -> None:
+        faults.append(element)
+        tracker.tags({"mlproject.device_faults": f"{len(faults)}: {', '.join(faults)}"[:5000]})
+        print(f"warning: the device spoilt {element}; the epoch is repeated", file=sys.stderr)
+
+    def record(epoch: Epoch) -> None:
+        nonlocal delivered
+        _record_epoch(tracker, epoch)
+        if time.monotonic() - delivered > STATE_SECONDS:
+            tracker.artifact_if_there(STATE)
+            delivered = time.monotonic()
+        bar.show(epoch.epoch, epoch.values, epoch.seconds)
+        job.settings.on_epoch(epoch.epoch, epoch.values)
+
+    def should_stop() -> bool:
+        tracker.beat()
+        return job.interrupts.reason is not None
+
+    with EpochProgress(spec.epochs, job.settings.quiet) as bar:
+        fitted = fit(
+            model,
+            spec,
+            data.train,
+            data.valid,
+            state_path=state,
+            resume=previous is not None,
+            on_epoch=record,
+            on_fault=record_fault,
+            should_stop=should_stop,
+        )
+    if fitted.stopped == "interrupted":
+        raise Interrupted(
+            f"interrupted by {job.interrupts.reason} after epoch {len(fitted.history)}"
+        )
+    return model, fitted
+
+
+def _take_up(tracker: Tracker, previous: Previous, state: Path) -> None:
+    """Copy the state of an interrupted run, which nobody needs from then on.
+
+    The store gets the copy before the tag that says so: a run stays resumable until another is.
+    """
+    tracker.tags({RESUMES: previous.run_id})
+    with written_whole(state) as file:
+        file.write(previous.state.read_bytes())
+    tracker.artifact_if_there(STATE)
+    tracker.tag_other(previous.run_id, RESUMED_BY, tracker.run_id)
+
+
+def reuse(job: Job, trained: Trained) -> tuple[keras.Model, Fit]:
+    """Take the weights of a finished run of the same training, and record its epochs."""
+    spec, data, tracker = job.spec, job.data, job.tracker
+    model = build(spec, data.length, len(data.classes))
+    load_weights(model, trained.weights)
+    tracker.tags({"mlproject.weights_of": trained.run_id})
+    for epoch in trained.history:
+        _record_epoch(tracker, epoch)
+    best = min(trained.history, key=lambda epoch: epoch.values[spec.monitor])
+    stopped = "epochs" if len(trained.history) >= spec.epochs else "patience"
+    return model, Fit(trained.history, best.epoch, best.values[spec.monitor], stopped)
+
+
+def _record_epoch(tracker: Tracker, epoch: Epoch) -> None:
+    tracker.metrics(epoch.values | {"time/epoch": epoch.seconds}, epoch.epoch)
+
+
+class Tested(NamedTuple):
+    """What the test split says: a row and curves for each class, all numbers by metric name."""
+
+    rows: list[ClassScore]
+    curves: list[Curves]
+    values: dict[str, float]
+
+
+def test(job: Job, model: keras.Model, fitted: Fit) -> Tested:
+    """Evaluate the best weights on the test split and record them with their history."""
+    data, tracker = job.data, job.tracker
+    labels = np.asarray(data.test.labels)
+    predicted = predict(model, data.test.codes, average=job.spec.average)
+    rows = class_scores(labels, predicted, data.classes)
+    penalty = sum(float(loss) for loss in model.losses)
+    best = fitted.history[fitted.best_epoch - 1].values
+    values = {
+        "best_epoch": float(fitted.best_epoch),
+        **{f"best_{name}": value for name, value in best.items() if name.startswith("val_")},
+        "test_loss": binary_cross_entropy(labels, predicted) + penalty,
+        **metrics(rows),
+    }
+    tracker.metrics(values)
+    tracker.artifact(HISTORY, lambda path: write_csv(path, history_rows(fitted)))
+    tracker.artifact(
+        "test_per_class.csv", lambda path: write_csv(path, [_class_row(row) for row in rows])
+    )
+    tracker.artifact(WEIGHTS, lambda path: save_weights(model, path))
+    files = {path: sha256_of(tracker.journal.artifacts / path) for path in (HISTORY, WEIGHTS)}
+    tracker.tags({SHA256: json.dumps(files)})
+    tested = Tested(rows, curves(labels, predicted, data.classes), values)
+    figures = {
+        "history": history_figure(history_rows(fitted), fitted.best_epoch),
+        "roc": roc_figure(rows, tested.curves),
+        "pr": pr_figure(rows, tested.curves),
+    }
+    for name, figure in figures.items():
+        record_figure(tracker, f"plots/{name}.png", figure)
+    return tested
+
+
+def _class_row(row: ClassScore) -> dict[str, Any]:
+    return {**row._asdict(), "note": f"fewer than {FEW} positives" if row.few else ""}
+
+
+def history_rows(fitted: Fit) -> list[dict[str, float]]:
+    """Return one row for each epoch: its number, its values, its seconds."""
+    return [
+        {"epoch": one.epoch, **one.values, "seconds": one.seconds}
+        | {f"{WEIGHT_COLUMNS}{name}": value for name, value in one.weights.items()}
+        for one in fitted.history
+    ]
+
+
+def record_figure(tracker: Tracker, path: str, figure: Figure) -> None:
+    """Record a figure in the format that its path ends in."""
+    tracker.artifact(path, lambda target: save(figure, target.with_suffix(""), [target.suffix[1:]]))
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows with equal keys as a table with a heading."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,123 @@
+"""A finished run in words and on one page: the description in MLflow, the card."""
+
+from collections.abc import Mapping
+
+import keras
+
+from mlproject.architectures import arch_name, printed_name, protocol_name
+from mlproject.filters.reading import LayerReading, filters_by_class, is_approximate, scores
+from mlproject.motifs.pwm import jaspar
+from mlproject.network.build import trainable_parameters
+from mlproject.network.evaluation import FEW, undefined
+from mlproject.network.training import Fit
+from mlproject.run.card import CardData, render
+from mlproject.run.filters import Interpreted
+from mlproject.run.stages import Job, Tested, history_rows
+from mlproject.system import environment
+
+STOPPED = {"epochs": "all epochs done", "patience": "no further improvement"}
+
+
+def summarise(
+    job: Job,
+    model: keras.Model,
+    fitted: Fit,
+    tested: Tested,
+    interpreted: Interpreted,
+    values: Mapping[str, float],
+) -> CardData:
+    """Return all that the card shows of a run.
+
+    Args:
+        job: the run.
+        model: with the best weights.
+        fitted: how the training went.
+        tested: what the test split says.
+        interpreted: what the filters say.
+        values: all final metrics, times (``time/...``, seconds) among them.
+    """
+    spec, data = job.spec, job.data
+    lines = [
+        _what(job, model),
+        f"Best epoch {fitted.best_epoch} of {len(fitted.history)} ({STOPPED[fitted.stopped]}), "
+        f"validation loss {values['best_val_loss']:.4f}.",
+        _how_well(tested),
+        *(line for reading in interpreted.readings for line in _found(job, reading)),
+    ]
+    backend = keras.backend.backend()
+    facts = {
+        "network": printed_name(arch_name(spec)),
+        "protocol": protocol_name(spec),
+        "seed": str(spec.seed),
+        "data set": spec.dataset,
+        "backend": f"{backend} {environment.backend_version(backend)}, Keras {keras.__version__}",
+        "device": environment.device(backend),
+        "run": job.tracker.run_id,
+        "spec": spec.spec_sha256(data.sha256),
+        "training": spec.train_sha256(data.sha256),
+        "data": data.sha256,
+    }
+    return CardData(
+        name=job.name,
+        description="\n".join(lines),
+        facts=facts,
+        spec=spec.flat(),
+        metrics={key: value for key, value in values.items() if not key.startswith("time/")},
+        history=history_rows(fitted),
+        rows=tested.rows,
+        curves=tested.curves,
+        readings=interpreted.readings,
+        truths=interpreted.truths,
+        ablations=interpreted.ablations,
+        targets=jaspar(),
+        relevant=data.relevant,
+        truth=data.motifs,
+        times={key: value for key, value in values.items() if key.startswith("time/")},
+    )
+
+
+def tell(job: Job, card: CardData) -> None:
+    """Record the card as ``card.html`` and its sentences as the run's description."""
+    page = render(card)
+    job.tracker.artifact("card.html", lambda path: path.write_text(page, encoding="utf-8"))
+    job.tracker.note("\n".join(f"- {line}" for line in card.description.splitlines()))
+
+
+def _what(job: Job, model: keras.Model) -> str:
+    spec, data = job.spec, job.data
+    counts = " / ".join(f"{len(split.codes):,}" for split in data.splits.values())
+    return (
+        f"{printed_name(arch_name(spec))} with {trainable_parameters(model):,} parameters, "
+        f"protocol {protocol_name(spec)}, seed {spec.seed}, trained on {spec.dataset}: "
+        f"{counts} sequences of {data.length} nt, {len(data.classes)} classes."
+    )
+
+
+def _how_well(tested: Tested) -> str:
+    values = tested.values
+    if "test_auroc" not in values:
+        return "Test: no class has both positives and negatives, AUROC and AUPR are not defined."
+    line = f"Test AUROC {values['test_auroc']:.4f}, AUPR {values['test_aupr']:.4f}"
+    line += f", AP {values['test_ap']:.4f}"
+    missing = undefined(tested.rows)
+    if missing:
+        line += f"; not defined for {', '.join(missing)}"
+    few = [row.name for row in tested.rows if row.few and row.auroc is not None]
+    return line + (f"; fewer than {FEW} positives: {', '.join(few)}." if few else ".")
+
+
+def _found(job: Job, reading: LayerReading) -> list[str]:
+    relevant, count = job.data.relevant, len(reading.motifs)
+    values = scores(reading, relevant)
+    layer = reading.layer + " (approximate)" * is_approximate(reading.layer)
+    line = f"{layer}: {values['match_jaspar'] * count:.0f} of {count} filters match JASPAR"
+    found = filters_by_class(reading, relevant)
+    if not found:
+        return [f"{line}; no class has a known motif."]
+    line += f", {values['match_relevant'] * count:.0f} a motif of the classes"
+    hits = [f"{name} ({len(filters)})" for name, filters in found.items() if filters]
+    missed = [name for name, filters in found.items() if not filters]
+    return [
+        f"{line}.",
+        f"Found: {', '.join(hits) or 'none'}. Not found: {', '.join(missed) or 'none'}.",
+    ]

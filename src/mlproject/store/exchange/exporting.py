@@ -1,0 +1,200 @@
+"""``export``: finished runs of the tracking store as small folders, and a table of them."""
+
+import csv
+import io
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mlproject.architectures import ARCHITECTURES
+from mlproject.store import STORE_ERRORS, Store, Told, first_line, told_by
+from mlproject.store.exchange import folder as folders
+from mlproject.store.exchange.checks import SUFFIXES, WEIGHTS, is_file_name
+from mlproject.store.exchange.folder import RUNS, key_of, read_all
+from mlproject.store.results import frame
+from mlproject.store.results.conditions import parse
+from mlproject.system.errors import UserError
+from mlproject.system.files import written_whole
+
+ROOM = 1 << 20
+FACTS = (
+    "arch",
+    "protocol",
+    "seed",
+    "spec_sha256",
+    "train_sha256",
+    "dataset_sha256",
+    "metric_version",
+    "backend",
+    "device",
+    "threads",
+    "commit",
+    "epochs_done",
+)
+
+
+class Exported(NamedTuple):
+    """What `export` did, runs by the names of their folders.
+
+    Attributes:
+        added: were not there.
+        updated: were there with less, or with something else.
+        same: were there as they are.
+        kept: of another run of the same spec, which stays.
+        left_out: files that did not fit.
+        unreadable: a sentence on each run that could not be exported.
+        table: where all runs of the folder are listed.
+    """
+
+    added: list[str]
+    updated: list[str]
+    same: list[str]
+    kept: list[str]
+    left_out: list[str]
+    unreadable: list[str]
+    table: Path
+
+
+def export(
+    store: Store,
+    out: Path,
+    experiment: list[str] | None = None,
+    where: str = "",
+    weights: bool = False,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Exported:
+    """Write the runs that count below ``out/runs`` and list all that is there in ``out/runs.csv``.
+
+    What is there already stays. A run takes the place of another one of the same spec if its
+    metrics are of a later version. A run that cannot be read is named and left out.
+
+    Args:
+        store: the tracking store.
+        out: folder.
+        experiment: names of the experiments, None: all.
+        where: conditions, see `mlproject.results.runs`.
+        weights: also the trained weights.
+        tell: is told the name of each run.
+
+    Raises:
+        UserError: see `mlproject.results.runs`; the folder cannot be written, or holds runs that
+            are damaged.
+    """
+    found = frame.find(experiment, parse(where), store)
+    done = Exported([], [], [], [], [], found.unreadable, out / "runs.csv")
+    present = {key_of(told): told for told in _present(out)}
+    counted = frame.counted(found.runs).sort_values(
+        "metric_version", key=lambda column: column.map(_version)
+    )
+    for row in counted.to_dict("records"):
+        tell(f"{row['name']}")
+        try:
+            told = told_by(store, store.run(row["run_id"]), SUFFIXES, (WEIGHTS,) * weights)
+        except (UserError, *STORE_ERRORS) as error:
+            _require_room()
+            _require_answer(store)
+            done.unreadable.append(_left_out(row["run_id"], error))
+            continue
+        try:
+            _export(out, told, present, done)
+        except UserError:
+            raise
+        except (KeyError, ValueError) as error:
+            done.unreadable.append(_left_out(row["run_id"], error))
+    with written_whole(done.table) as file:
+        file.write(_table(list(present.values())).encode())
+    return done
+
+
+def _left_out(run_id: str, error: Exception) -> str:
+    return f"run `{run_id}` is left out, it cannot be read whole: {first_line(error)}"
+
+
+def _require_room() -> None:
+    """Raise a `UserError` where it is this machine that has no room for what is downloaded."""
+    try:
+        with tempfile.TemporaryFile() as file:
+            file.write(bytes(ROOM))
+            file.flush()
+    except OSError as error:
+        raise UserError(
+            f"`export` needs room for the files of a run in {tempfile.gettempdir()}: "
+            f"{error.strerror or error}; free some, or set TMPDIR"
+        ) from error
+
+
+def _require_answer(store: Store) -> None:
+    """Raise a `UserError` where the store is away, so that no run of it can be read."""
+    try:
+        store.client.search_experiments(max_results=1)
+    except STORE_ERRORS as error:
+        raise UserError(
+            f"the tracking store must answer: {store.address} says '{first_line(error)}'; start it "
+            "again, `export` goes on"
+        ) from error
+
+
+def _present(out: Path) -> list[Told]:
+    """Return the runs that the folder has; what an earlier call has left half-done is made good."""
+    if not (out / RUNS).is_dir():
+        return []
+    try:
+        for folder in folders.partial_folders(out):
+            folders.recover(folder)
+    except OSError as error:
+        raise UserError(f"cannot write {out / RUNS}: {error.strerror or error}") from error
+    return read_all(out)
+
+
+def _export(out: Path, told: Told, present: dict[str, Told], done: Exported) -> None:
+    key = key_of(told)
+    before = present.get(key)
+    if before and before.run_id != told.run_id and not _later(told, before):
+        done.kept.append(key)
+        return
+    if before and before.run_id == told.run_id and WEIGHTS in before.files:
+        told.files.setdefault(WEIGHTS, before.files[WEIGHTS])
+    for name in [name for name in told.files if not is_file_name(name)]:
+        del told.files[name]
+        done.left_out.append(f"{key}/{name!r} ({told.name})")
+    left_out = folders.write(out / RUNS / key, told) if told != before else []
+    done.left_out.extend(left_out)
+    (done.added if before is None else done.updated if told != before else done.same).append(key)
+    present[key] = told
+
+
+def _version(text: str | None) -> int:
+    return int(text) if text and text.isdigit() else 0
+
+
+def _later(told: Told, before: Told) -> bool:
+    versions = [_version(one.tags.get("mlproject.metric_version")) for one in (told, before)]
+    return versions[0] > versions[1]
+
+
+def _table(runs: list[Told]) -> str:
+    """Return all runs as CSV, a row each, in the order of the paper's networks and the seed."""
+    finals = [{one.metric: one.value for one in told.metrics if one.step == 0} for told in runs]
+    metrics = sorted({name for values in finals for name in values})
+    order = {name: number for number, name in enumerate(ARCHITECTURES)}
+    rows = []
+    for told, values in zip(runs, finals, strict=True):
+        tags = told.tags
+        spec = json.loads(tags["mlproject.spec"])
+        facts: dict[str, Any] = {name: tags.get(f"mlproject.{name}", "") for name in FACTS}
+        facts |= {"seed": spec["seed"], "commit": tags.get("mlflow.source.git.commit", "")[:12]}
+        facts["epochs_done"] = max((one.step for one in told.metrics), default=0)
+        place = (
+            order.get(facts["arch"], len(order)), facts["arch"], facts["protocol"], spec["seed"],
+            facts["spec_sha256"],
+        )  # fmt: skip
+        cells = [facts[name] for name in FACTS]
+        cells += [f"{values[name]:.6g}" if name in values else "" for name in metrics]
+        rows.append((place, cells))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*FACTS, *metrics])
+    writer.writerows(cells for _, cells in sorted(rows))
+    return text.getvalue()

@@ -1,0 +1,204 @@
+"""A run's record on the local disk: written first, delivered to the tracking store afterwards.
+
+A folder a run: ``journal.jsonl`` (one entry a line, each with a checksum), ``artifacts/``,
+``delivered`` (how much of it the store has) and ``owner`` (the process that writes).
+Entries carry their own times: delivering one twice changes nothing. A line that was cut off or
+damaged is left out, the others count.
+"""
+
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mlproject.store.entries import Entry, digest, read_line, write_line
+from mlproject.system.processes import parse_process
+
+JOURNAL, DELIVERED, ARTIFACTS, OWNER = "journal.jsonl", "delivered", "artifacts", "owner"
+REFUSED, ORIGIN = "refused.jsonl", "origin.json"
+SILENT_SECONDS = 600.0
+
+
+class _Line(NamedTuple):
+    """A line of the journal: where it ends (bytes), its entry (None: cut off or damaged)."""
+
+    end: int
+    entry: Entry | None
+
+
+class Journal:
+    """The record of one run in `folder`, which is made when the first entry is written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.artifacts = folder / ARTIFACTS
+        self._delivered = folder / DELIVERED
+        self._lines: list[_Line] = []
+        self._lock = threading.RLock()
+
+    @property
+    def run_id(self) -> str:
+        """The run's id in the tracking store: the folder's name."""
+        return self.folder.name
+
+    def append(self, kind: str, **content: Any) -> None:
+        """Write one entry and push it to the disk; a line cut off before is closed first."""
+        self._write(self.folder / JOURNAL, write_line(kind, content))
+
+    def refuse(self, entry: Entry, reason: str) -> None:
+        """Set aside what the store will never take: ``refused.jsonl`` keeps it."""
+        self._write(self.folder / REFUSED, write_line(entry.kind, {**entry.content, "why": reason}))
+
+    def entries(self) -> list[Entry]:
+        """Return all entries; lines that were cut off or damaged are left out."""
+        return [line.entry for line in self._all() if line.entry is not None]
+
+    def pending(self) -> list[Entry]:
+        """Return the entries that the store does not have yet."""
+        return [line.entry for line in self._open() if line.entry is not None]
+
+    def damaged(self) -> list[int]:
+        """Return the numbers, from 1, of lines that were cut off or damaged."""
+        return [number for number, line in enumerate(self._all(), 1) if line.entry is None]
+
+    def mark_delivered(self, entries: int) -> None:
+        """Note that the store has the next `entries` pending entries."""
+        ends = [line.end for line in self._open() if line.entry is not None]
+        if entries:
+            self._set_delivered(ends[min(entries, len(ends)) - 1])
+
+    def start_again(self) -> None:
+        """Note that the store has nothing of it."""
+        self._set_delivered(0)
+
+    @property
+    def status(self) -> str | None:
+        """How the run has ended, None if it has not."""
+        ends = [entry.content["status"] for entry in self.entries() if entry.kind == "status"]
+        return ends[-1] if ends else None
+
+    def own(self, process: str) -> None:
+        """Note the process that writes the record."""
+        self.artifacts.mkdir(parents=True, exist_ok=True)
+        (self.folder / OWNER).write_text(process, "utf-8")
+
+    def disown(self) -> None:
+        """Note that nobody writes the record any more, on a full disk too."""
+        with suppress(OSError):
+            (self.folder / OWNER).unlink()
+
+    @property
+    def owner(self) -> str:
+        """The process that writes the record, or the last that did; "" if that is unknown."""
+        try:
+            return (self.folder / OWNER).read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:
+            return ""
+
+    def come_from(self, origin: Mapping[str, Any]) -> None:
+        """Note the store where the run was made, and what it takes to make it anew."""
+        (self.folder / ORIGIN).write_text(json.dumps(dict(origin)))
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What `come_from` noted, {} if that is unknown."""
+        try:
+            found = json.loads((self.folder / ORIGIN).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def rename(self, run_id: str) -> "Journal":
+        """Give the record to another run, which has nothing of it yet."""
+        self._set_delivered(0)
+        return Journal(self.folder.rename(self.folder.with_name(run_id)))
+
+    def is_live(self) -> bool:
+        """Return whether somebody still writes the record.
+
+        On this machine the owner must run; elsewhere the record was touched within ten minutes.
+        """
+        if self.status is not None or not (self.folder / OWNER).exists():
+            return False
+        process = parse_process(self.owner)
+        if process and process.here:
+            return not process.gone
+        try:
+            return time.time() - (self.folder / JOURNAL).stat().st_mtime < SILENT_SECONDS
+        except OSError:
+            return False
+
+    def remove(self) -> None:
+        """Remove the record, once the store has everything; what is cut off can be done again.
+
+        What the store has refused stays.
+        """
+        shutil.rmtree(self.artifacts, ignore_errors=True)
+        last = (JOURNAL, DELIVERED, REFUSED)
+        for path in [one for one in self.folder.iterdir() if one.name not in last]:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        for name in (DELIVERED, JOURNAL):
+            (self.folder / name).unlink(missing_ok=True)
+        if not (self.folder / REFUSED).exists():
+            self.folder.rmdir()
+
+    def _write(self, path: Path, line: str) -> None:
+        self.artifacts.mkdir(parents=True, exist_ok=True)
+        with self._lock, path.open("a+b") as file:
+            end = file.seek(0, os.SEEK_END)
+            whole = True
+            if end:
+                file.seek(end - 1)
+                whole = file.read(1) == b"\n"
+            file.write((b"" if whole else b"\n") + line.encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _all(self) -> list[_Line]:
+        """Return all whole lines; only those are read that are new since the last call."""
+        with self._lock:
+            try:
+                with (self.folder / JOURNAL).open("rb") as file:
+                    start = self._lines[-1].end if self._lines else 0
+                    if file.seek(0, os.SEEK_END) < start:
+                        self._lines, start = [], 0
+                    file.seek(start)
+                    content = file.read()
+            except FileNotFoundError:
+                return []
+            for text in content.split(b"\n")[:-1]:
+                start += len(text) + 1
+                self._lines.append(_Line(start, read_line(text.decode("utf-8", "replace"))))
+            return list(self._lines)
+
+    def _open(self) -> list[_Line]:
+        """Return the lines that the store does not have.
+
+        Where ``delivered`` is empty or damaged these are all: sent again, they change nothing.
+        """
+        lines = self._all()
+        try:
+            words = self._delivered.read_text(encoding="utf-8").split()
+            number = int(words[0])
+        except (OSError, ValueError, IndexError):
+            return lines
+        if len(words) == 1:  # as earlier versions wrote it: a number of lines
+            return lines[number:] if 0 <= number <= len(lines) else lines
+        right = words[1:] == ["bytes", digest(words[0])] and lines and number <= lines[-1].end
+        return [line for line in lines if line.end > number] if right else lines
+
+    def _set_delivered(self, end: int) -> None:
+        temporary = self._delivered.with_suffix(".tmp")
+        temporary.write_text(f"{end} bytes {digest(str(end))}")
+        temporary.replace(self._delivered)
+
+
+def journals(root: Path) -> Iterator[Journal]:
+    """Yield the journals below `root`, in the order of their run ids."""
+    for path in sorted(root.glob(f"*/{JOURNAL}")):
+        yield Journal(path.parent)

@@ -1,0 +1,1 @@
+"""Recorded runs, read from the tracking server alone; users call `mlproject.results`."""

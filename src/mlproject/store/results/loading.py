@@ -1,0 +1,248 @@
+"""What a run has left in the tracking store, loaded back: history, filters, model, data set."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas
+
+from mlproject.architectures import recorded_spec
+from mlproject.data.paper import RELEVANT
+from mlproject.filters.reading import LayerReading
+from mlproject.names import metric_name
+from mlproject.spec import RunSpec
+from mlproject.store import IMPORTED, SHA256, Store, connect
+from mlproject.store.results.artifacts import (
+    HISTORY,
+    IMPORTANCE,
+    PER_CLASS,
+    TRUTH,
+    Columns,
+    downloaded,
+    read_matches,
+    read_motifs,
+    read_table,
+    read_text,
+    told_as_damaged,
+)
+from mlproject.store.results.recorded import Profile, parse_spec
+from mlproject.system.errors import UserError
+
+WEIGHTS = "weights/best.weights.h5"
+Run: TypeAlias = str | Mapping[str, Any] | pandas.Series
+
+
+def history(run: Run, store: Store | None = None) -> pandas.DataFrame:
+    """Return a run's epochs: ``epoch``, ``train_loss``, ``val_loss``, ``val_auroc``, ...
+
+    Args:
+        run: its id, or its row of `mlproject.results.runs`.
+        store: where it is; None: the store that ``MLFLOW_TRACKING_URI`` names.
+
+    Raises:
+        UserError: the store has no such run or the run no history.
+    """
+    return _table(run, "history.csv", HISTORY, store)
+
+
+def per_class(run: Run, store: Store | None = None) -> pandas.DataFrame:
+    """Return a run's scores of every class on the test split; arguments as for `history`."""
+    return _table(run, "test_per_class.csv", PER_CLASS, store)
+
+
+def site_truth(run: Run, layer: str = "conv1", store: Store | None = None) -> pandas.DataFrame:
+    """Return what each filter of a run's layer detects of the planted motifs, a row a filter.
+
+    Columns as `mlproject.filters.truth.truth_rows` has them; arguments as for `filters`.
+    """
+    return _table(run, f"filters/{layer}_truth.csv", TRUTH, store)
+
+
+def importance(run: Run, layer: str = "conv1", store: Store | None = None) -> pandas.DataFrame:
+    """Return what a run's network loses without each filter of a layer, a row a filter.
+
+    Columns as `mlproject.filters.ablation.ablation_rows` has them; arguments as for `filters`.
+    """
+    return _table(run, f"filters/{layer}_importance.csv", IMPORTANCE, store)
+
+
+def filters(run: Run, layer: str = "conv1", store: Store | None = None) -> LayerReading:
+    """Return what a run's layer has learned: position weight matrices, sites, matches.
+
+    Args:
+        run: its id, or its row of `mlproject.results.runs`.
+        layer: ``conv1``.
+        store: see `history`.
+
+    Raises:
+        UserError: the run has no such reading.
+    """
+    store = store or connect()
+    run_id, stem = id_of(run), f"filters/{layer}"
+    with downloaded(store, run_id, f"{stem}.meme") as path:
+        motifs = read_motifs(path)
+    by_id = {motif.id: motif for motif in motifs}
+    with downloaded(store, run_id, f"{stem}_clipped.meme") as path:
+        clipped = read_motifs(path)
+        for motif in clipped:
+            if motif.id not in by_id or motif.width > by_id[motif.id].width:
+                raise ValueError(f"`{motif.id}` is no part of a motif of {stem}.meme")
+    parts = {motif.id: motif for motif in clipped}
+    with downloaded(store, run_id, f"{stem}_matches.tsv") as path:
+        matches = read_matches(read_text(path))
+        if unknown := {match.query_id for match in matches} - set(parts):
+            raise ValueError(f"`{min(unknown)}` is no motif of {stem}_clipped.meme")
+    starts = tuple(
+        _start(motif.pwm, parts[motif.id].pwm) if motif.id in parts else 0 for motif in motifs
+    )
+    alignment = str(spec_of(run, store).alignment)
+    return LayerReading(layer, alignment, motifs, clipped, starts, matches)
+
+
+def attributions(run: Run, method: str, store: Store | None = None) -> Any:
+    """Return what one method says of a run's test sequences: `mlproject.attribution.Attributions`.
+
+    Args:
+        run: see `history`.
+        method: one of `mlproject.attribution.METHODS`.
+        store: see `history`.
+
+    Raises:
+        UserError: the run has not been interpreted so.
+    """
+    from mlproject.attribution.files import read
+
+    with downloaded(store or connect(), id_of(run), f"attributions/{method}.h5") as path:
+        found = read(path)
+        if found.method != method:
+            raise ValueError(f"it is of the method {found.method}")
+        return found
+
+
+def model(run: Run, store: Store | None = None) -> Any:
+    """Return the trained Keras model of a run: the logged one, else built anew with its weights.
+
+    Raises:
+        UserError: the run has logged none and has no weights, as one that was imported without.
+    """
+    store = store or connect()
+    found = store.run(id_of(run))
+    if found.outputs and found.outputs.model_outputs:
+        return store.keras_model(id_of(run))
+    if IMPORTED not in found.data.tags:
+        raise UserError(f"run `{id_of(run)}` has logged no model: train it, or take another run")
+    from mlproject.network.build import build
+    from mlproject.network.saving import load_weights
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            weights = store.download(id_of(run), WEIGHTS, Path(folder))
+        except UserError as error:
+            raise UserError(
+                f"run `{id_of(run)}` was imported without weights: export it with `--weights` "
+                "where it was trained, or train it again"
+            ) from error
+        shape = _profile(found.inputs, id_of(run))
+        if not shape.keys() >= {"length", "classes"}:
+            raise UserError(f"run `{id_of(run)}` must say how long its sequences are: it does not")
+        network = build(spec_of(id_of(run), store), shape["length"], shape["classes"])
+        with told_as_damaged(f"the artifact `{WEIGHTS}` of run `{id_of(run)}`", weights):
+            known = json.loads(found.data.tags.get(SHA256, "{}"))
+            load_weights(network, weights, known.get(WEIGHTS))
+    return network
+
+
+def dataset(
+    run: Run, folder: Path = Path("data"), store: Store | None = None, path: Path | None = None
+) -> Any:
+    """Return the data set that a run was trained on: generated again, or read from its file.
+
+    Args:
+        run: see `history`.
+        folder: where generated data sets are kept.
+        store: see `history`.
+        path: where its file is now; None: where it was.
+
+    Raises:
+        UserError: its file is not there, or what is there is not what the run had.
+    """
+    from mlproject.data import load, read
+
+    store = store or connect()
+    found = read(path) if path else load(spec_of(run, store), folder)
+    wanted = store.run(id_of(run)).data.tags.get("mlproject.dataset_sha256")
+    if found.sha256 != wanted:
+        raise UserError(
+            f"the data set of run `{id_of(run)}` must have sha256 {wanted}: got {found.sha256}"
+        )
+    return found
+
+
+def spec_of(run: Run, store: Store | None = None) -> RunSpec:
+    """Return a run's spec; arguments as for `history`."""
+    if isinstance(run, str):
+        tags = (store or connect()).run(run).data.tags
+        if "mlproject.spec" not in tags:
+            raise UserError(f"run `{run}` must be one of this project: it has no spec")
+        try:
+            return parse_spec(tags["mlproject.spec"])
+        except UserError as error:
+            raise UserError(f"run `{run}` cannot be read: {error}") from error
+    return recorded_spec(run["spec"])
+
+
+def relevant(row: Mapping[str, Any] | pandas.Series) -> dict[str, tuple[str, ...]]:
+    """Return class -> ids of relevant motifs of a run's data set, from its row.
+
+    It stands in the profile of the run's inputs; for runs that have none, the classes of the
+    paper have the paper's motifs, and other classes none.
+    """
+    profile = _profile(row["inputs"], str(row["run_id"]))
+    if "relevant" in profile:
+        return {name: tuple(ids) for name, ids in profile["relevant"].items()}
+    found = [name for name in RELEVANT if f"conv1/filters/{metric_name(name)}" in row]
+    return {name: RELEVANT[name] for name in found}
+
+
+def _profile(inputs: Any, run_id: str) -> dict[str, Any]:
+    """Return what a run's inputs say of its data set: ``length``, ``classes``, ``relevant``.
+
+    Raises:
+        UserError: it is no profile.
+    """
+    for one in inputs.dataset_inputs if inputs else ():
+        try:
+            profile = Profile.model_validate_json(one.dataset.profile or "{}")
+        except ValueError as error:
+            raise UserError(
+                f"the profile of the data set of run `{run_id}` cannot be read: "
+                f"{' '.join(str(error).split())[:200]}"
+            ) from error
+        if "relevant" in profile.model_fields_set:
+            return profile.model_dump(exclude_unset=True)
+    return {}
+
+
+def address(row: Mapping[str, Any] | pandas.Series, base: str) -> str:
+    """Return the address of a run in the MLflow UI that runs at `base`."""
+    return f"{base.rstrip('/')}/#/experiments/{row['experiment_id']}/runs/{row['run_id']}"
+
+
+def id_of(run: Run) -> str:
+    """Return the id of a run that is given by its id or by its row."""
+    return run if isinstance(run, str) else str(run["run_id"])
+
+
+def _table(run: Run, path: str, columns: Columns, store: Store | None) -> pandas.DataFrame:
+    with downloaded(store or connect(), id_of(run), path) as local:
+        return read_table(local, columns)
+
+
+def _start(whole: np.ndarray, part: np.ndarray) -> int:
+    """Return the column of `whole` where `part`, a rounded copy of some columns, starts."""
+    places = range(len(whole) - len(part) + 1)
+    errors = [np.abs(whole[start : start + len(part)] - part).max() for start in places]
+    return int(np.argmin(errors))

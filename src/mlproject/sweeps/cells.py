@@ -1,0 +1,181 @@
+"""The cells of a plan: each with its hashes, its cost, and its place in the order."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from mlproject.architectures import arch_name, make_spec, printed_name, protocol_name
+from mlproject.data import load
+from mlproject.spec import GENERATED_FIELDS, RunSpec
+from mlproject.sweeps.plan import Options, Plan, expand
+from mlproject.system.errors import UserError
+from mlproject.system.interrupts import look
+
+OF_NETWORK = re.compile(
+    r"(filters|kernel|stride|pool|pool_stride)\d+|units|activation|dropout_(conv|dense)"
+)
+
+
+class Cell(NamedTuple):
+    """One run to be done.
+
+    Attributes:
+        name: the run's.
+        options: fields of the spec that the plan sets.
+        spec: what to run.
+        spec_sha256: what the cell is known by.
+        train_sha256: the same without the interpretation.
+        dataset_sha256: of its data.
+        cost: multiply-adds of the whole training, all epochs.
+        trial: number of Optuna's trial, None in a grid.
+    """
+
+    name: str
+    options: Options
+    spec: RunSpec
+    spec_sha256: str
+    train_sha256: str
+    dataset_sha256: str
+    cost: float
+    trial: int | None = None
+
+
+class Facts(NamedTuple):
+    """What the cells need to know of a data set: its hash and its sizes."""
+
+    sha256: str
+    length: int
+    classes: int
+    sequences: int
+
+
+class DataSets:
+    """Facts of data sets, each loaded once (and generated, if it is not there)."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._facts: dict[tuple[object, ...], Facts] = {}
+
+    def facts(self, spec: RunSpec) -> Facts:
+        """Return the facts of a spec's data set; errors as `mlproject.data.load` has them."""
+        key = (spec.dataset, *(getattr(spec, name) for name in GENERATED_FIELDS))
+        if key not in self._facts:
+            data = load(spec, self._folder)
+            self._facts[key] = Facts(
+                data.sha256, data.length, len(data.classes), len(data.train.codes)
+            )
+        return self._facts[key]
+
+
+def make_cell(options: Options, data: DataSets, varied: Iterable[str] = ()) -> Cell:
+    """Return the cell of some options.
+
+    Args:
+        options: fields of the spec.
+        data: facts of the data sets.
+        varied: options that belong into the name, beside `arch` and `seed`.
+
+    Raises:
+        UserError: no valid spec, or one that does not fit its data.
+    """
+    spec = make_spec(options)
+    facts = data.facts(spec)
+    spec.map_lengths(facts.length)
+    return Cell(
+        _name(spec, options, varied),
+        options,
+        spec,
+        spec.spec_sha256(facts.sha256),
+        spec.train_sha256(facts.sha256),
+        facts.sha256,
+        multiply_adds(spec, facts) * facts.sequences * spec.epochs * 3,
+    )
+
+
+def _name(spec: RunSpec, options: Options, varied: Iterable[str]) -> str:
+    """Return a run's name: the paper's network, or what was written; what varies; the seed."""
+    shown = [name for name in varied if name not in ("arch", "seed")]
+    arch = arch_name(spec)
+    if arch == "custom":
+        arch = str(options.get("arch", ""))
+        if arch:
+            shown += [name for name in options if OF_NETWORK.fullmatch(name) and name not in shown]
+    values = {"protocol": protocol_name(spec), **spec.flat()}
+    parts = [f"{name}={_short(values[name])}" for name in shown if name in options]
+    label = printed_name(arch) if arch else "" if parts else "custom"
+    return " · ".join([*([label] if label else []), *parts, f"seed {spec.seed}"])
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def plan_cells(plan: Plan, data: DataSets) -> list[Cell]:
+    """Return the cells of a grid in the order in which they are run.
+
+    One seed of all networks comes before the second; within a seed long cells come first, so that
+    no worker is left alone with one at the end.
+
+    Raises:
+        UserError: a cell does not fit its data.
+    """
+    varied = dict.fromkeys([*plan.axes, *(name for row in plan.cells for name in row)])
+    cells: dict[str, Cell] = {}
+    for options, _ in expand(plan):
+        look()
+        try:
+            cell = make_cell(options, data, varied)
+        except UserError as error:
+            named = ", ".join(f"{name}={options[name]}" for name in varied if name in options)
+            raise UserError(f"plan {plan.name}, cell {named}: {error}") from error
+        cells.setdefault(cell.spec_sha256, cell)
+    seeds = {
+        seed: rank for rank, seed in enumerate(dict.fromkeys(c.spec.seed for c in cells.values()))
+    }
+    return sorted(cells.values(), key=lambda cell: (seeds[cell.spec.seed], -cell.cost))
+
+
+def multiply_adds(spec: RunSpec, facts: Facts) -> int:
+    """Return the multiplications of one forward pass over one sequence."""
+    total, channels = 0, 4
+    lengths = spec.map_lengths(facts.length)
+    for block, length in zip(spec.blocks, lengths, strict=False):
+        total += -(-length // block.stride) * block.kernel * channels * block.filters
+        channels = block.filters
+    return total + lengths[-1] * channels * spec.units + spec.units * facts.classes
+
+
+def seconds_of(cells: Iterable[Cell], known: Mapping[str, float]) -> dict[str, float]:
+    """Estimate the seconds of cells from those of finished ones of like shape.
+
+    Args:
+        cells: all cells, finished ones among them.
+        known: seconds of finished cells by `spec_sha256`.
+
+    Returns:
+        Seconds by `spec_sha256`: the mean of cells that differ in the seed only, else in proportion
+        to the cost; nothing where nothing is known.
+    """
+    cells = list(cells)
+    shapes: dict[RunSpec, list[float]] = {}
+    rates = []
+    for cell in cells:
+        if (seconds := known.get(cell.spec_sha256)) is not None:
+            shapes.setdefault(_shape(cell), []).append(seconds)
+            rates.append(seconds / cell.cost)
+    if not rates:
+        return {}
+    rate = sum(rates) / len(rates)
+    return {
+        cell.spec_sha256: (
+            sum(shapes[_shape(cell)]) / len(shapes[_shape(cell)])
+            if _shape(cell) in shapes
+            else rate * cell.cost
+        )
+        for cell in cells
+    }
+
+
+def _shape(cell: Cell) -> RunSpec:
+    return cell.spec.model_copy(update={"seed": 0})

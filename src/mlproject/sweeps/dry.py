@@ -1,0 +1,115 @@
+"""``--dry-run``: the cells, what is done already, how long the rest takes and what it needs."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from mlproject.store import STORE_ERRORS, Store, connect
+from mlproject.sweeps.cells import Cell, DataSets, plan_cells, seconds_of
+from mlproject.sweeps.ledger import finished_runs
+from mlproject.sweeps.plan import Plan, read_plan
+from mlproject.sweeps.show import duration
+
+SAMPLE = 3
+
+
+def dry_run(plan_path: Path, home: Path, experiment: str | None, workers: int) -> None:
+    """Print what a plan would do.
+
+    Raises:
+        UserError: the plan, the data or the store cannot be used.
+    """
+    plan = read_plan(plan_path)
+    store = connect()
+    data = DataSets(home / "data")
+    experiment_id = store.find_experiment(experiment)
+    known = finished_runs(store, experiment_id, home / "runs") if experiment_id else {}
+    if plan.search is not None:
+        _show_search(plan, data, known, store, workers)
+        return
+    cells = plan_cells(plan, data)
+    done = {
+        cell.spec_sha256: known[cell.spec_sha256] for cell in cells if cell.spec_sha256 in known
+    }
+    times = {key: run.data.metrics.get("time/total") for key, run in done.items()}
+    seconds = seconds_of(cells, {key: value for key, value in times.items() if value})
+    table = Table(box=None, header_style="bold")
+    for name in ("", "cell", "spec", "state", "estimate"):
+        table.add_column(name, justify="right" if name in ("", "estimate") else "left")
+    for number, cell in enumerate(cells, 1):
+        state = (
+            f"done, run {done[cell.spec_sha256].info.run_id[:8]}"
+            if cell.spec_sha256 in done
+            else ""
+        )
+        time = duration(seconds[cell.spec_sha256]) if cell.spec_sha256 in seconds else "?"
+        table.add_row(str(number), cell.name, cell.spec_sha256[:12], state, "" if state else time)
+    console = Console(width=None if Console().is_terminal else 120)
+    console.print(table, highlight=False)
+    left = [cell for cell in cells if cell.spec_sha256 not in done]
+    console.print(
+        _totals(left, len(done), seconds, list(done.values()), store, workers), highlight=False
+    )
+
+
+def _totals(
+    left: list[Cell],
+    done: int,
+    seconds: dict[str, float],
+    runs: list[Any],
+    store: Store,
+    workers: int,
+) -> str:
+    line = f"{len(left) + done} cells, {done} done, {len(left)} to do"
+    if not left:
+        return line
+    if not seconds:
+        return f"{line}; time and disk can be estimated once a cell is finished"
+    total = sum(seconds[cell.spec_sha256] for cell in left) / workers
+    size = _bytes(runs, store) * len(left) / 1e6
+    return f"{line}: about {duration(total)} with {workers} workers, {size:,.0f} MB of artifacts"
+
+
+def _bytes(runs: list[Any], store: Store) -> float:
+    """Return the mean size of a few runs, bytes."""
+    sizes = []
+    for run in runs[:SAMPLE]:
+        try:
+            sizes.append(store.bytes_of(run))
+        except STORE_ERRORS:
+            continue
+    return sum(sizes) / len(sizes) if sizes else 0.0
+
+
+def _show_search(
+    plan: Plan, data: DataSets, known: dict[str, Any], store: Store, workers: int
+) -> None:
+    from mlproject.sweeps.cells import make_cell
+    from mlproject.sweeps.space import make_space
+
+    assert plan.search is not None
+    space = make_space(plan, plan.search, data)
+    console = Console()
+    for name, distribution in space.distributions.items():
+        console.print(f"{name}: {distribution}", highlight=False)
+    for line in space.left_out:
+        console.print(line, highlight=False)
+    cell = make_cell(plan.base | space.base, data)
+    facts = data.facts(cell.spec)
+    like = [
+        run
+        for run in known.values()
+        if run.data.tags.get("mlproject.dataset_sha256") == facts.sha256
+        and "time/total" in run.data.metrics
+    ]
+    line = f"{plan.search.trials} trials at most"
+    if like:
+        mean = sum(run.data.metrics["time/total"] for run in like) / len(like)
+        total = duration(mean * plan.search.trials / workers)
+        line += (
+            f": about {total} with {workers} workers, if a trial takes as long as the {len(like)} "
+        )
+        line += "finished runs on this data"
+    console.print(line, highlight=False)

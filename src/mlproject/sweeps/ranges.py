@@ -1,0 +1,78 @@
+"""Ranges of a plan: counted by arithmetic, written out only where they are short."""
+
+from fractions import Fraction
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from mlproject.sweeps.reading import LARGEST_NUMBER
+from mlproject.system.errors import UserError
+
+LARGEST = 100_000
+
+
+class Part(BaseModel):
+    """A part of a plan: unknown keys and numbers that are not finite are refused."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False
+    )
+
+
+def _no_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
+def _of_bounded_size(value: int | float) -> int | float:
+    if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+        raise ValueError(f"must be at most {LARGEST_NUMBER:,}")
+    return value
+
+
+Number = Annotated[int | float, BeforeValidator(_no_boolean), AfterValidator(_of_bounded_size)]
+
+
+class Range(Part):
+    """Numbers from `start` to `to`, both included; in a search also without `step`."""
+
+    start: Number = Field(alias="from")
+    to: Number
+    step: Number | None = None
+    log: bool = False
+
+    @property
+    def count(self) -> int:
+        """How many numbers ``from, from + step, ... to`` are, 0 where they do not go up."""
+        start, step = self._exact
+        return max(0, (_fraction(self.to) - start) // step + 1) if step > 0 else 0
+
+    @property
+    def last(self) -> int | float:
+        """The largest of them."""
+        return self._number(self.count - 1)
+
+    def values(self) -> list[int | float]:
+        """Return the numbers.
+
+        Raises:
+            UserError: they are more than a plan may have cells.
+        """
+        if self.count > LARGEST:
+            raise UserError(f"a range must have at most {LARGEST:,} values: got {self.count:,}")
+        return [self._number(number) for number in range(self.count)]
+
+    @property
+    def _exact(self) -> tuple[Fraction, Fraction]:
+        return _fraction(self.start), _fraction(1 if self.step is None else self.step)
+
+    def _number(self, number: int) -> int | float:
+        start, step = self._exact
+        whole = all(isinstance(one, int) for one in (self.start, self.to, self.step or 1))
+        return int(start + step * number) if whole else float(start + step * number)
+
+
+def _fraction(value: int | float) -> Fraction:
+    """Return a number as it was written: 0.1 is one tenth."""
+    return Fraction(str(value))

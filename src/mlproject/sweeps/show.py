@@ -1,0 +1,188 @@
+"""What the terminal shows of a sweep: a live table, or one line for each thing that happens."""
+
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from mlproject.sweeps.cells import Cell
+from mlproject.sweeps.job import Outcome
+from mlproject.sweeps.ledger import Ledger
+
+LAST = 8
+EPOCH_WIDTH = 50
+FEWEST, PADDING = 8, 2
+
+
+class Show(Protocol):
+    """Shows a sweep while it runs."""
+
+    def __enter__(self) -> "Show": ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+    def epoch(self, cell: Cell, epoch: int, values: Mapping[str, float]) -> None: ...
+
+    def result(self, cell: Cell, outcome: Outcome) -> None: ...
+
+    def update(self, ledger: Ledger, running: Sequence[Cell]) -> None: ...
+
+    def summary(self, ledger: Ledger, run_id: str, lost: int) -> None: ...
+
+
+def make_show(name: str, quiet: bool) -> Show:
+    """Return a live table on a terminal, else lines; with `quiet` the last line only."""
+    console = Console(stderr=True)
+    return _Table(name, console) if console.is_terminal and not quiet else _Lines(name, quiet)
+
+
+class TimeLeft:
+    """Estimates what is left from the share of the work that was done since the start."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._share: float | None = None
+
+    def text(self, ledger: Ledger) -> str:
+        """Return the time left in words, '' before it can be known."""
+        if self._share is None:
+            self._share = ledger.share
+        done = ledger.share - self._share
+        if done <= 0 or ledger.share >= 1:
+            return ""
+        seconds = (time.monotonic() - self._started) / done * (1 - ledger.share)
+        return f"about {duration(seconds)} left"
+
+
+class _Lines:
+    def __init__(self, name: str, quiet: bool) -> None:
+        self._name, self._quiet = name, quiet
+        self._left = TimeLeft()
+        self._counts = ""
+
+    def __enter__(self) -> "Show":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def say(self, text: str) -> None:
+        if not self._quiet:
+            print(f"{self._name}: {text}", file=sys.stderr, flush=True)
+
+    def epoch(self, cell: Cell, epoch: int, values: Mapping[str, float]) -> None:
+        return None
+
+    def result(self, cell: Cell, outcome: Outcome) -> None:
+        self.say(f"{cell.name}: {result_text(outcome)}")
+
+    def update(self, ledger: Ledger, running: Sequence[Cell]) -> None:
+        line = ledger.line()
+        if line != self._counts:
+            self._counts = line
+            left = self._left.text(ledger)
+            self.say(f"{line}; {left}" if left else line)
+
+    def summary(self, ledger: Ledger, run_id: str, lost: int) -> None:
+        _summary(self._name, ledger, run_id, lost)
+
+
+class _Table:
+    def __init__(self, name: str, console: Console) -> None:
+        self._name = name
+        self._left = TimeLeft()
+        self._epochs: dict[str, str] = {}
+        self._results: deque[tuple[str, str]] = deque(maxlen=LAST)
+        self._bar = Progress(
+            TextColumn(f"[bold]{name}"),
+            BarColumn(),
+            TextColumn("{task.description}"),
+        )
+        self._task = self._bar.add_task("", total=None)
+        self._live = Live(self._bar, console=console, refresh_per_second=4, transient=False)
+
+    def __enter__(self) -> "Show":
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def say(self, text: str) -> None:
+        self._live.console.print(text, highlight=False)
+
+    def epoch(self, cell: Cell, epoch: int, values: Mapping[str, float]) -> None:
+        numbers = "  ".join(
+            f"{name} {values[name]:.4f}" for name in ("val_loss", "val_auroc") if name in values
+        )
+        self._epochs[cell.name] = f"epoch {epoch}/{cell.spec.epochs}  {numbers}"
+
+    def result(self, cell: Cell, outcome: Outcome) -> None:
+        self._epochs.pop(cell.name, None)
+        self._results.append((cell.name, result_text(outcome)))
+
+    def update(self, ledger: Ledger, running: Sequence[Cell]) -> None:
+        text = f"{ledger.line()}  {self._left.text(ledger)}"
+        self._bar.update(
+            self._task, total=ledger.total, completed=ledger.done + ledger.failed, description=text
+        )
+        rows = [*self._results]
+        rows += [(cell.name, self._epochs.get(cell.name, "starting")) for cell in running]
+        table = Table(box=None, show_header=False, padding=(0, PADDING, 0, 0))
+        names, texts = (max((len(row[place]) for row in rows), default=0) for place in (0, 1))
+        room = self._live.console.width - 2 * PADDING
+        second = min(texts, max(EPOCH_WIDTH, room - names))
+        for width in (min(names, max(FEWEST, room - second)), second):
+            table.add_column(no_wrap=True, width=width, overflow="ellipsis")
+        for number, (name, how) in enumerate(rows):
+            style = "cyan" if number >= len(self._results) else ""
+            table.add_row(Text(name, style), Text(how))
+        self._live.update(Group(table, self._bar))
+
+    def summary(self, ledger: Ledger, run_id: str, lost: int) -> None:
+        _summary(self._name, ledger, run_id, lost)
+
+
+def result_text(outcome: Outcome) -> str:
+    """Return a cell's outcome in a few words."""
+    if outcome.status != "FINISHED":
+        return f"{outcome.status} ({outcome.reason})"
+    names = {"test_auroc": "test AUROC", "conv1/match_relevant": "relevant match"}
+    shown = [
+        f"{label} {outcome.metrics[name]:.4f}"
+        for name, label in names.items()
+        if name in outcome.metrics
+    ]
+    return "  ".join(shown) or "done"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that fits: ``40 s``, ``12 min``, ``3.4 h``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _summary(name: str, ledger: Ledger, run_id: str, lost: int) -> None:
+    if lost:
+        print(f"{name}: {lost} runs of a lost driver were ended", file=sys.stderr)
+    rows = ledger.rows.values()
+    for row in rows:
+        if row.outcome.status == "FAILED":
+            print(f"{row.cell.name}: failed: {row.outcome.reason}", file=sys.stderr)
+    if reasons := [row.outcome.undelivered for row in rows if row.outcome.undelivered]:
+        print(
+            f"{name}: of {len(reasons)} finished cells the tracking store lacked something "
+            f"({reasons[-1]}); `python -m mlproject sync` delivers what it still lacks",
+            file=sys.stderr,
+        )
+    print(f"sweep {name}: {ledger.line()}; run {run_id}")

@@ -1,0 +1,121 @@
+"""Text files of users: plain or compressed, in any Unicode encoding, with any line ends.
+
+What a file is, its first bytes say, not its name.
+"""
+
+import bz2
+import codecs
+import gzip
+import io
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from mlproject.system.errors import UserError
+
+HEAD = 16
+LONGEST_LINE = 1 << 28
+
+_PACKED: dict[bytes, Callable[[IO[bytes]], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
+_ENCODINGS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_OTHER_KINDS = {
+    b"PK\x03\x04": "a ZIP archive: unpack it",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd: unpack it",
+    b"\x89HDF\r\n": "an HDF5 file",
+    b"MATLAB 5.0": "a MATLAB file",
+    b"SQLite format 3": "an SQLite database",
+    b"\xeb\xf2\x89\x87": "a bigBed file: bigBedToBed makes BED of it",
+    b"\x87\x89\xf2\xeb": "a bigBed file: bigBedToBed makes BED of it",
+    b"\x26\xfc\x8f\x88": "a bigWig file, a signal",
+    b"\x88\x8f\xfc\x26": "a bigWig file, a signal",
+    b"\x43\x27\x41\x1a": "a 2bit file: twoBitToFa makes FASTA of it",
+    b"\x1a\x41\x27\x43": "a 2bit file: twoBitToFa makes FASTA of it",
+    b"BAM\x01": "a BAM file, reads",
+    b"CRAM": "a CRAM file, reads",
+    b"%PDF": "a PDF file",
+    b"<!DOCTYPE": "a web page: take the text file that it shows or links to",
+    b"<!doctype": "a web page: take the text file that it shows or links to",
+    b"<html": "a web page: take the text file that it shows or links to",
+    b"<?xml": "XML: take the text file that stands beside it",
+}
+
+
+def require_file(path: Path) -> None:
+    """Raise a `UserError` if there is no such file."""
+    try:
+        found = None if path.is_file() else "a folder" if path.is_dir() else "no such file"
+    except (OSError, ValueError):
+        found = "no such file"
+    if found:
+        raise UserError(f"cannot read {path}: {found}")
+
+
+def is_packed(head: bytes) -> bool:
+    """Whether a file that begins like this is compressed by gzip, bgzip, bzip2 or xz."""
+    return head.startswith(tuple(_PACKED))
+
+
+def other_kind(head: bytes) -> str | None:
+    """Return what a file that begins like this is, None if it may be text."""
+    return next((kind for magic, kind in _OTHER_KINDS.items() if head.startswith(magic)), None)
+
+
+def lines(path: Path, errors: str = "strict") -> Iterator[tuple[int, str]]:
+    """Yield number, from 1, and text of each line of a file, without its end.
+
+    Args:
+        path: plain, or compressed by gzip, bgzip, bzip2 or xz; UTF-8, or UTF-16 or UTF-32 with a
+            byte-order mark. Marks at the start of lines are taken off.
+        errors: ``strict``, or ``replace`` what is no text.
+
+    Raises:
+        UserError: a file that cannot be read, is cut short or is no text.
+    """
+    require_file(path)
+    number = 0
+    try:
+        with _opened(path, errors) as file:
+            while line := file.readline(LONGEST_LINE):
+                number += 1
+                if len(line) == LONGEST_LINE:
+                    raise UserError(f"{path}, line {number}: is longer than {LONGEST_LINE:,}")
+                if errors == "strict" and "\0" in line:
+                    raise UserError(f"{path}, line {number}: is no text")
+                yield number, line.removesuffix("\n").lstrip("\ufeff")
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        raise UserError(f"{path}, line {number + 1}: cut short or damaged") from error
+    except UnicodeError as error:
+        raise UserError(f"{path}, line {number + 1}: is no text") from error
+    except OSError as error:
+        reason = error.strerror or "damaged"
+        raise UserError(f"cannot read {path}: {reason}") from error
+
+
+@contextmanager
+def _opened(path: Path, errors: str) -> Iterator[IO[str]]:
+    with open(path, "rb") as raw:
+        head = raw.read(HEAD)
+        raw.seek(0)
+        unpack = next((tool for magic, tool in _PACKED.items() if head.startswith(magic)), None)
+        binary = io.BufferedReader(unpack(raw)) if unpack else raw
+        start = binary.peek(HEAD)[:HEAD] if unpack else head
+        if is_packed(start) and unpack:
+            raise UserError(f"{path}: is compressed twice: unpack it once")
+        if kind := other_kind(start):
+            raise UserError(f"{path}: must be text, plain or compressed by gzip: is {kind}")
+        known = (name for mark, name in _ENCODINGS.items() if start.startswith(mark))
+        with io.TextIOWrapper(binary, next(known, "utf-8"), errors) as file:
+            yield file

@@ -1,5 +1,0 @@
-"""The forward pass in training, with less work than the model's own."""
-
-from mlproject.training_pass.network import choose, training_pass
-
-__all__ = ["choose", "training_pass"]
