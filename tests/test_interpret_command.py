@@ -23,7 +23,7 @@ from mlproject.network import backend
 from mlproject.network.build import build
 from mlproject.run import attributions
 from mlproject.run.attributions import Choice
-from mlproject.spec import ATTRIBUTIONS, INTERPRETATION_FIELDS
+from mlproject.spec import ATTRIBUTIONS, Group, fields_of
 from mlproject.store import connect, sync
 from mlproject.store.journal import JOURNAL
 from mlproject.system.environment import requirements
@@ -228,7 +228,7 @@ def test_attributions_are_part_of_the_interpretation_and_old_hashes_hold() -> No
     assert asked.train_sha256(DATA) == plain.train_sha256(DATA)
     assert asked.spec_sha256(DATA) != plain.spec_sha256(DATA)
     assert make_spec({"attributions": "none"}).spec_sha256(DATA) == plain.spec_sha256(DATA)
-    assert {"attributions", "attributed"} <= set(INTERPRETATION_FIELDS)
+    assert {"attributions", "attributed"} <= set(fields_of(Group.INTERPRETATION))
     with pytest.raises(UserError, match="`attributions`: unknown method 'lime'"):
         make_spec({"attributions": "lime"})
     assert attributions.METHODS.keys() == set(ATTRIBUTIONS)

@@ -15,13 +15,14 @@ from pydantic import ValidationError
 from mlproject.spec import (
     BLOCK_FIELDS,
     GENERATED_FIELDS,
-    NETWORK_FIELDS,
     TRAINING_VERSION,
     AlignmentName,
     Block,
+    Group,
     RunSpec,
     field_info,
     field_names,
+    fields_of,
     parse_value,
 )
 from mlproject.system.errors import UserError, nearest, shown
@@ -150,7 +151,7 @@ def recorded_spec(values: Options) -> RunSpec:
 def arch_name(spec: RunSpec) -> str:
     """Return the paper's name of the network, ``custom`` if it has none."""
     for name in ARCHITECTURES:
-        if _same(spec, make_spec({"arch": name}), NETWORK_FIELDS):
+        if _same(spec, make_spec({"arch": name}), fields_of(Group.NETWORK)):
             return name
     return "custom"
 
@@ -182,11 +183,10 @@ def run_name(spec: RunSpec) -> str:
     arch, protocol = arch_name(spec), protocol_name(spec)
     if arch == "custom":
         base = make_spec({}).flat()
-        network = {*BLOCK_FIELDS, *NETWORK_FIELDS}
         own = [
             f"{name}={value}"
-            for name, value in spec.flat().items()
-            if value != base.get(name) and name.rstrip("0123456789") in network
+            for name, value in spec.flat(Group.NETWORK).items()
+            if value != base.get(name)
         ]
         arch = " ".join(["CNN", *own]) if len(own) <= 4 else " ".join(["CNN", *own[:4], "…"])
     parts = [printed_name(arch), *([] if protocol == "released" else [protocol])]

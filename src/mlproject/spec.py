@@ -8,10 +8,12 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from enum import StrEnum
+from functools import lru_cache, partial
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic.config import JsonDict
 
 from mlproject.system.errors import UserError, nearest, shown
 
@@ -28,18 +30,7 @@ PositiveFloat = Annotated[float, Field(gt=0.0)]
 
 MOST_DIGITS = 60  # characters of a number
 
-BLOCK_FIELDS = ("filters", "kernel", "stride", "pool", "pool_stride")
-GENERATED_FIELDS = ("sequences", "length", "data_seed")
-NETWORK_FIELDS = ("blocks", "units", "activation", "dropout_conv", "dropout_dense")
-TESTING_FIELDS = ("average",)
-LATER_FIELDS = (
-    "augment", "average", "through_pool", "attributions", "attributed", "training_version",
-)  # fmt: skip
 TRAINING_VERSION = 2  # 2: initial weights from numpy
-INTERPRETATION_FIELDS = (
-    "layers", "through_pool", "alignment", "threshold", "window", "evalue", "attributions",
-    "attributed",
-)  # fmt: skip
 ATTRIBUTIONS = (
     "saliency", "gradient_x_input", "gradient_x_input_raw", "smoothgrad", "integrated_gradients",
     "expected_gradients", "deeplift", "ism", "ism_window",
@@ -49,6 +40,39 @@ MODISCO = "modisco"
 AlignmentName = Literal["released", "paper"]
 
 TYPE_NAMES: dict[type, str] = {int: "an integer", float: "a number", str: "a text"}
+
+
+class Group(StrEnum):
+    """The part of a run that a field belongs to."""
+
+    DATA = "data"
+    NETWORK = "network"
+    TRAINING = "training"
+    TESTING = "testing"
+    INTERPRETATION = "interpretation"
+
+
+def _field(
+    group: Group, default: Any, description: str, *, later: bool = False, fits: bool = False
+) -> Any:
+    """Declare a field of the spec.
+
+    Args:
+        group: what it belongs to; hashes, queries and sweeps follow it.
+        default: its value unless the user sets it; ``...`` for none.
+        description: one line for users.
+        later: the field came after the first recorded runs; at its default it enters no hash.
+        fits: whether a value is valid depends on other fields.
+    """
+    extra: JsonDict = {"group": group.value, "later": later, "fits": fits}
+    return Field(default, description=description, json_schema_extra=extra)
+
+
+_data = partial(_field, Group.DATA)
+_network = partial(_field, Group.NETWORK)
+_training = partial(_field, Group.TRAINING)
+_testing = partial(_field, Group.TESTING)
+_interpretation = partial(_field, Group.INTERPRETATION)
 
 
 class _Frozen(BaseModel):
@@ -65,11 +89,11 @@ class _Frozen(BaseModel):
 class Block(_Frozen):
     """One convolution block: convolution, batch norm, activation, max-pool, dropout."""
 
-    filters: Positive = Field(description="number of filters")
-    kernel: Positive = Field(description="filter width, nt of its input")
-    stride: Positive = Field(1, description="step of the convolution")
-    pool: Positive = Field(description="max-pool window, 1 = none")
-    pool_stride: Positive = Field(description="step of the max-pool")
+    filters: Positive = _network(..., "number of filters", fits=True)
+    kernel: Positive = _network(..., "filter width, nt of its input")
+    stride: Positive = _network(1, "step of the convolution", fits=True)
+    pool: Positive = _network(..., "max-pool window, 1 = none", fits=True)
+    pool_stride: Positive = _network(..., "step of the max-pool", fits=True)
 
 
 class RunSpec(_Frozen):
@@ -78,71 +102,74 @@ class RunSpec(_Frozen):
     `mlproject.architectures.make_spec` builds one: it knows the presets and the derived values.
     """
 
-    dataset: Annotated[str, Field(min_length=1)] = Field(
-        "synthetic", description="`synthetic`, or the path of an HDF5 file"
+    dataset: Annotated[str, Field(min_length=1)] = _data(
+        "synthetic", "`synthetic`, or the path of an HDF5 file"
     )
-    sequences: Annotated[int, Field(ge=10, le=100 * MILLION)] = Field(
-        25_000, description="synthetic data: number of sequences"
+    sequences: Annotated[int, Field(ge=10, le=100 * MILLION)] = _data(
+        25_000, "synthetic data: number of sequences"
     )
-    length: Positive = Field(200, description="synthetic data: nt a sequence")
-    data_seed: Seed = Field(0, description="synthetic data: seed of the generator")
-    blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
-    units: Positive = Field(512, description="units of the dense layer")
-    activation: Literal["relu", "exponential", "elu", "softplus", "sigmoid", "tanh"] = Field(
-        "relu", description="activation of the first convolution (deeper layers: relu)"
+    length: Positive = _data(200, "synthetic data: nt a sequence", fits=True)
+    data_seed: Seed = _data(0, "synthetic data: seed of the generator")
+    blocks: Annotated[tuple[Block, ...], Field(min_length=1)] = _network(
+        ..., "convolution blocks, first to last"
     )
-    dropout_conv: DropoutRate = Field(0.1, description="dropout after each max-pool")
-    dropout_dense: DropoutRate = Field(0.5, description="dropout after the dense layer")
-    init: Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal"] = Field(
-        "glorot_uniform", description="initial weights"
+    units: Positive = _network(512, "units of the dense layer")
+    activation: Literal["relu", "exponential", "elu", "softplus", "sigmoid", "tanh"] = _network(
+        "relu", "activation of the first convolution (deeper layers: relu)"
     )
-    l2: Annotated[float, Field(ge=0.0, le=1000.0)] = Field(
-        1e-6, description="l2 * sum(w^2) over convolution and dense weights"
+    dropout_conv: DropoutRate = _network(0.1, "dropout after each max-pool")
+    dropout_dense: DropoutRate = _network(0.5, "dropout after the dense layer")
+    init: Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal"] = _training(
+        "glorot_uniform", "initial weights"
     )
-    bn_epsilon: Epsilon = Field(1e-8, description="epsilon of batch norm")
-    bn_momentum: Momentum = Field(0.99, description="momentum of batch norm's moving averages")
-    batch_size: Positive = Field(100, description="sequences a training step")
-    learning_rate: PositiveFloat = Field(1e-3, description="Adam's learning rate")
-    beta1: Momentum = Field(0.95, description="Adam's beta 1")
-    adam_epsilon: Epsilon = Field(1e-8, description="Adam's epsilon")
-    epochs: Positive = Field(100, description="most epochs to train")
-    patience: Natural = Field(
-        20, description="stop after so many epochs without a better `monitor`, 0 = never"
+    l2: Annotated[float, Field(ge=0.0, le=1000.0)] = _training(
+        1e-6, "l2 * sum(w^2) over convolution and dense weights"
     )
-    monitor: Literal["val_loss", "val_cross_entropy"] = Field(
-        "val_loss", description="its lowest value gives the best weights; val_loss includes L2"
+    bn_epsilon: Epsilon = _training(1e-8, "epsilon of batch norm")
+    bn_momentum: Momentum = _training(0.99, "momentum of batch norm's moving averages")
+    batch_size: Positive = _training(100, "sequences a training step")
+    learning_rate: PositiveFloat = _training(1e-3, "Adam's learning rate")
+    beta1: Momentum = _training(0.95, "Adam's beta 1")
+    adam_epsilon: Epsilon = _training(1e-8, "Adam's epsilon")
+    epochs: Positive = _training(100, "most epochs to train")
+    patience: Natural = _training(
+        20, "stop after so many epochs without a better `monitor`, 0 = never"
     )
-    augment: Literal["none", "reverse_complement"] = Field(
-        "none", description="training also on the other strand, each time with a chance of one half"
+    monitor: Literal["val_loss", "val_cross_entropy"] = _training(
+        "val_loss", "its lowest value gives the best weights; val_loss includes L2"
     )
-    average: Literal["none", "reverse_complement"] = Field(
-        "none", description="test scores are the mean of both strands"
+    augment: Literal["none", "reverse_complement"] = _training(
+        "none", "training also on the other strand, each time with a chance of one half", later=True
     )
-    seed: Seed = Field(0, description="seed of weights, order of batches and dropout")
-    training_version: Annotated[int, Field(ge=1, le=TRAINING_VERSION)] = Field(
-        1, description=f"version of the training code; only {TRAINING_VERSION} can be trained"
+    average: Literal["none", "reverse_complement"] = _testing(
+        "none", "test scores are the mean of both strands", later=True
     )
-    layers: Annotated[str, Field(pattern=r"^conv[1-9][0-9]?(,conv[1-9][0-9]?)*$")] = Field(
-        "conv1", description="layers whose filters are read, comma-separated"
+    seed: Seed = _training(0, "seed of weights, order of batches and dropout")
+    training_version: Annotated[int, Field(ge=1, le=TRAINING_VERSION)] = _training(
+        1, f"version of the training code; only {TRAINING_VERSION} can be trained", later=True
     )
-    through_pool: Literal["refuse", "argmax"] = Field(
+    layers: Annotated[str, Field(pattern=r"^conv[1-9][0-9]?(,conv[1-9][0-9]?)*$")] = (
+        _interpretation("conv1", "layers whose filters are read, comma-separated", fits=True)
+    )
+    through_pool: Literal["refuse", "argmax"] = _interpretation(
         "refuse",
-        description="`layers` behind a pool or stride: `argmax` aligns them, approximately, by "
+        "`layers` behind a pool or stride: `argmax` aligns them, approximately, by "
         "where the largest input came from",
+        later=True,
     )
-    alignment: AlignmentName = Field("released", description="how activations become sites")
-    threshold: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
-        0.5, description="share of the maximum activation that makes a site"
+    alignment: AlignmentName = _interpretation("released", "how activations become sites")
+    threshold: Annotated[float, Field(gt=0.0, lt=1.0)] = _interpretation(
+        0.5, "share of the maximum activation that makes a site"
     )
-    window: Annotated[int, Field(ge=0, le=10_000)] = Field(
-        19, description="width of a filter's PWM, nt; 0 = the filter's size"
+    window: Annotated[int, Field(ge=0, le=10_000)] = _interpretation(
+        19, "width of a filter's PWM, nt; 0 = the filter's size"
     )
-    evalue: PositiveFloat = Field(0.1, description="largest E-value of a Tomtom match")
+    evalue: PositiveFloat = _interpretation(0.1, "largest E-value of a Tomtom match")
 
-    attributions: str = Field(
-        "none", description=f"ways to attribute, comma-separated: {', '.join(ATTRIBUTIONS)}"
+    attributions: str = _interpretation(
+        "none", f"ways to attribute, comma-separated: {', '.join(ATTRIBUTIONS)}", later=True
     )
-    attributed: Count = Field(300, description="test sequences that are attributed")
+    attributed: Count = _interpretation(300, "test sequences that are attributed", later=True)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -182,10 +209,14 @@ class RunSpec(_Frozen):
         """Whether the data set is generated from `data_seed`, `sequences` and `length`."""
         return self.dataset == "synthetic"
 
-    def flat(self) -> dict[str, int | float | str]:
-        """Return the spec under the flat names that users write: ``{"pool1": 25, ...}``."""
+    def flat(self, *groups: Group) -> dict[str, int | float | str]:
+        """Return the spec under the flat names that users write: ``{"pool1": 25, ...}``.
+
+        Args:
+            groups: take the fields of these only; none: all.
+        """
         values: dict[str, int | float | str] = {}
-        for name in type(self).model_fields:
+        for name in fields_of(*(groups or Group)):
             if name == "blocks":
                 for number, block in enumerate(self.blocks, 1):
                     values |= {f"{key}{number}": getattr(block, key) for key in BLOCK_FIELDS}
@@ -196,20 +227,17 @@ class RunSpec(_Frozen):
         return values
 
     def train_sha256(self, dataset_sha256: str) -> str:
-        """Return the hash of all that determines the trained weights.
+        """Return the hash of everything that determines the trained weights.
 
         Args:
             dataset_sha256: content hash of the data set; its path and generator do not count.
         """
-        ignored = {"dataset", *GENERATED_FIELDS, *INTERPRETATION_FIELDS, *TESTING_FIELDS}
-        values = without_later_defaults(self.flat())
-        values = {key: value for key, value in values.items() if key not in ignored}
+        values = without_later_defaults(self.flat(Group.NETWORK, Group.TRAINING))
         return canonical_sha256(values | {"dataset_sha256": dataset_sha256})
 
     def spec_sha256(self, dataset_sha256: str) -> str:
-        """Return the hash of all that determines the run's results: training, test, filters."""
-        names = (*INTERPRETATION_FIELDS, *TESTING_FIELDS)
-        values = without_later_defaults({name: getattr(self, name) for name in names})
+        """Return the hash of everything that determines a run's results."""
+        values = without_later_defaults(self.flat(Group.TESTING, Group.INTERPRETATION))
         return canonical_sha256(values | {"train_sha256": self.train_sha256(dataset_sha256)})
 
     def map_lengths(self, length: int) -> list[int]:
@@ -236,24 +264,51 @@ class RunSpec(_Frozen):
         return lengths
 
 
+@lru_cache(maxsize=256)
+def fields_of(*groups: Group) -> tuple[str, ...]:
+    """Return the names of the fields of some groups, in the order of the spec."""
+    infos = {name: _declared(field) for name, field in RunSpec.model_fields.items()}
+    return tuple(name for name, declared in infos.items() if declared["group"] in groups)
+
+
+def _declared(field: Any) -> dict[str, Any]:
+    extra: dict[str, Any] = field.json_schema_extra
+    return extra
+
+
+BLOCK_FIELDS = tuple(Block.model_fields)
+GENERATED_FIELDS = tuple(name for name in fields_of(Group.DATA) if name != "dataset")
+
+
 class FieldInfo(NamedTuple):
-    """What a user may write for one flat name."""
+    """What a flat field takes, and what it belongs to.
+
+    Attributes:
+        kind: type of its value.
+        description: one line for users.
+        group: the part of the run that it belongs to.
+        fits: whether a value is valid depends on other fields.
+    """
 
     kind: type[int] | type[float] | type[str]
     description: str
+    group: Group
+    fits: bool
 
 
 @lru_cache(maxsize=1024)
 def field_info(name: str) -> FieldInfo | None:
-    """Return type and description of a flat field name, None if there is no such field."""
+    """Return what is declared about a flat field name, None if there is no such field."""
     match = re.fullmatch(rf"({'|'.join(BLOCK_FIELDS)})([1-9]\d?)", name)
-    if match:
-        return FieldInfo(int, Block.model_fields[match[1]].description or "")
-    field = RunSpec.model_fields.get(name)
+    field = Block.model_fields[match[1]] if match else RunSpec.model_fields.get(name)
     if field is None or name == "blocks":
         return None
     kinds: dict[object, type[int] | type[float]] = {int: int, float: float}
-    return FieldInfo(kinds.get(field.annotation, str), field.description or "")
+    extra = _declared(field)
+    fits = extra["fits"] and name != "filters1"  # only a later block can be absent
+    return FieldInfo(
+        kinds.get(field.annotation, str), field.description or "", Group(extra["group"]), fits
+    )
 
 
 def field_names() -> list[str]:
@@ -289,12 +344,12 @@ def parse_value(name: str, value: object) -> int | float | str:
 
 
 def without_later_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out the fields that earlier versions did not have, at their defaults: hashes hold."""
-    fields = RunSpec.model_fields
+    """Leave out later fields at their defaults, so that the hashes of earlier versions hold."""
+    fields = {name: one for name, one in RunSpec.model_fields.items() if _declared(one)["later"]}
     return {
         name: value
         for name, value in values.items()
-        if name not in LATER_FIELDS or value != fields[name].default
+        if name not in fields or value != fields[name].default
     }
 
 

@@ -22,10 +22,8 @@ from mlproject.network.guard import DeviceFaultError
 from mlproject.network.steps import make_steps
 from mlproject.sequence import one_hot
 from mlproject.spec import (
-    GENERATED_FIELDS,
-    INTERPRETATION_FIELDS,
-    TESTING_FIELDS,
     TRAINING_VERSION,
+    Group,
     RunSpec,
     without_later_defaults,
 )
@@ -34,14 +32,6 @@ from mlproject.system.errors import UserError
 SMALLEST_PROBABILITY = 1e-7  # Keras clips so as well
 LARGEST_LOSS = 1000.0  # cross-entropy is at most 16 nats; the rest is the L2 term of wild weights
 CHECKED, CHECKED_TOLERANCE = 100, 1e-3  # sequences; float32 through four layers is good to 1e-5
-
-_not_of_the_training = {
-    "dataset",
-    "epochs",
-    *GENERATED_FIELDS,
-    *INTERPRETATION_FIELDS,
-    *TESTING_FIELDS,
-}
 
 
 class Epoch(NamedTuple):
@@ -324,8 +314,8 @@ def _stopped(history: list[Epoch], spec: RunSpec) -> str | None:
 
 
 def _owner(spec: RunSpec, train: Split, valid: Split) -> dict[str, Any]:
-    values = without_later_defaults(spec.flat())
-    values = {key: value for key, value in values.items() if key not in _not_of_the_training}
+    values = without_later_defaults(spec.flat(Group.NETWORK, Group.TRAINING))
+    del values["epochs"]
     shapes = {"train": [*train.codes.shape], "valid": [*valid.codes.shape]}
     return {**values, **shapes, "classes": train.labels.shape[1], "backend": backend.name()}
 

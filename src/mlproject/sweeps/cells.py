@@ -1,20 +1,15 @@
 """The cells of a plan: each with its hashes, its cost, and its place in the order."""
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from mlproject.architectures import arch_name, make_spec, printed_name, protocol_name
 from mlproject.data import load
-from mlproject.spec import GENERATED_FIELDS, RunSpec
+from mlproject.spec import GENERATED_FIELDS, Group, RunSpec, field_info
 from mlproject.sweeps.plan import Options, Plan, expand
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import look
-
-OF_NETWORK = re.compile(
-    r"(filters|kernel|stride|pool|pool_stride)\d+|units|activation|dropout_(conv|dense)"
-)
 
 
 class Cell(NamedTuple):
@@ -100,7 +95,7 @@ def _name(spec: RunSpec, options: Options, varied: Iterable[str]) -> str:
     if arch == "custom":
         arch = str(options.get("arch", ""))
         if arch:
-            shown += [name for name in options if OF_NETWORK.fullmatch(name) and name not in shown]
+            shown += [name for name in options if _of_network(name) and name not in shown]
     values = {"protocol": protocol_name(spec), **spec.flat()}
     parts = [f"{name}={_short(values[name])}" for name in shown if name in options]
     label = printed_name(arch) if arch else "" if parts else "custom"
@@ -179,3 +174,8 @@ def seconds_of(cells: Iterable[Cell], known: Mapping[str, float]) -> dict[str, f
 
 def _shape(cell: Cell) -> RunSpec:
     return cell.spec.model_copy(update={"seed": 0})
+
+
+def _of_network(name: str) -> bool:
+    info = field_info(name)
+    return info is not None and info.group is Group.NETWORK

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -18,7 +17,6 @@ from mlproject.sweeps.cells import DataSets, make_cell
 from mlproject.sweeps.plan import Axis, Options, Plan, Range, Search, Value, count_values
 from mlproject.system.errors import UserError
 
-SHAPE = re.compile(r"((pool|pool_stride|stride)\d+|filters[2-9]|arch|layers|length)")
 MOST = 20_000
 
 
@@ -60,7 +58,7 @@ def make_space(plan: Plan, search: Search, data: DataSets) -> Space:
     Raises:
         UserError: nothing fits, or a value is refused.
     """
-    shaping = [name for name in search.space if SHAPE.fullmatch(name)]
+    shaping = [name for name in search.space if _must_fit(name)]
     combinations = math.prod(count_values(search.space[name]) for name in shaping)
     if combinations > MOST:
         raise UserError(
@@ -133,3 +131,8 @@ def _distribution(name: str, axis: Axis, grid: bool) -> BaseDistribution:
     if axis.step is None:
         return FloatDistribution(float(axis.start), float(axis.to), log=axis.log)
     return FloatDistribution(float(axis.start), axis.last, step=float(axis.step))
+
+
+def _must_fit(name: str) -> bool:
+    info = field_info(name)
+    return name == "arch" or (info is not None and info.fits)

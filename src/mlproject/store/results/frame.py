@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pandas
 
 from mlproject.architectures import make_spec
-from mlproject.spec import canonical_sha256, field_info, field_names
+from mlproject.spec import Group, canonical_sha256, field_info, field_names, fields_of
 from mlproject.store import RESUMED_BY, STORE_ERRORS, Store, connect, first_line
 from mlproject.store.results.conditions import Condition, check_columns, equals, parse, select
 from mlproject.store.results.recorded import parse_spec
@@ -29,9 +29,7 @@ TAGS = (
 )
 HIDDEN = ("spec", "experiment_id", "inputs", "pool")
 _STATES = {"RUNNING": "running", "SCHEDULED": "running", "FAILED": "failed", "KILLED": "killed"}
-_UNPOOLED = (
-    "seed", "dataset", "sequences", "length", "data_seed", "attributions", "attributed",
-)  # fmt: skip
+_UNPOOLED = ("seed", *fields_of(Group.DATA), "attributions", "attributed")
 
 
 class Found(NamedTuple):
