@@ -1,0 +1,87 @@
+"""Write docs/parameters.md from the fields of the spec: ``python docs/parameters.py``."""
+
+# ruff: noqa: E501
+
+from pathlib import Path
+from typing import Literal, get_args, get_origin
+
+from mlproject.architectures import ARCHITECTURES, PROTOCOLS, make_spec
+from mlproject.spec import Block, Group, RunSpec, fields_of
+
+PAGE = Path(__file__).with_suffix(".md")
+TITLES = {
+    Group.DATA: "Data",
+    Group.NETWORK: "Network",
+    Group.TRAINING: "Training",
+    Group.TESTING: "Test",
+    Group.INTERPRETATION: "Interpretation: filters and attributions",
+}
+HEAD = """<!-- written by `python docs/parameters.py`, do not edit -->
+# Parameters
+
+`-P NAME=VALUE` for `mlflow run`, `--NAME VALUE` for `python -m mlproject train`, `NAME: VALUE` in a plan.
+`arch` and `protocol` are presets. Single parameters override them.
+
+| preset | values |
+|---|---|
+| `arch` | {networks}; default CNN-25 |
+| `protocol` | {protocols}; default released. `released` is what the paper's code did, and its printed numbers rest on it; `paper` is what its text says |
+
+These options do not change a result and are no parameters of the spec: `resume` (a run id), `name`, `experiment`, `backend`
+(`jax` or `tensorflow`), `threads`, `quiet`.
+"""
+BLOCKS = """
+N counts the convolution blocks from 1. A third block exists when `filters3` is given, and so on; then every pool is given too:
+`mlflow run . -P pool1=2 -P pool2=5 -P filters3=64 -P pool3=10`. `filters2=0` leaves one block. `pool2` is 100 / `pool_stride1` by
+default, and `pool_strideN` is `poolN`.
+"""
+
+
+def choices(model: type[RunSpec] | type[Block], name: str) -> str:
+    """Return the allowed values of a field in words, ``""`` for any text."""
+    field = model.model_fields[name]
+    if get_origin(field.annotation) is Literal:
+        return ", ".join(f"`{value}`" for value in get_args(field.annotation))
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    bounds = [
+        f"{sign} {getattr(one, key):,}"
+        for one in field.metadata
+        for key, sign in signs.items()
+        if getattr(one, key, None) is not None and getattr(one, key) < 2**62
+    ]
+    return ", ".join(bounds)
+
+
+def rows(group: Group) -> list[str]:
+    """Return the table rows of one group of fields."""
+    defaults = make_spec({}).flat()
+    found: list[str] = []
+    for name in fields_of(group):
+        if name == "blocks":
+            for key, field in Block.model_fields.items():
+                default = f"{defaults[f'{key}1']}, {defaults[f'{key}2']}"
+                found.append(
+                    f"| `{key}N` | {field.description} | {default} | {choices(Block, key)} |"
+                )
+        else:
+            text = RunSpec.model_fields[name].description
+            found.append(f"| `{name}` | {text} | {defaults[name]} | {choices(RunSpec, name)} |")
+    return found
+
+
+def page() -> str:
+    """Return the page."""
+    presets = {
+        "networks": ", ".join(f"`{name}`" for name in ARCHITECTURES),
+        "protocols": ", ".join(f"`{name}`" for name in PROTOCOLS),
+    }
+    parts = [HEAD.format(**presets)]
+    for group, title in TITLES.items():
+        table = ["| parameter | meaning | default | values |", "|---|---|---|---|", *rows(group)]
+        parts.append(f"\n## {title}\n\n" + "\n".join(table) + "\n")
+        parts += [BLOCKS] if group is Group.NETWORK else []
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
