@@ -22,11 +22,11 @@ from recorded import inside, reading, record, record_filters, start
 from mlproject import results
 from mlproject.commands.cli import cli
 from mlproject.commands.report import make_report
+from mlproject.names import Artifact, Tag
 from mlproject.report.content import Wish
 from mlproject.run.run import RunResult
-from mlproject.store import IMPORTED, Store, Told, connect
+from mlproject.store import Store, Told, connect
 from mlproject.store.exchange import folder as folders
-from mlproject.store.exchange.checks import WEIGHTS
 from mlproject.store.exchange.exporting import export
 from mlproject.store.exchange.folder import LIMIT, read, read_all
 from mlproject.store.exchange.importing import _digest, import_runs
@@ -80,7 +80,7 @@ def test_an_imported_run_has_all_that_the_original_had(elsewhere: Path, trained:
     assert list(copy["run_id"]) == done.added
     assert copy["imported"].tolist() == [True]
     first, second = there.run(original.run_id[0]), here.run(copy.run_id[0])
-    assert second.data.tags[IMPORTED] == first.info.run_id
+    assert second.data.tags[Tag.IMPORTED] == first.info.run_id
     assert first.data.params == second.data.params
     assert first.data.tags["mlflow.note.content"] == second.data.tags["mlflow.note.content"]
     for name in ("train_loss", "val_auroc", "time/epoch"):
@@ -158,7 +158,7 @@ def test_weights_make_the_model_that_was_trained(elsewhere: Path, trained: Path)
     original = results.model(results.runs(store=there).run_id[0], there)
     assert np.array_equal(predict(results.model(run_id, here), codes), predict(original, codes))
     export(here, Path("copy"))
-    assert not (next((Path("copy") / "runs").iterdir()) / WEIGHTS).exists()
+    assert not (next((Path("copy") / "runs").iterdir()) / Artifact.WEIGHTS).exists()
     export(here, Path("copy"), weights=True)
     assert contents(Path("copy")) == contents(trained / "heavy")
     export(here, Path("copy"))
@@ -263,7 +263,7 @@ def test_two_imports_do_not_make_the_same_run(workplace: Path, migrated_store: P
     told = read_all(Path("out"))[0]
     parent = psutil.Process(os.getppid())
     rival = this_process()._replace(pid=parent.pid, started=parent.create_time())
-    tags = {IMPORTED: told.run_id, "mlproject.process": str(rival)}
+    tags = {Tag.IMPORTED: told.run_id, "mlproject.process": str(rival)}
     experiment = here.experiment("table1")
     theirs = here.client.create_run(experiment, tags=tags).info.run_id
     with pytest.raises(UserError, match=f"another one is at work on .*{theirs}"):

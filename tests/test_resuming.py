@@ -17,10 +17,11 @@ import mlproject.run.run as running
 from mlproject.architectures import make_spec
 from mlproject.commands.cli import main
 from mlproject.data import Split, make_dataset, write
+from mlproject.names import Artifact
 from mlproject.network import checkpoint
 from mlproject.run.run import complete, find_previous, find_trained, run
 from mlproject.run.stages import Settings
-from mlproject.store import STATE, connect, sync
+from mlproject.store import connect, sync
 from mlproject.store.journal import Journal
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import SIGNALS, Interrupted
@@ -91,7 +92,7 @@ def _count() -> int:
 
 
 def _state(here: Made) -> Path:
-    return here.folder / "runs" / here.killed / "artifacts" / STATE
+    return here.folder / "runs" / here.killed / "artifacts" / Artifact.STATE
 
 
 def _damage(path: Path) -> None:

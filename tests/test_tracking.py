@@ -16,8 +16,8 @@ from recorded import offer_run
 from sqlalchemy.exc import PendingRollbackError
 from tracking_server import free_port, kill, serve
 
+from mlproject.names import Artifact
 from mlproject.store import (
-    STATE,
     Store,
     Tracker,
     connect,
@@ -230,7 +230,7 @@ def test_sync_ends_a_run_whose_process_is_gone(workplace: Path) -> None:
     ).stdout.strip()  # fmt: skip
     tracker = store.start("lost", {}, workplace / "runs")
     tracker.flush()
-    tracker.artifact(STATE, lambda path: path.write_bytes(b"something to go on from"))
+    tracker.artifact(Artifact.STATE, lambda path: path.write_bytes(b"something to go on from"))
     tracker.journal.own(process)
     assert sync(workplace / "runs", store).runs == [tracker.run_id]
     run = store.run(tracker.run_id)

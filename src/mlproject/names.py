@@ -1,4 +1,7 @@
-"""Names of classes, and the parts of metric names that are made of them."""
+"""Names in the tracking store: tags, metrics, artifacts, and the parts that come from class names.
+
+Users, reports and stored runs rely on them: a name in this module never changes.
+"""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,6 +10,115 @@ from mlproject.system.errors import UserError
 
 LONGEST = 150
 """Most characters of a class name: a metric's name has 250 in MLflow, its other parts up to 100."""
+
+
+def tag(name: str) -> str:
+    """Return the full name of one of this project's tags: ``arch`` gives ``mlproject.arch``."""
+    return f"mlproject.{name}"
+
+
+def is_project_tag(name: str) -> bool:
+    """Return whether a tag is one of this project's."""
+    return name.startswith("mlproject.")
+
+
+class Tag:
+    """Names of tags."""
+
+    # The network, the data and the machine.
+    ARCH = tag("arch")
+    PROTOCOL = tag("protocol")
+    SPEC = tag("spec")
+    SPEC_SHA256 = tag("spec_sha256")
+    TRAIN_SHA256 = tag("train_sha256")
+    DATASET_SHA256 = tag("dataset_sha256")
+    ARTIFACT_SHA256 = tag("artifact_sha256")  # JSON, path -> hash, of artifacts that are reused
+    METRIC_VERSION = tag("metric_version")
+    BACKEND = tag("backend")
+    DEVICE = tag("device")
+    THREADS = tag("threads")
+    DEVICE_FAULTS = tag("device_faults")
+    COMMIT = "mlflow.source.git.commit"
+    GIT_DIRTY = tag("git.dirty")
+
+    # The process that writes the run, and how the run ended.
+    PROCESS = tag("process")
+    HEARTBEAT = tag("heartbeat")
+    MARK = tag("mark")
+    FAILURE = tag("failure")
+    REFUSED = tag("refused")
+
+    # Links between runs.
+    PARENT = "mlflow.parentRunId"
+    RESUMES = tag("resumes")
+    RESUMED_BY = tag("resumed_by")
+    WEIGHTS_OF = tag("weights_of")
+    RECREATED_FROM = tag("made_anew_of")
+    IMPORTED = tag("imported")
+    IMPORTED_SHA256 = tag("imported_sha256")
+    INTERPRETS = tag("interprets")
+
+    # Sweeps.
+    SWEEP = tag("sweep")
+    SWEEP_KIND = tag("sweep_kind")
+    TASK = tag("task")
+    TRIAL = tag("trial")
+    PROGRESS = tag("progress")
+    CONTINUED_BY = tag("went_on_with")
+
+    ATTRIBUTIONS = tag("attributions")
+    REPORT = tag("report")
+
+    @staticmethod
+    def attributions(method: str) -> str:
+        """Return the tag that describes the sequences that a method attributed."""
+        return f"{Tag.ATTRIBUTIONS}.{method}"
+
+
+class Metric:
+    """Names of metrics that several modules use."""
+
+    BEST_EPOCH = "best_epoch"
+    BEST_VAL_LOSS = "best_val_loss"
+    TEST_LOSS = "test_loss"
+    TEST_AUROC = "test_auroc"
+    TEST_AUPR = "test_aupr"
+    TEST_AP = "test_ap"
+
+    TIME = "time/"
+    TIME_EPOCH = "time/epoch"
+    TIME_TRAIN = "time/train"
+    TIME_INTERPRET = "time/interpret"
+    TIME_TRACKING = "time/tracking"
+    TIME_TOTAL = "time/total"
+    TIME_CPU = "time/cpu"
+
+
+class Artifact:
+    """Paths of artifacts."""
+
+    SPEC = "spec.json"
+    HISTORY = "history.csv"
+    PER_CLASS = "test_per_class.csv"
+    WEIGHTS = "weights/best.weights.h5"
+    WEIGHTS_FOLDER = "weights"
+    STATE = "state/state.h5"  # an interrupted run is resumed from it
+    CARD = "card.html"
+
+    @staticmethod
+    def filters(layer: str, ending: str) -> str:
+        """Return a file on a layer's filters: ``conv1``, ``_truth.csv``."""
+        return f"filters/{layer}{ending}"
+
+    @staticmethod
+    def attributions(name: str) -> str:
+        """Return a file on attributions: ``saliency.h5``."""
+        return f"attributions/{name}"
+
+    @staticmethod
+    def plot(name: str) -> str:
+        """Return a plot: ``roc`` gives ``plots/roc.png``."""
+        return f"plots/{name}.png"
 
 
 def metric_name(name: str) -> str:

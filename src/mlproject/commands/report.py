@@ -7,12 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from mlproject.names import Tag
 from mlproject.report.build import build
 from mlproject.report.content import Report, Wish
 from mlproject.report.page import write_report
 from mlproject.store import Store, connect, first_line
-
-TAG = "mlproject.report"
 
 
 class Made(NamedTuple):
@@ -47,7 +46,7 @@ def make_report(
 
 def _record(report: Report, files: list[Path], out: Path, store: Store) -> str:
     experiment = None if "MLFLOW_RUN_ID" in os.environ else report.experiment
-    tracker = store.start("report", {TAG: "1"}, Path("runs"), experiment)
+    tracker = store.start("report", {Tag.REPORT: "1"}, Path("runs"), experiment)
     try:
         tracker.note("\n".join(f"- {line}" for line in report.summary))
         for path in files:

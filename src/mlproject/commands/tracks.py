@@ -13,6 +13,7 @@ from mlproject.attribution.truth import sites_of
 from mlproject.data import Dataset
 from mlproject.draw.logos import save
 from mlproject.draw.tracks import Mark, Track, cropped, marks, track_figure
+from mlproject.names import Tag
 from mlproject.network.build import predict
 from mlproject.spec import MODISCO, parse_methods
 from mlproject.store import connect
@@ -53,7 +54,7 @@ def make_tracks(
     store = connect()
     data = results.dataset(run_ids[0], home / "data", store)
     for run_id in run_ids[1:]:
-        if store.run(run_id).data.tags.get("mlproject.dataset_sha256") != data.sha256:
+        if store.run(run_id).data.tags.get(Tag.DATASET_SHA256) != data.sha256:
             raise UserError(f"runs must have one data set: {run_id} has another than {run_ids[0]}")
     models = [results.model(run_id, store) for run_id in run_ids]
     if sequence is None:

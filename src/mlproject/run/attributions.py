@@ -25,6 +25,7 @@ from mlproject.draw.tracks import Track, cropped, marks, richest, track_figure
 from mlproject.filters.reading import scores
 from mlproject.motifs.pwm import jaspar, write_meme
 from mlproject.motifs.tomtom import format_tsv
+from mlproject.names import Tag
 from mlproject.network.build import predict
 from mlproject.spec import MODISCO
 from mlproject.store import Tracker
@@ -138,7 +139,7 @@ def attribute_run(place: Place, methods: Sequence[str], choice: Choice) -> dict[
         place.interrupts.check()
         with place.interrupts.deferred():
             record()
-            place.tracker.tags({f"mlproject.attributions.{name}": json.dumps(choice._asdict())})
+            place.tracker.tags({Tag.attributions(name): json.dumps(choice._asdict())})
             place.tracker.metrics(own)
         place.interrupts.check()
         if not place.quiet:

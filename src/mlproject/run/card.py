@@ -19,6 +19,7 @@ from mlproject.filters.ablation import Ablation
 from mlproject.filters.reading import LayerReading, classes_of
 from mlproject.filters.truth import Truth
 from mlproject.motifs.pwm import Motif
+from mlproject.names import Metric
 from mlproject.network.evaluation import ClassScore, Curves
 from mlproject.run.card_charts import history_charts, performance_charts
 from mlproject.run.card_filters import show_layer
@@ -81,12 +82,12 @@ def render(data: CardData) -> str:
         data=data,
         glyphs=glyphs(),
         tiles=_tiles(data, layers),
-        history=history_charts(data.history, data.metrics.get("best_epoch")),
+        history=history_charts(data.history, data.metrics.get(Metric.BEST_EPOCH)),
         performance=performance_charts(data.rows, data.curves),
         classes=_classes(data, layers),
         motifs=_motifs(data, layers, targets),
         layers=layers,
-        times={name.removeprefix("time/"): _duration(s) for name, s in data.times.items()},
+        times={name.removeprefix(Metric.TIME): _duration(s) for name, s in data.times.items()},
     )
     return page.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
@@ -116,10 +117,10 @@ def _tiles(data: CardData, layers: Sequence[dict[str, Any]]) -> list[tuple[str, 
             covered = sum(bool(filters) for filters in found.values())
             tiles.append(("Classes found", f"{covered} / {len(found)}", f"by {layer['name']}"))
     if data.history:
-        last, best = data.history[-1]["epoch"], data.metrics.get("best_epoch")
+        last, best = data.history[-1]["epoch"], data.metrics.get(Metric.BEST_EPOCH)
         kept = f"best was {best:g}" if best is not None else ""
         tiles.append(("Epochs", f"{last:g}", kept))
-    if total := data.times.get("time/total", data.times.get("total")):
+    if total := data.times.get(Metric.TIME_TOTAL, data.times.get("total")):
         tiles.append(("Time", _duration(total), "all together"))
     return tiles
 

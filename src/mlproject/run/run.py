@@ -15,6 +15,7 @@ import keras
 from mlproject.architectures import arch_name, protocol_name, recorded_spec, run_name
 from mlproject.data import Dataset, load
 from mlproject.data.dataset import blocks
+from mlproject.names import Artifact, Metric, Tag
 from mlproject.network.checkpoint import earlier, usable
 from mlproject.network.memory import check_memory
 from mlproject.network.saving import check_sha256
@@ -23,9 +24,7 @@ from mlproject.run import stages
 from mlproject.run.attributions import Choice, Place, attribute_run, check
 from mlproject.run.filters import read_filters, scan_motifs
 from mlproject.run.stages import (
-    HISTORY,
     WEIGHT_COLUMNS,
-    WEIGHTS,
     Previous,
     Settings,
     Trained,
@@ -33,8 +32,6 @@ from mlproject.run.stages import (
 from mlproject.run.summary import summarise, tell
 from mlproject.spec import RunSpec
 from mlproject.store import (
-    SHA256,
-    STATE,
     STORE_ERRORS,
     Store,
     connect,
@@ -104,7 +101,7 @@ def run(
             tracker.flush()
             look()
             with interrupts.deferred():
-                tracker.finish("FINISHED", without=[STATE])
+                tracker.finish("FINISHED", without=[Artifact.STATE])
         return RunResult(tracker.run_id, metrics, tracker.problem)
 
 
@@ -159,7 +156,7 @@ def _stages(
         model, fitted = stages.reuse(job, previous)
     else:
         model, fitted = stages.train(job, previous)
-    times = {"time/train": time.perf_counter() - clock}
+    times = {Metric.TIME_TRAIN: time.perf_counter() - clock}
     look()
     tested = stages.test(job, model, fitted)
     look()
@@ -169,15 +166,15 @@ def _stages(
     look()
     attributed = _attribute(job, model)
     look()
-    times["time/interpret"] = time.perf_counter() - clock
+    times[Metric.TIME_INTERPRET] = time.perf_counter() - clock
     job.tracker.model(model, environment.requirements(keras.backend.backend()))
     values = tested.values | known | interpreted.values | attributed
-    times["time/total"] = time.perf_counter() - started
+    times[Metric.TIME_TOTAL] = time.perf_counter() - started
     tell(job, summarise(job, model, fitted, tested, interpreted, values | times))
     look()
-    times["time/tracking"] = job.tracker.seconds
-    times["time/total"] = time.perf_counter() - started
-    times["time/cpu"] = time.process_time() - computed
+    times[Metric.TIME_TRACKING] = job.tracker.seconds
+    times[Metric.TIME_TOTAL] = time.perf_counter() - started
+    times[Metric.TIME_CPU] = time.process_time() - computed
     job.tracker.metrics(times)
     return values | times
 
@@ -194,7 +191,7 @@ def _attribute(job: stages.Job, model: keras.Model) -> dict[str, float]:
     try:
         return attribute_run(place, spec.methods, Choice(spec.attributed))
     except UserError as error:
-        job.tracker.tags({"mlproject.attributions": first_line(error)})
+        job.tracker.tags({Tag.ATTRIBUTIONS: first_line(error)})
         print(f"warning: {first_line(error)}", file=sys.stderr)
         return {}
 
@@ -211,7 +208,7 @@ def find_previous(run_id: str, home: Path = Path()) -> Previous:
     store = connect()
     found = store.run(run_id)
     tags, folder = found.data.tags, home / "runs" / run_id
-    if "mlproject.spec" not in tags:
+    if Tag.SPEC not in tags:
         raise UserError(
             f"`resume` must name a run of this project: got {run_id}, which has no spec"
         )
@@ -221,15 +218,15 @@ def find_previous(run_id: str, home: Path = Path()) -> Previous:
         raise UserError(
             f"`resume` must name an interrupted run: {run_id} is alive; interrupt it first"
         )
-    spec = recorded_spec(json.loads(tags["mlproject.spec"]))
+    spec = recorded_spec(json.loads(tags[Tag.SPEC]))
     check_version(spec)
-    state = folder / "artifacts" / STATE
+    state = folder / "artifacts" / Artifact.STATE
     if not (state.exists() or earlier(state).exists()):
-        state = store.download(run_id, STATE, folder)
+        state = store.download(run_id, Artifact.STATE, folder)
     chosen = usable(state)
     if chosen != state:
         print(f"the state of run {run_id} is damaged: the one before it is used", file=sys.stderr)
-    return Previous(run_id, spec, chosen, tags.get("mlproject.dataset_sha256", ""))
+    return Previous(run_id, spec, chosen, tags.get(Tag.DATASET_SHA256, ""))
 
 
 def _journal(run_id: str, home: Path) -> Journal | None:
@@ -266,9 +263,9 @@ def find_trained(run_id: str, home: Path = Path()) -> Trained:
     store = connect()
     folder = home / "runs" / run_id / "reused"
     folder.mkdir(parents=True, exist_ok=True)
-    known = json.loads(store.run(run_id).data.tags.get(SHA256, "{}"))
-    files = [store.download(run_id, path, folder) for path in (WEIGHTS, HISTORY)]
-    for path, name in zip(files, (WEIGHTS, HISTORY), strict=True):
+    known = json.loads(store.run(run_id).data.tags.get(Tag.ARTIFACT_SHA256, "{}"))
+    files = [store.download(run_id, path, folder) for path in (Artifact.WEIGHTS, Artifact.HISTORY)]
+    for path, name in zip(files, (Artifact.WEIGHTS, Artifact.HISTORY), strict=True):
         check_sha256(path, known.get(name))
     with files[1].open(newline="", encoding="utf-8") as file:
         rows = [
@@ -292,16 +289,16 @@ def _epoch(row: dict[str, float]) -> Epoch:
 def _tags(spec: RunSpec, data: Dataset) -> dict[str, str]:
     backend = keras.backend.backend()
     return {
-        "mlproject.arch": arch_name(spec),
-        "mlproject.protocol": protocol_name(spec),
-        "mlproject.spec": json.dumps(spec.flat(), sort_keys=True),
-        "mlproject.spec_sha256": spec.spec_sha256(data.sha256),
-        "mlproject.train_sha256": spec.train_sha256(data.sha256),
-        "mlproject.dataset_sha256": data.sha256,
-        "mlproject.backend": f"{backend} {environment.backend_version(backend)}",
-        "mlproject.device": environment.device(backend),
-        "mlproject.threads": str(environment.threads()),
-        "mlproject.metric_version": METRIC_VERSION,
+        Tag.ARCH: arch_name(spec),
+        Tag.PROTOCOL: protocol_name(spec),
+        Tag.SPEC: json.dumps(spec.flat(), sort_keys=True),
+        Tag.SPEC_SHA256: spec.spec_sha256(data.sha256),
+        Tag.TRAIN_SHA256: spec.train_sha256(data.sha256),
+        Tag.DATASET_SHA256: data.sha256,
+        Tag.BACKEND: f"{backend} {environment.backend_version(backend)}",
+        Tag.DEVICE: environment.device(backend),
+        Tag.THREADS: str(environment.threads()),
+        Tag.METRIC_VERSION: METRIC_VERSION,
         **environment.git_tags(Path(__file__).parent),
     }
 
@@ -311,7 +308,7 @@ def _record_inputs(job: stages.Job) -> None:
     names = {"arch": arch_name(spec), "protocol": protocol_name(spec)}
     tracker.params({**names, **spec.flat()})
     text = json.dumps(spec.flat(), indent=2, sort_keys=True) + "\n"
-    tracker.artifact("spec.json", lambda path: path.write_text(text, encoding="utf-8"))
+    tracker.artifact(Artifact.SPEC, lambda path: path.write_text(text, encoding="utf-8"))
     contexts = {"train": "training", "valid": "validation", "test": "testing"}
     for split, (codes, labels, _) in data.splits.items():
         profile = {
@@ -360,13 +357,13 @@ def _end(job: stages.Job, status: str, reason: str) -> None:
     """Record the end of a run; where the disk does not take it, in the store alone."""
     tracker = job.tracker
     with suppress(OSError):
-        tracker.artifact_if_there(STATE)
+        tracker.artifact_if_there(Artifact.STATE)
     tracker.finish(status, reason)
 
 
 def _resumable(job: stages.Job, previous: Previous | Trained | None) -> str | None:
     """Return the run to go on from: this one, else the one before it, None if there is none."""
     with suppress(UserError):
-        usable(job.tracker.journal.artifacts / STATE)
+        usable(job.tracker.journal.artifacts / Artifact.STATE)
         return job.tracker.run_id
     return previous.run_id if isinstance(previous, Previous) else None

@@ -15,18 +15,18 @@ from matplotlib.figure import Figure
 from mlproject.data import Dataset
 from mlproject.draw.curves import history_figure, pr_figure, roc_figure
 from mlproject.draw.logos import save
+from mlproject.names import Artifact, Metric, Tag
 from mlproject.network import checkpoint
 from mlproject.network.build import build, predict
 from mlproject.network.evaluation import FEW, ClassScore, Curves, class_scores, curves, metrics
 from mlproject.network.saving import load_weights, save_weights
 from mlproject.network.training import Epoch, Fit, binary_cross_entropy, fit
 from mlproject.spec import RunSpec
-from mlproject.store import RESUMED_BY, RESUMES, SHA256, STATE, Tracker
+from mlproject.store import Tracker
 from mlproject.system.files import sha256_of, written_whole
 from mlproject.system.interrupts import Interrupted, Interrupts
 from mlproject.system.progress import EpochProgress
 
-WEIGHTS, HISTORY = "weights/best.weights.h5", "history.csv"
 STATE_SECONDS = 60.0
 WEIGHT_COLUMNS = "weights/"  # prefix of the columns of history.csv that describe the weights
 
@@ -96,7 +96,7 @@ def train(job: Job, previous: Previous | None) -> tuple[keras.Model, Fit]:
     """
     spec, data, tracker = job.spec, job.data, job.tracker
     model = build(spec, data.length, len(data.classes))
-    state = tracker.journal.artifacts / STATE
+    state = tracker.journal.artifacts / Artifact.STATE
     state.parent.mkdir(parents=True, exist_ok=True)
     if previous:
         _take_up(tracker, previous, state)
@@ -107,14 +107,14 @@ def train(job: Job, previous: Previous | None) -> tuple[keras.Model, Fit]:
 
     def record_fault(element: str) -> None:
         faults.append(element)
-        tracker.tags({"mlproject.device_faults": f"{len(faults)}: {', '.join(faults)}"[:5000]})
+        tracker.tags({Tag.DEVICE_FAULTS: f"{len(faults)}: {', '.join(faults)}"[:5000]})
         print(f"warning: the device spoilt {element}; the epoch is repeated", file=sys.stderr)
 
     def record(epoch: Epoch) -> None:
         nonlocal delivered
         _record_epoch(tracker, epoch)
         if time.monotonic() - delivered > STATE_SECONDS:
-            tracker.artifact_if_there(STATE)
+            tracker.artifact_if_there(Artifact.STATE)
             delivered = time.monotonic()
         bar.show(epoch.epoch, epoch.values, epoch.seconds)
         job.settings.on_epoch(epoch.epoch, epoch.values)
@@ -147,11 +147,11 @@ def _take_up(tracker: Tracker, previous: Previous, state: Path) -> None:
 
     The store gets the copy before the tag that says so: a run stays resumable until another is.
     """
-    tracker.tags({RESUMES: previous.run_id})
+    tracker.tags({Tag.RESUMES: previous.run_id})
     with written_whole(state) as file:
         file.write(previous.state.read_bytes())
-    tracker.artifact_if_there(STATE)
-    tracker.tag_other(previous.run_id, RESUMED_BY, tracker.run_id)
+    tracker.artifact_if_there(Artifact.STATE)
+    tracker.tag_other(previous.run_id, Tag.RESUMED_BY, tracker.run_id)
 
 
 def reuse(job: Job, trained: Trained) -> tuple[keras.Model, Fit]:
@@ -159,7 +159,7 @@ def reuse(job: Job, trained: Trained) -> tuple[keras.Model, Fit]:
     spec, data, tracker = job.spec, job.data, job.tracker
     model = build(spec, data.length, len(data.classes))
     load_weights(model, trained.weights)
-    tracker.tags({"mlproject.weights_of": trained.run_id})
+    tracker.tags({Tag.WEIGHTS_OF: trained.run_id})
     for epoch in trained.history:
         _record_epoch(tracker, epoch)
     best = min(trained.history, key=lambda epoch: epoch.values[spec.monitor])
@@ -168,7 +168,7 @@ def reuse(job: Job, trained: Trained) -> tuple[keras.Model, Fit]:
 
 
 def _record_epoch(tracker: Tracker, epoch: Epoch) -> None:
-    tracker.metrics(epoch.values | {"time/epoch": epoch.seconds}, epoch.epoch)
+    tracker.metrics(epoch.values | {Metric.TIME_EPOCH: epoch.seconds}, epoch.epoch)
 
 
 class Tested(NamedTuple):
@@ -188,19 +188,22 @@ def test(job: Job, model: keras.Model, fitted: Fit) -> Tested:
     penalty = sum(float(loss) for loss in model.losses)
     best = fitted.history[fitted.best_epoch - 1].values
     values = {
-        "best_epoch": float(fitted.best_epoch),
+        Metric.BEST_EPOCH: float(fitted.best_epoch),
         **{f"best_{name}": value for name, value in best.items() if name.startswith("val_")},
-        "test_loss": binary_cross_entropy(labels, predicted) + penalty,
+        Metric.TEST_LOSS: binary_cross_entropy(labels, predicted) + penalty,
         **metrics(rows),
     }
     tracker.metrics(values)
-    tracker.artifact(HISTORY, lambda path: write_csv(path, history_rows(fitted)))
+    tracker.artifact(Artifact.HISTORY, lambda path: write_csv(path, history_rows(fitted)))
     tracker.artifact(
-        "test_per_class.csv", lambda path: write_csv(path, [_class_row(row) for row in rows])
+        Artifact.PER_CLASS, lambda path: write_csv(path, [_class_row(row) for row in rows])
     )
-    tracker.artifact(WEIGHTS, lambda path: save_weights(model, path))
-    files = {path: sha256_of(tracker.journal.artifacts / path) for path in (HISTORY, WEIGHTS)}
-    tracker.tags({SHA256: json.dumps(files)})
+    tracker.artifact(Artifact.WEIGHTS, lambda path: save_weights(model, path))
+    files = {
+        path: sha256_of(tracker.journal.artifacts / path)
+        for path in (Artifact.HISTORY, Artifact.WEIGHTS)
+    }
+    tracker.tags({Tag.ARTIFACT_SHA256: json.dumps(files)})
     tested = Tested(rows, curves(labels, predicted, data.classes), values)
     figures = {
         "history": history_figure(history_rows(fitted), fitted.best_epoch),
@@ -208,7 +211,7 @@ def test(job: Job, model: keras.Model, fitted: Fit) -> Tested:
         "pr": pr_figure(rows, tested.curves),
     }
     for name, figure in figures.items():
-        record_figure(tracker, f"plots/{name}.png", figure)
+        record_figure(tracker, Artifact.plot(name), figure)
     return tested
 
 

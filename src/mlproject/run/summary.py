@@ -7,6 +7,7 @@ import keras
 from mlproject.architectures import arch_name, printed_name, protocol_name
 from mlproject.filters.reading import LayerReading, filters_by_class, is_approximate, scores
 from mlproject.motifs.pwm import jaspar
+from mlproject.names import Artifact, Metric
 from mlproject.network.build import trainable_parameters
 from mlproject.network.evaluation import FEW, undefined
 from mlproject.network.training import Fit
@@ -62,7 +63,7 @@ def summarise(
         description="\n".join(lines),
         facts=facts,
         spec=spec.flat(),
-        metrics={key: value for key, value in values.items() if not key.startswith("time/")},
+        metrics={key: value for key, value in values.items() if not key.startswith(Metric.TIME)},
         history=history_rows(fitted),
         rows=tested.rows,
         curves=tested.curves,
@@ -72,14 +73,14 @@ def summarise(
         targets=jaspar(),
         relevant=data.relevant,
         truth=data.motifs,
-        times={key: value for key, value in values.items() if key.startswith("time/")},
+        times={key: value for key, value in values.items() if key.startswith(Metric.TIME)},
     )
 
 
 def tell(job: Job, card: CardData) -> None:
     """Record the card as ``card.html`` and its sentences as the run's description."""
     page = render(card)
-    job.tracker.artifact("card.html", lambda path: path.write_text(page, encoding="utf-8"))
+    job.tracker.artifact(Artifact.CARD, lambda path: path.write_text(page, encoding="utf-8"))
     job.tracker.note("\n".join(f"- {line}" for line in card.description.splitlines()))
 
 
@@ -95,7 +96,7 @@ def _what(job: Job, model: keras.Model) -> str:
 
 def _how_well(tested: Tested) -> str:
     values = tested.values
-    if "test_auroc" not in values:
+    if Metric.TEST_AUROC not in values:
         return "Test: no class has both positives and negatives, AUROC and AUPR are not defined."
     line = f"Test AUROC {values['test_auroc']:.4f}, AUPR {values['test_aupr']:.4f}"
     line += f", AP {values['test_ap']:.4f}"

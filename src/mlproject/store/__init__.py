@@ -5,17 +5,12 @@ a store that goes away costs nothing, `sync` delivers later what is missing, onc
 """
 
 from mlproject.store.basis import (
-    RESUMED_BY,
-    RESUMES,
-    SHA256,
-    STATE,
     STORE_ERRORS,
     first_line,
     is_terminated,
 )
 from mlproject.store.client import Store
 from mlproject.store.copies import (
-    IMPORTED,
     KEPT_TAGS,
     LOCAL_TAGS,
     Told,
@@ -33,13 +28,8 @@ from mlproject.store.tracker import Tracker
 from mlproject.system.masking import mask, without_credentials
 
 __all__ = [
-    "IMPORTED",
     "KEPT_TAGS",
     "LOCAL_TAGS",
-    "RESUMED_BY",
-    "RESUMES",
-    "SHA256",
-    "STATE",
     "STORE_ERRORS",
     "Store",
     "Told",

@@ -13,6 +13,7 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_SOURCE_TYPE,
 )
 
+from mlproject.names import is_project_tag
 from mlproject.store.basis import is_absent
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -44,7 +45,7 @@ def find_offered(client: mlflow.MlflowClient, run_id: str) -> tuple[Run | None, 
     )
     if not made_by_mlflow_run or not _of_this_project(tags.get(MLFLOW_SOURCE_NAME, "")):
         return None, "`mlflow run` has not made it for this project"
-    ours = any(name.startswith("mlproject.") for name in tags)
+    ours = any(is_project_tag(name) for name in tags)
     if ours or run.data.metrics or (run.outputs and run.outputs.model_outputs):
         return None, "it has results"
     return run, ""

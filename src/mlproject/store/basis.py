@@ -9,11 +9,6 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 from mlproject.system.errors import UserError
 from mlproject.system.masking import mask
 
-SHA256 = "mlproject.artifact_sha256"  # path -> hash, of artifacts that are used again
-PROCESS, HEARTBEAT = "mlproject.process", "mlproject.heartbeat"
-RESUMES, RESUMED_BY = "mlproject.resumes", "mlproject.resumed_by"
-STATE = "state/state.h5"  # the artifact that an interrupted run is resumed from
-FAILURE, REFUSED = "mlproject.failure", "mlproject.refused"
 STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
 ABSENT = "RESOURCE_DOES_NOT_EXIST"
 PERMANENT = (

@@ -16,11 +16,9 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_SOURCE_TYPE
 
+from mlproject.names import Metric, Tag
 from mlproject.store.adoption import find_offered, offered_run
 from mlproject.store.basis import (
-    FAILURE,
-    HEARTBEAT,
-    PROCESS,
     STORE_ERRORS,
     first_line,
     is_permanent,
@@ -37,8 +35,6 @@ from mlproject.system.processes import this_process
 
 CREATE_SECONDS = 60.0
 MODEL = "data/model.keras"  # where MLflow puts a Keras model
-ANEW = "mlproject.made_anew_of"
-PRIMARY_METRIC = "test_auroc"
 
 
 def identity(path: Path) -> tuple[int, int] | None:
@@ -164,7 +160,7 @@ class Store:
         """
         process = str(this_process())
         told = {**environment_tags(), **tags, MLFLOW_RUN_NAME: one_line(name)}
-        told |= {PROCESS: process, HEARTBEAT: f"{time.time():.0f}"}
+        told |= {Tag.PROCESS: process, Tag.HEARTBEAT: f"{time.time():.0f}"}
         told |= {MLFLOW_PARENT_RUN_ID: parent} if parent else {}
         told = {key: mask_addresses(value) for key, value in told.items()}
         try:
@@ -186,7 +182,7 @@ class Store:
             tracker.tags(told)  # again for one just made: the journal alone can then make it anew
         except OSError as error:
             with suppress(*STORE_ERRORS):
-                self.client.set_tag(run.info.run_id, FAILURE, first_line(error))
+                self.client.set_tag(run.info.run_id, Tag.FAILURE, first_line(error))
                 self.client.set_terminated(run.info.run_id, "FAILED")
             raise UserError(
                 f"the record of a run must be written to {journal.folder}: "
@@ -213,13 +209,15 @@ class Store:
         origin = journal.origin
         experiment_id = self.experiment(str(origin.get("experiment") or "Default"))
         made = self.client.search_runs(
-            [experiment_id], f"tags.`{ANEW}` = '{journal.run_id}'", max_results=1
+            [experiment_id], f"tags.`{Tag.RECREATED_FROM}` = '{journal.run_id}'", max_results=1
         )
         if made:
             return journal.rename(made[0].info.run_id)
         started = origin.get("started")
         run = self.client.create_run(
-            experiment_id, started if isinstance(started, int) else None, {ANEW: journal.run_id}
+            experiment_id,
+            started if isinstance(started, int) else None,
+            {Tag.RECREATED_FROM: journal.run_id},
         )
         return journal.rename(run.info.run_id)
 
@@ -252,7 +250,7 @@ class Store:
         journal = Journal(root / run_id)
         journal.own(str(this_process()))
         tracker = Tracker(self, run, journal)
-        tracker.tags({PROCESS: str(this_process()), HEARTBEAT: f"{time.time():.0f}"})
+        tracker.tags({Tag.PROCESS: str(this_process()), Tag.HEARTBEAT: f"{time.time():.0f}"})
         try:
             self.client.update_run(run_id, status="RUNNING")
         except STORE_ERRORS as error:
@@ -304,13 +302,13 @@ class Store:
             try:
                 if experiment_id and (
                     made := self.client.search_runs(
-                        [experiment_id], f"tags.`mlproject.mark` = '{mark}'", max_results=1
+                        [experiment_id], f"tags.`{Tag.MARK}` = '{mark}'", max_results=1
                     )
                 ):
                     return made[0]
                 experiment_id = make_experiment(self.client, experiment)
                 return self.client.create_run(
-                    experiment_id, tags={**tags, "mlproject.mark": mark}, run_name=name
+                    experiment_id, tags={**tags, Tag.MARK: mark}, run_name=name
                 )
             except STORE_ERRORS as error:
                 if is_permanent(error) or time.monotonic() > until:
@@ -325,7 +323,7 @@ class Store:
         present = self.client.get_experiment(experiment_id).tags
         wanted = {
             "mlflow.experimentKind": "custom_model_development",
-            "mlflow.experiment.primaryMetric.name": PRIMARY_METRIC,
+            "mlflow.experiment.primaryMetric.name": Metric.TEST_AUROC,
             "mlflow.experiment.primaryMetric.greaterIsBetter": "True",
         }
         for key, value in wanted.items():
@@ -373,5 +371,5 @@ class Store:
         Any other run that a left-over ``MLFLOW_RUN_ID`` may name is left as it is.
         """
         if find_offered(self.client, run_id)[0] is not None:
-            self.client.set_tag(run_id, FAILURE, mask(reason)[:5000])
+            self.client.set_tag(run_id, Tag.FAILURE, mask(reason)[:5000])
             self.client.set_terminated(run_id, "FAILED")

@@ -12,18 +12,18 @@ import mlflow
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
-from mlproject.store.basis import PROCESS, STORE_ERRORS
+from mlproject.names import Tag, is_project_tag, tag
+from mlproject.store.basis import STORE_ERRORS
 from mlproject.store.client import Store
 from mlproject.store.opening import connect
 from mlproject.system.errors import UserError
 from mlproject.system.masking import mask_addresses
 from mlproject.system.processes import parse_process, this_process
 
-IMPORTED = "mlproject.imported"
 BATCH = 800
-KEPT_TAGS = (MLFLOW_RUN_NOTE, "mlflow.source.git.commit")
+KEPT_TAGS = (MLFLOW_RUN_NOTE, Tag.COMMIT)
 LOCAL_TAGS = tuple(
-    f"mlproject.{name}"
+    tag(name)
     for name in (
         "process", "heartbeat", "mark", "task", "sweep", "resumes", "resumed_by", "weights_of",
         "imported", "imported_sha256",
@@ -79,10 +79,10 @@ def told_by(store: Store, run: Run, suffixes: tuple[str, ...], more: tuple[str, 
     kept = {
         key: mask_addresses(value)
         for key, value in tags.items()
-        if (key.startswith("mlproject.") and key not in LOCAL_TAGS) or key in KEPT_TAGS
+        if (is_project_tag(key) and key not in LOCAL_TAGS) or key in KEPT_TAGS
     }
     return Told(
-        tags.get(IMPORTED, run.info.run_id),
+        tags.get(Tag.IMPORTED, run.info.run_id),
         " ".join(run.info.run_name.split()) or run.info.run_id,
         run.info.start_time,
         run.info.end_time,
@@ -179,12 +179,12 @@ def tell_again(
     client, process = store.client, str(this_process())
     finished = run_id is not None and client.get_run(run_id).info.status == "FINISHED"
     if run_id is None:
-        first = {**tags, PROCESS: process, MLFLOW_RUN_NAME: told.name}
+        first = {**tags, Tag.PROCESS: process, MLFLOW_RUN_NAME: told.name}
         run_id = client.create_run(experiment_id, told.started, first, told.name).info.run_id
     try:
         if not finished:
             client.update_run(run_id, status="KILLED")
-            client.set_tag(run_id, PROCESS, process)
+            client.set_tag(run_id, Tag.PROCESS, process)
             _withdraw_from_others(store, told, experiment_id, run_id)
         _tell_all(client, told, run_id, tags)
         client.set_terminated(run_id, "FINISHED", told.ended)
@@ -198,7 +198,7 @@ def tell_again(
 
 def is_told_now(run: Run) -> bool:
     """Return whether a process on this machine is about to make the run, see `tell_again`."""
-    process = parse_process(run.data.tags.get(PROCESS, ""))
+    process = parse_process(run.data.tags.get(Tag.PROCESS, ""))
     return (
         run.info.status != "FINISHED"
         and process is not None
@@ -210,7 +210,7 @@ def is_told_now(run: Run) -> bool:
 
 def _withdraw_from_others(store: Store, told: Told, experiment_id: str, run_id: str) -> None:
     """Raise a `UserError` where another process is about to make the same run."""
-    others = store.client.search_runs([experiment_id], f"tags.`{IMPORTED}` = '{told.run_id}'")
+    others = store.client.search_runs([experiment_id], f"tags.`{Tag.IMPORTED}` = '{told.run_id}'")
     for other in others:
         if other.info.run_id != run_id and is_told_now(other):
             raise UserError(

@@ -5,7 +5,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from mlproject.store.basis import HEARTBEAT, first_line
+from mlproject.names import Tag
+from mlproject.store.basis import first_line
 from mlproject.store.delivery import Delivery
 from mlproject.store.journal import Journal
 from mlproject.system.interrupts import look
@@ -154,7 +155,7 @@ class Courier:
                     self._delivery.restore_artifacts()
             if beat:
                 now = f"{time.time():.0f}"
-                self._store.client.set_tag(self._journal.run_id, HEARTBEAT, now)
+                self._store.client.set_tag(self._journal.run_id, Tag.HEARTBEAT, now)
         except Exception as error:  # nobody but the run itself could hear of it
             return error
         return None

@@ -13,7 +13,8 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.types import Schema, TensorSpec
 
-from mlproject.store.basis import REFUSED, STORE_ERRORS, first_line, is_absent, is_permanent
+from mlproject.names import Tag
+from mlproject.store.basis import STORE_ERRORS, first_line, is_absent, is_permanent
 from mlproject.store.journal import Entry, Journal
 from mlproject.system.errors import UserError
 
@@ -158,10 +159,10 @@ class Delivery:
         reason = first_line(error)
         for item in items:
             self._journal.refuse(Entry(item.kind, item.content), reason)
-        told = run.data.tags.get(REFUSED, "")
+        told = run.data.tags.get(Tag.REFUSED, "")
         names = ", ".join(f"{item.kind} {item.key}" for item in items)
         if names not in told:
-            self._client.set_tag(run_id, REFUSED, f"{told}{names}: {reason}\n"[:4000])
+            self._client.set_tag(run_id, Tag.REFUSED, f"{told}{names}: {reason}\n"[:4000])
 
 
 class _UnreadableError(Exception):

@@ -6,7 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mlproject.store import IMPORTED, STORE_ERRORS, Store, deliver, first_line, is_terminated
+from mlproject.names import Artifact, Tag, tag
+from mlproject.store import STORE_ERRORS, Store, deliver, first_line, is_terminated
 from mlproject.store.journal import JOURNAL, SILENT_SECONDS, Journal
 from mlproject.system.errors import UserError
 from mlproject.system.processes import parse_process
@@ -23,10 +24,9 @@ def find_runs(store: Store, experiment_id: str, **tags: str) -> list[Any]:
         experiment_id: the experiment.
         tags: what ``mlproject.NAME`` must be; None as value: that it is there at all.
     """
-    names = {"parent": "mlflow.parentRunId"}
+    names = {"parent": Tag.PARENT}
     conditions = [
-        f"tags.`{names.get(name, f'mlproject.{name}')}` "
-        + (f"= '{value}'" if value else "LIKE '%'")
+        f"tags.`{names.get(name, tag(name))}` " + (f"= '{value}'" if value else "LIKE '%'")
         for name, value in tags.items()
     ]
     found: list[Any] = []
@@ -61,7 +61,7 @@ def is_alive(run: Any, root: Path = Path("runs")) -> bool:
     record = root / run.info.run_id
     if (record / JOURNAL).exists() and not Journal(record).is_live():
         return False
-    process = parse_process(run.data.tags.get("mlproject.process", ""))
+    process = parse_process(run.data.tags.get(Tag.PROCESS, ""))
     if process and process.here:
         return not process.gone
     return not is_silent(run)
@@ -71,13 +71,13 @@ def is_silent(run: Any) -> bool:
     """Return whether a run has told nothing for ten minutes."""
     heard = run.info.start_time / 1000
     with suppress(ValueError):
-        heard = float(run.data.tags.get("mlproject.heartbeat", "")) or heard
+        heard = float(run.data.tags.get(Tag.HEARTBEAT, "")) or heard
     return not time.time() - heard < SILENT_SECONDS
 
 
 def metric_version(run: Any) -> int:
     """Return the version of a run's metrics, 0 where it tells none."""
-    text = run.data.tags.get("mlproject.metric_version", "")
+    text = run.data.tags.get(Tag.METRIC_VERSION, "")
     return int(text) if text.isdecimal() else 0
 
 
@@ -91,7 +91,9 @@ def counts_as_done(store: Store, run: Any) -> bool:
         return False
     if metric_version(run) >= int(METRIC_VERSION):
         return True
-    return IMPORTED in run.data.tags and not store.client.list_artifacts(run.info.run_id, "weights")
+    return Tag.IMPORTED in run.data.tags and not store.client.list_artifacts(
+        run.info.run_id, Artifact.WEIGHTS_FOLDER
+    )
 
 
 def end_dead(
@@ -116,7 +118,7 @@ def end_dead(
         if journal.status is not None:
             deliver(journal, store.client)
             return
-        store.client.set_tag(run.info.run_id, "mlproject.failure", reason[:5000])
+        store.client.set_tag(run.info.run_id, Tag.FAILURE, reason[:5000])
         store.client.set_terminated(run.info.run_id, status)
     except STORE_ERRORS as error:
         raise UserError(
@@ -127,4 +129,4 @@ def end_dead(
 def tag_run(store: Store, run_id: str, tags: Mapping[str, str]) -> None:
     """Set tags ``mlproject.NAME`` of a run, ended or not."""
     for name, value in tags.items():
-        store.client.set_tag(run_id, f"mlproject.{name}", value)
+        store.client.set_tag(run_id, tag(name), value)

@@ -4,12 +4,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from mlproject.names import Artifact, Tag
 from mlproject.store.basis import (
-    FAILURE,
-    PROCESS,
-    RESUMED_BY,
-    RESUMES,
-    STATE,
     STORE_ERRORS,
     first_line,
     is_absent,
@@ -67,10 +63,10 @@ def sync(root: Path, store: Store) -> Delivered:
 def _end_unrecorded(root: Path, store: Store, done: Delivered) -> None:
     """End the runs that this machine has made and that have no record below `root`."""
     experiments = [one.experiment_id for one in store.client.search_experiments()]
-    wanted = f"attributes.status = 'RUNNING' AND tags.`{PROCESS}` LIKE '%'"
+    wanted = f"attributes.status = 'RUNNING' AND tags.`{Tag.PROCESS}` LIKE '%'"
     for run in store.client.search_runs(experiments, wanted) if experiments else ():
         run_id = run.info.run_id
-        process = parse_process(run.data.tags[PROCESS])
+        process = parse_process(run.data.tags[Tag.PROCESS])
         if process and process.gone and not (root / run_id / JOURNAL).exists():
             _end(store, run_id)
             done.runs.append(run_id)
@@ -96,17 +92,17 @@ def _taken_up(root: Path) -> set[str]:
                 told = [
                     entry.content["values"] for entry in journal.entries() if entry.kind == "tags"
                 ]
-                found |= {values[RESUMES] for values in told if RESUMES in values}
+                found |= {values[Tag.RESUMES] for values in told if Tag.RESUMES in values}
     return found
 
 
 def _has_state(journal: Journal) -> bool:
     """Return whether a run has left something to go on from."""
-    return any((journal.artifacts / STATE).parent.glob("*.h5"))
+    return any((journal.artifacts / Artifact.STATE).parent.glob("*.h5"))
 
 
 def _end(store: Store, run_id: str) -> None:
-    store.client.set_tag(run_id, FAILURE, LOST)
+    store.client.set_tag(run_id, Tag.FAILURE, LOST)
     store.client.set_terminated(run_id, "KILLED")
 
 
@@ -167,5 +163,5 @@ def _needed_no_more(journal: Journal, store: Store, taken_up: set[str]) -> bool:
     run = store.client.get_run(journal.run_id)
     if "FINISHED" in (journal.status, run.info.status):
         return True
-    gone_on = RESUMED_BY in run.data.tags or journal.run_id in taken_up
+    gone_on = Tag.RESUMED_BY in run.data.tags or journal.run_id in taken_up
     return is_terminated(run) and (gone_on or not _has_state(journal))

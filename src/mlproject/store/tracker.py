@@ -9,7 +9,8 @@ import numpy as np
 from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
-from mlproject.store.basis import FAILURE, STORE_ERRORS, first_line
+from mlproject.names import Tag
+from mlproject.store.basis import STORE_ERRORS, first_line
 from mlproject.store.courier import Courier
 from mlproject.store.journal import Journal
 from mlproject.store.machine import MachineMetrics
@@ -157,7 +158,7 @@ class Tracker:
         try:
             self._stop_measuring()
             if reason:
-                self._tell("tags", values={FAILURE: mask(reason)[:5000]})
+                self._tell("tags", values={Tag.FAILURE: mask(reason)[:5000]})
             self._tell("status", status=status, time=int(time.time() * 1000))
             for path in without:
                 self.remove(path)
@@ -186,7 +187,7 @@ class Tracker:
     def _tell_end_directly(self, status: str, reason: str | None) -> None:
         try:
             if reason:
-                self.store.client.set_tag(self.run_id, FAILURE, mask(reason)[:5000])
+                self.store.client.set_tag(self.run_id, Tag.FAILURE, mask(reason)[:5000])
             self.store.client.set_terminated(self.run_id, status)
         except STORE_ERRORS:
             return  # `sync` ends it, as a run whose process is lost

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from mlproject.names import Tag
 from mlproject.store import STORE_ERRORS, Store, first_line, is_terminated, liveness
 from mlproject.sweeps.job import Job, Outcome
 from mlproject.sweeps.records import has_finished, is_worked_on, outcome_of
@@ -35,9 +36,7 @@ def claim(store: Store, job: Job, tell: Callable[[str], None] = lambda text: Non
             continue
         if is_terminated(run):
             interrupted.append(run)
-        elif run.data.tags.get("mlproject.task") != job.token and is_worked_on(
-            run, root, job.ended
-        ):
+        elif run.data.tags.get(Tag.TASK) != job.token and is_worked_on(run, root, job.ended):
             return Outcome("ELSEWHERE", run.info.run_id, reason="a run of this cell is alive")
         else:
             liveness.end_dead(store, run, "its process was lost", root=root)
@@ -56,7 +55,7 @@ def supersede(store: Store, job: Job, run_id: str) -> None:
     with suppress(*STORE_ERRORS):
         for run in liveness.find_runs(store, job.experiment_id, spec_sha256=job.spec_sha256):
             ended = run.info.status in ("KILLED", "FAILED")
-            if ended and "mlproject.resumed_by" not in run.data.tags:
+            if ended and Tag.RESUMED_BY not in run.data.tags:
                 liveness.tag_run(store, run.info.run_id, {"resumed_by": run_id})
 
 
@@ -81,7 +80,7 @@ def _state(run: Any, job: Job, tell: Callable[[str], None]) -> Any:
     from mlproject.network.checkpoint import read_history
     from mlproject.run.run import find_previous
 
-    backend = run.data.tags.get("mlproject.backend", "")
+    backend = run.data.tags.get(Tag.BACKEND, "")
     if backend.split(" ", maxsplit=1)[0] != keras.backend.backend():
         return None
     try:
@@ -116,7 +115,7 @@ def rival(store: Store, job: Job, own: str | None) -> str | None:
     for run_id, run in known.items():
         earlier = (run.info.start_time, run_id) < age
         older = earlier and is_worked_on(run, root, job.ended)
-        same_task = run.data.tags.get("mlproject.task") == job.token
+        same_task = run.data.tags.get(Tag.TASK) == job.token
         if (older and not same_task) or has_finished(store, run, root):
             return run_id
     return None

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from distributed import KilledWorker
 
+from mlproject.names import Tag
 from mlproject.store import Store
 from mlproject.sweeps.cells import Cell
 from mlproject.sweeps.job import PRUNED, Job, Outcome
@@ -174,7 +175,7 @@ class Driver:
 
     def _submit(self, cell: Cell, anew: bool) -> None:
         token = secrets.token_hex(8)
-        tags = {} if cell.trial is None else {"mlproject.trial": str(cell.trial)}
+        tags = {} if cell.trial is None else {Tag.TRIAL: str(cell.trial)}
         job = Job(
             token=token,
             sweep=self._sweep,

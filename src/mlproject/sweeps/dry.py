@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from mlproject.names import Metric, Tag
 from mlproject.store import STORE_ERRORS, Store, connect
 from mlproject.sweeps.cells import Cell, DataSets, plan_cells, seconds_of
 from mlproject.sweeps.ledger import finished_runs
@@ -33,7 +34,7 @@ def dry_run(plan_path: Path, home: Path, experiment: str | None, workers: int) -
     done = {
         cell.spec_sha256: known[cell.spec_sha256] for cell in cells if cell.spec_sha256 in known
     }
-    times = {key: run.data.metrics.get("time/total") for key, run in done.items()}
+    times = {key: run.data.metrics.get(Metric.TIME_TOTAL) for key, run in done.items()}
     seconds = seconds_of(cells, {key: value for key, value in times.items() if value})
     table = Table(box=None, header_style="bold")
     for name in ("", "cell", "spec", "state", "estimate"):
@@ -101,12 +102,12 @@ def _show_search(
     like = [
         run
         for run in known.values()
-        if run.data.tags.get("mlproject.dataset_sha256") == facts.sha256
-        and "time/total" in run.data.metrics
+        if run.data.tags.get(Tag.DATASET_SHA256) == facts.sha256
+        and Metric.TIME_TOTAL in run.data.metrics
     ]
     line = f"{plan.search.trials} trials at most"
     if like:
-        mean = sum(run.data.metrics["time/total"] for run in like) / len(like)
+        mean = sum(run.data.metrics[Metric.TIME_TOTAL] for run in like) / len(like)
         total = duration(mean * plan.search.trials / workers)
         line += (
             f": about {total} with {workers} workers, if a trial takes as long as the {len(like)} "

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mlproject.names import Tag
 from mlproject.store import STORE_ERRORS, Store, Tracker
 from mlproject.store.liveness import end_dead, find_runs
 from mlproject.sweeps.cells import Cell
@@ -18,7 +19,6 @@ from mlproject.system.errors import UserError
 
 PUBLISH_SECONDS = 10.0
 BEST = 10
-FAILURE = "mlproject.failure"
 SHOWN = ("best_val_auroc", "val_conv1/match_relevant", "test_auroc", "conv1/match_relevant")
 
 
@@ -131,9 +131,9 @@ class Parent:
         root = self._root = home / "runs"
         experiment_id = store.experiment(experiment)
         older = find_runs(store, experiment_id, sweep=plan.name)
-        open_ones = [run for run in older if "mlproject.went_on_with" not in run.data.tags]
+        open_ones = [run for run in older if Tag.CONTINUED_BY not in run.data.tags]
         adopted = store.adopted() if open_ones else None
-        tags = {"mlproject.sweep": plan.name}
+        tags = {Tag.SWEEP: plan.name}
         if open_ones:
             self.tracker = store.reopen(open_ones[0].info.run_id, root)
         else:
@@ -141,7 +141,7 @@ class Parent:
         self._second: Tracker | None = None
         if adopted:
             self._second = store.reopen(adopted, root)
-            went_on = {"mlproject.went_on_with": self.tracker.run_id, **tags}
+            went_on = {Tag.CONTINUED_BY: self.tracker.run_id, **tags}
             self._second.tags({**went_on, "mlflow.runName": f"{plan.name} · restarted"})
             link = f"#/experiments/{experiment_id}/runs/{self.tracker.run_id}"
             self._second.note(f"Went on with the sweep [{plan.name}]({link}), where the runs are.")
@@ -150,7 +150,7 @@ class Parent:
         self._published = 0.0
         self._last: Mapping[str, float] = {}
         name = "search" if plan.search else "grid"
-        self.tracker.tags({"mlproject.sweep_kind": name})
+        self.tracker.tags({Tag.SWEEP_KIND: name})
         self.tracker.artifact("plan.yaml", lambda path: path.write_text(plan.text, "utf-8"))
 
     @property
@@ -168,7 +168,7 @@ class Parent:
             return
         self._published, self._last = now, counts
         self.tracker.metrics(counts)
-        self.tracker.tags({"mlproject.progress": ledger.line()})
+        self.tracker.tags({Tag.PROGRESS: ledger.line()})
         self.tracker.note(ledger.note(self.tracker.experiment_id))
         self.tracker.artifact("cells.csv", lambda path: path.write_text(ledger.table(), "utf-8"))
 
@@ -211,8 +211,8 @@ class Parent:
     def _forget_failure(self) -> None:
         """Remove the reason why an earlier part of the sweep ended."""
         with suppress(UserError, *STORE_ERRORS):
-            if FAILURE in self._store.run(self.run_id).data.tags:
-                self._store.client.delete_tag(self.run_id, FAILURE)
+            if Tag.FAILURE in self._store.run(self.run_id).data.tags:
+                self._store.client.delete_tag(self.run_id, Tag.FAILURE)
 
 
 def finished_runs(store: Store, experiment_id: str, root: Path) -> dict[str, Any]:
@@ -225,7 +225,7 @@ def finished_runs(store: Store, experiment_id: str, root: Path) -> dict[str, Any
     """
     found = find_runs(store, experiment_id, spec_sha256="")
     return {
-        run.data.tags["mlproject.spec_sha256"]: run
+        run.data.tags[Tag.SPEC_SHA256]: run
         for run in reversed(found)
         if has_finished(store, run, root)
     }

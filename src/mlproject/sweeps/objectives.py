@@ -1,5 +1,6 @@
 """What a search may improve: metrics of training and validation data, never of the test split."""
 
+from mlproject.names import Metric
 from mlproject.system.errors import UserError, nearest
 
 EPOCH_OBJECTIVES = ("val_loss", "val_cross_entropy", "val_auroc")
@@ -21,7 +22,7 @@ def check_objective(name: str) -> None:
         )
     if layer.startswith("val_conv") and layer[8:].isdigit() and score in FILTER_OBJECTIVES:
         return
-    allowed = [*EPOCH_OBJECTIVES, "time/train"]
+    allowed = [*EPOCH_OBJECTIVES, Metric.TIME_TRAIN]
     if name not in allowed:
         filters = [f"val_conv1/{one}" for one in FILTER_OBJECTIVES]
         raise UserError(f"unknown objective `{name}`: {nearest(name, [*allowed, *filters])}")

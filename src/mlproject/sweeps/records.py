@@ -5,6 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from mlproject.names import Tag
 from mlproject.store import STORE_ERRORS, Store, deliver, liveness
 from mlproject.store.journal import ARTIFACTS, JOURNAL, Journal
 from mlproject.sweeps.job import Outcome
@@ -71,10 +72,10 @@ def is_worked_on(run: Any, root: Path, ended: Collection[str] = ()) -> bool:
     if not liveness.is_alive(run, root):
         return False
     tags = run.data.tags
-    token = tags.get("mlproject.task", "")
+    token = tags.get(Tag.TASK, "")
     if token in ended:
         return False
-    process = parse_process(tags.get("mlproject.process", ""))
+    process = parse_process(tags.get(Tag.PROCESS, ""))
     if process is None or not process.here:
         return True
     if token and str(process) == str(this_process()):

@@ -17,6 +17,7 @@ from distributed import Worker, get_worker
 from distributed.core import Status
 
 from mlproject.architectures import make_spec
+from mlproject.names import Tag
 from mlproject.store import STORE_ERRORS, connect, first_line, liveness
 from mlproject.sweeps import records
 from mlproject.sweeps.claims import claim, rival, supersede, tidy
@@ -130,7 +131,7 @@ def _run(job: Job, worker: Worker, asked: _Stop) -> Outcome:
         home=Path(job.home),
         name=job.name,
         parent=job.parent,
-        tags={**job.tags, "mlproject.task": job.token},
+        tags={**job.tags, Tag.TASK: job.token},
         quiet=True,
         should_stop=asked,
         dataset_sha256=job.dataset_sha256,

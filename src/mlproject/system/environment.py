@@ -6,6 +6,8 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
+from mlproject.names import Tag
+
 BACKENDS = {"tensorflow": ("tensorflow", "tensorflow-cpu", "tensorflow_cpu"), "jax": ("jax",)}
 
 
@@ -66,8 +68,8 @@ def git_tags(folder: Path) -> dict[str, str]:
         return {}
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
     return {
-        "mlflow.source.git.commit": commit,
-        "mlproject.git.dirty": str(bool(changes)).lower(),
+        Tag.COMMIT: commit,
+        Tag.GIT_DIRTY: str(bool(changes)).lower(),
     }
 
 

@@ -15,8 +15,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from mlproject.names import Artifact, Tag, is_project_tag, tag
 from mlproject.store import KEPT_TAGS, LOCAL_TAGS, Value
-from mlproject.store.results.loading import WEIGHTS
 from mlproject.store.results.recorded import Profile, parse_spec
 
 VERSION = 1
@@ -81,7 +81,7 @@ def _path(text: str) -> str:
         raise ValueError(f"the path {text[:60]!r} leads out of it")
     if not is_file_name(text):
         raise ValueError(f"{text[:60]!r} is no name that a file of a run may have")
-    if text != WEIGHTS and not text.endswith(SUFFIXES):
+    if text != Artifact.WEIGHTS and not text.endswith(SUFFIXES):
         raise ValueError(f"{text[:60]!r} is no file that `export` writes ({' '.join(SUFFIXES)})")
     return text
 
@@ -147,26 +147,26 @@ class About(_Strict):
 
 def _check_tags(tags: Mapping[str, str]) -> None:
     for name in tags:
-        if name in LOCAL_TAGS or not (name.startswith("mlproject.") or name in KEPT_TAGS):
+        if name in LOCAL_TAGS or not (is_project_tag(name) or name in KEPT_TAGS):
             raise ValueError(f"`export` writes no tag `{name}`")
     for name in ("spec_sha256", "train_sha256", "dataset_sha256"):
-        if not re.fullmatch(r"[0-9a-f]{64}", tags.get(f"mlproject.{name}", "")):
+        if not re.fullmatch(r"[0-9a-f]{64}", tags.get(tag(name), "")):
             raise ValueError(f"the tag `mlproject.{name}` must be a SHA-256")
-    if not re.fullmatch(r"\d{1,9}", tags.get("mlproject.metric_version", "0"), re.ASCII):
+    if not re.fullmatch(r"\d{1,9}", tags.get(Tag.METRIC_VERSION, "0"), re.ASCII):
         raise ValueError("the tag `mlproject.metric_version` must be a number")
     for name, value in tags.items():
-        if name.startswith("mlproject.") and name != "mlproject.failure":
+        if is_project_tag(name) and name != Tag.FAILURE:
             _line(value)
-    found = parse_spec(tags.get("mlproject.spec", ""))
-    data = tags["mlproject.dataset_sha256"]
+    found = parse_spec(tags.get(Tag.SPEC, ""))
+    data = tags[Tag.DATASET_SHA256]
     for name, sha256 in (
         ("spec_sha256", found.spec_sha256(data)),
         ("train_sha256", found.train_sha256(data)),
     ):
-        if sha256 != tags[f"mlproject.{name}"]:
+        if sha256 != tags[tag(name)]:
             raise ValueError(
                 f"a run must be what its hash says: its spec has {name} {sha256[:16]}, "
-                f"not {tags[f'mlproject.{name}'][:16]}"
+                f"not {tags[tag(name)][:16]}"
             )
 
 

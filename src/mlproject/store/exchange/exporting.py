@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mlproject.architectures import ARCHITECTURES
+from mlproject.names import Artifact, Tag, tag
 from mlproject.store import STORE_ERRORS, Store, Told, first_line, told_by
 from mlproject.store.exchange import folder as folders
-from mlproject.store.exchange.checks import SUFFIXES, WEIGHTS, is_file_name
+from mlproject.store.exchange.checks import SUFFIXES, is_file_name
 from mlproject.store.exchange.folder import RUNS, key_of, read_all
 from mlproject.store.results import frame
 from mlproject.store.results.conditions import parse
@@ -91,7 +92,7 @@ def export(
     for row in counted.to_dict("records"):
         tell(f"{row['name']}")
         try:
-            told = told_by(store, store.run(row["run_id"]), SUFFIXES, (WEIGHTS,) * weights)
+            told = told_by(store, store.run(row["run_id"]), SUFFIXES, (Artifact.WEIGHTS,) * weights)
         except (UserError, *STORE_ERRORS) as error:
             _require_room()
             _require_answer(store)
@@ -154,8 +155,8 @@ def _export(out: Path, told: Told, present: dict[str, Told], done: Exported) -> 
     if before and before.run_id != told.run_id and not _later(told, before):
         done.kept.append(key)
         return
-    if before and before.run_id == told.run_id and WEIGHTS in before.files:
-        told.files.setdefault(WEIGHTS, before.files[WEIGHTS])
+    if before and before.run_id == told.run_id and Artifact.WEIGHTS in before.files:
+        told.files.setdefault(Artifact.WEIGHTS, before.files[Artifact.WEIGHTS])
     for name in [name for name in told.files if not is_file_name(name)]:
         del told.files[name]
         done.left_out.append(f"{key}/{name!r} ({told.name})")
@@ -170,7 +171,7 @@ def _version(text: str | None) -> int:
 
 
 def _later(told: Told, before: Told) -> bool:
-    versions = [_version(one.tags.get("mlproject.metric_version")) for one in (told, before)]
+    versions = [_version(one.tags.get(Tag.METRIC_VERSION)) for one in (told, before)]
     return versions[0] > versions[1]
 
 
@@ -182,9 +183,9 @@ def _table(runs: list[Told]) -> str:
     rows = []
     for told, values in zip(runs, finals, strict=True):
         tags = told.tags
-        spec = json.loads(tags["mlproject.spec"])
-        facts: dict[str, Any] = {name: tags.get(f"mlproject.{name}", "") for name in FACTS}
-        facts |= {"seed": spec["seed"], "commit": tags.get("mlflow.source.git.commit", "")[:12]}
+        spec = json.loads(tags[Tag.SPEC])
+        facts: dict[str, Any] = {name: tags.get(tag(name), "") for name in FACTS}
+        facts |= {"seed": spec["seed"], "commit": tags.get(Tag.COMMIT, "")[:12]}
         facts["epochs_done"] = max((one.step for one in told.metrics), default=0)
         place = (
             order.get(facts["arch"], len(order)), facts["arch"], facts["protocol"], spec["seed"],

@@ -17,12 +17,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from mlproject.names import Artifact, Tag
 from mlproject.store import Told, Value
 from mlproject.store.exchange.checks import (
     METRICS,
     RUN,
     VERSION,
-    WEIGHTS,
     About,
     about_of,
     values_of,
@@ -38,7 +38,7 @@ KEY = 16
 
 def key_of(told: Told) -> str:
     """Return the name of a run's folder: the start of its spec's hash."""
-    return told.tags["mlproject.spec_sha256"][:KEY]
+    return told.tags[Tag.SPEC_SHA256][:KEY]
 
 
 def write(folder: Path, told: Told) -> list[str]:
@@ -98,12 +98,12 @@ def read(folder: Path) -> Told:
         about = about_of(content)
         if about.sha256 and about.sha256 != _own_sha256(json.loads(content)):
             raise ValueError(f"{RUN} is not what was written")
-        if folder.name != about.tags["mlproject.spec_sha256"][:KEY]:
-            raise ValueError(f"its run has spec_sha256 {about.tags['mlproject.spec_sha256'][:KEY]}")
+        if folder.name != about.tags[Tag.SPEC_SHA256][:KEY]:
+            raise ValueError(f"its run has spec_sha256 {about.tags[Tag.SPEC_SHA256][:KEY]}")
         files, room = {}, MOST_UNPACKED
         for name, sha256 in about.files.items():
             files[name] = stored(folder, name, sha256, room)
-            room -= len(files[name]) if name != WEIGHTS else 0
+            room -= len(files[name]) if name != Artifact.WEIGHTS else 0
         return _told(about, files)
     except (OSError, ValueError, MemoryError) as error:
         reason = " ".join(f"{error}".split()) or type(error).__name__
@@ -188,7 +188,7 @@ def _packed(contents: dict[str, bytes]) -> tuple[dict[str, bytes], list[str]]:
         ValueError: what must not be left out is too large.
     """
     about = json.loads(contents.pop(RUN))
-    weights = {name: contents.pop(name) for name in [WEIGHTS] if name in contents}
+    weights = {name: contents.pop(name) for name in [Artifact.WEIGHTS] if name in contents}
     missing = [name for name, content in contents.items() if len(content) > MOST_UNPACKED // 4]
     stored = {name: content for name, content in contents.items() if name not in missing}
     if METRICS in missing:

@@ -5,13 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from mlproject.store import IMPORTED, STORE_ERRORS, Store, Told, first_line, is_told_now, tell_again
+from mlproject.names import Tag
+from mlproject.store import STORE_ERRORS, Store, Told, first_line, is_told_now, tell_again
 from mlproject.store.exchange.folder import RUNS, folders_of, read
 from mlproject.store.liveness import find_runs
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import Interrupted, Interrupts
-
-DIGEST = "mlproject.imported_sha256"
 
 
 class Imported(NamedTuple):
@@ -73,19 +72,18 @@ def _verified(source: Path) -> list[str]:
 
 
 def _import(store: Store, told: Told, experiment_id: str, done: Imported) -> Imported:
-    tags = {IMPORTED: told.run_id, DIGEST: _digest(told)}
-    sha256 = told.tags["mlproject.spec_sha256"]
-    version = told.tags.get("mlproject.metric_version")
+    tags = {Tag.IMPORTED: told.run_id, Tag.IMPORTED_SHA256: _digest(told)}
+    sha256 = told.tags[Tag.SPEC_SHA256]
+    version = told.tags.get(Tag.METRIC_VERSION)
     known = find_runs(store, experiment_id, spec_sha256=sha256)
     same = [
         run
         for run in known
-        if run.info.status == "FINISHED"
-        and run.data.tags.get("mlproject.metric_version") == version
+        if run.info.status == "FINISHED" and run.data.tags.get(Tag.METRIC_VERSION) == version
     ]
     for run in same:
-        ours = run.data.tags.get(IMPORTED) == told.run_id
-        if ours and run.data.tags.get(DIGEST) != tags[DIGEST]:
+        ours = run.data.tags.get(Tag.IMPORTED) == told.run_id
+        if ours and run.data.tags.get(Tag.IMPORTED_SHA256) != tags[Tag.IMPORTED_SHA256]:
             tell_again(store, told, experiment_id, tags, run.info.run_id)
             return done._replace(completed=[*done.completed, run.info.run_id])
     if same:

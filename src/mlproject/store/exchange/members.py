@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mlproject.store.exchange.checks import PACKED, WEIGHTS
+from mlproject.names import Artifact
+from mlproject.store.exchange.checks import PACKED
 
 MEGABYTE = 1 << 20
 MOST_WEIGHTS = 1024 * MEGABYTE
@@ -56,7 +57,7 @@ def stored(folder: Path, name: str, sha256: str, most: int) -> bytes:
         OSError: see `plain`.
     """
     content = None
-    if name == WEIGHTS:
+    if name == Artifact.WEIGHTS:
         most = MOST_WEIGHTS
     else:
         for suffix in PACKED:

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import pandas
 
 from mlproject.architectures import make_spec
+from mlproject.names import Tag, tag
 from mlproject.spec import Group, canonical_sha256, field_info, field_names, fields_of
-from mlproject.store import RESUMED_BY, STORE_ERRORS, Store, connect, first_line
+from mlproject.store import STORE_ERRORS, Store, connect, first_line
 from mlproject.store.results.conditions import Condition, check_columns, equals, parse, select
 from mlproject.store.results.recorded import parse_spec
 from mlproject.system.errors import UserError, nearest
@@ -136,7 +137,7 @@ def _rows(store: Store, experiments: Mapping[str, str]) -> tuple[list[dict[str, 
             list(experiments), max_results=PAGE, order_by=["start_time ASC"], page_token=token
         )
         for run in page:
-            if "mlproject.spec" in run.data.tags:
+            if Tag.SPEC in run.data.tags:
                 try:
                     rows.append(_row(run, experiments))
                 except UserError as error:
@@ -150,7 +151,7 @@ def _rows(store: Store, experiments: Mapping[str, str]) -> tuple[list[dict[str, 
 def _row(run: Any, experiments: Mapping[str, str]) -> dict[str, Any]:
     info, tags = run.info, run.data.tags
     end = info.end_time or info.start_time
-    spec = parse_spec(tags["mlproject.spec"]).flat()
+    spec = parse_spec(tags[Tag.SPEC]).flat()
     row: dict[str, Any] = dict(run.data.metrics)
     row |= {
         "run_id": info.run_id,
@@ -159,10 +160,10 @@ def _row(run: Any, experiments: Mapping[str, str]) -> dict[str, Any]:
         "state": _state(info.status, tags),
         "started": info.start_time,
         "seconds": (end - info.start_time) / 1000,
-        "parent": tags.get("mlflow.parentRunId"),
-        "imported": "mlproject.imported" in tags,
+        "parent": tags.get(Tag.PARENT),
+        "imported": Tag.IMPORTED in tags,
     }
-    known = {name: tags.get(f"mlproject.{name}") for name in TAGS}
+    known = {name: tags.get(tag(name)) for name in TAGS}
     row |= {name: value and mask_addresses(value) for name, value in known.items()}
     row |= spec
     alike = {key: value for key, value in spec.items() if key not in _UNPOOLED}
@@ -174,7 +175,7 @@ def _row(run: Any, experiments: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _state(status: str, tags: Mapping[str, str]) -> str:
-    if RESUMED_BY in tags:
+    if Tag.RESUMED_BY in tags:
         return "resumed"
     return _STATES.get(status, COUNTED)
 

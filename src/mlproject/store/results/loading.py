@@ -12,9 +12,9 @@ import pandas
 from mlproject.architectures import recorded_spec
 from mlproject.data.paper import RELEVANT
 from mlproject.filters.reading import LayerReading
-from mlproject.names import metric_name
+from mlproject.names import Artifact, Tag, metric_name
 from mlproject.spec import RunSpec
-from mlproject.store import IMPORTED, SHA256, Store, connect
+from mlproject.store import Store, connect
 from mlproject.store.results.artifacts import (
     HISTORY,
     IMPORTANCE,
@@ -31,7 +31,6 @@ from mlproject.store.results.artifacts import (
 from mlproject.store.results.recorded import Profile, parse_spec
 from mlproject.system.errors import UserError
 
-WEIGHTS = "weights/best.weights.h5"
 Run: TypeAlias = str | Mapping[str, Any] | pandas.Series
 
 
@@ -45,12 +44,12 @@ def history(run: Run, store: Store | None = None) -> pandas.DataFrame:
     Raises:
         UserError: the store has no such run or the run no history.
     """
-    return _table(run, "history.csv", HISTORY, store)
+    return _table(run, Artifact.HISTORY, HISTORY, store)
 
 
 def per_class(run: Run, store: Store | None = None) -> pandas.DataFrame:
     """Return a run's scores of every class on the test split; arguments as for `history`."""
-    return _table(run, "test_per_class.csv", PER_CLASS, store)
+    return _table(run, Artifact.PER_CLASS, PER_CLASS, store)
 
 
 def site_truth(run: Run, layer: str = "conv1", store: Store | None = None) -> pandas.DataFrame:
@@ -132,14 +131,14 @@ def model(run: Run, store: Store | None = None) -> Any:
     found = store.run(id_of(run))
     if found.outputs and found.outputs.model_outputs:
         return store.keras_model(id_of(run))
-    if IMPORTED not in found.data.tags:
+    if Tag.IMPORTED not in found.data.tags:
         raise UserError(f"run `{id_of(run)}` has logged no model: train it, or take another run")
     from mlproject.network.build import build
     from mlproject.network.saving import load_weights
 
     with tempfile.TemporaryDirectory() as folder:
         try:
-            weights = store.download(id_of(run), WEIGHTS, Path(folder))
+            weights = store.download(id_of(run), Artifact.WEIGHTS, Path(folder))
         except UserError as error:
             raise UserError(
                 f"run `{id_of(run)}` was imported without weights: export it with `--weights` "
@@ -149,9 +148,9 @@ def model(run: Run, store: Store | None = None) -> Any:
         if not shape.keys() >= {"length", "classes"}:
             raise UserError(f"run `{id_of(run)}` must say how long its sequences are: it does not")
         network = build(spec_of(id_of(run), store), shape["length"], shape["classes"])
-        with told_as_damaged(f"the artifact `{WEIGHTS}` of run `{id_of(run)}`", weights):
-            known = json.loads(found.data.tags.get(SHA256, "{}"))
-            load_weights(network, weights, known.get(WEIGHTS))
+        with told_as_damaged(f"the artifact `{Artifact.WEIGHTS}` of run `{id_of(run)}`", weights):
+            known = json.loads(found.data.tags.get(Tag.ARTIFACT_SHA256, "{}"))
+            load_weights(network, weights, known.get(Artifact.WEIGHTS))
     return network
 
 
@@ -173,7 +172,7 @@ def dataset(
 
     store = store or connect()
     found = read(path) if path else load(spec_of(run, store), folder)
-    wanted = store.run(id_of(run)).data.tags.get("mlproject.dataset_sha256")
+    wanted = store.run(id_of(run)).data.tags.get(Tag.DATASET_SHA256)
     if found.sha256 != wanted:
         raise UserError(
             f"the data set of run `{id_of(run)}` must have sha256 {wanted}: got {found.sha256}"
@@ -185,10 +184,10 @@ def spec_of(run: Run, store: Store | None = None) -> RunSpec:
     """Return a run's spec; arguments as for `history`."""
     if isinstance(run, str):
         tags = (store or connect()).run(run).data.tags
-        if "mlproject.spec" not in tags:
+        if Tag.SPEC not in tags:
             raise UserError(f"run `{run}` must be one of this project: it has no spec")
         try:
-            return parse_spec(tags["mlproject.spec"])
+            return parse_spec(tags[Tag.SPEC])
         except UserError as error:
             raise UserError(f"run `{run}` cannot be read: {error}") from error
     return recorded_spec(run["spec"])
