@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from mlproject.system.threads import thread_variables
+from mlproject.system.variables import thread_variables
 
 BACKENDS = ("tensorflow", "jax")
 LIMIT = 0.01

@@ -79,11 +79,13 @@ def deepsea(folder: Path) -> None:
 
 def write_random(path: Path, rows: int) -> None:
     """Write a data set of random sequences; the other splits have 1,000 sequences each."""
-    from mlproject.data.layout import writing
+    from mlproject.data.layout import new_dataset_file
 
     rng = np.random.default_rng(0)
     counts = {"train": rows, "valid": 1000, "test": 1000}
-    with writing(path, SHAPE[1], counts, [f"class{n}" for n in range(12)], {}, {}) as target:
+    with new_dataset_file(
+        path, SHAPE[1], counts, [f"class{n}" for n in range(12)], {}, {}
+    ) as target:
         for split in target.splits.values():
             for start in range(0, len(split.codes), 10_000):
                 count = min(10_000, len(split.codes) - start)

@@ -19,7 +19,7 @@ from mlproject.architectures import make_spec
 from mlproject.data import Split
 from mlproject.sequence import one_hot
 from mlproject.spec import RunSpec
-from mlproject.system.threads import set_threads
+from mlproject.system.variables import set_threads
 
 SEQUENCES, LENGTH, CLASSES = 17_500, 200, 12
 

@@ -14,7 +14,7 @@ from mlproject.filters.baseline import pwm_scan
 from mlproject.filters.scan import scan
 from mlproject.filters.truth import truth
 from mlproject.filters.windows import Peaks, windows
-from mlproject.motifs.pwm import jaspar
+from mlproject.motifs.databases import jaspar
 from mlproject.network.build import activation_layer, activations, build
 
 LIMIT = "10 s a layer for CNN-25, both together"

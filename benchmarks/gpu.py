@@ -17,7 +17,7 @@ import time
 from epochs import LENGTH, SEQUENCES, ours, plain, random_split
 
 from mlproject.architectures import make_spec
-from mlproject.system.threads import set_threads
+from mlproject.system.variables import set_threads
 
 set_threads(1)
 

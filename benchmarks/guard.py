@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from mlproject.system.threads import set_threads
+from mlproject.system.variables import set_threads
 
 set_threads(1)
 

@@ -12,7 +12,7 @@ import numpy as np
 from mlproject.draw.logos import logo_figure, save
 from mlproject.filters.align import Aligned
 from mlproject.filters.reading import LayerReading, read_layer
-from mlproject.motifs.pwm import jaspar
+from mlproject.motifs.databases import jaspar
 
 LIMITS = {30: 10, 128: 40}
 WINDOW = 19

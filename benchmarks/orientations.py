@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from mlproject.data.paper import FACTORS, RELEVANT
-from mlproject.motifs.pwm import jaspar_by_id, reverse_complement
+from mlproject.motifs.databases import jaspar_by_id
+from mlproject.motifs.pwm import reverse_complement
 
 PALINDROME = 0.85
 NETWORKS = ("CNN-10", "CNN-25", "CNN-50", "CNN-100", "CNN9-25")

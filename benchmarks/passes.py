@@ -25,7 +25,7 @@ from mlproject.data import Dataset, load  # noqa: E402
 from mlproject.filters.align import align, receptive_field  # noqa: E402
 from mlproject.filters.reading import read_layer, scores  # noqa: E402
 from mlproject.filters.scan import scan  # noqa: E402
-from mlproject.motifs.pwm import jaspar  # noqa: E402
+from mlproject.motifs.databases import jaspar  # noqa: E402
 from mlproject.network import fast_pass, training  # noqa: E402
 from mlproject.network.build import activations, build, maximum_possible_activation, predict  # noqa: E402
 from mlproject.network.evaluation import evaluate  # noqa: E402

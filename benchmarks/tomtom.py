@@ -8,7 +8,8 @@ import statistics
 
 import numpy as np
 
-from mlproject.motifs.pwm import Motif, jaspar
+from mlproject.motifs.databases import jaspar
+from mlproject.motifs.pwm import Motif
 from mlproject.motifs.tomtom import tomtom
 
 REPEATS = 7

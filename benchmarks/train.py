@@ -23,7 +23,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from mlproject.system.threads import set_threads
+from mlproject.system.variables import set_threads
 
 set_threads(1)
 

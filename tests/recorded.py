@@ -14,7 +14,9 @@ import pytest
 from mlproject.architectures import arch_name, make_spec, protocol_name
 from mlproject.data.paper import CLASSES, FACTORS
 from mlproject.filters.reading import LayerReading, scores
-from mlproject.motifs.pwm import Motif, clip, jaspar, jaspar_by_id, round_rows, write_meme
+from mlproject.motifs.databases import jaspar, jaspar_by_id
+from mlproject.motifs.meme import write_meme
+from mlproject.motifs.pwm import Motif, clip, round_rows
 from mlproject.motifs.tomtom import format_tsv, tomtom
 from mlproject.store import Store, Tracker, connect
 

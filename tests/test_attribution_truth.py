@@ -16,7 +16,7 @@ from mlproject.draw.logos import save
 from mlproject.draw.pattern_logos import pattern_figure
 from mlproject.draw.tracks import Mark, Track, cropped, marks, richest, track_figure
 from mlproject.filters.reading import scores as filter_scores
-from mlproject.motifs.pwm import jaspar, jaspar_by_id
+from mlproject.motifs.databases import jaspar, jaspar_by_id
 from mlproject.report.truth_tables import patterns_table
 from mlproject.system.errors import UserError
 

@@ -21,7 +21,8 @@ from mlproject.filters.ablation import Ablation
 from mlproject.filters.align import Aligned
 from mlproject.filters.reading import read_layer
 from mlproject.filters.truth import Truth
-from mlproject.motifs.pwm import jaspar, jaspar_by_id, reverse_complement
+from mlproject.motifs.databases import jaspar, jaspar_by_id
+from mlproject.motifs.pwm import reverse_complement
 from mlproject.network.evaluation import Curves, class_scores, curves
 from mlproject.run.card import CardData, render
 

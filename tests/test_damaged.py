@@ -15,7 +15,7 @@ from mlproject import results
 from mlproject.attribution import Attributions
 from mlproject.attribution import files as attribution_files
 from mlproject.commands.cli import main
-from mlproject.motifs.pwm import write_meme
+from mlproject.motifs.meme import write_meme
 from mlproject.motifs.tomtom import HEADER, format_tsv
 from mlproject.report.build import build
 from mlproject.report.content import Wish

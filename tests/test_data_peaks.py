@@ -16,8 +16,7 @@ from mlproject.data.bed import read_intervals
 from mlproject.data.dataset import Dataset
 from mlproject.data.genome import open_genome
 from mlproject.data.peaks import Options, convert
-from mlproject.sequence import decode
-from mlproject.shuffles import shuffle_dinucleotides
+from mlproject.sequence import decode, shuffle_dinucleotides
 from mlproject.system.errors import UserError
 
 SIZES = {"chr1": 9000, "chr2": 6000, "chr7": 5000, "chr8": 5050}

@@ -11,7 +11,7 @@ import pytest
 
 from mlproject.data import layout, make_dataset, read, write
 from mlproject.data.dataset import Dataset, Split
-from mlproject.data.layout import writing
+from mlproject.data.layout import new_dataset_file
 from mlproject.data.rows import StoredRows
 from mlproject.system.errors import UserError
 
@@ -143,7 +143,7 @@ def test_a_file_filled_in_blocks_is_the_same_as_one_written_at_once(tmp_path: Pa
     dataset = random_dataset()
     counts = {name: len(split.codes) for name, split in dataset.splits.items()}
     parts = (dataset.classes, dataset.relevant, dataset.provenance)
-    with writing(tmp_path / "a.h5", dataset.length, counts, *parts) as target:
+    with new_dataset_file(tmp_path / "a.h5", dataset.length, counts, *parts) as target:
         for name, split in dataset.splits.items():
             for start in (0, 17):
                 block = slice(start, 17 if start == 0 else None)
@@ -162,11 +162,11 @@ def test_a_file_filled_in_blocks_is_the_same_as_one_written_at_once(tmp_path: Pa
 def test_a_file_filled_with_what_is_no_data_does_not_appear(tmp_path: Path) -> None:
     counts = {"train": 2, "valid": 1, "test": 1}
     with pytest.raises(UserError, match="whole numbers"):  # noqa: SIM117
-        with writing(tmp_path / "a.h5", 5, counts, ["a"], {}, {}) as target:
+        with new_dataset_file(tmp_path / "a.h5", 5, counts, ["a"], {}, {}) as target:
             target.splits["valid"].codes[:] = np.full((1, 5), 9, np.uint8)
     assert not list(tmp_path.iterdir())
     with pytest.raises(UserError, match="every split needs sequences: got none for valid"):  # noqa: SIM117
-        with writing(tmp_path / "a.h5", 5, {**counts, "valid": 0}, ["a"], {}, {}):
+        with new_dataset_file(tmp_path / "a.h5", 5, {**counts, "valid": 0}, ["a"], {}, {}):
             pass
 
 

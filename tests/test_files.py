@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mlproject.system.errors import UserError
-from mlproject.system.files import hdf5_written_whole, written_whole
+from mlproject.system.files import atomic_file, atomic_hdf5
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def largest_file(size: int) -> Iterator[None]:
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "new" / "a.bin"
-    with written_whole(path) as file:
+    with atomic_file(path) as file:
         file.write(b"first ")
         assert not path.exists()
         file.write(b"second")
@@ -40,10 +40,10 @@ def test_an_interrupted_file_leaves_the_older_one(
 ) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
-    with pytest.raises(error), written_whole(path) as file:
+    with pytest.raises(error), atomic_file(path) as file:
         file.write(b"new")
         raise error
-    with pytest.raises(error), hdf5_written_whole(path) as hdf5:
+    with pytest.raises(error), atomic_hdf5(path) as hdf5:
         hdf5["new"] = np.zeros(1000)
         raise error
     assert path.read_bytes() == b"old"
@@ -55,7 +55,7 @@ def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
     words = r"cannot write .*a\.h5: \w+"
     with (
         pytest.raises(UserError, match=words) as raised,
-        hdf5_written_whole(tmp_path / "file" / "a.h5"),
+        atomic_hdf5(tmp_path / "file" / "a.h5"),
     ):
         pass
     assert "\n" not in str(raised.value)
@@ -66,7 +66,7 @@ def test_what_is_no_file_stays_and_is_one_line(tmp_path: Path, name: str) -> Non
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     words = f"cannot write .*{name}: it exists and is no file"
-    with pytest.raises(UserError, match=words), written_whole(tmp_path / name) as file:
+    with pytest.raises(UserError, match=words), atomic_file(tmp_path / name) as file:
         file.write(b"x")
     assert set(tmp_path.iterdir()) == {tmp_path / "folder", tmp_path / "pipe"}
     assert (tmp_path / "pipe").is_fifo()
@@ -76,7 +76,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "disk" / "file")
     for text in (b"first", b"second"):
-        with written_whole(tmp_path / "link") as file:
+        with atomic_file(tmp_path / "link") as file:
             file.write(text)
         assert (tmp_path / "link").is_symlink()
         assert (tmp_path / "disk" / "file").read_bytes() == text
@@ -87,7 +87,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, size: int) -
     with (
         pytest.raises(UserError, match=r"cannot write .*a\.bin: File too large$"),
         largest_file(size),
-        written_whole(tmp_path / "a.bin") as file,
+        atomic_file(tmp_path / "a.bin") as file,
     ):
         file.write(bytes(100_000))
     assert not list(tmp_path.iterdir())
@@ -98,7 +98,7 @@ def test_a_full_disk_does_not_crash_hdf5(tmp_path: Path, size: int) -> None:
     with (
         pytest.raises(UserError, match=r"cannot write .*a\.h5: File too large$"),
         largest_file(size),
-        hdf5_written_whole(tmp_path / "a.h5") as file,
+        atomic_hdf5(tmp_path / "a.h5") as file,
     ):
         file["small"] = np.arange(10)
         file["large"] = np.zeros(100_000, np.uint8)
@@ -109,7 +109,7 @@ def test_a_full_disk_does_not_crash_hdf5(tmp_path: Path, size: int) -> None:
 def test_hdf5_can_be_read_while_and_after_it_is_written(tmp_path: Path) -> None:
     import h5py
 
-    with hdf5_written_whole(tmp_path / "a.h5") as file:
+    with atomic_hdf5(tmp_path / "a.h5") as file:
         file["numbers"] = np.arange(100_000)
         file.flush()
         assert file["numbers"][-1] == 99_999

@@ -12,7 +12,8 @@ from mlproject.filters.reading import (
     read_layer,
     scores,
 )
-from mlproject.motifs.pwm import Motif, clip, jaspar, jaspar_by_id, reverse_complement
+from mlproject.motifs.databases import jaspar, jaspar_by_id
+from mlproject.motifs.pwm import Motif, clip, reverse_complement
 from mlproject.motifs.tomtom import Match
 
 RELEVANT = {

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from mlproject.data.dataset import blocks
-from mlproject.motifs.pwm import jaspar
+from mlproject.motifs.databases import jaspar
 from mlproject.motifs.tomtom import tomtom
 from mlproject.system import interrupts
-from mlproject.system.interrupts import Interrupted, Interrupts, look
+from mlproject.system.interrupts import Interrupted, Interrupts, check_interrupts
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,7 @@ def test_a_signal_is_kept_until_it_is_looked_at(number: signal.Signals) -> None:
         os.kill(os.getpid(), number)
         assert running.requested == number.name
         with pytest.raises(Interrupted, match=f"interrupted by {number.name}"):
-            look()
+            check_interrupts()
 
 
 def test_a_signal_within_a_garbage_collection_is_not_lost() -> None:
@@ -47,16 +47,16 @@ def test_a_signal_within_a_garbage_collection_is_not_lost() -> None:
         noisy = _Noisy()
         del noisy
         with pytest.raises(Interrupted):
-            look()
+            check_interrupts()
 
 
 def test_what_is_deferred_happens_whole() -> None:
     with Interrupts() as running:
         os.kill(os.getpid(), signal.SIGTERM)
         with running.deferred():
-            look()
+            check_interrupts()
         with pytest.raises(Interrupted):
-            look()
+            check_interrupts()
 
 
 def test_long_loops_look() -> None:
@@ -71,17 +71,17 @@ def test_long_loops_look() -> None:
 @pytest.mark.parametrize(("answer", "name"), [(True, "its caller"), ("PRUNED", "PRUNED")])
 def test_a_caller_may_ask_for_the_end_too(answer: bool | str, name: str) -> None:
     with Interrupts(lambda: answer), pytest.raises(Interrupted, match=name):
-        look()
+        check_interrupts()
 
 
 def test_each_thread_looks_at_its_own_run_only() -> None:
     found: list[str] = []
 
     def other() -> None:
-        look()
+        check_interrupts()
         with Interrupts(lambda: "the thread's caller"):
             try:
-                look()
+                check_interrupts()
             except Interrupted as error:
                 found.append(str(error))
 
@@ -94,7 +94,7 @@ def test_each_thread_looks_at_its_own_run_only() -> None:
 
 
 def test_without_a_run_nothing_is_looked_at() -> None:
-    look()
+    check_interrupts()
 
 
 def test_afterwards_the_handlers_are_those_of_before() -> None:
@@ -122,10 +122,10 @@ SECOND = """
 import os, signal, sys
 from mlproject.system import interrupts
 interrupts.SAME_SECONDS = 0.0
-with interrupts.Interrupts(insistable=sys.argv[1] == "insistable") as running:
+with interrupts.Interrupts(defers_second=sys.argv[1] == "defers_second") as running:
     for number in range(int(sys.argv[2])):
         os.kill(os.getpid(), signal.SIGINT)
-    print(running.requested, running.insisted)
+    print(running.requested, running.repeated)
 """
 
 
@@ -134,8 +134,8 @@ with interrupts.Interrupts(insistable=sys.argv[1] == "insistable") as running:
     [
         ("plain", 1, 0, "SIGINT False\n"),
         ("plain", 2, -signal.SIGINT, ""),
-        ("insistable", 2, 0, "SIGINT True\n"),
-        ("insistable", 3, -signal.SIGINT, ""),
+        ("defers_second", 2, 0, "SIGINT True\n"),
+        ("defers_second", 3, -signal.SIGINT, ""),
     ],
 )
 def test_a_second_signal_ends_the_process_at_once(

@@ -21,7 +21,8 @@ from mlproject.draw.logos import (
 )
 from mlproject.filters.align import Aligned
 from mlproject.filters.reading import LayerReading, read_layer
-from mlproject.motifs.pwm import Motif, information, jaspar, jaspar_by_id
+from mlproject.motifs.databases import jaspar, jaspar_by_id
+from mlproject.motifs.pwm import Motif, information
 from mlproject.system.errors import UserError
 
 RELEVANT = {"CEBPB": ("MA0466",), "SRF": ("MA0083",)}

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlproject.motifs.pwm import jaspar, read_meme
+from mlproject.motifs.databases import jaspar
+from mlproject.motifs.meme import read_meme
 from mlproject.motifs.tomtom import tomtom
 from mlproject.system.errors import UserError
 
@@ -179,8 +180,8 @@ def test_rounded_rows_are_brought_to_a_sum_of_one(tmp_path: Path) -> None:
         ("w= 2", "w= two", 6, "`w=` must be a number: got two"),
         ("alength= 4", "alength= 20", 6, "`alength=` of DNA must be 4: got 20"),
         ("nsites= 12", "nsites= nan", 6, "`nsites=` must be a number: got nan"),
-        ("0 0 0 1\n", "", 11, "one row of 4 numbers a column: got none"),
-        ("MOTIF second", "MOTIF first", 10, "first is also the motif of line 5"),
+        ("0 0 0 1\n", "", 11, "one row of 4 numbers per column: got none"),
+        ("MOTIF second", "MOTIF first", 10, "first is also the id in line 5"),
         ("MOTIF second", "MOTIF", 10, "a motif needs an id"),
         (
             "letter-probability matrix: alength= 4 w= 2",

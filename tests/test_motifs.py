@@ -8,17 +8,9 @@ import numpy as np
 import pytest
 from Bio import motifs as bio_motifs
 
-from mlproject.motifs.pwm import (
-    Motif,
-    clip,
-    information,
-    jaspar,
-    jaspar_by_id,
-    read_meme,
-    reverse_complement,
-    round_rows,
-    write_meme,
-)
+from mlproject.motifs.databases import jaspar, jaspar_by_id
+from mlproject.motifs.meme import read_meme, write_meme
+from mlproject.motifs.pwm import Motif, clip, information, reverse_complement, round_rows
 from mlproject.system.errors import UserError
 
 REFERENCE = Path(__file__).parents[2] / "shared" / "reference"
@@ -162,7 +154,7 @@ def test_write_meme_takes_an_open_file_and_decimals() -> None:
 def test_ids_that_meme_cannot_hold_are_refused_before_anything_is_written(
     tmp_path: Path, ids: list[str]
 ) -> None:
-    with pytest.raises(UserError, match="ids without spaces that differ"):
+    with pytest.raises(UserError, match="unique ids without spaces"):
         write_meme(tmp_path / "own.meme", [Motif(name, "", random_pwm(0), 5) for name in ids])
     assert not list(tmp_path.iterdir())
 

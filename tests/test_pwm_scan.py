@@ -22,7 +22,8 @@ from mlproject.filters.baseline import (
     log_odds_maps,
     pwm_scan,
 )
-from mlproject.motifs.pwm import Motif, jaspar_by_id, reverse_complement
+from mlproject.motifs.databases import jaspar_by_id
+from mlproject.motifs.pwm import Motif, reverse_complement
 from mlproject.network.evaluation import ClassScore
 from mlproject.spec import canonical_sha256
 from mlproject.system.errors import UserError

@@ -26,7 +26,7 @@ from mlproject.commands.report import Made, make_report
 from mlproject.draw.canvas import fitted
 from mlproject.draw.panels import Block, panel_figure, shares
 from mlproject.filters.reading import LayerReading
-from mlproject.motifs.pwm import jaspar
+from mlproject.motifs.databases import jaspar
 from mlproject.report.build import build
 from mlproject.report.content import Report, Wish
 from mlproject.report.figures import filters_figure, message_figure

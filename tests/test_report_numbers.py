@@ -9,7 +9,8 @@ import pytest
 from scipy import stats
 
 from mlproject.architectures import ARCHITECTURES
-from mlproject.motifs.pwm import jaspar_by_id, reverse_complement
+from mlproject.motifs.databases import jaspar_by_id
+from mlproject.motifs.pwm import reverse_complement
 from mlproject.report.atlas import aligned
 from mlproject.report.claims import Side
 from mlproject.report.figures import pareto

@@ -230,7 +230,7 @@ def test_a_run_that_lost_its_process_does_not_stay_running(
 @pytest.mark.parametrize(
     ("cut_off_at", "tagged", "resumable"),
     [
-        ("written_whole", False, "the first"),
+        ("atomic_file", False, "the first"),
         ("Tracker.tag_other", False, "the second"),
         ("fit", True, "the second"),
     ],

@@ -16,7 +16,7 @@ from mlproject import results
 from mlproject.architectures import make_spec
 from mlproject.data import make_dataset, make_synthetic, write
 from mlproject.data.paper import CLASSES
-from mlproject.motifs.pwm import read_meme
+from mlproject.motifs.meme import read_meme
 from mlproject.run.run import RunResult, find_previous, run
 from mlproject.run.stages import Settings
 from mlproject.store import connect

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlproject.system.errors import UserError
-from mlproject.system.threads import MOST_THREADS, set_threads
+from mlproject.system.variables import MOST_THREADS, set_threads
 
 REPORT = """
 import sys

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from mlproject.system.threads import set_threads, thread_variables
+from mlproject.system.variables import set_threads, thread_variables
 
 POOLS = {"tensorflow": "tf_Compute", "jax": "tf_XLAEigen"}
 COUNT_POOL_THREADS = """
 import sys
 from pathlib import Path
-from mlproject.system.threads import set_threads
+from mlproject.system.variables import set_threads
 set_threads(int(sys.argv[1]))
 import keras, numpy
 x = keras.ops.ones((500, 500))

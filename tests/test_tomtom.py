@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlproject.motifs.pwm import Motif, jaspar, read_meme, reverse_complement, write_meme
+from mlproject.motifs.databases import jaspar
+from mlproject.motifs.meme import read_meme, write_meme
+from mlproject.motifs.pwm import Motif, reverse_complement
 from mlproject.motifs.tomtom import Match, format_tsv, match_files, tomtom
 from mlproject.system.errors import UserError
 

@@ -25,7 +25,7 @@ from mlproject.spec import (
     fields_of,
     parse_value,
 )
-from mlproject.system.errors import UserError, nearest, shown
+from mlproject.system.errors import UserError, nearest, short_repr
 
 Options = Mapping[str, object]
 
@@ -199,8 +199,8 @@ def _same(one: RunSpec, other: RunSpec, fields: tuple[str, ...]) -> bool:
 
 def _row(table: Mapping[str, Options], name: str, value: object) -> Options:
     if not isinstance(value, str) or value not in table:
-        written = value if isinstance(value, str) else shown(value)
-        raise UserError(f"unknown {name} {shown(value)}: {nearest(written, table)}")
+        written = value if isinstance(value, str) else short_repr(value)
+        raise UserError(f"unknown {name} {short_repr(value)}: {nearest(written, table)}")
     return table[value]
 
 
@@ -253,7 +253,7 @@ def _one_line(error: ValidationError, suffix: str = "") -> str:
     first = error.errors()[0]
     if not first["loc"]:
         rule = first["msg"].removeprefix("Value error, ")
-        return f"`layers` {rule}: got {shown(first['input']['layers'])}"
+        return f"`layers` {rule}: got {short_repr(first['input']['layers'])}"
     name = f"{first['loc'][-1]}{suffix}"
     if first["type"] == "value_error":
         return f"`{name}`: {first['msg'].removeprefix('Value error, ')}"
@@ -261,4 +261,4 @@ def _one_line(error: ValidationError, suffix: str = "") -> str:
     about = f" ({info.description})" if info else ""
     rule = first["msg"].replace("Input should be", "must be").replace("'", "")
     rule = re.sub(r"0\.0{5,}\d+", lambda found: f"{float(found[0]):g}", rule)
-    return f"`{name}` {rule}: got {shown(first['input'])}{about}"
+    return f"`{name}` {rule}: got {short_repr(first['input'])}{about}"

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.config import JsonDict
 
-from mlproject.system.errors import UserError, nearest, shown
+from mlproject.system.errors import UserError, nearest, short_repr
 
 MILLION = 1_000_000
 
@@ -333,13 +333,15 @@ def parse_value(name: str, value: object) -> int | float | str:
         if re.fullmatch(pattern, value.strip()) and len(value) <= MOST_DIGITS:
             value = info.kind(value)
     if isinstance(value, int) and abs(value) >= 2**63:
-        raise UserError(f"`{name}` must be below 2^63: got {shown(value)} ({info.description})")
+        raise UserError(
+            f"`{name}` must be below 2^63: got {short_repr(value)} ({info.description})"
+        )
     if isinstance(value, info.kind) and not isinstance(value, bool):
         return value
     if info.kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     raise UserError(
-        f"`{name}` must be {TYPE_NAMES[info.kind]}: got {shown(value)} ({info.description})"
+        f"`{name}` must be {TYPE_NAMES[info.kind]}: got {short_repr(value)} ({info.description})"
     )
 
 
@@ -369,7 +371,7 @@ def parse_methods(text: str) -> tuple[str, ...]:
     for number, name in enumerate(names):
         if name not in (*ATTRIBUTIONS, MODISCO):
             raise UserError(
-                f"unknown method {shown(name)}: {nearest(name, (*ATTRIBUTIONS, MODISCO))}"
+                f"unknown method {short_repr(name)}: {nearest(name, (*ATTRIBUTIONS, MODISCO))}"
             )
         if name in names[:number]:
             raise UserError(f"a method is given once: got {name} twice in {text!r}")

@@ -10,10 +10,10 @@ from mlproject.system.errors import UserError
 
 
 def read_meme(folder: Path) -> None:
-    from mlproject.motifs import pwm
+    from mlproject.motifs.meme import read_meme as read
     from mlproject.motifs.tomtom import tomtom
 
-    found = pwm.read_meme(folder / "a.meme")
+    found = read(folder / "a.meme")
     if sum(motif.width for motif in found) < 100:
         tomtom(found[:2], found, 1.0)
 

@@ -81,7 +81,8 @@ def file_list() -> Files:
 
 def meme() -> Files:
     """Three motifs."""
-    from mlproject.motifs.pwm import Motif, write_meme
+    from mlproject.motifs.meme import write_meme
+    from mlproject.motifs.pwm import Motif
 
     rng = np.random.default_rng(0)
     out = io.StringIO()

@@ -32,7 +32,7 @@ from mlproject.attribution.scores import hypothetical
 from mlproject.network.backend import Gradient, gradient
 from mlproject.sequence import one_hot
 from mlproject.system.errors import UserError
-from mlproject.system.interrupts import look
+from mlproject.system.interrupts import check_interrupts
 
 SMALL = 1e-6
 REFERENCES = 10
@@ -75,7 +75,7 @@ def deeplift(
     for rows, (batch, copies, classes) in batches([codes, others, select], batch_size):
         x, count = one_hot(batch), rows.stop - rows.start
         for number in range(references):
-            look()
+            check_interrupts()
             reference = one_hot(copies[:, number])
             shares = hypothetical(call(x, reference, classes)[1], reference)
             found[rows] += shares[:count] / np.float32(references)

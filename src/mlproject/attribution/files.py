@@ -9,8 +9,8 @@ import numpy as np
 from mlproject.attribution.methods import METHODS, Attributions
 from mlproject.sequence import OTHER, one_hot
 from mlproject.system.errors import UserError, nearest
-from mlproject.system.files import check_seal, has_seal, hdf5_written_whole, written_whole
-from mlproject.system.hdf5 import hdf5_opened, require_plain, whole
+from mlproject.system.files import atomic_file, atomic_hdf5, check_seal, has_seal
+from mlproject.system.hdf5 import hdf5_opened, read_array, require_plain
 
 VERSION = 2
 LARGEST = 1e18
@@ -39,7 +39,7 @@ def write(
         "scores": (found.scores / scale[:, None, None]).astype(np.float16),
     }
     method = METHODS[found.method]
-    with hdf5_written_whole(path, sealed=True) as file:
+    with atomic_hdf5(path, sealed=True) as file:
         for name, array in arrays.items():
             file.create_dataset(name, data=array, compression="gzip", shuffle=True)
         file.attrs.update(
@@ -73,7 +73,7 @@ def read(path: Path) -> Attributions:
         if method not in METHODS:
             raise UserError(f"{rule}: {nearest(method[:60], METHODS)}")
         kinds = {"sequences": "u", "classes": "u", "codes": "u", "scale": "f", "scores": "f"}
-        arrays = {name: np.asarray(whole(file[name])) for name in kinds}
+        arrays = {name: np.asarray(read_array(file[name])) for name in kinds}
     rows, length = arrays["codes"].shape if arrays["codes"].ndim == 2 else (0, 0)
     shapes = dict.fromkeys(kinds, (rows,)) | {"codes": (rows, length), "scores": (rows, length, 4)}
     for name, array in arrays.items():
@@ -108,6 +108,6 @@ def write_arrays(folder: Path, found: Attributions) -> tuple[Path, Path]:
         found.scores.astype(np.float16),
     )
     for path, array in zip(paths, arrays, strict=True):
-        with written_whole(path) as file:
+        with atomic_file(path) as file:
             np.savez_compressed(file, array.transpose(0, 2, 1))
     return paths

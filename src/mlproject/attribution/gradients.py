@@ -25,7 +25,7 @@ from mlproject.attribution.references import UNIFORM, shuffled
 from mlproject.attribution.scores import centred, hypothetical
 from mlproject.network.backend import Gradient, gradient
 from mlproject.sequence import one_hot
-from mlproject.system.interrupts import look
+from mlproject.system.interrupts import check_interrupts
 
 BLOCK = 10
 Points = Callable[[np.ndarray, slice], Iterable[tuple[float, np.ndarray, np.ndarray | float]]]
@@ -154,7 +154,7 @@ def integrated_gradients(
         """Return outputs and slopes of some rows at a place of the way, 0 to 1."""
         parts = []
         for start in range(0, len(rows), size):
-            look()
+            check_interrupts()
             part = rows[start : start + size]
             filled = _filled(part, size)
             x = one_hot(codes[filled])
@@ -255,7 +255,7 @@ def _mean(
     for rows, (batch, chosen_classes) in batches([codes, select], batch_size):
         x, count = one_hot(batch), rows.stop - rows.start
         for weight, inputs, reference in points(x, rows):
-            look()
+            check_interrupts()
             slopes = call(inputs, chosen_classes)[1]
             shares = hypothetical(slopes, np.broadcast_to(reference, x.shape))
             found[rows] += np.float32(weight) * shares[:count]

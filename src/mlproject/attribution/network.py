@@ -8,7 +8,7 @@ import numpy as np
 from keras import layers
 
 from mlproject.system.errors import UserError
-from mlproject.system.interrupts import look
+from mlproject.system.interrupts import check_interrupts
 
 Output = Literal["logit", "probability"]
 Progress = Callable[[int, int], None]
@@ -81,7 +81,7 @@ def batches(
     total = len(arrays[0])
     size = min(size, total)
     for start in range(0, total, size or 1):
-        look()
+        check_interrupts()
         stop = min(start + size, total)
         rows = np.minimum(np.arange(start, start + size), total - 1)
         yield slice(start, stop), [array[rows] for array in arrays]

@@ -23,7 +23,7 @@ from mlproject.filters.reading import LayerReading
 from mlproject.motifs.pwm import Motif, clip, round_rows
 from mlproject.motifs.tomtom import tomtom
 from mlproject.system.errors import UserError
-from mlproject.system.interrupts import look
+from mlproject.system.interrupts import check_interrupts
 
 GROUPS = {"pos_patterns": "pattern", "neg_patterns": "negative"}
 SEQLETS = 20_000
@@ -100,7 +100,7 @@ def _heard(process: "subprocess.Popen[str]") -> str:
         try:
             return process.communicate(timeout=LOOK_SECONDS)[1]
         except subprocess.TimeoutExpired:
-            look()
+            check_interrupts()
 
 
 def read(path: Path, targets: Sequence[Motif], evalue: float = 0.1) -> Patterns:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mlproject.shuffles import shuffle_dinucleotides
-from mlproject.system.interrupts import look
+from mlproject.sequence import shuffle_dinucleotides
+from mlproject.system.interrupts import check_interrupts
 
 UNIFORM = 0.25
 
@@ -21,7 +21,7 @@ def shuffled(codes: np.ndarray, copies: int, rng: np.random.Generator) -> np.nda
     different, owner = np.unique(codes, axis=0, return_inverse=True)
     made = np.empty((len(different), copies, codes.shape[1]), np.uint8)
     for sequence, own in zip(different, made, strict=True):
-        look()
+        check_interrupts()
         for number in range(copies):
             own[number] = shuffle_dinucleotides(sequence, rng)
     return made[owner.reshape(-1)]

@@ -4,7 +4,6 @@ Exit codes: 0 done, 2 the user has to change something, 1 anything else. Heavy i
 command needs them, so that ``--help`` is quick.
 """
 
-import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -14,11 +13,12 @@ import click
 
 from mlproject.commands.dataset import dataset
 from mlproject.spec import ATTRIBUTIONS, MODISCO, field_info, field_names, parse_methods
+from mlproject.system.environment import BACKENDS
 from mlproject.system.errors import UserError, nearest
 from mlproject.system.masking import mask
-from mlproject.system.startup import BACKENDS, draw_to_files, prepare_keras
+from mlproject.system.startup import prepare_keras
 from mlproject.system.streams import lasting_streams
-from mlproject.system.threads import MOST_THREADS
+from mlproject.system.variables import MOST_THREADS, draw_to_files, take_run_id
 
 if TYPE_CHECKING:
     from mlproject.run.run import RunResult
@@ -78,7 +78,7 @@ def _fail(message: str) -> None:
 
 def _end_adopted_run(reason: str) -> None:
     """Write the reason to the run that ``mlflow run`` has made, if it was not taken over yet."""
-    if run_id := os.environ.pop("MLFLOW_RUN_ID", None):
+    if run_id := take_run_id():
         from mlproject.store import STORE_ERRORS, connect
 
         with suppress(UserError, *STORE_ERRORS):
@@ -321,13 +321,13 @@ def tracks(
 def match(query: Path, targets: Path | None, evalue: float, out: Path | None) -> None:
     """Match the motifs of a MEME file, as MEME Suite's Tomtom does, and print its table."""
     from mlproject.motifs.tomtom import match_files
-    from mlproject.system.files import written_whole
+    from mlproject.system.files import atomic_file
 
     table = match_files(query, targets, evalue)
     if out is None:
         print(table, end="")
     else:
-        with written_whole(out) as file:
+        with atomic_file(out) as file:
             file.write(table.encode())
 
 

@@ -51,7 +51,7 @@ def sweep(plan_path: Path, settings: Options) -> bool:
     home = settings.home
     with (
         locked(home / "runs" / f"{plan.name}.lock") as lock,
-        Interrupts(insistable=True) as interrupts,
+        Interrupts(defers_second=True) as interrupts,
     ):
         data = DataSets(home / "data")
         source, ledger = make_source(plan, data, home)

@@ -13,7 +13,7 @@ from mlproject.motifs.pwm import Motif
 from mlproject.names import check_classes, metric_names, motif_names
 from mlproject.spec import canonical_sha256
 from mlproject.system.errors import UserError
-from mlproject.system.interrupts import look
+from mlproject.system.interrupts import check_interrupts
 
 SPLITS = ("train", "valid", "test")
 
@@ -158,7 +158,7 @@ def content_sha256(
 def blocks(array: Any, rows: int = BLOCK_ROWS) -> Iterator[np.ndarray]:
     """Pass over an array, in memory or in a file, in blocks of `rows` rows."""
     for start in range(0, len(array), rows):
-        look()
+        check_interrupts()
         yield array[start : start + rows]
 
 

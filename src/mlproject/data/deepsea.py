@@ -14,7 +14,7 @@ import numpy as np
 
 from mlproject.data.bundle import Bundle, open_bundle
 from mlproject.data.dataset import SPLITS
-from mlproject.data.layout import writing
+from mlproject.data.layout import new_dataset_file
 from mlproject.data.listing import Listing
 from mlproject.data.onehot import codes_of_channels
 from mlproject.data.paper import CLASSES
@@ -134,7 +134,7 @@ def convert(
             "letters": f"{LETTERS} in the bundle",
         }
         length = bundles["train"].length
-        with writing(out, length, counts, list(columns), relevant, provenance) as target:
+        with new_dataset_file(out, length, counts, list(columns), relevant, provenance) as target:
             for split, bundle in bundles.items():
                 try:
                     _copy(bundle, wanted, *target.splits[split][:2])

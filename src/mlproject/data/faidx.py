@@ -36,7 +36,7 @@ class Bytes(Protocol):
         """Return the bytes from `start` to `stop`; fewer if the file ends before."""
 
 
-class Record(NamedTuple):
+class IndexRecord(NamedTuple):
     """One sequence.
 
     Attributes:
@@ -64,7 +64,7 @@ class Record(NamedTuple):
         return self.offset + line * self.width + column
 
 
-def read_index(path: Path) -> list[Record]:
+def read_index(path: Path) -> list[IndexRecord]:
     """Return the lines of an index.
 
     Raises:
@@ -76,13 +76,13 @@ def read_index(path: Path) -> list[Record]:
         match = _line.fullmatch(line)
         if not match:
             raise ValueError(f"no line of an index: {line[:40]!r}")
-        records.append(Record(match[1], *map(int, match.groups()[1:])))
+        records.append(IndexRecord(match[1], *map(int, match.groups()[1:])))
     if len({record.name for record in records}) != len(records):
         raise ValueError("names must differ")
     return records
 
 
-def check(records: list[Record], content: Bytes) -> None:
+def check(records: list[IndexRecord], content: Bytes) -> None:
     """Raise a `ValueError` if these are not the sequences of a FASTA file, all of them."""
     place = 0
     for record in sorted(records, key=lambda one: one.offset):
@@ -107,7 +107,7 @@ def check(records: list[Record], content: Bytes) -> None:
         raise ValueError("the last sequence ends elsewhere")
 
 
-def _check_header(record: Record, content: Bytes, place: int) -> None:
+def _check_header(record: IndexRecord, content: Bytes, place: int) -> None:
     if not place < record.offset <= place + LONGEST_GAP + LONGEST_HEADER:
         raise ValueError(f"{record.name} starts elsewhere")
     before = content.read(place, record.offset)
@@ -122,7 +122,7 @@ def _check_header(record: Record, content: Bytes, place: int) -> None:
         raise ValueError(f"the header of {record.name} is elsewhere")
 
 
-def read_letters(record: Record, content: Bytes, start: int, end: int) -> bytes:
+def read_letters(record: IndexRecord, content: Bytes, start: int, end: int) -> bytes:
     """Return the letters from `start` to `end` of a sequence.
 
     Raises:
@@ -201,7 +201,7 @@ def _blocks(file: BinaryIO) -> Iterator[tuple[int, int]]:
         place = following
 
 
-def fits(index: Path, content: Bytes) -> list[Record]:
+def fits(index: Path, content: Bytes) -> list[IndexRecord]:
     """Return the records of an index that fits its file.
 
     Raises:

@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from mlproject.data.dataset import SPLITS, blocks
-from mlproject.data.layout import writing
+from mlproject.data.layout import new_dataset_file
 from mlproject.data.listing import Listing
-from mlproject.data.records import Record, records
+from mlproject.data.sequence_files import SequenceRecord, read_sequences
 from mlproject.data.sources import Files
 from mlproject.names import check_classes
 from mlproject.sequence import AMBIGUOUS, encode
@@ -99,7 +99,7 @@ def convert(
         "dropped": pool.dropped,
     }
     width = len(pool.sequences[0])
-    with writing(out, width, counts, list(files), relevant, provenance) as target:
+    with new_dataset_file(out, width, counts, list(files), relevant, provenance) as target:
         start = 0
         for name in SPLITS:
             rows = np.sort(order[start : start + counts[name]])
@@ -158,14 +158,14 @@ def collect(
     return Pool(sequences, labels, merged, other_strand, dropped)
 
 
-def _in_order(paths: Sequence[Path]) -> Iterator[Record]:
+def _in_order(paths: Sequence[Path]) -> Iterator[SequenceRecord]:
     for path in paths:
-        yield from records(path)
+        yield from read_sequences(path)
 
 
-def _in_turn(paths: Sequence[Path]) -> Iterator[Record]:
+def _in_turn(paths: Sequence[Path]) -> Iterator[SequenceRecord]:
     """Yield the first sequence of each file, then the second of each, and so on."""
-    rest = [records(path) for path in paths]
+    rest = [read_sequences(path) for path in paths]
     while rest:
         for one in list(rest):
             record = next(one, None)
@@ -175,7 +175,7 @@ def _in_turn(paths: Sequence[Path]) -> Iterator[Record]:
                 yield record
 
 
-def _fitted(record: Record, length: int, fit: Fit) -> str | None:
+def _fitted(record: SequenceRecord, length: int, fit: Fit) -> str | None:
     surplus = len(record.sequence) - length
     if not surplus:
         return record.sequence

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from mlproject.data.dataset import BLOCK_ROWS, SPLITS
-from mlproject.data.layout import writing
+from mlproject.data.layout import new_dataset_file
 from mlproject.data.listing import Listing
 from mlproject.data.onehot import codes_of_channels
 from mlproject.data.paper import CLASSES
@@ -83,7 +83,7 @@ def convert(
             "axes": {split: str(shape) for split, shape in shapes.items()},
             "letters": letters,
         }
-        with writing(out, lengths.pop(), counts, names, relevant, provenance) as target:
+        with new_dataset_file(out, lengths.pop(), counts, names, relevant, provenance) as target:
             for split, (x, y) in arrays.items():
                 codes, labels = target.splits[split][:2]
                 for start in range(0, counts[split], BLOCK_ROWS):

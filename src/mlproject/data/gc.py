@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mlproject.data.genome import Genome
-from mlproject.data.windows import KEYS, merge, overlaps
+from mlproject.data.genome_windows import KEYS, merge, overlaps
 from mlproject.sequence import OTHER
 
 BLOCK = 1024

@@ -11,8 +11,8 @@ from mlproject.data.faidx import (
     LONGEST_HEADER,
     BgzfBytes,
     Bytes,
+    IndexRecord,
     PlainBytes,
-    Record,
     fits,
     read_letters,
 )
@@ -30,7 +30,7 @@ class Genome:
         sizes: chromosome -> length, nt.
     """
 
-    def __init__(self, path: Path, records: Sequence[Record], content: Bytes) -> None:
+    def __init__(self, path: Path, records: Sequence[IndexRecord], content: Bytes) -> None:
         self.path, self._content = path, content
         self._records = {record.name: record for record in records}
         self.sizes = {record.name: record.length for record in records}

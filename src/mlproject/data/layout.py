@@ -23,10 +23,10 @@ from mlproject.data.rows import Rows, StoredRows
 from mlproject.motifs.pwm import Motif
 from mlproject.names import check_classes
 from mlproject.system.errors import UserError
-from mlproject.system.files import hdf5_written_whole
-from mlproject.system.hdf5 import hdf5_opened, whole
+from mlproject.system.files import atomic_hdf5
+from mlproject.system.hdf5 import hdf5_opened, read_array
 
-__all__ = ["SITE", "Dataset", "Split", "content_sha256", "read", "write", "writing"]
+__all__ = ["SITE", "Dataset", "Split", "content_sha256", "new_dataset_file", "read", "write"]
 
 IN_MEMORY = 1 << 25
 
@@ -43,7 +43,7 @@ def write(dataset: Dataset, path: Path) -> None:
     sha256 = content_sha256(dataset.splits, dataset.classes, dataset.relevant, dataset.motifs)
     if sha256 != dataset.sha256:
         raise UserError(f"`sha256` must be that of the content, {sha256}: got {dataset.sha256}")
-    with hdf5_written_whole(path) as file:
+    with atomic_hdf5(path) as file:
         for name, split in dataset.splits.items():
             file[f"{name}/codes"] = split.codes
             file[f"{name}/labels"] = split.labels
@@ -65,7 +65,7 @@ class Target:
 
 
 @contextmanager
-def writing(
+def new_dataset_file(
     path: Path,
     length: int,
     counts: Mapping[str, int],
@@ -87,13 +87,13 @@ def writing(
         Splits whose codes and labels are writable arrays in the file.
 
     Raises:
-        UserError: a split without sequences, content that is none; see also `written_whole`.
+        UserError: a split without sequences, content that is none; see also `atomic_file`.
     """
     check_classes(classes)
     for name in SPLITS:
         if not counts[name]:
             raise UserError(f"every split needs sequences: got none for {name}; choose other ones")
-    with hdf5_written_whole(path) as file:
+    with atomic_hdf5(path) as file:
         target = Target(
             {
                 name: Split(
@@ -158,7 +158,7 @@ def _read_own(file: h5py.File, hashed: bool) -> Dataset:
         sites = file.get(f"{name}/sites")
         splits[name] = Split(
             _rows(file[f"{name}/codes"]),
-            (_rows if name == "train" else whole)(file[f"{name}/labels"]),
+            (_rows if name == "train" else read_array)(file[f"{name}/labels"]),
             None if sites is None else _records(sites),
         )
     dataset = make_dataset(
@@ -185,7 +185,7 @@ def _rows(array: h5py.Dataset) -> Rows:
     offset = array.id.get_offset()
     plain = array.dtype == np.uint8 and array.ndim == 2 and array.chunks is None
     if array.nbytes <= IN_MEMORY or not plain or offset is None or array.file.userblock_size:
-        return whole(array)
+        return read_array(array)
     path = Path(os.fsdecode(array.file.filename))
     if offset + array.nbytes > path.stat().st_size:
         raise OSError("cut short")
@@ -222,7 +222,7 @@ def _motif_table(motifs: Sequence[Motif]) -> np.ndarray:
 def _records(array: Any) -> np.ndarray:
     if not isinstance(array, h5py.Dataset):
         raise UserError(f"`{array.name}` must be records: got a group")
-    return np.asarray(whole(array))
+    return np.asarray(read_array(array))
 
 
 def _motifs(table: np.ndarray) -> tuple[Motif, ...]:

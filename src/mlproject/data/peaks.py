@@ -13,13 +13,20 @@ from mlproject.data.bed import Intervals, concat, read_intervals
 from mlproject.data.dataset import Split
 from mlproject.data.gc import gc_matched, window_codes
 from mlproject.data.genome import Genome, open_genome
-from mlproject.data.layout import writing
+from mlproject.data.genome_windows import (
+    KEYS,
+    bin_windows,
+    labels_of,
+    merge,
+    overlaps,
+    summit_windows,
+)
+from mlproject.data.layout import new_dataset_file
 from mlproject.data.listing import Listing
 from mlproject.data.remarks import remarks
 from mlproject.data.sources import Files
-from mlproject.data.windows import KEYS, bin_windows, labels_of, merge, overlaps, summit_windows
 from mlproject.names import check_classes
-from mlproject.shuffles import shuffle_dinucleotides
+from mlproject.sequence import shuffle_dinucleotides
 from mlproject.system.errors import UserError
 
 Scheme = Literal["bins", "summits"]
@@ -136,7 +143,9 @@ def convert(
             "genome": str(genome),
             **json.loads(json.dumps(asdict(options), default=str)),
         }
-        with writing(out, options.window, counts, list(files), relevant, provenance) as target:
+        with new_dataset_file(
+            out, options.window, counts, list(files), relevant, provenance
+        ) as target:
             for split, (own, others) in parts.items():
                 _fill(target.splits[split], opened, own, others, list(files), options, rng)
         assert target.listing is not None

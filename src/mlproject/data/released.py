@@ -14,7 +14,7 @@ from mlproject.data.paper import CLASSES, RELEVANT
 from mlproject.motifs.pwm import Motif, reverse_complement
 from mlproject.sequence import OTHER
 from mlproject.system.errors import UserError
-from mlproject.system.hdf5 import check_size, whole
+from mlproject.system.hdf5 import check_size, read_array
 
 KEYS = tuple(f"{name}_{split}" for split in SPLITS for name in "XY")
 
@@ -28,7 +28,9 @@ def read(file: Any) -> Dataset:
     Raises:
         UserError: sequences that are not one-hot, labels that do not fit.
     """
-    splits = {name: Split(_codes(file, f"X_{name}"), whole(file[f"Y_{name}"])) for name in SPLITS}
+    splits = {
+        name: Split(_codes(file, f"X_{name}"), read_array(file[f"Y_{name}"])) for name in SPLITS
+    }
     for name, split in splits.items():
         if split.labels.ndim != 2:
             raise UserError(f"`Y_{name}` must be (N, classes): got labels of {split.labels.shape}")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from mlproject.motifs.pwm import jaspar
+from mlproject.motifs.databases import jaspar
 from mlproject.system.errors import UserError, nearest
 
 RELEASE = "JASPAR2016"

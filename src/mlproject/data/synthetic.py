@@ -12,7 +12,8 @@ import numpy as np
 from mlproject.data.dataset import SITE, SPLITS, Dataset, Split, make_dataset
 from mlproject.data.layout import write
 from mlproject.data.paper import CLASSES, FACTORS, RELEVANT
-from mlproject.motifs.pwm import Motif, jaspar_by_id, reverse_complement
+from mlproject.motifs.databases import jaspar_by_id
+from mlproject.motifs.pwm import Motif, reverse_complement
 from mlproject.system.errors import UserError
 
 VERSION = 1

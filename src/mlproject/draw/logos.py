@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 
 from mlproject.filters.reading import LayerReading, best_matches
 from mlproject.motifs.pwm import Motif, information, reverse_complement
-from mlproject.system.files import written_whole
-from mlproject.system.interrupts import look
+from mlproject.system.files import atomic_file
+from mlproject.system.interrupts import check_interrupts
 
 # Okabe and Ito's green and blue; all four stay apart under red-green blindness.
 COLORS = {"A": "#009E73", "C": "#0072B2", "G": "#EDA200", "T": "#CC3311"}
@@ -159,7 +159,7 @@ def draw_logo(axes: Axes, pwm: np.ndarray, span: int | None = None, scale: bool 
     import logomaker
     import pandas
 
-    look()
+    check_interrupts()
     letters = heights(pwm)
     letters[letters < LOWEST] = 0.0
     if letters.any():
@@ -203,7 +203,7 @@ def save(figure: Figure, stem: Path, formats: Sequence[str] = ("png", "pdf")) ->
         with matplotlib.rc_context({"pdf.fonttype": 42}):
             figure.savefig(buffer, format=kind, dpi=200, metadata=metadata)
         path = stem.with_name(f"{stem.name}.{kind}")
-        with written_whole(path) as file:
+        with atomic_file(path) as file:
             rest = buffer.getbuffer()
             while rest:
                 rest = rest[file.write(rest) :]

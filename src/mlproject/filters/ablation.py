@@ -17,7 +17,7 @@ from mlproject.data.rows import Rows
 from mlproject.names import metric_names
 from mlproject.network.backend import forward
 from mlproject.network.build import activation_layer, activations
-from mlproject.system.interrupts import look
+from mlproject.system.interrupts import check_interrupts
 
 BUDGET = 6.5e11
 FEWEST = 500
@@ -93,7 +93,7 @@ def ablate(
     for number in range(filters):
         parts = []
         for one in maps:
-            look()
+            check_interrupts()
             kept = one[..., number].copy()
             one[..., number] = mean[number]
             parts.append(tail(one))

@@ -21,15 +21,16 @@ from mlproject.filters.align import Field
 from mlproject.filters.scan import SITE
 from mlproject.filters.truth import truth, truth_scores
 from mlproject.filters.windows import Peaks, windows
+from mlproject.motifs.databases import jaspar
 from mlproject.motifs.meme import DEFAULT_NSITES
-from mlproject.motifs.pwm import Motif, jaspar, reverse_complement
+from mlproject.motifs.pwm import Motif, reverse_complement
 from mlproject.names import classes_of, metric_name, motif_names
 from mlproject.network.evaluation import ClassScore, class_scores, metrics
 from mlproject.sequence import one_hot
 from mlproject.spec import canonical_sha256
 from mlproject.system.errors import UserError
-from mlproject.system.files import written_whole
-from mlproject.system.interrupts import look
+from mlproject.system.files import atomic_file
+from mlproject.system.interrupts import check_interrupts
 
 VERSION = 2
 MOST = 50_000
@@ -100,7 +101,7 @@ def log_odds_maps(
         outside[first : first + length - len(matrix) + 1, number] = 0
     flat_weights = weights.reshape(width * 4, -1)
     for start in range(0, len(codes), batch_size):
-        look()
+        check_interrupts()
         letters = one_hot(codes[start : start + batch_size])
         padded = np.pad(letters, ((0, 0), (left, width - 1 - left), (0, 0)))
         flat = padded.reshape(len(letters), -1)
@@ -174,7 +175,7 @@ def cached_pwm_scan(data: Dataset, folder: Path) -> Baseline:
     rows = [row._asdict() for row in done.rows]
     content = {"dataset_sha256": data.sha256, "rows": rows, "sites": done.sites}
     content["sha256"] = canonical_sha256(content)
-    with written_whole(path) as file:
+    with atomic_file(path) as file:
         file.write(json.dumps(content).encode())
     return done
 

@@ -17,7 +17,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from mlproject.system.interrupts import look
+from mlproject.system.interrupts import check_interrupts
 
 SITE = np.dtype(
     [("sequence", "<u4"), ("position", "<u4"), ("filter", "<u2"), ("activation", "<f4")]
@@ -99,7 +99,7 @@ def scan(
 def blocks(sites: np.ndarray, size: int = BLOCK_SITES) -> Iterator[np.ndarray]:
     """Yield the records in pieces of `size`, so that a mapped file is never read whole."""
     for start in range(0, len(sites), size):
-        look()
+        check_interrupts()
         yield sites[start : start + size]
 
 

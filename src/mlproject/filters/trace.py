@@ -20,7 +20,7 @@ from mlproject.network.backend import forward, value
 from mlproject.network.build import activation_layer
 from mlproject.sequence import one_hot
 from mlproject.spec import Block
-from mlproject.system.interrupts import look
+from mlproject.system.interrupts import check_interrupts
 
 BATCH = 250
 PIECE_VALUES = 1 << 22
@@ -65,7 +65,7 @@ def trace(
     ]
     traced = np.array(sites)
     for start in range(0, len(codes), BATCH):
-        look()
+        check_interrupts()
         low, high = np.searchsorted(traced["sequence"], (start, start + BATCH))
         if low == high:
             continue

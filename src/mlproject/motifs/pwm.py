@@ -1,20 +1,8 @@
-"""Sequence motifs: JASPAR, MEME files, information content and clipping.
+"""Motifs as matrices of letter probabilities, (width, 4), letters in the order A C G T."""
 
-A motif is a matrix of letter probabilities, (width, 4), letters in the order A C G T.
-"""
-
-import difflib
-import math
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 import numpy as np
-
-from mlproject.motifs import meme
-from mlproject.system.errors import UserError, nearest
-from mlproject.system.files import written_whole
 
 
 class Motif(NamedTuple):
@@ -22,9 +10,9 @@ class Motif(NamedTuple):
 
     Attributes:
         id: unique name, without spaces (``MA0466.2``, ``filter0``).
-        name: other name, ``""`` if none (``CEBPB``).
-        pwm: (width, 4) float64, letter probabilities A C G T, rows sum to 1.
-        nsites: number of sites the probabilities were counted from.
+        name: second name, ``""`` if the motif has none (``CEBPB``).
+        pwm: (width, 4) float64, letter probabilities A C G T; each row sums to 1.
+        nsites: number of sites from which the probabilities were counted.
     """
 
     id: str
@@ -39,12 +27,12 @@ class Motif(NamedTuple):
 
     @property
     def consensus(self) -> str:
-        """The most probable letter of each column, the first of A C G T where several are."""
+        """The most probable letter of each column; of equally probable letters the first."""
         return "".join("ACGT"[letter] for letter in self.pwm.argmax(axis=1))
 
 
 def reverse_complement(pwm: np.ndarray) -> np.ndarray:
-    """Return the motif (width, 4) as the other strand reads it."""
+    """Return the reverse complement of a motif (width, 4)."""
     return pwm[::-1, ::-1]
 
 
@@ -62,10 +50,10 @@ def clip(pwm: np.ndarray, bits: float = 0.5, flank: int = 3) -> tuple[int, int]:
     Args:
         pwm: (width, 4).
         bits: a column with more than this is informative.
-        flank: columns kept on each side, where there are any.
+        flank: columns kept on each side, as far as the filter has them.
 
     Returns:
-        From the first to the last informative column and its flanks; all columns if none is
+        The range from the first to the last informative column, with flanks. All columns if none is
         informative. Source: the rule of the paper's released code.
     """
     informative = np.flatnonzero(information(pwm) > bits)
@@ -76,10 +64,10 @@ def clip(pwm: np.ndarray, bits: float = 0.5, flank: int = 3) -> tuple[int, int]:
 
 
 def round_rows(pwm: np.ndarray, decimals: int) -> np.ndarray:
-    """Return (width, 4) rounded so that every row still sums to 1.
+    """Return (width, 4), rounded so that every row still sums to 1.
 
-    What plain rounding adds or takes goes to the letters that it changed most: no value moves by
-    10^-decimals or more.
+    Values are rounded down, and the missing units go to the letters with the largest remainders. No
+    value changes by 10^-decimals or more.
     """
     scaled = np.asarray(pwm, dtype=np.float64) * 10**decimals
     units = np.floor(scaled)
@@ -92,119 +80,3 @@ def round_rows(pwm: np.ndarray, decimals: int) -> np.ndarray:
         axis=1,
     )
     return units / 10**decimals
-
-
-def jaspar(release: str = "JASPAR2016") -> tuple[Motif, ...]:
-    """Return the latest version of each CORE vertebrate motif of a JASPAR release, by id.
-
-    The matrices are those of `pyjaspar`'s wheel; they are read once a process and are read-only.
-    `nsites` is the mean column sum of the counts, halves rounded up, as in MEME's conversion of
-    JASPAR. JASPAR2016 has 519 motifs.
-
-    Raises:
-        UserError: unknown release.
-    """
-    return _jaspar(release)
-
-
-@lru_cache
-def _jaspar(release: str) -> tuple[Motif, ...]:
-    import pyjaspar
-
-    if release not in pyjaspar.jaspar_releases:
-        hint = nearest(release, pyjaspar.jaspar_releases)
-        raise UserError(f"unknown JASPAR release {release!r}: {hint}")
-    database = pyjaspar.jaspardb(release=release)
-    try:
-        records = database.fetch_motifs(collection="CORE", tax_group=["vertebrates"])
-    finally:
-        database.conn.close()
-    motifs = []
-    for record in records:
-        counts = np.array([record.counts[letter] for letter in "ACGT"]).T
-        sums = counts.sum(axis=1)
-        pwm = counts / sums[:, None]
-        pwm.setflags(write=False)
-        nsites = float(math.floor(sums.mean() + 0.5))
-        motifs.append(Motif(record.matrix_id, record.name.strip(), pwm, nsites))
-    return tuple(sorted(motifs, key=lambda motif: motif.id))
-
-
-def jaspar_by_id(ids: Iterable[str], release: str = "JASPAR2016") -> tuple[Motif, ...]:
-    """Return JASPAR motifs in the order of `ids`.
-
-    Args:
-        ids: with version (``MA0466.2``) or without (``MA0466``: the release's version).
-        release: see `jaspar`.
-
-    Raises:
-        UserError: an id that the release's CORE vertebrate motifs do not hold.
-    """
-    known = {motif.id: motif for motif in jaspar(release)}
-    known_bases = {motif.id.partition(".")[0]: motif for motif in known.values()}
-    found = []
-    for wanted in ids:
-        motif = known.get(wanted) or known_bases.get(wanted)
-        if motif is None:
-            raise UserError(f"no motif {wanted!r} in {release}: {_nearest_id(wanted, known)}")
-        found.append(motif)
-    return tuple(found)
-
-
-def _nearest_id(wanted: str, known: Iterable[str]) -> str:
-    base = wanted.partition(".")[0]
-    other = [name for name in known if name.startswith(f"{base}.")]
-    close = difflib.get_close_matches(wanted, known, n=3)
-    if other:
-        return f"it has {other[0]}"
-    return f"did you mean {', '.join(close)}?" if close else "ids look like MA0466.2"
-
-
-def read_meme(path: str | Path, unknown: float = meme.DEFAULT_NSITES) -> tuple[Motif, ...]:
-    """Read the letter-probability matrices of a MEME file, see `mlproject.motifs.meme.read`.
-
-    Args:
-        path: the file.
-        unknown: number of sites where the file says none, or 0.
-
-    Raises:
-        UserError: a file that is no MEME file of DNA motifs; with file and line.
-    """
-    records = meme.read(Path(path), unknown)
-    return tuple(Motif(rec.id, rec.name, np.array(rec.rows), rec.nsites) for rec in records)
-
-
-def write_meme(path: str | Path | TextIO, motifs: Sequence[Motif], decimals: int = 6) -> None:
-    """Write motifs in minimal MEME format, rows summing to 1; the file is whole or not there.
-
-    Args:
-        path: a path, or a text file open for writing.
-        motifs: spaces in names become ``_``, as the format has no room for them.
-        decimals: digits of each probability.
-
-    Raises:
-        UserError: an id that is empty, double or has a space; a file that cannot be written.
-    """
-    text = _meme_text(motifs, decimals)
-    if isinstance(path, str | Path):
-        with written_whole(Path(path)) as file:
-            file.write(text.encode())
-    else:
-        path.write(text)
-
-
-def _meme_text(motifs: Sequence[Motif], decimals: int) -> str:
-    lines = ["MEME version 4", "", "ALPHABET= ACGT", "", "strands: + -", ""]
-    lines += ["Background letter frequencies", "A 0.25 C 0.25 G 0.25 T 0.25", ""]
-    seen: set[str] = set()
-    for motif in motifs:
-        if len(motif.id.split()) != 1 or motif.id in seen:
-            raise UserError(f"a MEME file needs ids without spaces that differ: got {motif.id!r}")
-        seen.add(motif.id)
-        lines.append(f"MOTIF {motif.id} {'_'.join(motif.name.split())}".rstrip())
-        size = f"alength= 4 w= {motif.width} nsites= {motif.nsites:.15g} E= 0"
-        lines.append(f"letter-probability matrix: {size}")
-        rows = round_rows(motif.pwm, decimals)
-        lines += [" ".join(f"{value:.{decimals}f}" for value in row) for row in rows]
-        lines.append("")
-    return "\n".join(lines)

@@ -18,7 +18,7 @@ from mlproject.network.initial import initial_kernel
 from mlproject.sequence import OTHER, one_hot, reverse_complement
 from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError, nearest
-from mlproject.system.interrupts import look
+from mlproject.system.interrupts import check_interrupts
 
 
 def build(spec: RunSpec, length: int, classes: int) -> keras.Model:
@@ -211,7 +211,7 @@ def _stream(
     """Yield `call` of one-hot batches; the last is filled up, as each shape costs a compilation."""
     size = min(batch_size, len(codes))
     for start in range(0, len(codes), size or 1):
-        look()
+        check_interrupts()
         batch = codes[start : start + size]
         if reverse:
             batch = reverse_complement(batch)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlproject.system.errors import UserError
-from mlproject.system.files import check_seal, hdf5_written_whole
+from mlproject.system.files import atomic_hdf5, check_seal
 
 if TYPE_CHECKING:
     import h5py
@@ -76,7 +76,7 @@ def write(path: Path, state: State, owner: Mapping[str, Any]) -> None:
     Raises:
         UserError: the folder cannot be written, the disk is full.
     """
-    with hdf5_written_whole(path, keep=earlier(path), sealed=True) as file:
+    with atomic_hdf5(path, keep=earlier(path), sealed=True) as file:
         for group in GROUPS:
             for name, values in getattr(state, group).items():
                 file[f"{group}/{name}"] = values
@@ -144,13 +144,13 @@ def _opened(path: Path) -> Iterator["h5py.File"]:
 def _arrays(group: Any) -> dict[str, np.ndarray]:
     import h5py
 
-    from mlproject.system.hdf5 import whole
+    from mlproject.system.hdf5 import read_array
 
     arrays: dict[str, np.ndarray] = {}
 
     def visit(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
-            arrays[name] = whole(item)
+            arrays[name] = read_array(item)
 
     group.visititems(visit)
     return arrays

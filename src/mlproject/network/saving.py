@@ -11,7 +11,7 @@ import h5py
 import keras
 
 from mlproject.system.errors import UserError, reason
-from mlproject.system.files import sha256_of, written_whole
+from mlproject.system.files import atomic_file, sha256_of
 from mlproject.system.hdf5 import require_plain
 from mlproject.system.startup import settle_keras
 
@@ -27,7 +27,7 @@ def save_model(model: keras.Model, path: Path) -> None:
     Raises:
         UserError: the folder cannot be written, the disk is full.
     """
-    with written_whole(path) as file:
+    with atomic_file(path) as file:
         file.write(_saved(model))
 
 
@@ -39,7 +39,7 @@ def save_weights(model: keras.Model, path: Path) -> None:
     Raises:
         UserError: the folder cannot be written, the disk is full.
     """
-    with zipfile.ZipFile(io.BytesIO(_saved(model))) as archive, written_whole(path) as file:
+    with zipfile.ZipFile(io.BytesIO(_saved(model))) as archive, atomic_file(path) as file:
         file.write(archive.read(WEIGHTS))
 
 

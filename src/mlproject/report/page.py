@@ -15,7 +15,7 @@ from mlproject.report.atlas import atlas_cards
 from mlproject.report.content import Picture, Report
 from mlproject.report.table import note_html, plain_markdown
 from mlproject.system.errors import UserError
-from mlproject.system.files import folder_filled, written_whole
+from mlproject.system.files import atomic_file, atomic_folder
 
 MARK = "<!-- made by `python -m mlproject report` -->"
 COLORS = 128
@@ -42,7 +42,7 @@ def write_report(report: Report, folder: Path) -> list[Path]:
             f"`--out` must be a folder of its own: {readme} is not a report's; name another"
         )
     paths = []
-    with folder_filled(folder) as aside:
+    with atomic_folder(folder) as aside:
         for table in report.tables:
             paths += table.write(aside / "tables")
         for name, picture in report.pictures.items():
@@ -52,7 +52,7 @@ def write_report(report: Report, folder: Path) -> list[Path]:
             (aside / "report.html", render(report, images)),
             (aside / "README.md", markdown(report)),
         ):
-            with written_whole(path) as file:
+            with atomic_file(path) as file:
                 file.write(text.encode())
             paths.append(path)
         return [folder / path.relative_to(aside) for path in paths]

@@ -9,7 +9,8 @@ from mlproject.architectures import printed_name
 from mlproject.data.paper import FACTORS
 from mlproject.draw.panels import Block, panel_figure
 from mlproject.filters.reading import LayerReading, classes_of
-from mlproject.motifs.pwm import Motif, jaspar
+from mlproject.motifs.databases import jaspar
+from mlproject.motifs.pwm import Motif
 from mlproject.report.atlas import atlas_figure, make_atlas
 from mlproject.report.content import Picture, Report
 from mlproject.report.figures import POOLS, filters_figure, message_figure, pareto_figure

@@ -32,7 +32,7 @@ from mlproject.report.table import Column, Table
 from mlproject.store import temporary_store
 from mlproject.store.exchange.importing import import_runs
 from mlproject.system.errors import UserError
-from mlproject.system.files import folder_filled, written_whole
+from mlproject.system.files import atomic_file, atomic_folder
 
 MARK = "<!-- made by `python -m mlproject report --reproduction"
 PICTURES = ("message", "filters", "fig2", "fig3", "atlas_synthetic", "figS1", "truth_filters")
@@ -67,9 +67,9 @@ def make_reproduction(folder: Path) -> list[Path]:
     texts = {"README.md": markdown(report, counted, notes)}
     texts |= {f"tables/{one.name}.csv": one.csv() for one in _tables(report)}
     paths = []
-    with folder_filled(folder) as aside:
+    with atomic_folder(folder) as aside:
         for name, text in texts.items():
-            with written_whole(aside / name) as file:
+            with atomic_file(aside / name) as file:
                 file.write(text.encode())
             paths.append(folder / name)
         for name in PICTURES:
@@ -96,7 +96,7 @@ def _shrink(path: Path) -> None:
         content = small(path, colors)
         if len(content) <= LARGEST:
             break
-    with written_whole(path) as file:
+    with atomic_file(path) as file:
         file.write(content)
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas
 from markupsafe import Markup, escape
 
-from mlproject.system.files import written_whole
+from mlproject.system.files import atomic_file
 
 FORMATS = ("md", "html", "csv", "tex")
 WIDE = 8
@@ -155,7 +155,7 @@ class Table:
         paths = []
         for kind in FORMATS:
             paths.append(folder / f"{self.name}.{kind}")
-            with written_whole(paths[-1]) as file:
+            with atomic_file(paths[-1]) as file:
                 file.write(texts[kind]().encode())
         return paths
 

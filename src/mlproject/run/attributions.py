@@ -23,7 +23,8 @@ from mlproject.draw.logos import save
 from mlproject.draw.pattern_logos import pattern_figure
 from mlproject.draw.tracks import Track, cropped, marks, richest, track_figure
 from mlproject.filters.reading import scores
-from mlproject.motifs.pwm import jaspar, write_meme
+from mlproject.motifs.databases import jaspar
+from mlproject.motifs.meme import write_meme
 from mlproject.motifs.tomtom import format_tsv
 from mlproject.names import Tag
 from mlproject.network.build import predict

@@ -23,7 +23,8 @@ from mlproject.filters.scan import Scan, scan
 from mlproject.filters.trace import origin, trace
 from mlproject.filters.truth import Truth, truth, truth_rows, truth_scores
 from mlproject.filters.windows import Peaks, windows
-from mlproject.motifs.pwm import jaspar, write_meme
+from mlproject.motifs.databases import jaspar
+from mlproject.motifs.meme import write_meme
 from mlproject.motifs.tomtom import format_tsv
 from mlproject.names import motif_names
 from mlproject.network.build import activation_layer, activations, maximum_possible_activation

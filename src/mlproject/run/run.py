@@ -42,9 +42,9 @@ from mlproject.store import (
 )
 from mlproject.store.journal import Journal
 from mlproject.store.liveness import METRIC_VERSION, end_dead, is_alive
-from mlproject.system import environment
+from mlproject.system import environment, variables
 from mlproject.system.errors import UserError
-from mlproject.system.interrupts import Interrupted, Interrupts, look
+from mlproject.system.interrupts import Interrupted, Interrupts, check_interrupts
 
 DEFAULTS = Settings()
 
@@ -89,7 +89,7 @@ def run(
         store = connect()
         name = settings.name or environment_name() or run_name(spec)
         tags = {**_tags(spec, data), **settings.tags}
-        look()
+        check_interrupts()
         if isinstance(previous, Previous):
             _end_lost(store, previous.run_id, root)
         tracker = store.start(name, tags, root, settings.experiment, settings.parent)
@@ -99,7 +99,7 @@ def run(
             _record_inputs(job)
             metrics = _stages(job, previous, started, computed)
             tracker.flush()
-            look()
+            check_interrupts()
             with interrupts.deferred():
                 tracker.finish("FINISHED", without=[Artifact.STATE])
         return RunResult(tracker.run_id, metrics, tracker.problem)
@@ -150,28 +150,28 @@ def _end_lost(store: Store, run_id: str, root: Path) -> None:
 def _stages(
     job: stages.Job, previous: Previous | Trained | None, started: float, computed: float
 ) -> dict[str, float]:
-    look()
+    check_interrupts()
     clock = time.perf_counter()
     if isinstance(previous, Trained):
         model, fitted = stages.reuse(job, previous)
     else:
         model, fitted = stages.train(job, previous)
     times = {Metric.TIME_TRAIN: time.perf_counter() - clock}
-    look()
+    check_interrupts()
     tested = stages.test(job, model, fitted)
-    look()
+    check_interrupts()
     clock = time.perf_counter()
     known = scan_motifs(job)
     interpreted = read_filters(job, model)
-    look()
+    check_interrupts()
     attributed = _attribute(job, model)
-    look()
+    check_interrupts()
     times[Metric.TIME_INTERPRET] = time.perf_counter() - clock
     job.tracker.model(model, environment.requirements(keras.backend.backend()))
     values = tested.values | known | interpreted.values | attributed
     times[Metric.TIME_TOTAL] = time.perf_counter() - started
     tell(job, summarise(job, model, fitted, tested, interpreted, values | times))
-    look()
+    check_interrupts()
     times[Metric.TIME_TRACKING] = job.tracker.seconds
     times[Metric.TIME_TOTAL] = time.perf_counter() - started
     times[Metric.TIME_CPU] = time.process_time() - computed
@@ -297,7 +297,7 @@ def _tags(spec: RunSpec, data: Dataset) -> dict[str, str]:
         Tag.DATASET_SHA256: data.sha256,
         Tag.BACKEND: f"{backend} {environment.backend_version(backend)}",
         Tag.DEVICE: environment.device(backend),
-        Tag.THREADS: str(environment.threads()),
+        Tag.THREADS: str(variables.thread_count()),
         Tag.METRIC_VERSION: METRIC_VERSION,
         **environment.git_tags(Path(__file__).parent),
     }

@@ -23,7 +23,7 @@ from mlproject.network.saving import load_weights, save_weights
 from mlproject.network.training import Epoch, Fit, binary_cross_entropy, fit
 from mlproject.spec import RunSpec
 from mlproject.store import Tracker
-from mlproject.system.files import sha256_of, written_whole
+from mlproject.system.files import atomic_file, sha256_of
 from mlproject.system.interrupts import Interrupted, Interrupts
 from mlproject.system.progress import EpochProgress
 
@@ -148,7 +148,7 @@ def _take_up(tracker: Tracker, previous: Previous, state: Path) -> None:
     The store gets the copy before the tag that says so: a run stays resumable until another is.
     """
     tracker.tags({Tag.RESUMES: previous.run_id})
-    with written_whole(state) as file:
+    with atomic_file(state) as file:
         file.write(previous.state.read_bytes())
     tracker.artifact_if_there(Artifact.STATE)
     tracker.tag_other(previous.run_id, Tag.RESUMED_BY, tracker.run_id)

@@ -6,7 +6,7 @@ import keras
 
 from mlproject.architectures import arch_name, printed_name, protocol_name
 from mlproject.filters.reading import LayerReading, filters_by_class, is_approximate, scores
-from mlproject.motifs.pwm import jaspar
+from mlproject.motifs.databases import jaspar
 from mlproject.names import Artifact, Metric
 from mlproject.network.build import trainable_parameters
 from mlproject.network.evaluation import FEW, undefined

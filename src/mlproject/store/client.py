@@ -1,6 +1,5 @@
 """A tracking store: opened, asked for runs, brought up to date."""
 
-import os
 import random
 import secrets
 import sys
@@ -32,6 +31,7 @@ from mlproject.store.tracker import Tracker
 from mlproject.system.errors import UserError
 from mlproject.system.masking import mask, mask_addresses
 from mlproject.system.processes import this_process
+from mlproject.system.variables import take_run_id
 
 CREATE_SECONDS = 60.0
 MODEL = "data/model.keras"  # where MLflow puts a Keras model
@@ -89,7 +89,7 @@ class Store:
     def adopted(self) -> str | None:
         """Return, once, the run that ``mlflow run`` has made for this process."""
         run = self._adoptable()
-        os.environ.pop("MLFLOW_RUN_ID", None)
+        take_run_id()
         return run.info.run_id if run else None
 
     def _adoptable(self) -> Run | None:
@@ -100,7 +100,7 @@ class Store:
         run, why = find_offered(self.client, run_id)
         if run is None:
             print(f"note: MLFLOW_RUN_ID={run_id} is left as it is: {why}", file=sys.stderr)
-            os.environ.pop("MLFLOW_RUN_ID", None)
+            take_run_id()
         return run
 
     def bytes_of(self, run: Run) -> int:
@@ -167,7 +167,7 @@ class Store:
             run = self._adoptable()
             if run:
                 self._refuse_other_experiment(run, experiment)
-                os.environ.pop("MLFLOW_RUN_ID", None)
+                take_run_id()
             else:
                 run = self._create(one_line(name), told, experiment)
             self.prepare_for_ui(run.info.experiment_id)

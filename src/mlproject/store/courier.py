@@ -9,7 +9,7 @@ from mlproject.names import Tag
 from mlproject.store.basis import first_line
 from mlproject.store.delivery import Delivery
 from mlproject.store.journal import Journal
-from mlproject.system.interrupts import look
+from mlproject.system.interrupts import check_interrupts
 
 if TYPE_CHECKING:
     from mlproject.store.client import Store
@@ -93,7 +93,7 @@ class Courier:
                     return False
                 self._changed.wait(min(left, LOOK_SECONDS))
                 if not at_end:
-                    look()
+                    check_interrupts()
         return True
 
     def stop(self) -> None:

@@ -10,18 +10,16 @@ import json
 import os
 import shutil
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mlproject.store.entries import Entry, digest, read_line, write_line
-from mlproject.system.processes import parse_process
+from mlproject.system.processes import is_alive, parse_process
 
 JOURNAL, DELIVERED, ARTIFACTS, OWNER = "journal.jsonl", "delivered", "artifacts", "owner"
 REFUSED, ORIGIN = "refused.jsonl", "origin.json"
-SILENT_SECONDS = 600.0
 
 
 class _Line(NamedTuple):
@@ -125,13 +123,11 @@ class Journal:
         """
         if self.status is not None or not (self.folder / OWNER).exists():
             return False
-        process = parse_process(self.owner)
-        if process and process.here:
-            return not process.gone
         try:
-            return time.time() - (self.folder / JOURNAL).stat().st_mtime < SILENT_SECONDS
+            last_sign = (self.folder / JOURNAL).stat().st_mtime
         except OSError:
-            return False
+            last_sign = 0.0
+        return is_alive(parse_process(self.owner), last_sign)
 
     def remove(self) -> None:
         """Remove the record, once the store has everything; what is cut off can be done again.

@@ -1,6 +1,5 @@
 """Which runs the tracking store has, which of them are alive, and the end of those that are not."""
 
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -8,7 +7,8 @@ from typing import Any
 
 from mlproject.names import Artifact, Tag, tag
 from mlproject.store import STORE_ERRORS, Store, deliver, first_line, is_terminated
-from mlproject.store.journal import JOURNAL, SILENT_SECONDS, Journal
+from mlproject.store.journal import JOURNAL, Journal
+from mlproject.system import processes
 from mlproject.system.errors import UserError
 from mlproject.system.processes import parse_process
 
@@ -62,17 +62,15 @@ def is_alive(run: Any, root: Path = Path("runs")) -> bool:
     if (record / JOURNAL).exists() and not Journal(record).is_live():
         return False
     process = parse_process(run.data.tags.get(Tag.PROCESS, ""))
-    if process and process.here:
-        return not process.gone
-    return not is_silent(run)
+    return processes.is_alive(process, last_heartbeat(run))
 
 
-def is_silent(run: Any) -> bool:
-    """Return whether a run has told nothing for ten minutes."""
-    heard = run.info.start_time / 1000
+def last_heartbeat(run: Any) -> float:
+    """Return the time of a run's last heartbeat, else of its start, seconds since 1970."""
+    started = run.info.start_time / 1000
     with suppress(ValueError):
-        heard = float(run.data.tags.get(Tag.HEARTBEAT, "")) or heard
-    return not time.time() - heard < SILENT_SECONDS
+        return float(run.data.tags.get(Tag.HEARTBEAT, "")) or float(started)
+    return float(started)
 
 
 def metric_version(run: Any) -> int:

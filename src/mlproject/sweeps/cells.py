@@ -9,7 +9,7 @@ from mlproject.data import load
 from mlproject.spec import GENERATED_FIELDS, Group, RunSpec, field_info
 from mlproject.sweeps.plan import Options, Plan, expand
 from mlproject.system.errors import UserError
-from mlproject.system.interrupts import look
+from mlproject.system.interrupts import check_interrupts
 
 
 class Cell(NamedTuple):
@@ -118,7 +118,7 @@ def plan_cells(plan: Plan, data: DataSets) -> list[Cell]:
     varied = dict.fromkeys([*plan.axes, *(name for row in plan.cells for name in row)])
     cells: dict[str, Cell] = {}
     for options, _ in expand(plan):
-        look()
+        check_interrupts()
         try:
             cell = make_cell(options, data, varied)
         except UserError as error:

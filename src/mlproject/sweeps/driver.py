@@ -126,7 +126,7 @@ class Driver:
         """
         stopping = False
         while True:
-            if interrupts.insisted:
+            if interrupts.repeated:
                 raise Interrupted(f"interrupted by {interrupts.requested}, twice")
             if interrupts.requested and not stopping:
                 stopping = True

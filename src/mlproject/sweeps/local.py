@@ -20,7 +20,7 @@ from distributed import LocalCluster
 from distributed.security import Security
 
 from mlproject.system.errors import UserError
-from mlproject.system.threads import thread_variables
+from mlproject.system.variables import thread_variables
 
 MOST_WORKERS = 1024
 NO_PAGES: dict[str, list[str]] = {

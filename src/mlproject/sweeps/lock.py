@@ -6,9 +6,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from mlproject.store.journal import SILENT_SECONDS
 from mlproject.system.errors import UserError
-from mlproject.system.processes import parse_process, this_process
+from mlproject.system.processes import is_alive, parse_process, this_process
 
 TOUCH_SECONDS = 30.0
 
@@ -43,13 +42,11 @@ def locked(path: Path) -> Iterator[Lock]:
     while not _take(path, mine):
         holder = _read(path)
         process = parse_process(holder)
-        stale = False
-        if process and process.here:
-            stale = process.gone
-        else:
-            with contextlib.suppress(OSError):
-                stale = time.time() - path.stat().st_mtime > SILENT_SECONDS
-        if holder and not stale:
+        try:
+            alive = is_alive(process, path.stat().st_mtime)
+        except FileNotFoundError:
+            continue
+        if holder and alive:
             where = f"process {process.pid} on {process.host.split('.')[0]}" if process else holder
             raise UserError(
                 f"one driver a plan: {where} works on this one ({path}); wait for it or stop it"

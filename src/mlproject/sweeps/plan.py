@@ -22,7 +22,7 @@ from mlproject.spec import RunSpec, field_info, field_names, parse_value
 from mlproject.sweeps.objectives import EPOCH_OBJECTIVES, check_objective
 from mlproject.sweeps.ranges import LARGEST, Part, Range
 from mlproject.sweeps.reading import one_line, read_yaml
-from mlproject.system.errors import UserError, nearest, shown
+from mlproject.system.errors import UserError, nearest, short_repr
 
 Value = StrictInt | StrictFloat | StrictStr
 Options = dict[str, Value]
@@ -146,7 +146,7 @@ def _matches(have: Mapping[str, Value], exclusion: Mapping[str, Value | list[Val
 def _checked(content: object, path: Path, text: str) -> Plan:
     if not isinstance(content, dict):
         raise UserError(
-            f"the plan must be a mapping with {', '.join(_keys(Plan))}: got {shown(content)}"
+            f"the plan must be a mapping with {', '.join(_keys(Plan))}: got {short_repr(content)}"
         )
     try:
         plan = Plan.model_validate({"name": path.stem, **content, "text": text})
@@ -256,4 +256,4 @@ def _one_line(error: ValidationError) -> str:
         rule = "must be of letters, digits, `_`, `.` and `-` (default: the file's name)"
     elif first["type"].endswith("_type") and first["loc"][-1] in kinds[:3]:
         rule = "must be a number or a text"
-    return f"`{name}` {rule.removeprefix('Value error, ')}: got {shown(first['input'])}"
+    return f"`{name}` {rule.removeprefix('Value error, ')}: got {short_repr(first['input'])}"

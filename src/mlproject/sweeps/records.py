@@ -9,7 +9,7 @@ from mlproject.names import Tag
 from mlproject.store import STORE_ERRORS, Store, deliver, liveness
 from mlproject.store.journal import ARTIFACTS, JOURNAL, Journal
 from mlproject.sweeps.job import Outcome
-from mlproject.system.processes import parse_process, this_process
+from mlproject.system.processes import is_alive, parse_process, this_process
 
 MOST_TRIES = 3
 
@@ -83,7 +83,7 @@ def is_worked_on(run: Any, root: Path, ended: Collection[str] = ()) -> bool:
     journal = _record(root, run.info.run_id)
     if journal is not None:
         return journal.is_live()
-    return not liveness.is_silent(run)
+    return is_alive(None, liveness.last_heartbeat(run))
 
 
 def has_finished(store: Store, run: Any, root: Path) -> bool:

@@ -1,6 +1,5 @@
-"""What a run ran on: versions, processor, git commit."""
+"""The environment of a run: versions, device, git commit."""
 
-import os
 import platform
 import subprocess
 from importlib import metadata
@@ -8,12 +7,13 @@ from pathlib import Path
 
 from mlproject.names import Tag
 
-BACKENDS = {"tensorflow": ("tensorflow", "tensorflow-cpu", "tensorflow_cpu"), "jax": ("jax",)}
+PACKAGES = {"tensorflow": ("tensorflow", "tensorflow-cpu", "tensorflow_cpu"), "jax": ("jax",)}
+BACKENDS = tuple(PACKAGES)
 
 
 def backend_version(backend: str) -> str:
-    """Return the installed version of a Keras backend, '' if it is not installed."""
-    for name in BACKENDS.get(backend, (backend,)):
+    """Return the installed version of a Keras backend, "" if it is not installed."""
+    for name in PACKAGES.get(backend, (backend,)):
         try:
             return metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -22,14 +22,14 @@ def backend_version(backend: str) -> str:
 
 
 def requirements(backend: str) -> list[str]:
-    """Return what a logged model needs to be loaded: pip requirements with versions."""
+    """Return the pip requirements, with versions, for loading a logged model."""
     names = ("keras", "numpy", "mlflow")
     pins = [f"{name}=={metadata.version(name)}" for name in names]
     return [*pins, f"{backend}=={backend_version(backend)}"]
 
 
 def device(backend: str) -> str:
-    """Return the model name of the GPU that the backend computes on, else of the processor."""
+    """Return the model name of the backend's GPU, else of the processor."""
     if backend == "tensorflow":
         import tensorflow as tf
 
@@ -55,14 +55,8 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def threads() -> int:
-    """Return the number of threads that the backend computes with: as told, else one a core."""
-    text = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
-    return (int(text) if text.isdigit() else 0) or os.cpu_count() or 1
-
-
 def git_tags(folder: Path) -> dict[str, str]:
-    """Return commit and dirty flag of the checkout around `folder`; {} outside git."""
+    """Return the tags for commit and dirty flag of the checkout of `folder`; {} outside git."""
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return {}

@@ -27,7 +27,7 @@ def reason(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
-def shown(value: object, most: int = 60) -> str:
+def short_repr(value: object, most: int = 60) -> str:
     """Return a value as Python writes it, shortened to about `most` characters."""
     try:
         text = repr(value)

@@ -22,7 +22,7 @@ SEAL_LENGTH = len(SEAL) + 64
 
 
 @contextmanager
-def written_whole(path: Path, keep: Path | None = None) -> Iterator[BufferedRandom]:
+def atomic_file(path: Path, keep: Path | None = None) -> Iterator[BufferedRandom]:
     """Open a binary file that appears under its name only when all of it is on disk.
 
     It grows under a temporary name in the same folder, which is made if there is none. An error
@@ -95,7 +95,7 @@ def _lock(file: BinaryIO, wait: bool) -> bool:
 
 
 @contextmanager
-def folder_filled(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path) -> Iterator[Path]:
     """Give a temporary folder whose files take their places in `folder` when all are written.
 
     An error leaves `folder` as it was; other files in it stay in any case.
@@ -127,14 +127,14 @@ def folder_filled(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def hdf5_written_whole(
+def atomic_hdf5(
     path: Path, *, keep: Path | None = None, sealed: bool = False
 ) -> Iterator["h5py.File"]:
-    """Open an HDF5 file for writing as `written_whole` does.
+    """Open an HDF5 file for writing as `atomic_file` does.
 
     Args:
         path: the file.
-        keep: see `written_whole`.
+        keep: see `atomic_file`.
         sealed: end the file with its SHA-256, for `check_seal`; HDF5 ignores what follows its data.
 
     Raises:
@@ -142,7 +142,7 @@ def hdf5_written_whole(
     """
     import h5py
 
-    with written_whole(path, keep) as file:
+    with atomic_file(path, keep) as file:
         sink = _Sink(file.raw)
         try:
             with h5py.File(sink, "w") as hdf5:

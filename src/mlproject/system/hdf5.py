@@ -54,7 +54,7 @@ def check_size(array: h5py.Dataset) -> None:
         raise UserError(f"`{array.name}` is damaged or cut short: {array.shape} does not fit in it")
 
 
-def whole(array: h5py.Dataset) -> Any:
+def read_array(array: h5py.Dataset) -> Any:
     """Return all of an array of numbers or records.
 
     Raises:

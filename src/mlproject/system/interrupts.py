@@ -1,8 +1,8 @@
-"""Ctrl-C: SIGINT and SIGTERM end a run in good order; a second Ctrl-C ends the process at once.
+"""Ctrl-C: SIGINT and SIGTERM end a run in good order, a second Ctrl-C ends the process at once.
 
-A signal only sets a flag. An exception raised wherever the program happens to be would be lost in a
-callback of a library (JAX has one in Python's garbage collection) or leave work half done. The
-program looks at the flag between its stages and inside the long ones: `look`.
+A signal only sets a flag. An exception raised by the handler could be lost in a callback of a
+library (JAX has one in Python's garbage collection) or leave work half done. The program therefore
+calls `check_interrupts` between its stages and inside the long ones.
 """
 
 import os
@@ -15,38 +15,39 @@ from threading import current_thread, main_thread
 from types import FrameType
 from typing import Any
 
-SAME_SECONDS = 1.0  # `mlflow run` turns one Ctrl-C into SIGINT and, 0.25 s later, SIGTERM
+SAME_SECONDS = 1.0  # `mlflow run` turns one Ctrl-C into SIGINT and, after 0.25 s, SIGTERM
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _current: ContextVar["Interrupts | None"] = ContextVar("interrupts", default=None)
 
 
-class Interrupted(Exception):  # noqa: N818, it is no error
+class Interrupted(Exception):  # noqa: N818, not an error
     """The run was asked to end."""
 
 
 class Interrupts:
-    """Handlers of SIGINT and SIGTERM while the context lasts; `look` looks at the innermost one.
+    """Handlers of SIGINT and SIGTERM inside a context. `check_interrupts` checks the innermost.
 
     Attributes:
-        requested: name of the signal that asks for the end, None if none came.
-        insisted: whether a second one came; it ends the process unless `insistable`.
+        requested: name of the first signal, None if none came.
+        repeated: whether a second signal came. It ends the process, unless `defers_second`.
     """
 
     def __init__(
-        self, should_stop: Callable[[], bool | str] = lambda: False, *, insistable: bool = False
+        self, should_stop: Callable[[], bool | str] = lambda: False, *, defers_second: bool = False
     ) -> None:
-        """Make handlers.
+        """Prepare the handlers.
 
         Args:
-            should_stop: asked by `look` too; true, or the text who wants it, asks for the end.
-            insistable: the program looks at `insisted` itself; only a third signal ends the
+            should_stop: a second way to request the end: returns True, or a text that names the
+                requester.
+            defers_second: the program reads `repeated` itself, and only a third signal ends the
                 process.
         """
         self.requested: str | None = None
-        self.insisted = False
+        self.repeated = False
         self._should_stop = should_stop
-        self._insistable = insistable
+        self._defers_second = defers_second
         self._last = 0.0
         self._deferred = False
         self._ended = False
@@ -65,24 +66,24 @@ class Interrupts:
             _current.reset(self._token)
         self._ended = True
         if self.requested is None or time.monotonic() - self._last >= SAME_SECONDS:
-            self._restore()  # else the second signal of the same Ctrl-C may be still to come
+            self._restore()  # else the second signal of the same Ctrl-C may still come
 
     @property
     def reason(self) -> str | None:
-        """Who asks for the end, None if nobody does."""
+        """The requester of the end, None if there is none."""
         if self.requested:
             return self.requested
         asked = self._should_stop()
         return asked if isinstance(asked, str) and asked else "its caller" if asked else None
 
     def check(self) -> None:
-        """Raise `Interrupted` if the end is asked for, unless that is deferred."""
+        """Raise `Interrupted` if the end is requested, unless interrupts are deferred."""
         if not self._deferred and (reason := self.reason):
             raise Interrupted(f"interrupted by {reason}")
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Let `look` pass by: what happens here happens whole."""
+        """Defer interrupts, so that the block runs to its end."""
         before, self._deferred = self._deferred, True
         try:
             yield
@@ -102,22 +103,22 @@ class Interrupts:
             signal.raise_signal(number)
         elif not again:
             self.requested = signal.Signals(number).name
-        elif self._insistable and not self.insisted:
-            self.insisted = True
+        elif self._defers_second and not self.repeated:
+            self.repeated = True
         else:
             end_at_once(number)
         self._last = time.monotonic()
 
 
-def look() -> None:
-    """Raise `Interrupted` if the run that is under way in this thread is asked to end."""
+def check_interrupts() -> None:
+    """Raise `Interrupted` if the end of this thread's run is requested."""
     current = _current.get()
     if current is not None:
         current.check()
 
 
 def end_at_once(number: int) -> None:
-    """End this process by a signal, as if nobody handled it."""
+    """End this process by a signal with its default handler."""
     with suppress(OSError):
         os.write(2, b"ended at once\n")
     signal.signal(number, signal.SIG_DFL)
@@ -125,6 +126,6 @@ def end_at_once(number: int) -> None:
 
 
 def ignore_signals() -> None:
-    """Let nothing disturb the end of this process, of which nobody waits for anything more."""
+    """Ignore further signals while this process exits."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)

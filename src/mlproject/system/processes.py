@@ -1,24 +1,26 @@
-"""Which process works on something, and whether it is still there."""
+"""The identity of a process, and the test whether it still runs."""
 
 import functools
 import math
 import os
 import socket
+import time
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
 
 LARGEST_PID = 2**31
+SILENT_SECONDS = 600.0
 
 
 class Process(NamedTuple):
-    """A process of some machine.
+    """A process on any machine.
 
     Attributes:
-        host: name of the machine, of its start and of the container: process ids are unique there.
+        host: machine, boot and container, within which process ids are unique.
         pid: process id.
-        started: seconds since 1970; tells a process from a later one of the same id.
+        started: seconds since 1970. Distinguishes a process from a later one with the same id.
     """
 
     host: str
@@ -30,12 +32,12 @@ class Process(NamedTuple):
 
     @property
     def here(self) -> bool:
-        """Whether it runs, or ran, where this one does."""
+        """Whether the process belongs to the same host as this one."""
         return self.host == _host()
 
     @property
     def gone(self) -> bool:
-        """Whether it has ended for certain; never known of other machines."""
+        """Whether the process has certainly ended. Always False for other hosts."""
         if not self.here:
             return False
         try:
@@ -51,12 +53,27 @@ class Process(NamedTuple):
 
 
 def this_process() -> Process:
-    """Return the process that asks."""
+    """Return the current process."""
     return Process(_host(), os.getpid(), psutil.Process().create_time())
 
 
+def is_alive(process: Process | None, last_sign: float) -> bool:
+    """Return whether a process still runs.
+
+    A process of this host must exist. Of any other process, the last sign of life must be at most
+    `SILENT_SECONDS` old.
+
+    Args:
+        process: None if it is unknown.
+        last_sign: time of its last sign of life, seconds since 1970.
+    """
+    if process is not None and process.here:
+        return not process.gone
+    return time.time() - last_sign < SILENT_SECONDS
+
+
 def parse_process(text: str) -> Process | None:
-    """Return the process of a text that `str` made, None of any other text."""
+    """Return the process that `str` wrote as `text`, None for any other text."""
     host, *rest = text.split("/")
     try:
         pid, started = rest

@@ -1,4 +1,4 @@
-"""What has to happen before Keras is imported: choose backend and threads, keep it quiet."""
+"""The start of Keras: choose the backend, fix its settings, hide its import messages."""
 
 import ctypes
 import importlib
@@ -11,52 +11,54 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from mlproject.system.compilation_cache import write_whole_entries
+from mlproject.system import variables
+from mlproject.system.environment import BACKENDS
 from mlproject.system.errors import UserError, reason
-from mlproject.system.threads import set_threads
+from mlproject.system.files import atomic_file
 
-BACKENDS = ("tensorflow", "jax")
-OF_KERAS = ("KERAS_HOME", "KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "KERAS_NNX_ENABLED")
+KERAS_VARIABLES = (
+    "KERAS_HOME",
+    "KERAS_MAX_EPOCHS",
+    "KERAS_MAX_STEPS_PER_EPOCH",
+    "KERAS_NNX_ENABLED",
+)
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
 
 
 def prepare_keras(backend: str | None = None, threads: int | None = None) -> None:
-    """Choose Keras' backend and the number of threads, and import it.
+    """Import Keras with a backend and a number of threads. Call it before the first Keras import.
 
-    What ``~/.keras/keras.json`` and JAX's environment variables say of numbers does not count: the
-    spec alone determines a run.
+    Number formats in ``~/.keras/keras.json`` and in JAX's environment variables are ignored,
+    because the spec alone determines a run.
 
     Args:
-        backend: ``tensorflow`` or ``jax``; default ``KERAS_BACKEND``, else `default_backend`.
-        threads: processor cores to use; default all.
+        backend: ``tensorflow`` or ``jax``. Default: ``KERAS_BACKEND``, else `default_backend`.
+        threads: processor cores to use. Default: all.
 
     Raises:
-        UserError: another backend, one that is not installed or finds no device, too many threads.
+        UserError: the backend is unknown, not installed or finds no device; too many threads.
     """
     backend = backend or os.environ.get("KERAS_BACKEND") or default_backend()
     if backend not in BACKENDS:
         raise UserError(f"`KERAS_BACKEND` must be {' or '.join(BACKENDS)}: got {backend!r}")
-    os.environ["KERAS_BACKEND"] = backend
-    draw_to_files()
+    variables.set_backend(backend)
+    variables.draw_to_files()
     if threads is not None:
-        set_threads(threads)
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+        variables.set_threads(threads)
     keep_memory()
     try:
-        with _no_settings():
-            wanted = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-            if backend == "tensorflow" and wanted != "0":
-                with _stderr_closed():
+        with _without_keras_settings():
+            if backend == "tensorflow" and os.environ["TF_CPP_MIN_LOG_LEVEL"] != "0":
+                with _stderr_hidden():
                     importlib.import_module("tensorflow")
-                # Each network has some functions of its own, which it takes for one traced again.
+                # TensorFlow mistakes the functions of a second network for repeated tracing.
                 logging.getLogger("tensorflow").setLevel(logging.ERROR)
             importlib.import_module("keras")
         settle_keras()
         if backend == "jax":
             _settle_jax()
-            _leave_tensorflow_out()
-            write_whole_entries()
+            _hide_tensorflow()
+            _write_cache_atomically()
     except ImportError as error:
         raise UserError(
             f"the Keras backend `{backend}` must be installed: {error}; "
@@ -66,13 +68,13 @@ def prepare_keras(backend: str | None = None, threads: int | None = None) -> Non
         raise
     except (ValueError, RuntimeError, AssertionError) as error:
         raise UserError(
-            f"the Keras backend `{backend}` must start: it says '{reason(error)}'; look at its "
+            f"the Keras backend `{backend}` must start: it says '{reason(error)}'; check its "
             "environment variables"
         ) from error
 
 
 def settle_keras() -> None:
-    """Set Keras' number format, data format and epsilon, whatever the user's settings are."""
+    """Set Keras' number format, data format and epsilon, regardless of the user's settings."""
     import keras
 
     keras.config.set_floatx("float32")
@@ -82,9 +84,9 @@ def settle_keras() -> None:
 
 
 @contextmanager
-def _no_settings() -> Iterator[None]:
-    """Let Keras find no ``keras.json``, and none of the environment variables that say the same."""
-    before = {name: os.environ.pop(name) for name in OF_KERAS if name in os.environ}
+def _without_keras_settings() -> Iterator[None]:
+    """Hide ``keras.json`` and the environment variables of Keras while it is imported."""
+    before = {name: os.environ.pop(name) for name in KERAS_VARIABLES if name in os.environ}
     os.environ["KERAS_HOME"] = os.path.join(os.devnull, "keras")
     try:
         yield
@@ -94,10 +96,10 @@ def _no_settings() -> Iterator[None]:
 
 
 def _settle_jax() -> None:
-    """Set what JAX computes with, and see that there is something to compute on.
+    """Set JAX's number formats and random generator, and check that it finds a device.
 
     Raises:
-        UserError: ``JAX_PLATFORMS`` names a platform that is not there.
+        UserError: ``JAX_PLATFORMS`` names a platform that is not available.
     """
     import jax
 
@@ -124,30 +126,20 @@ def _settle_jax() -> None:
         ) from error
 
 
-def draw_to_files() -> None:
-    """Let Matplotlib, which Keras imports too, open no window; call it before it is imported.
-
-    A notebook names a backend in ``MPLBACKEND`` that may be missing here. What Matplotlib tells of
-    its font cache, and of a home folder that it cannot write, is no mistake of the user's.
-    """
-    os.environ["MPLBACKEND"] = "agg"
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-
-
 def default_backend() -> str:
-    """Return ``jax``, which trains faster on a processor, unless only TensorFlow has the GPU.
+    """Return ``tensorflow`` if only TensorFlow can use the GPU, else ``jax``.
 
-    benchmarks/README.md has the figures. JAX sees NVIDIA's GPUs through a plugin, which is
-    installed by ``pip install "jax[cuda12]"``; without it, TensorFlow may.
+    JAX trains faster on a processor: benchmarks/README.md has the timings. JAX needs a plugin for
+    NVIDIA's GPUs: ``pip install "jax[cuda12]"``.
     """
     plugin = any(find_spec(f"jax_cuda{version}_plugin") for version in (12, 13))
     return "tensorflow" if Path("/dev/nvidiactl").exists() and not plugin else "jax"
 
 
 def keep_memory() -> None:
-    """Let the C library keep memory that arrays leave, for the next ones (glibc only).
+    """Let the C library (glibc only) keep freed memory for the next arrays.
 
-    Else each step of a wide network asks the system for its megabytes anew.
+    Otherwise each training step of a wide network requests its memory from the system again.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -158,16 +150,16 @@ def keep_memory() -> None:
     mallopt(M_TOP_PAD, 1 << 28)
 
 
-def _leave_tensorflow_out() -> None:
-    """Spare seconds: Keras looks for TensorFlow's types in what it saves, and so would load it."""
+def _hide_tensorflow() -> None:
+    """Save seconds: stop Keras from importing TensorFlow when it saves a model."""
     from keras.src.utils import module_utils
 
     module_utils.tensorflow._available = False
 
 
 @contextmanager
-def _stderr_closed() -> Iterator[None]:
-    """Keep what TensorFlow prints while it loads, which no setting of its own turns off, unseen."""
+def _stderr_hidden() -> Iterator[None]:
+    """Hide TensorFlow's import messages, which none of its settings turns off."""
     sys.stderr.flush()
     saved = os.dup(2)
     nothing = os.open(os.devnull, os.O_WRONLY)
@@ -178,3 +170,22 @@ def _stderr_closed() -> Iterator[None]:
         os.dup2(saved, 2)
         os.close(saved)
         os.close(nothing)
+
+
+def _write_cache_atomically() -> None:
+    """Make JAX write the entries of ``JAX_COMPILATION_CACHE_DIR`` atomically.
+
+    JAX 0.10 writes them in place. Another process may then read an incomplete entry, and a killed
+    process leaves one behind.
+    """
+    from jax._src import compilation_cache, lru_cache
+
+    class AtomicCache(lru_cache.LRUCache):
+        def put(self, key: str, value: bytes) -> None:
+            if self.eviction_enabled or "://" in str(self.path):  # has a lock; not a local folder
+                super().put(key, value)
+            elif not (path := Path(str(self.path)) / f"{key}-cache").exists():
+                with atomic_file(path) as file:
+                    file.write(value)
+
+    compilation_cache.LRUCache = AtomicCache  # type: ignore[misc]

@@ -17,7 +17,7 @@ from mlproject.store.exchange.folder import RUNS, key_of, read_all
 from mlproject.store.results import frame
 from mlproject.store.results.conditions import parse
 from mlproject.system.errors import UserError
-from mlproject.system.files import written_whole
+from mlproject.system.files import atomic_file
 
 ROOM = 1 << 20
 FACTS = (
@@ -104,7 +104,7 @@ def export(
             raise
         except (KeyError, ValueError) as error:
             done.unreadable.append(_left_out(row["run_id"], error))
-    with written_whole(done.table) as file:
+    with atomic_file(done.table) as file:
         file.write(_table(list(present.values())).encode())
     return done
 

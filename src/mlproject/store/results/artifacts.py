@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import pandas
 
-from mlproject.motifs.pwm import Motif, read_meme
+from mlproject.motifs.meme import read_meme
+from mlproject.motifs.pwm import Motif
 from mlproject.motifs.tomtom import HEADER, Match
 from mlproject.store import Store
 from mlproject.system.errors import UserError

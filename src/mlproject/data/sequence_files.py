@@ -9,7 +9,7 @@ from mlproject.system.errors import UserError
 from mlproject.system.texts import lines
 
 
-class Record(NamedTuple):
+class SequenceRecord(NamedTuple):
     """One sequence.
 
     Attributes:
@@ -25,7 +25,7 @@ class Record(NamedTuple):
     bound: bool = True
 
 
-def records(path: Path) -> Iterator[Record]:
+def read_sequences(path: Path) -> Iterator[SequenceRecord]:
     """Yield the sequences of a file.
 
     Letters may be of either case; N and IUPAC's letters for several nucleotides may occur.
@@ -55,7 +55,7 @@ def records(path: Path) -> Iterator[Record]:
         raise UserError(f"{path}: holds no sequence")
 
 
-def _fasta(path: Path, start: int, numbered: Iterator[tuple[int, str]]) -> Iterator[Record]:
+def _fasta(path: Path, start: int, numbered: Iterator[tuple[int, str]]) -> Iterator[SequenceRecord]:
     parts: list[str] = []
     for number, line in numbered:
         if line.startswith(">"):
@@ -66,7 +66,9 @@ def _fasta(path: Path, start: int, numbered: Iterator[tuple[int, str]]) -> Itera
     yield _record(path, start, "".join(parts))
 
 
-def _table(path: Path, numbered: Iterator[tuple[int, str]], header: list[str]) -> Iterator[Record]:
+def _table(
+    path: Path, numbered: Iterator[tuple[int, str]], header: list[str]
+) -> Iterator[SequenceRecord]:
     sequence, bound = header.index("seq"), header.index("Bound")
     for number, line in numbered:
         if not line.strip():
@@ -83,10 +85,10 @@ def _table(path: Path, numbered: Iterator[tuple[int, str]], header: list[str]) -
         yield _record(path, number, text, cells[bound] == "1")
 
 
-def _record(path: Path, line: int, sequence: str, bound: bool = True) -> Record:
+def _record(path: Path, line: int, sequence: str, bound: bool = True) -> SequenceRecord:
     if not sequence:
         raise UserError(f"{path}, line {line}: the sequence is empty")
-    return Record(path, line, sequence.upper(), bound)
+    return SequenceRecord(path, line, sequence.upper(), bound)
 
 
 def _checked(path: Path, number: int, text: str) -> str:
