@@ -97,7 +97,7 @@ def test_lines_and_counts_of_earlier_versions_are_read(tmp_path: Path) -> None:
     journal = Journal(folder)
     assert _steps(journal.pending()) == [2, 3]
     journal.append("metrics", **_metrics(4))
-    journal.mark_delivered(2)
+    journal.mark_delivered(journal.entries()[2])
     assert _steps(Journal(folder).pending()) == [4]
 
 
@@ -106,15 +106,29 @@ def test_lines_and_counts_of_earlier_versions_are_read(tmp_path: Path) -> None:
 )
 def test_where_it_is_unknown_what_arrived_all_is_sent_again(tmp_path: Path, content: bytes) -> None:
     journal = _journal(tmp_path / "run")
-    journal.mark_delivered(2)
+    journal.mark_delivered(journal.entries()[1])
     assert _steps(journal.pending()) == [3]
     (tmp_path / "run" / "delivered").write_bytes(content)
     assert _steps(Journal(tmp_path / "run").pending()) == [1, 2, 3]
 
 
+def test_of_two_that_deliver_at_once_neither_marks_what_the_other_has_not_sent(
+    tmp_path: Path,
+) -> None:
+    journal = _journal(tmp_path / "run", 3)
+    one, other = (Journal(journal.folder) for _ in range(2))
+    first, second = one.pending()[:2]
+    other.mark_delivered(second)
+    one.mark_delivered(first)
+    assert _steps(one.pending()) == _steps(other.pending()) == [3]
+    other.mark_delivered(other.pending()[-1])
+    one.mark_delivered(second)
+    assert one.pending() == []
+
+
 def test_damage_to_what_has_arrived_holds_nothing_back_that_has_not(tmp_path: Path) -> None:
     journal = _journal(tmp_path / "run", 5)
-    journal.mark_delivered(3)
+    journal.mark_delivered(journal.entries()[2])
     file = tmp_path / "run" / "journal.jsonl"
     content = bytearray(file.read_bytes())
     content[content.index(b"\n")] ^= 4  # makes one line of the first two

@@ -251,6 +251,17 @@ def test_of_two_runs_the_first_is_kept_until_the_second_can_be_resumed(
     assert find_previous(left).run_id == left
 
 
+def test_a_fetched_state_stays_as_long_as_its_process(here: Made) -> None:
+    folder = here.folder / "runs" / here.killed
+    shutil.rmtree(folder)
+    store = connect()
+    for owner, stays in ((str(this_process()), True), (f"{this_process().host}/4194305/1", False)):
+        assert find_previous(here.killed).state.is_relative_to(folder)
+        Journal(folder).own(owner)
+        assert sync(folder.parent, store).failed == {}
+        assert folder.exists() == stays
+
+
 def test_a_run_that_had_finished_when_it_was_cut_off_is_delivered_instead(
     here: Made, capsys: pytest.CaptureFixture[str]
 ) -> None:

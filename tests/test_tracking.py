@@ -252,6 +252,9 @@ def test_sync_removes_what_nothing_can_be_resumed_from(workplace: Path, recorded
         if recorded:
             journal.append("metrics", values={"loss": 0.5}, step=1, time=1)
     Journal(workplace / "runs" / alive).own(str(this_process()))
+    fetched = Journal(workplace / "runs" / "reuse-0123")
+    fetched.own(f"{this_process().host}/4194305/1.00")
+    (fetched.folder / "runs").mkdir()
     store.client.set_terminated(killed, "KILLED")
     assert sync(workplace / "runs", store).failed == {}
     assert [path.name for path in (workplace / "runs").iterdir()] == [alive]

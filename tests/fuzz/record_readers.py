@@ -106,7 +106,8 @@ def read_journal(folder: Path) -> None:
     assert isinstance(record.origin, dict)
     record.is_live()
     record.damaged()
-    record.mark_delivered(min(len(record.pending()), 1))
+    for entry in record.pending()[:1]:
+        record.mark_delivered(entry)
     before = record.entries()
     record.append("tags", values={"last": "one"})
     after = Journal(folder).entries()

@@ -39,7 +39,7 @@ def journal(first: str = "journal.jsonl", checked: bool = True) -> Files:
         record.append("tag_other", run_id="0" * 32, key="a", value="b")
         record.append("status", status="FINISHED", time=1_700_000_000_001)
         record.come_from({"store": "sqlite:///a.db", "experiment": "0"})
-        record.mark_delivered(2)
+        record.mark_delivered(record.entries()[1])
         names = ("journal.jsonl", DELIVERED, ORIGIN, "owner")
         found = {name: (record.folder / name).read_bytes() for name in names}
     if not checked:

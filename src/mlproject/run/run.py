@@ -45,6 +45,7 @@ from mlproject.store.liveness import METRIC_VERSION, end_dead, is_alive
 from mlproject.system import environment, variables
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import Interrupted, Interrupts, check_interrupts
+from mlproject.system.processes import this_process
 
 DEFAULTS = Settings()
 
@@ -222,6 +223,8 @@ def find_previous(run_id: str, home: Path = Path()) -> Previous:
     check_version(spec)
     state = folder / "artifacts" / Artifact.STATE
     if not (state.exists() or earlier(state).exists()):
+        if not Journal(folder).entries():
+            Journal(folder).own(str(this_process()))  # `sync` removes it when this process is gone
         state = store.download(run_id, Artifact.STATE, folder)
     chosen = usable(state)
     if chosen != state:

@@ -109,13 +109,13 @@ class Delivery:
                 raise OSError(f"{type(error).__name__}: {first_line(error)}") from error
             name = entry.content.get("path") or entry.content.get("name") or entry.kind
             self._set_aside([_Item(entry.kind, str(name), entry.content, None)], error)
-        self._journal.mark_delivered(1)
+        self._journal.mark_delivered(entry)
         self._progress()
 
     def _batch(self, group: Sequence[Entry]) -> None:
         if group:
             self._send(_items(group))
-            self._journal.mark_delivered(len(group))
+            self._journal.mark_delivered(group[-1])
             self._ahead = 0
             self._progress()
 
@@ -176,7 +176,7 @@ def deliver(journal: Journal, client: mlflow.MlflowClient) -> None:
 
 def _items(group: Sequence[Entry]) -> list[_Item]:
     found = []
-    for kind, content in group:
+    for kind, content, _ in group:
         for key, value in content["values"].items():
             one: Any
             if kind == "params":

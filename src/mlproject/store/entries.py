@@ -20,10 +20,17 @@ _CHECK = re.compile(r', "check": "([0-9a-f]{16})"}$')
 
 
 class Entry(NamedTuple):
-    """One thing that a run has to tell: its kind (params, metrics, ...) and its content."""
+    """One thing that a run has to tell.
+
+    Attributes:
+        kind: params, metrics, ...
+        content: its fields.
+        end: where its line ends in the journal, bytes; 0 if it was not read from one.
+    """
 
     kind: str
     content: dict[str, Any]
+    end: int = 0
 
 
 def _inside(path: str) -> str:

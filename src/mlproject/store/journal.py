@@ -64,11 +64,14 @@ class Journal:
         """Return the numbers, from 1, of lines that were cut off or damaged."""
         return [number for number, line in enumerate(self._all(), 1) if line.entry is None]
 
-    def mark_delivered(self, entries: int) -> None:
-        """Note that the store has the next `entries` pending entries."""
-        ends = [line.end for line in self._open() if line.entry is not None]
-        if entries:
-            self._set_delivered(ends[min(entries, len(ends)) - 1])
+    def mark_delivered(self, last: Entry) -> None:
+        """Note that the store has everything up to `last`, an entry of this journal.
+
+        Somebody else may have delivered as much, or more, in the meantime: that stays noted.
+        """
+        lines = self._open()
+        if lines and last.end >= lines[0].end:
+            self._set_delivered(last.end)
 
     def start_again(self) -> None:
         """Note that the store has nothing of it."""
@@ -169,7 +172,8 @@ class Journal:
                 return []
             for text in content.split(b"\n")[:-1]:
                 start += len(text) + 1
-                self._lines.append(_Line(start, read_line(text.decode("utf-8", "replace"))))
+                entry = read_line(text.decode("utf-8", "replace"))
+                self._lines.append(_Line(start, entry and entry._replace(end=start)))
             return list(self._lines)
 
     def _open(self) -> list[_Line]:

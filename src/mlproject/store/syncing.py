@@ -73,13 +73,18 @@ def _end_unrecorded(root: Path, store: Store, done: Delivered) -> None:
 
 
 def _remove_unrecorded(root: Path, store: Store) -> None:
-    """Remove the folders of ended runs whose process was lost before it wrote a journal."""
+    """Remove folders without a journal: of ended runs, or of processes that are gone.
+
+    These were lost before they wrote one, or had fetched something to go on from.
+    """
     for artifacts in root.glob(f"*/{ARTIFACTS}"):
         journal = Journal(artifacts.parent)
         if (journal.folder / JOURNAL).exists() or journal.is_live():
             continue
+        owner = parse_process(journal.owner)
         with suppress(*STORE_ERRORS):
-            if is_terminated(store.client.get_run(journal.run_id)):
+            gone = owner is not None and owner.gone
+            if gone or is_terminated(store.client.get_run(journal.run_id)):
                 journal.remove()
 
 

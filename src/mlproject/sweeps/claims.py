@@ -8,8 +8,10 @@ from typing import Any
 
 from mlproject.names import Tag
 from mlproject.store import STORE_ERRORS, Store, first_line, is_terminated, liveness
+from mlproject.store.journal import Journal
 from mlproject.sweeps.job import Job, Outcome
 from mlproject.sweeps.records import has_finished, is_worked_on, outcome_of
+from mlproject.system.processes import this_process
 
 UNREADABLE = (AttributeError, LookupError, OSError, TypeError, ValueError)
 
@@ -66,6 +68,7 @@ def _trained(store: Store, job: Job, tell: Callable[[str], None]) -> Any:
     folder = Path(job.home) / "runs" / f"reuse-{job.token}"
     for run in liveness.find_runs(store, job.experiment_id, train_sha256=job.train_sha256):
         if run.info.status == "FINISHED":
+            Journal(folder).own(str(this_process()))  # `sync` removes it when this process is gone
             try:
                 return find_trained(run.info.run_id, folder)
             except UNREADABLE as error:
