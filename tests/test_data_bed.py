@@ -126,7 +126,7 @@ def test_what_the_genome_lacks_is_left_out_and_counted(
     scheme = f"--files A={path} --scheme summits"
     path.write_text(f"{good}chrUn_1\t10\t200\nchrUn_1\t300\t400\nchrUn_2\t1\t9\n")
     said = run(tmp_path, genome, scheme, capsys)
-    assert "class A: intervals left out, for the genome lacks their chromosomes: 3, on" in said
+    assert "class A: intervals left out, because the genome lacks their chromosomes: 3, on" in said
     assert "chrUn_1, chrUn_2\n" in said
     first = read(tmp_path / "o.h5").sha256
     said = run(tmp_path, genome, f"{scheme} --skip chrUn_1,chrM", capsys)
@@ -134,16 +134,17 @@ def test_what_the_genome_lacks_is_left_out_and_counted(
     assert read(tmp_path / "o.h5").sha256 == first
     path.write_text(f"{good}chr2\t2800\t3040\n")
     said = run(tmp_path, genome, scheme, capsys)
-    assert "class A: intervals left out, for they end after their chromosomes: 1; is" in said
+    assert "class A: intervals left out, because they end after their chromosomes: 1; is" in said
     assert read(tmp_path / "o.h5").sha256 == first
     path.write_text(good)
     banned = tmp_path / "banned.bed"
     banned.write_text("chrY\t0\t10\nchr2\t2000\t4000\n")
     said = run(tmp_path, genome, f"{scheme} --blacklist {banned}", capsys)
     assert (
-        "blacklist: intervals left out, for the genome lacks their chromosomes: 1, on chrY" in said
+        "blacklist: intervals left out, because the genome lacks their chromosomes: 1, on chrY"
+        in said
     )
-    assert "blacklist: intervals cut off, for they end after their chromosomes: 1" in said
+    assert "blacklist: intervals cut off, because they end after their chromosomes: 1" in said
     assert read(tmp_path / "o.h5").sha256 == first
     banned.write_text("chrY\t0\t10\nchrZ\t5\t9\n")
     said = run(tmp_path, genome, f"{scheme} --blacklist {banned}", capsys)
@@ -183,8 +184,8 @@ def test_a_blacklist_beyond_the_end_still_bans_and_cut_off_peaks_are_no_negative
         (["chrX\t1\t9", "chr1\t9\t4000"], "line 1: .* has no chromosome 'chrX'"),
         (["track type=bedGraph", *PLACES], "line 1: must be peaks: got a signal, bedGraph"),
         ([">chr1", "ACGT"], "line 1: must be BED or narrowPeak: this is FASTA"),
-        ([f"chr1\t1\t{9**30}"], "line 1: start, end and summit must be whole numbers"),
-        (["chr1\t1_0\t20"], "must be whole numbers: got '1_0'"),
+        ([f"chr1\t1\t{9**30}"], "line 1: start, end and summit must be integers"),
+        (["chr1\t1_0\t20"], "must be integers: got '1_0'"),
     ],
 )  # fmt: skip
 def test_other_files_and_other_naming_are_refused(
@@ -216,13 +217,13 @@ def test_peaks_of_1_nt_get_a_word(
         (tmp_path / f"{name}_summits.bed").write_text("\n".join(lines))
     files = f"--files A={tmp_path}/A_summits.bed,B={tmp_path}/B_summits.bed"
     said = run(tmp_path, genome, f"{files} --scheme summits", capsys)
-    assert "note: class A: 3 of 3 peaks have 1 nt, as summits do" in said
-    assert "give the whole peaks" in said
+    assert "note: class A: 3 of 3 peaks have 1 nt, like summits" in said
+    assert "use full-width peaks" in said
     with pytest.raises(SystemExit) as caught:
         run(tmp_path, genome, files, capsys)
     assert caught.value.code == 2
     error = capsys.readouterr().err
-    assert "its peaks have at most 1 nt; scheme=summits takes windows around them" in error
+    assert "its peaks have at most 1 nt; scheme=summits takes windows around summits" in error
 
 
 def test_the_search_for_negatives_that_do_not_exist_ends(tmp_path: Path) -> None:

@@ -101,8 +101,8 @@ def test_columns_are_chosen_by_index_by_name_or_renamed(tmp_path: Path) -> None:
     assert len(deepsea.choose_columns("all", names)) == 670
     for wrong, message in (
         ("SRFF", "did you mean SRF"),
-        ("3,3", "must differ: got 3 twice"),
-        ("a=3,b=3", "must differ: got b=3 twice"),
+        ("3,3", "must be unique: got 3 twice"),
+        ("a=3,b=3", "must be unique: got b=3 twice"),
         ("all", "needs `names`"),
     ):
         with pytest.raises(UserError, match=message):
@@ -124,7 +124,7 @@ def test_the_command_prints_counts_and_writes_a_data_set(
 
 
 def test_counts_are_held_against_the_papers_for_the_whole_bundle_only() -> None:
-    whole, columns = dict(deepsea.WHOLE_BUNDLE), dict(deepsea.PAPER_COLUMNS)
+    whole, columns = dict(deepsea.BUNDLE_ROWS), dict(deepsea.PAPER_COLUMNS)
     right = {"train": 270_382, "valid": 5, "test": 23_768}
     assert deepsea._compare(whole, columns, right) is None
     assert deepsea._compare({**whole, "train": 7}, columns, {**right, "test": 1}) is None
@@ -224,12 +224,12 @@ def no_labels(path: Path) -> None:
         ("train", lambda path: cut(path, 0.6), r"train.mat: .*(damaged or cut short)"),
         ("valid", lambda path: cut(path, 0.6), "valid.mat: .* cut short"),
         ("test", lambda path: cut(path, 0.6), "test.mat: .* cut short"),
-        ("valid", lambda path: cut(path, 0.0), "valid.mat: is no MATLAB 5 file"),
-        ("valid", lambda path: path.write_text("x" * 300), "valid.mat: is no MATLAB 5 file"),
+        ("valid", lambda path: cut(path, 0.0), "valid.mat: must be a MATLAB 5 file"),
+        ("valid", lambda path: path.write_text("x" * 300), "valid.mat: must be a MATLAB 5 file"),
         ("train", rename, r"must hold `trainxdata` .*found traindata \(670, 700\), traindatax"),
         ("train", two_letters, r"row \d+ is not at position 3"),
         ("train", label_two, "labels must be 0 or 1"),
-        ("valid", fewer_rows, "as many rows: got 60 and 59"),
+        ("valid", fewer_rows, "equal numbers of rows: got 60 and 59"),
         ("valid", no_labels, "every split needs sequences: got none for valid"),
     ],
 )

@@ -185,7 +185,7 @@ HEADER = "FoldID\tEventID\tseq\tBound\n"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (">a\nACGU\n", r"line 2: must be of the letters .* got 'U' at position 4; this is RNA"),
+        (">a\nACGU\n", r"line 2: must have the letters .* got 'U' at position 4; this is RNA"),
         (">a\nACGT\n>b\nMKLE\n", r"line 4: .* got 'L' at position 3; is it DNA\?"),
         (">a\nACGT\n>b\nACGTA\n", r"line 3: sequences must be equally long, 4 nt: got 5 nt"),
         (">a\nACGT\n>b\n>c\nACGT\n", "line 3: the sequence is empty"),
@@ -193,9 +193,9 @@ HEADER = "FoldID\tEventID\tseq\tBound\n"
         ("ACGT\n", "line 1: a FASTA file starts with '>'"),
         ("", "holds no sequence"),
         (HEADER, "holds no sequence"),
-        (HEADER + "A\tx\tACGT\n", "line 2: needs 4 columns as its header: got 3"),
+        (HEADER + "A\tx\tACGT\n", "line 2: must have 4 columns, as the header: got 3"),
         (HEADER + "A\tx\tACGT\t2\n", "line 2: Bound must be 0 or 1: got '2'"),
-        (HEADER + "A\tx\tACXT\t1\n", "line 2: must be of the letters"),
+        (HEADER + "A\tx\tACXT\t1\n", "line 2: must have the letters"),
         (HEADER + "A\tx\tACGT\t0\n", "class a has no sequence"),
     ],
 )

@@ -238,11 +238,11 @@ BAD_CONTENT = {
     ),
     "empty split": (put("test/codes", lambda a: a[:0]), "test split must hold sequences"),
     "codes of one axis": (put("test/codes", lambda a: a[0]), "(n, L): got codes of (12,)"),
-    "a changed letter": (put("train/codes", with_value(3, 0, 0)), "does not fit its `sha256`"),
-    "another hash": (setting("sha256", "0" * 64), "does not fit its `sha256`"),
+    "a changed letter": (put("train/codes", with_value(3, 0, 0)), "`sha256` must be the hash"),
+    "another hash": (setting("sha256", "0" * 64), "`sha256` must be the hash"),
     "a changed motif": (
         put("motifs", lambda a: a[::-1].copy()),
-        "a site must be that of a motif of the data set",
+        "a site must name a motif of the data set",
     ),
     "site beyond the end": (put("test/sites", with_field("start", 9)), "'start': 9"),
     "site of no sequence": (put("test/sites", with_field("sequence", 3)), "'sequence': 3"),
@@ -269,7 +269,7 @@ def test_bad_content_is_one_line(case: str, path: Path) -> None:
 
 def test_a_pwm_that_does_not_sum_to_1_is_refused(dataset: Dataset) -> None:
     motifs = (dataset.motifs[0], dataset.motifs[1]._replace(pwm=np.ones((4, 4))))
-    with pytest.raises(UserError, match=r"sum to 1: MA0002\.1 is not"):
+    with pytest.raises(UserError, match=r"sum to 1: MA0002\.1 has not"):
         make_dataset(dataset.splits, dataset.classes, dataset.relevant, motifs)
 
 
@@ -290,7 +290,7 @@ def test_a_missing_file_and_a_folder_are_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"sequence,label\n", bytes(5000)])
 def test_a_file_that_is_no_hdf5_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.h5").write_bytes(content)
-    with pytest.raises(UserError, match=r"HDF5 file: got .*a\.h5, which is no HDF5$"):
+    with pytest.raises(UserError, match=r"HDF5 file: got .*a\.h5, which is not HDF5$"):
         read(tmp_path / "a.h5")
 
 

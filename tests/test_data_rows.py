@@ -131,11 +131,11 @@ def test_large_codes_are_checked_as_small_ones_are(
     monkeypatch.setattr(layout, "IN_MEMORY", 100)
     with h5py.File(tmp_path / "a.h5", "r+") as file:
         file["train/codes"][33, 2] = 7
-    with pytest.raises(UserError, match=r"whole numbers from 0 to 4: got 7 in row 33"):
+    with pytest.raises(UserError, match=r"integers from 0 to 4: got 7 in row 33"):
         read(tmp_path / "a.h5")
     with h5py.File(tmp_path / "a.h5", "r+") as file:
         file["train/codes"][33, 2] = 4 - file["train/codes"][33, 3] % 2
-    with pytest.raises(UserError, match="does not fit its `sha256`"):
+    with pytest.raises(UserError, match="`sha256` must be the hash"):
         read(tmp_path / "a.h5")
 
 
@@ -161,7 +161,7 @@ def test_a_file_filled_in_blocks_is_the_same_as_one_written_at_once(tmp_path: Pa
 
 def test_a_file_filled_with_what_is_no_data_does_not_appear(tmp_path: Path) -> None:
     counts = {"train": 2, "valid": 1, "test": 1}
-    with pytest.raises(UserError, match="whole numbers"):  # noqa: SIM117
+    with pytest.raises(UserError, match="integers"):  # noqa: SIM117
         with new_dataset_file(tmp_path / "a.h5", 5, counts, ["a"], {}, {}) as target:
             target.splits["valid"].codes[:] = np.full((1, 5), 9, np.uint8)
     assert not list(tmp_path.iterdir())

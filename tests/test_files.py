@@ -65,7 +65,7 @@ def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
 def test_what_is_no_file_stays_and_is_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
-    words = f"cannot write .*{name}: it exists and is no file"
+    words = f"cannot write .*{name}: it exists and is not a file"
     with pytest.raises(UserError, match=words), atomic_file(tmp_path / name) as file:
         file.write(b"x")
     assert set(tmp_path.iterdir()) == {tmp_path / "folder", tmp_path / "pipe"}

@@ -27,7 +27,7 @@ def test_a_full_disk_behind_standard_output_is_one_line(arguments: list[str]) ->
     with FULL.open("w") as full, _start(arguments, stdout=full.fileno()) as process:
         error = process.communicate()[1]
     assert process.returncode == 2
-    assert error.startswith("error: standard output must take what a command prints: No space left")
+    assert error.startswith("error: standard output must be writable: No space left")
     assert error.count("\n") == 1
 
 

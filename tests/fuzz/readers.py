@@ -101,8 +101,8 @@ def read_dataset(folder: Path) -> None:
     format_listing(listing(read(folder / "a.h5")))
 
 
-def read_foreign(folder: Path) -> None:
-    from mlproject.data.foreign import class_names, convert
+def read_onehot(folder: Path) -> None:
+    from mlproject.data.h5 import class_names, convert
 
     path = folder / "a.h5"
     convert(path, folder / "o.h5", names=class_names(path, None), relevant={})

@@ -80,7 +80,7 @@ TARGETS: dict[str, Target] = {
     "own": _hdf5(hdf5_seeds.own, readers.read_dataset),
     "plain": _hdf5(hdf5_seeds.plain, readers.read_dataset),
     "released": _hdf5(hdf5_seeds.released, readers.read_dataset),
-    "one-hot": _hdf5(partial(hdf5_seeds.released, letters_last=True), readers.read_foreign),
+    "one-hot": _hdf5(partial(hdf5_seeds.released, letters_last=True), readers.read_onehot),
     "bundle": Target(hdf5_seeds.bundle("train", False), readers.read_bundle, "hdf5", 4, child=True),
     "matlab 5": Target(
         hdf5_seeds.bundle("valid", True), readers.read_bundle, "bytes", 4, child=True

@@ -206,7 +206,7 @@ def h5(
     release: str,
 ) -> None:
     """From an HDF5 file with X_train, Y_train and so on, as the paper's released code has it."""
-    from mlproject.data import foreign as kind
+    from mlproject.data import h5 as kind
     from mlproject.data.paper import CLASSES, RELEVANT
     from mlproject.data.relevant import relevant_motifs
 

@@ -1,4 +1,4 @@
-"""Where sequences and labels come from: each way in gives one `Dataset` and one HDF5 layout."""
+"""Data sets: generated or converted, all with one `Dataset` type and one HDF5 layout."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -26,13 +26,13 @@ __all__ = [
 def load(spec: RunSpec, folder: Path) -> Dataset:
     """Return the data set of a run.
 
-    A synthetic one is made once into `folder`, under a name made of the hash of all that
-    determines it, and read again from there. It is made anew if the file was damaged. Several
-    processes may load at once.
+    A synthetic data set is generated once into `folder` and read from there later. Its file name
+    contains the hash of its recipe. A damaged file is generated again. Several processes may load
+    at the same time.
 
     Args:
         spec: the run.
-        folder: where generated data sets are kept.
+        folder: the folder of generated data sets.
 
     Raises:
         UserError: see `mlproject.data.layout.read` and `mlproject.data.synthetic.generate`.

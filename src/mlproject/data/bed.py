@@ -1,4 +1,4 @@
-"""Intervals on a genome: BED and narrowPeak files, with the line of whatever is wrong."""
+"""Intervals on a genome from BED and narrowPeak files. Errors name the line."""
 
 import re
 from collections import Counter
@@ -24,14 +24,14 @@ _NO_SUMMITS = ("broadpeak", "gappedpeak", *(f"bed{columns}" for columns in range
 
 
 class Intervals(NamedTuple):
-    """The intervals of one file or of several.
+    """The intervals of one or several files.
 
     Attributes:
-        table: columns ``chrom start end summit``; the summit is a position on the chromosome, the
-            middle of the interval if the file has none.
-        beyond: those that end after their chromosome, cut off there; they are not in `table`.
-        absent: chromosomes that the genome lacks -> number of intervals on them.
-        without_summits: the files that give none.
+        table: columns ``chrom start end summit``. The summit is a position on the chromosome, the
+            middle of the interval in files without summits.
+        beyond: intervals that end after their chromosome, cut off at its end. Not in `table`.
+        absent: chromosomes that the genome lacks -> number of their intervals.
+        without_summits: the files without summits.
     """
 
     table: pd.DataFrame
@@ -53,20 +53,19 @@ class _Row(NamedTuple):
 def read_intervals(path: Path, genome: Genome, *, required: bool = True) -> Intervals:
     """Return the intervals of a BED or narrowPeak file, plain or compressed.
 
-    Column 10 is a summit in narrowPeak only. A file's format is what its track line says, else its
-    name; if neither does, it is narrowPeak if it has ten columns whose content is that of
-    narrowPeak: a score, a strand, three numbers that are not BED's thick part and colour, and a
-    whole number.
+    Column 10 is a summit in narrowPeak only. The track line gives the format, else the file name.
+    If neither does, a file is narrowPeak if it has ten columns with the contents of narrowPeak: a
+    score, a strand, three numbers that are not BED's thick part and colour, and an integer.
 
     Args:
-        path: tab-separated: chromosome, start (from 0), end (not included); in narrowPeak the
-            summit counted from the start, -1 if unknown.
-        genome: that the intervals lie on.
-        required: whether an interval must be left.
+        path: tab-separated: chromosome, start (from 0), end (not included). In narrowPeak also the
+            summit, relative to the start, -1 if unknown.
+        genome: the genome of the intervals.
+        required: whether at least one interval must lie on the genome.
 
     Raises:
-        UserError: a file without intervals, one that is not of this form, or of which nothing fits
-            the genome. With file and line.
+        UserError: no intervals, another format, or no interval on the genome. The message names
+            file and line.
     """
     rows, track = _rows(path)
     if not rows:
@@ -98,7 +97,7 @@ def read_intervals(path: Path, genome: Genome, *, required: bool = True) -> Inte
 
 
 def concat(parts: Sequence[Intervals]) -> Intervals:
-    """Return the intervals of several files."""
+    """Return the intervals of several files together."""
     absent = sum((Counter(part.absent) for part in parts), Counter[str]())
     table, beyond = (
         pd.concat([getattr(part, name) for part in parts], ignore_index=True)
@@ -113,7 +112,7 @@ def _table(rows: Sequence[tuple[str, int, int, int]]) -> pd.DataFrame:
 
 
 def _rows(path: Path) -> tuple[list[_Row], str]:
-    """Return the lines that are intervals, and the type that a track line names, "" if none."""
+    """Return the lines with intervals, and the type in the track line, "" if there is none."""
     rows, track = [], ""
     for number, line in lines(path):
         if line.startswith("track"):
@@ -129,7 +128,7 @@ def _rows(path: Path) -> tuple[list[_Row], str]:
 
 
 def _has_summits(path: Path, rows: Sequence[_Row], track: str) -> bool:
-    """Whether the file is narrowPeak."""
+    """Return whether the file is narrowPeak."""
     for name in (track, *reversed([suffix[1:] for suffix in path.suffixes])):
         if name.lower() in _NO_SUMMITS:
             return False
@@ -149,7 +148,7 @@ def _looks_narrow(rows: Sequence[_Row]) -> bool:
 
 
 def _is_thick(cells: Sequence[str]) -> bool:
-    """Whether columns 7 to 9 are a part of the interval and a colour, as in BED."""
+    """Return whether columns 7 to 9 are a part of the interval and a colour, as in BED."""
     values = [cells[column] for column in (1, 6, 7, 2, 8)]
     if not all(_whole(value) for value in values):
         return False
@@ -159,15 +158,13 @@ def _is_thick(cells: Sequence[str]) -> bool:
 
 def _interval(cells: Sequence[str], where: str, summits: bool) -> tuple[str, int, int, int]:
     if len(cells) < 3:
-        raise UserError(f"{where}: needs chromosome, start and end, tab-separated: got {cells}")
+        raise UserError(f"{where}: must have chromosome, start and end, tab-separated: got {cells}")
     if summits and len(cells) <= SUMMIT_COLUMN:
         raise UserError(f"{where}: narrowPeak has 10 columns: got {len(cells)}")
     numbers = [*cells[1:3], cells[SUMMIT_COLUMN] if summits else "-1"]
     for text in numbers:
         if not _whole(text):
-            raise UserError(
-                f"{where}: start, end and summit must be whole numbers: got {text[:40]!r}"
-            )
+            raise UserError(f"{where}: start, end and summit must be integers: got {text[:40]!r}")
     start, end, summit = (int(text) for text in numbers)
     if not 0 <= start < end:
         raise UserError(
@@ -176,7 +173,7 @@ def _interval(cells: Sequence[str], where: str, summits: bool) -> tuple[str, int
         )
     if summit >= end - start:
         raise UserError(
-            f"{where}: the summit must lie in the interval: got {summit} in column 10; of a file "
-            "that is not narrowPeak keep the first nine columns"
+            f"{where}: the summit must lie in the interval: got {summit} in column 10; if "
+            "the file is not narrowPeak, keep its first nine columns only"
         )
     return cells[0], start, end, start + (summit if summit >= 0 else (end - start) // 2)

@@ -1,7 +1,7 @@
-"""The files of the DeepSEA bundle, as blocks of rows: MATLAB 7.3 is HDF5, MATLAB 5 is a stream.
+"""The files of the DeepSEA bundle in blocks of rows: MATLAB 7.3 (HDF5) and MATLAB 5 (a stream).
 
-In both, the numbers of one letter at one position stand together for all sequences: rows cannot be
-read one by one. What is read at once is at most `BLOCK_BYTES`, or one chunk of the file.
+Both formats store one letter at one position contiguously for all sequences, so that single rows
+cannot be read. A read takes at most `BLOCK_BYTES`, or one chunk of the file.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,19 +21,19 @@ CACHE_BYTES = 1 << 24
 
 
 class Tile(NamedTuple):
-    """One-hot values of some positions: `values` is (positions, 4, rows of the block)."""
+    """One-hot values of some positions. `values` is (positions, 4, rows of the block)."""
 
     positions: slice
     values: np.ndarray
 
 
 class Bundle(Protocol):
-    """One of the three files.
+    """One file of the bundle.
 
     Attributes:
         rows: number of sequences.
         columns: number of labels.
-        length: nt a sequence.
+        length: nt per sequence.
     """
 
     rows: int
@@ -41,13 +41,13 @@ class Bundle(Protocol):
     length: int
 
     def row_blocks(self) -> Iterator[slice]:
-        """Yield the rows in blocks that are read together."""
+        """Yield the rows in blocks."""
 
     def labels(self, block: slice, columns: Sequence[int]) -> np.ndarray:
-        """Return (rows of the block, columns)."""
+        """Return the labels of a block, (rows, columns)."""
 
     def tiles(self, block: slice) -> Iterator[Tile]:
-        """Yield the sequences of a block, from the first position to the last."""
+        """Yield the sequences of a block in tiles, from the first position to the last."""
 
 
 @contextmanager
@@ -56,11 +56,11 @@ def open_bundle(path: Path, split: str) -> Iterator[Bundle]:
 
     Args:
         path: the file.
-        split: ``train``, ``valid`` or ``test``: its arrays are ``trainxdata`` and ``traindata``.
+        split: ``train``, ``valid`` or ``test``. Arrays of train: ``trainxdata``, ``traindata``.
 
     Raises:
-        UserError: no such file, of another format, cut short, without these arrays, or with others
-            that do not fit together; also while it is read.
+        UserError: the file is missing, has another format, is cut short, or lacks arrays of
+            matching shapes. It may be raised during reading.
     """
     keys = (f"{split}xdata", f"{split}data")
     if not path.is_file():
@@ -74,7 +74,7 @@ def open_bundle(path: Path, split: str) -> Iterator[Bundle]:
 
 
 class _Hdf5:
-    """MATLAB 7.3, its axes reversed: ``trainxdata`` (L, 4, N), ``traindata`` (columns, N)."""
+    """MATLAB 7.3 with reversed axes: ``trainxdata`` (L, 4, N), ``traindata`` (columns, N)."""
 
     def __init__(self, file: h5py.File, path: Path, keys: tuple[str, str]) -> None:
         _require(path, keys, {name: one.shape for name, one in file.items() if _is_array(one)})
@@ -93,7 +93,7 @@ class _Hdf5:
             yield slice(start, min(start + step, self.rows))
 
     def _plan(self) -> tuple[int, int]:
-        """Return rows and positions a tile: whole chunks, so that none is unpacked twice."""
+        """Return rows and positions per tile: complete chunks, so that each is unpacked once."""
         chunk = self._x.chunks or (1, 4, 1)
         size = 4 * self._x.dtype.itemsize
         rows = BLOCK_BYTES // (self.length * size) // chunk[2] * chunk[2]
@@ -123,7 +123,7 @@ class _Hdf5:
 class _Stream:
     """MATLAB 5: ``validxdata`` (N, 4, L), ``validdata`` (N, columns), N running fastest.
 
-    All rows are one block. Such a matrix has less than 2 GiB.
+    All rows are one block, because such a matrix has less than 2 GiB.
     """
 
     def __init__(self, path: Path, keys: tuple[str, str]) -> None:
@@ -186,7 +186,7 @@ def _fit(
         raise UserError(f"{path}: the middle axis of `{keys[0]}` must be 4 letters: got {shape}")
     if rows[0] != rows[1]:
         raise UserError(
-            f"{path}: `{keys[0]}` and `{keys[1]}` must have as many rows: "
+            f"{path}: `{keys[0]}` and `{keys[1]}` must have equal numbers of rows: "
             f"got {rows[0]} and {rows[1]}"
         )
     if not all(shape):

@@ -1,4 +1,4 @@
-"""What a data set is: three splits of labelled sequences, checked, with a hash of their content."""
+"""The type `Dataset`: three checked splits of labelled sequences, with a hash of their content."""
 
 import hashlib
 import math
@@ -34,12 +34,12 @@ class Split(NamedTuple):
     """Labelled sequences.
 
     Attributes:
-        codes: (n, L) uint8, A C G T = 0 1 2 3, anything else 4. Large ones stay in their file and
-            are read by rows, a slice or an array of row numbers.
-        labels: (n, classes) uint8, 0 or 1; those of `train` as the codes.
-        sites: the planted motifs as `SITE` records, None where the truth is unknown: `sequence` is
-            a row of `codes`, `start` its first column, `motif` indexes the data set's motifs,
-            `strand` is 1, or -1 for the reverse complement.
+        codes: (n, L) uint8, A C G T = 0 1 2 3, anything else 4. Large arrays stay in their file and
+            are read by rows: a slice or an array of row numbers.
+        labels: (n, classes) uint8, 0 or 1. Large arrays of `train` stay in their file too.
+        sites: the planted motifs as `SITE` records, None if they are unknown. `sequence` is a row
+            of `codes`, `start` the first column, `motif` an index of the data set's motifs,
+            `strand` 1, or -1 for the reverse complement.
     """
 
     codes: Rows
@@ -49,15 +49,15 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Three splits and what is known about them; `make_dataset` makes one.
+    """Three splits with their classes and motifs. `make_dataset` creates one.
 
     Attributes:
-        classes: one name for each column of the labels.
-        relevant: JASPAR ids that count as a class's motif, without version if any will do;
-            a class without an entry has none that is known.
-        motifs: the planted motifs, forward strand; empty if unknown.
-        provenance: where it comes from, for people; no part of its identity.
-        sha256: its identity, see `content_sha256`.
+        classes: one name per column of the labels.
+        relevant: class -> JASPAR ids of its motifs. An id without version stands for all versions.
+            A class without an entry has no known motif.
+        motifs: the planted motifs, forward strand. Empty if unknown.
+        provenance: the origin of the data, for people. It is not part of the identity.
+        sha256: the identity, see `content_sha256`.
     """
 
     train: Split
@@ -87,17 +87,17 @@ def make_dataset(
     motifs: Sequence[Motif] = (),
     provenance: Mapping[str, Any] | None = None,
 ) -> Dataset:
-    """Check the parts of a data set and put them together.
+    """Check the parts of a data set and combine them.
 
     Args:
-        splits: train, valid and test; codes and labels of any type that holds the numbers.
+        splits: train, valid and test. Codes and labels may have any numeric type.
         classes: see `Dataset`.
         relevant: see `Dataset`.
         motifs: see `Dataset`.
         provenance: see `Dataset`.
 
     Raises:
-        UserError: parts that break what `Split` and `Dataset` promise, or do not fit together.
+        UserError: parts that break the rules of `Split` and `Dataset`, or do not match.
     """
     check_classes(classes)
     for name, ids in relevant.items():
@@ -128,10 +128,9 @@ def content_sha256(
     relevant: Mapping[str, Sequence[str]],
     motifs: Sequence[Motif],
 ) -> str:
-    """Return the SHA-256 of everything but provenance, the same on every platform.
+    """Return the SHA-256 of the content without provenance, the same on every platform.
 
-    It is made of one hash for each array, so that arrays larger than memory can be hashed in
-    blocks, in any order of writing.
+    It combines one hash per array. Arrays larger than memory are hashed in blocks.
     """
     hashes = {
         name: [
@@ -156,7 +155,7 @@ def content_sha256(
 
 
 def blocks(array: Any, rows: int = BLOCK_ROWS) -> Iterator[np.ndarray]:
-    """Pass over an array, in memory or in a file, in blocks of `rows` rows."""
+    """Yield an array, in memory or in a file, in blocks of `rows` rows."""
     for start in range(0, len(array), rows):
         check_interrupts()
         yield array[start : start + rows]
@@ -178,7 +177,9 @@ def _check_motifs(motifs: Sequence[Motif], relevant: Mapping[str, Sequence[str]]
         pwm = motif.pwm
         fine = pwm.ndim == 2 and pwm.shape[0] > 0 and pwm.shape[1] == 4 and (pwm >= 0).all()
         if not (fine and np.allclose(pwm.sum(axis=1), 1.0) and math.isfinite(motif.nsites)):
-            raise UserError(f"a motif must be probabilities that sum to 1: {motif.id} is not")
+            raise UserError(
+                f"a motif must have rows of probabilities that sum to 1: {motif.id} has not"
+            )
         if len(motif.id.split()) != 1:
             raise UserError(f"a motif needs an id without spaces: got {motif.id!r}")
     metric_names(motif_names([motif.id for motif in motifs], relevant))
@@ -205,9 +206,9 @@ def _checked(name: str, split: Split, classes: Sequence[str], motifs: Sequence[M
 
 
 def _exact_uint8(array: Rows, most: int, what: str) -> Rows:
-    """Return whole numbers from 0 to `most` as uint8, the array itself if it is of that type."""
+    """Return integers from 0 to `most` as uint8. A uint8 array is returned itself."""
     if array.dtype.kind not in "buif":
-        raise UserError(f"{what} must be whole numbers from 0 to {most}: got type {array.dtype}")
+        raise UserError(f"{what} must be integers from 0 to {most}: got type {array.dtype}")
     done = 0
     for block in blocks(array):
         wrong = ~((block >= 0) & (block <= most))
@@ -216,7 +217,7 @@ def _exact_uint8(array: Rows, most: int, what: str) -> Rows:
         if wrong.any():
             first = tuple(np.argwhere(wrong)[0])
             raise UserError(
-                f"{what} must be whole numbers from 0 to {most}: "
+                f"{what} must be integers from 0 to {most}: "
                 f"got {block[first]} in row {done + first[0]}"
             )
         done += len(block)
@@ -245,7 +246,7 @@ def _checked_sites(raw: np.ndarray, codes: Rows, motifs: Sequence[Motif], name: 
     if not valid.all():
         wrong = {field: int(values[~valid][0]) for field, values in site.items()}
         raise UserError(
-            f"a site must be that of a motif of the data set within a sequence: got {wrong} "
+            f"a site must name a motif of the data set and lie in a sequence: got {wrong} "
             f"in the {name}"
         )
     sites = np.empty(len(raw), SITE)

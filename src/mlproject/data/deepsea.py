@@ -1,7 +1,7 @@
-"""The DeepSEA bundle to a data set file, in bounded memory.
+"""A data set from the DeepSEA bundle, in bounded memory.
 
-Source of the layout: Zhou & Troyanskaya, Nat Methods 12: 931, 2015; of the paper's columns and
-counts: Koo & Eddy, PLoS Comput Biol 15(12): e1007560, 2019, Methods and released code.
+Source of the layout: Zhou & Troyanskaya, Nat Methods 12: 931, 2015. Source of the paper's columns
+and counts: Koo & Eddy, PLoS Comput Biol 15(12): e1007560, 2019, Methods and released code.
 """
 
 import re
@@ -27,19 +27,19 @@ LETTERS = "AGCT"
 PAPER_COLUMNS = dict(
     zip(CLASSES, (592, 602, 344, 345, 635, 636, 349, 642, 359, 361, 661, 369), strict=True)
 )
-WHOLE_BUNDLE = {"train": 4_400_000, "valid": 8_000, "test": 455_024}
+BUNDLE_ROWS = {"train": 4_400_000, "valid": 8_000, "test": 455_024}
 PAPER_COUNTS = {"train": 270_382, "test": 23_768}
 PIECE_ROWS = 1 << 14
 BAND_BYTES = 1 << 27
 
 
-class Converted(NamedTuple):
-    """What was made of a bundle.
+class ConvertedBundle(NamedTuple):
+    """The result of `convert`.
 
     Attributes:
-        listing: of the new data set.
+        listing: listing of the new data set.
         rows: split -> number of rows in the bundle.
-        differs: a sentence if the paper counts other numbers for the same input, None else.
+        differs: a sentence if the paper reports other counts for this input, else None.
     """
 
     listing: Listing
@@ -51,12 +51,12 @@ def choose_columns(wanted: str = "paper", names: Path | None = None) -> dict[str
     """Return class -> label column, from 0.
 
     Args:
-        wanted: ``paper``, the paper's twelve factors; ``all`` columns of `names`; or a list of
-            ``INDEX``, ``NAME`` and ``NAME=INDEX``, comma-separated.
-        names: a text file with the name of each column on its line.
+        wanted: ``paper``: the paper's twelve factors. ``all``: all columns of `names`. Else a
+            comma-separated list of ``INDEX``, ``NAME`` and ``NAME=INDEX``.
+        names: a text file with the name of one column per line.
 
     Raises:
-        UserError: a name that is not known, a column that comes twice.
+        UserError: an unknown name, a column given twice.
     """
     if wanted == "paper":
         return dict(PAPER_COLUMNS)
@@ -78,7 +78,7 @@ def choose_columns(wanted: str = "paper", names: Path | None = None) -> dict[str
         else:
             raise UserError(f"no label column {entry!r}: {nearest(entry, known)}")
         if name in chosen or index in chosen.values():
-            raise UserError(f"`columns` must differ: got {entry} twice")
+            raise UserError(f"`columns` must be unique: got {entry} twice")
         chosen[name] = index
     return chosen
 
@@ -89,20 +89,20 @@ def convert(
     *,
     columns: Mapping[str, int],
     relevant: Mapping[str, Sequence[str]],
-) -> Converted:
-    """Convert ``train.mat``, ``valid.mat`` and ``test.mat``; rows without a label are dropped.
+) -> ConvertedBundle:
+    """Convert ``train.mat``, ``valid.mat`` and ``test.mat``. Rows without a label are dropped.
 
-    Memory is bounded by `mlproject.data.bundle.BLOCK_BYTES`, whatever the number of rows.
+    Memory is bounded by `mlproject.data.bundle.BLOCK_BYTES` for any number of rows.
 
     Args:
-        folder: where the three files are.
+        folder: the folder of the three files.
         out: the file to write.
         columns: class -> column of the labels.
         relevant: class -> JASPAR ids.
 
     Raises:
-        UserError: see `open_bundle`; columns that the files do not have; values that are not 0
-            or 1; a split without any row that has a label.
+        UserError: see `open_bundle`; missing columns; values other than 0 and 1; a split without
+            labelled rows.
     """
     check_classes(list(columns))
     with ExitStack() as stack:
@@ -144,7 +144,7 @@ def convert(
                     raise UserError(f"{folder / f'{split}.mat'}: {error}") from error
     assert target.listing is not None
     rows = {split: bundle.rows for split, bundle in bundles.items()}
-    return Converted(target.listing, rows, _compare(rows, columns, counts))
+    return ConvertedBundle(target.listing, rows, _compare(rows, columns, counts))
 
 
 def _kept(labels: np.ndarray) -> np.ndarray:
@@ -152,10 +152,10 @@ def _kept(labels: np.ndarray) -> np.ndarray:
 
 
 def _copy(bundle: Bundle, columns: list[int], codes: Rows, labels: Rows) -> None:
-    """Copy the rows with a label; `codes` (n, L) and `labels` (n, classes) are in the file.
+    """Copy the rows with a label to `codes` (n, L) and `labels` (n, classes) in the new file.
 
-    Where a tile has some positions only, several are put together before they are written: short
-    pieces of rows are slow.
+    Tiles with a part of the positions are collected into bands before they are written, because
+    writing short pieces of rows is slow.
     """
     done = 0
     for block in bundle.row_blocks():
@@ -186,7 +186,7 @@ def _copy(bundle: Bundle, columns: list[int], codes: Rows, labels: Rows) -> None
 
 
 def _pieces(rows: np.ndarray, done: int) -> Iterator[tuple[np.ndarray, slice]]:
-    """Yield pieces of `rows` and where they go, `done` rows further down."""
+    """Yield pieces of `rows` and their target rows, which start at `done`."""
     for start in range(0, len(rows), PIECE_ROWS):
         piece = rows[start : start + PIECE_ROWS]
         yield piece, slice(done + start, done + start + len(piece))
@@ -209,12 +209,12 @@ def _codes(values: np.ndarray, rows: np.ndarray, first_row: int, first: int) -> 
 def _compare(
     rows: Mapping[str, int], columns: Mapping[str, int], counts: Mapping[str, int]
 ) -> str | None:
-    """Say where the whole bundle and the paper's columns give other counts than the paper's."""
-    if dict(rows) != WHOLE_BUNDLE or dict(columns) != PAPER_COLUMNS:
+    """Describe differences from the paper's counts, for the full bundle and the paper's columns."""
+    if dict(rows) != BUNDLE_ROWS or dict(columns) != PAPER_COLUMNS:
         return None
     other = [
         f"{counts[split]:,} in {split}, not {paper:,}"
         for split, paper in PAPER_COUNTS.items()
         if counts[split] != paper
     ]
-    return f"the paper counts other numbers of sequences: {'; '.join(other)}" if other else None
+    return f"the paper reports other numbers of sequences: {'; '.join(other)}" if other else None

@@ -1,8 +1,8 @@
-"""Where the sequences of a FASTA file lie: its index, checked against the bytes of the file.
+"""The index of a FASTA file, checked against the bytes of the file.
 
-An index may be left over from another file of the same name, or damaged; its time says nothing. So
-each of its lines is compared with the file: the header before the sequence, the first line, and
-what follows the sequence. Line ends within are looked at when letters are read.
+An index may be damaged, or belong to another file of the same name, whatever its modification time.
+Each index line is therefore compared with the file: the header before the sequence, the first line,
+and the bytes after the sequence. Line ends inside a sequence are checked when letters are read.
 
 Source of the format: samtools' faidx.
 """
@@ -28,23 +28,23 @@ _blank = re.compile(rb"[\r\n]*")
 
 
 class Bytes(Protocol):
-    """The uncompressed bytes of a file: how many, and any stretch of them."""
+    """The uncompressed bytes of a file and their number."""
 
     size: int
 
     def read(self, start: int, stop: int) -> bytes:
-        """Return the bytes from `start` to `stop`; fewer if the file ends before."""
+        """Return the bytes from `start` to `stop`, fewer if the file ends before."""
 
 
 class IndexRecord(NamedTuple):
-    """One sequence.
+    """One line of an index.
 
     Attributes:
-        name: the first word of its header.
+        name: first word of the header.
         length: nt.
-        offset: where its first letter is, bytes.
-        letters: a line, but for the last one, which may be shorter.
-        width: bytes a line, with its end.
+        offset: position of the first letter, bytes.
+        letters: letters per line. The last line may be shorter.
+        width: bytes per line, including the line end.
     """
 
     name: str
@@ -55,11 +55,11 @@ class IndexRecord(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Where its last letter ends, bytes."""
+        """Position after the last letter, bytes."""
         return self.place(self.length - 1) + 1 if self.length else self.offset
 
     def place(self, position: int) -> int:
-        """Return where a letter is, bytes."""
+        """Return the position of a letter, bytes."""
         line, column = divmod(position, self.letters)
         return self.offset + line * self.width + column
 
@@ -68,22 +68,22 @@ def read_index(path: Path) -> list[IndexRecord]:
     """Return the lines of an index.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the file is not an index.
     """
     records = []
     *lines, last = path.read_bytes().decode().split("\n")
     for line in [*lines, last] if last else lines:
         match = _line.fullmatch(line)
         if not match:
-            raise ValueError(f"no line of an index: {line[:40]!r}")
+            raise ValueError(f"not a line of an index: {line[:40]!r}")
         records.append(IndexRecord(match[1], *map(int, match.groups()[1:])))
     if len({record.name for record in records}) != len(records):
-        raise ValueError("names must differ")
+        raise ValueError("names must be unique")
     return records
 
 
 def check(records: list[IndexRecord], content: Bytes) -> None:
-    """Raise a `ValueError` if these are not the sequences of a FASTA file, all of them."""
+    """Raise a `ValueError` if `records` are not exactly the sequences of a FASTA file."""
     place = 0
     for record in sorted(records, key=lambda one: one.offset):
         _check_header(record, content, place)
@@ -126,12 +126,12 @@ def read_letters(record: IndexRecord, content: Bytes, start: int, end: int) -> b
     """Return the letters from `start` to `end` of a sequence.
 
     Raises:
-        ValueError: its lines end elsewhere than the index says. Whole lines are looked at, unless
-            they are very long.
+        ValueError: line ends do not match the index. Complete lines are checked, unless they are
+            very long.
     """
-    whole = record.width <= LONGEST_GAP
-    first = start // record.letters * record.letters if whole else start
-    last = min(-(-end // record.letters) * record.letters, record.length) if whole else end
+    complete = record.width <= LONGEST_GAP
+    first = start // record.letters * record.letters if complete else start
+    last = min(-(-end // record.letters) * record.letters, record.length) if complete else end
     begin = record.place(first)
     stop = record.place(last - 1) + 1
     if last % record.letters == 0:
@@ -158,7 +158,7 @@ class PlainBytes:
 
 
 class BgzfBytes:
-    """An open file that bgzip has compressed; where its blocks are, they themselves say."""
+    """An open file compressed by bgzip. Its block headers give the block positions."""
 
     def __init__(self, file: BinaryIO) -> None:
         from Bio import bgzf
@@ -183,14 +183,14 @@ class BgzfBytes:
 
 
 def _blocks(file: BinaryIO) -> Iterator[tuple[int, int]]:
-    """Yield where each block that is not empty starts, and its size without compression."""
+    """Yield the position and uncompressed size of each block that is not empty."""
     end = file.seek(0, 2)
     place = 0
     while place < end:
         file.seek(place)
         header = file.read(BGZF_HEADER)
         if len(header) < BGZF_HEADER or not header.startswith(BGZF_MAGIC) or header[12:14] != b"BC":
-            raise ValueError("no block of bgzip")
+            raise ValueError("not a block of bgzip")
         following = place + int.from_bytes(header[16:18], "little") + 1
         file.seek(following - 4)
         size = int.from_bytes(file.read(4), "little")
@@ -201,11 +201,11 @@ def _blocks(file: BinaryIO) -> Iterator[tuple[int, int]]:
         place = following
 
 
-def fits(index: Path, content: Bytes) -> list[IndexRecord]:
-    """Return the records of an index that fits its file.
+def matching_index(index: Path, content: Bytes) -> list[IndexRecord]:
+    """Return the records of an index that matches its file.
 
     Raises:
-        UserError: it does not.
+        UserError: the index does not match.
     """
     try:
         records = read_index(index)
@@ -213,6 +213,6 @@ def fits(index: Path, content: Bytes) -> list[IndexRecord]:
     except (ValueError, OSError) as error:
         fasta = index.name.removesuffix(".fai")
         raise UserError(
-            f"{index} does not fit {fasta} ({error}): delete it, it will be made anew from the file"
+            f"{index} does not match {fasta} ({error}): delete it, it will be created again"
         ) from error
     return records

@@ -1,4 +1,4 @@
-"""A data set from sequences: one file or several a class, split so that no sequence is in two."""
+"""A data set from files of sequences, one or several per class, with a random split."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,14 +22,14 @@ _complement = str.maketrans("ACGT", "TGCA")
 _unknown = str.maketrans(dict.fromkeys(AMBIGUOUS, "N"))
 
 
-class Pool(NamedTuple):
-    """Sequences that differ, on both strands.
+class LabelledSequences(NamedTuple):
+    """Distinct sequences of equal length. No sequence is the reverse complement of another.
 
     Attributes:
-        sequences: equally long, of A, C, G, T, and N for all other letters.
+        sequences: letters A, C, G, T, and N for all other letters.
         labels: (n, classes) uint8.
-        merged: number of sequences left out because the same one was there before.
-        other_strand: of these, those whose reverse complement was there.
+        merged: number of sequences merged with an equal one.
+        other_strand: number of those merged with their reverse complement.
         dropped: number of sequences left out because of their length.
     """
 
@@ -52,29 +52,30 @@ def convert(
     valid: float = 0.1,
     test: float = 0.2,
     seed: int = 0,
-) -> tuple[Listing, Pool]:
+) -> tuple[Listing, LabelledSequences]:
     """Write a data set of the sequences of files.
 
-    Equal sequences, and those that are each other's reverse complement, are one sequence with the
-    labels of all, so that none can be in two splits. That a sequence lies close to, or overlaps,
-    another one in the genome cannot be seen without coordinates.
+    Equal sequences and reverse complements are merged into one sequence with all their labels, so
+    that no sequence is in two splits. Sequences that overlap or lie close in the genome may be in
+    two splits, because files of sequences have no coordinates.
 
     Args:
-        files: class -> files, see `mlproject.data.records`; what they call not bound has no class.
+        files: class -> files, see `mlproject.data.sequence_files`. A sequence that its file calls
+            not bound gets no class.
         negatives: files of sequences without a class.
         out: the file to write.
         relevant: class -> JASPAR ids.
-        length: nt a sequence; None: that of the first one.
-        fit: what becomes of sequences of another length. ``exact``: an error. ``centre``: longer
-            ones are cut around their centre, shorter ones filled up with N on both sides. ``drop``:
-            they are left out.
-        most: sequences a class, the first of each of its files in turn; None: all.
+        length: nt per sequence. None: the length of the first sequence.
+        fit: treatment of sequences of another length. ``exact``: an error. ``centre``: longer ones
+            are cut around their centre, shorter ones padded with N on both sides. ``drop``: they
+            are left out.
+        most: sequences per class, taken from its files in turn. None: all.
         valid: share of the validation split.
         test: share of the test split.
-        seed: of the random split.
+        seed: seed of the random split.
 
     Raises:
-        UserError: files that hold something else, a class or a split without sequences.
+        UserError: files of another format, a class or a split without sequences.
     """
     check_classes(list(files))
     if fit not in FITS:
@@ -83,8 +84,8 @@ def convert(
         raise UserError(
             f"`valid` and `test` must be shares above 0, together below 1: got {valid} and {test}"
         )
-    pool = collect(files, negatives, length, fit, most)
-    order = np.random.default_rng(seed).permutation(len(pool.sequences))
+    found = collect(files, negatives, length, fit, most)
+    order = np.random.default_rng(seed).permutation(len(found.sequences))
     counts = {"valid": round(valid * len(order)), "test": round(test * len(order))}
     counts["train"] = len(order) - sum(counts.values())
     provenance = {
@@ -95,10 +96,10 @@ def convert(
         "most": most,
         "shares": {"valid": valid, "test": test},
         "seed": seed,
-        "merged": pool.merged,
-        "dropped": pool.dropped,
+        "merged": found.merged,
+        "dropped": found.dropped,
     }
-    width = len(pool.sequences[0])
+    width = len(found.sequences[0])
     with new_dataset_file(out, width, counts, list(files), relevant, provenance) as target:
         start = 0
         for name in SPLITS:
@@ -107,20 +108,20 @@ def convert(
             done = 0
             for block in blocks(rows):
                 stop = done + len(block)
-                codes = encode([pool.sequences[row] for row in block])
+                codes = encode([found.sequences[row] for row in block])
                 target.splits[name].codes[done:stop] = codes
-                target.splits[name].labels[done:stop] = pool.labels[block]
+                target.splits[name].labels[done:stop] = found.labels[block]
                 done = stop
     assert target.listing is not None
-    return target.listing, pool
+    return target.listing, found
 
 
 def collect(
     files: Files, negatives: Sequence[Path], length: int | None, fit: Fit, most: int | None
-) -> Pool:
-    """Read all sequences, make them equally long and merge equal ones; see `convert`.
+) -> LabelledSequences:
+    """Read all sequences, give them equal lengths and merge equal ones, see `convert`.
 
-    What counts is what the network sees: N and IUPAC's letters for several nucleotides are equal.
+    Sequences are compared as the network receives them: all ambiguous letters equal N.
     """
     known: dict[str, int] = {}
     sequences: list[str] = []
@@ -151,11 +152,11 @@ def collect(
                 taken += 1
         if name and not taken:
             paths = ", ".join(map(str, sources))
-            raise UserError(f"class {name} has no sequence: {paths} give none of {length} nt")
+            raise UserError(f"class {name} has no sequence: {paths} have none of {length} nt")
     labels = np.zeros((len(sequences), len(files)), np.uint8)
     if owners:
         labels[tuple(np.array(owners).T)] = 1
-    return Pool(sequences, labels, merged, other_strand, dropped)
+    return LabelledSequences(sequences, labels, merged, other_strand, dropped)
 
 
 def _in_order(paths: Sequence[Path]) -> Iterator[SequenceRecord]:
@@ -184,7 +185,7 @@ def _fitted(record: SequenceRecord, length: int, fit: Fit) -> str | None:
     if fit == "exact":
         raise UserError(
             f"{record.path}, line {record.line}: sequences must be equally long, {length} nt: got "
-            f"{len(record.sequence)} nt; fit=centre cuts and fills up, fit=drop leaves it out"
+            f"{len(record.sequence)} nt; fit=centre cuts and pads, fit=drop leaves it out"
         )
     if surplus > 0:
         return record.sequence[surplus // 2 : surplus // 2 + length]

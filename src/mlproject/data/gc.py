@@ -1,4 +1,4 @@
-"""Windows elsewhere on a genome that have as much G and C as given ones."""
+"""Negative windows: windows elsewhere on a genome with the GC content of given windows."""
 
 from collections.abc import Iterator
 
@@ -12,13 +12,13 @@ from mlproject.sequence import OTHER
 BLOCK = 1024
 GC_BINS = 50
 ROUNDS = 200
-DRAWS_A_WINDOW = 64
+DRAWS_PER_WINDOW = 64
 BARREN_ROUNDS = 7
 SMALL = 1 << 22
 
 
 def window_codes(genome: Genome, windows: pd.DataFrame, window: int) -> Iterator[np.ndarray]:
-    """Yield the codes (at most `BLOCK`, window) of windows, in their order."""
+    """Yield the codes of windows in order, in blocks (at most `BLOCK`, window)."""
     places = list(zip(windows["chrom"], windows["start"].tolist(), strict=True))
     for first in range(0, len(places), BLOCK):
         yield np.stack(
@@ -30,7 +30,7 @@ def window_codes(genome: Genome, windows: pd.DataFrame, window: int) -> Iterator
 
 
 def _gc_bins(codes: np.ndarray) -> np.ndarray:
-    """Return (n,) the share of G and C among known letters in steps of 2 %; -1 if none is known."""
+    """Return the GC content of known letters, (n,), in steps of 2 %; -1 if all are unknown."""
     known = (codes != OTHER).sum(axis=1)
     strong = ((codes == 1) | (codes == 2)).sum(axis=1)
     bins = np.minimum(strong * GC_BINS // np.maximum(known, 1), GC_BINS - 1)
@@ -40,11 +40,11 @@ def _gc_bins(codes: np.ndarray) -> np.ndarray:
 def gc_matched(
     genome: Genome, own: pd.DataFrame, window: int, taken: pd.DataFrame, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Draw windows without N, off `taken`, with the GC shares of `own`, from its chromosomes.
+    """Draw windows without N, outside `taken`, with the GC contents and chromosomes of `own`.
 
-    Some shares may not exist elsewhere. The search ends after `DRAWS_A_WINDOW` draws for each
-    window, when `BARREN_ROUNDS`, each of twice as many draws as the one before, gave nothing, and
-    when all places of a small genome have been looked at.
+    The genome may lack windows of some GC content. The search ends after `DRAWS_PER_WINDOW` draws
+    per window, after `BARREN_ROUNDS` rounds without success, each with twice the draws of the one
+    before, or when all positions of a small genome were tried.
     """
     wanted = np.zeros(GC_BINS, np.int64)
     for block in window_codes(genome, own, window):
@@ -55,7 +55,7 @@ def gc_matched(
     first = np.cumsum(room) - room
     untried = np.full(int(room.sum()), True) if room.sum() <= SMALL else None
     chosen: list[pd.DataFrame] = []
-    left, barren = max(DRAWS_A_WINDOW * len(own), 1 << 16), 0
+    left, barren = max(DRAWS_PER_WINDOW * len(own), 1 << 16), 0
     for _ in range(ROUNDS):
         missing = int(wanted.sum())
         if not (missing and names and left > 0 and barren < BARREN_ROUNDS):

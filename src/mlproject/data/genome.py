@@ -1,4 +1,4 @@
-"""A genome: chromosomes by name, any stretch of them as codes."""
+"""A genome: chromosomes by name, and their letters as codes."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from mlproject.data.faidx import (
     Bytes,
     IndexRecord,
     PlainBytes,
-    fits,
+    matching_index,
     read_letters,
 )
 from mlproject.sequence import encode
@@ -23,7 +23,7 @@ from mlproject.system.texts import is_packed, other_kind, require_file
 
 
 class Genome:
-    """An indexed FASTA file; `open_genome` opens one.
+    """An indexed FASTA file, opened by `open_genome`.
 
     Attributes:
         path: the file.
@@ -39,19 +39,19 @@ class Genome:
         """Return a chromosome's length.
 
         Raises:
-            UserError: it is not in the genome; `where` says who asks.
+            UserError: it is not in the genome. The message starts with `where`.
         """
         if chromosome not in self.sizes:
             raise self.lacks(chromosome, where)
         return self.sizes[chromosome]
 
     def refuse_other_naming(self, chromosome: str, where: str) -> None:
-        """Raise a `UserError` if the genome calls a chromosome that it lacks otherwise."""
+        """Raise a `UserError` if the genome has a missing chromosome under another name."""
         if chromosome not in self.sizes and self._other_name(chromosome):
             raise self.lacks(chromosome, where)
 
     def lacks(self, chromosome: str, where: str) -> UserError:
-        """Return the error that says that a chromosome is not in the genome."""
+        """Return the error for a chromosome that is not in the genome."""
         same = self._other_name(chromosome)
         hint = (
             f"there it is called {same}: use one naming for all files"
@@ -67,10 +67,10 @@ class Genome:
         return next((name for name in candidates if name in self.sizes), None)
 
     def codes(self, chromosome: str, start: int, end: int) -> np.ndarray:
-        """Return uint8 (end - start,).
+        """Return the codes of an interval, uint8 (end - start,).
 
         Raises:
-            UserError: letters that are not DNA, an index that does not fit the file.
+            UserError: letters that are not DNA, an index that does not match the file.
         """
         where = f"{self.path}, {chromosome}:{start + 1}-{end}"
         try:
@@ -80,7 +80,7 @@ class Genome:
         except Exception as error:
             raise UserError(
                 f"{where}: cannot be read ({error}): the file is damaged, or {self.path.name}.fai "
-                "is of another one: delete that"
+                "belongs to another file: delete the index"
             ) from error
         try:
             return encode([letters.decode("latin-1")])[0]
@@ -90,11 +90,11 @@ class Genome:
 
 @contextmanager
 def open_genome(path: Path) -> Iterator[Genome]:
-    """Open a FASTA file, plain or compressed by bgzip; its index is made if there is none.
+    """Open a FASTA file, plain or compressed by bgzip. A missing index is created.
 
     Raises:
-        UserError: no such file, none of the two formats, an index that is older than the file or
-            does not fit it, or that cannot be written.
+        UserError: the file is missing or has another format; the index is older than the file, does
+            not match it or cannot be written.
     """
     require_file(path)
     try:
@@ -108,13 +108,13 @@ def open_genome(path: Path) -> Iterator[Genome]:
             _make_index(path)
         elif index.stat().st_mtime < path.stat().st_mtime:
             raise UserError(
-                f"{index} is older than {path.name}: delete it, it will be made anew from the file"
+                f"{index} is older than {path.name}: delete it, it will be created again"
             )
         try:
             content: Bytes = BgzfBytes(file) if packed else PlainBytes(file)
         except (ValueError, OSError) as error:
             raise UserError(f"{path}: is damaged or cut short: {error}") from error
-        genome = Genome(path, fits(index, content), content)
+        genome = Genome(path, matching_index(index, content), content)
         if not genome.sizes:
             raise UserError(f"{path}: holds no sequence")
         yield genome
@@ -124,7 +124,7 @@ def _check_kind(path: Path, head: bytes) -> bool:
     """Return whether the file is compressed by bgzip.
 
     Raises:
-        UserError: it is neither that nor plain text.
+        UserError: it is neither compressed by bgzip nor plain text.
     """
     rule = f"{path}: must be FASTA, plain or compressed by bgzip"
     if head.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
@@ -135,10 +135,12 @@ def _check_kind(path: Path, head: bytes) -> bool:
         raise UserError(f"{rule}: is {kind}")
     packed, named = head.startswith(BGZF_MAGIC), path.name.lower().endswith((".gz", ".bgz"))
     if is_packed(head) and not packed:
-        raise UserError(f"{rule}: is compressed otherwise: unpack it, then bgzip it")
+        raise UserError(
+            f"{rule}: is compressed by another program: decompress it, then compress it with bgzip"
+        )
     if packed != named:
         state = "compressed" if packed else "not compressed"
-        raise UserError(f"{rule}: is {state} and must be named so: {path.name}")
+        raise UserError(f"{rule}: is {state}, and its name must agree: {path.name}")
     return packed
 
 
@@ -147,9 +149,9 @@ def _make_index(path: Path) -> None:
 
     try:
         Faidx(str(path), rebuild=False).close()
-    except Exception as error:  # pyfaidx has no common one
+    except Exception as error:  # pyfaidx has no common base class
         if path.with_name(f"{path.name}.fai").exists():
-            return  # it failed over bgzip's own index, which is not used here
+            return  # only bgzip's own index failed, which is not used here
         text = str(error).strip().splitlines()
         reason = text[0] if text else "cannot be indexed"
         raise UserError(f"{path}: must be FASTA, plain or compressed by bgzip: {reason}") from error

@@ -1,4 +1,4 @@
-"""Windows on a genome and their labels, from peaks.
+"""Windows on a genome, and their labels by overlap with peaks.
 
 Source of the bins: Zhou & Troyanskaya, Nat Methods 12: 931, 2015, as in Koo & Eddy 2019, Methods.
 """
@@ -17,16 +17,16 @@ KEYS = ["chrom", "start"]
 def bin_windows(
     peaks: Mapping[str, pd.DataFrame], window: int, size: int, merge_labels: bool
 ) -> pd.DataFrame:
-    """Return windows around the bins of which more than half lies in a class's peaks.
+    """Return windows around the bins that are more than half covered by peaks of a class.
 
     Args:
         peaks: class -> intervals, see `mlproject.data.bed.read_intervals`.
         window: nt, centred on the bin.
-        size: nt a bin; bins start at the multiples of it.
-        merge_labels: a window has the labels of all bins that lie in it; else those of its centre.
+        size: nt per bin. Bins start at its multiples.
+        merge_labels: whether a window has the labels of all its bins, or of the central one.
 
     Returns:
-        Columns ``chrom start`` and one a class with 0 or 1, sorted, windows differ.
+        Columns ``chrom start``, and one per class with 0 or 1. Windows are sorted and distinct.
     """
     labelled = []
     for name, intervals in peaks.items():
@@ -52,7 +52,7 @@ def bin_windows(
 
 
 def summit_windows(peaks: Mapping[str, pd.DataFrame], window: int) -> pd.DataFrame:
-    """Return windows around summits, with the labels of all classes whose peaks hold the summit."""
+    """Return windows around summits, with the labels of all classes with a peak at the summit."""
     found = []
     for name, intervals in peaks.items():
         found.append(intervals[["chrom", "summit"]].assign(name=name))
@@ -81,13 +81,13 @@ def labels_of(windows: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
 
 
 def merge(intervals: pd.DataFrame) -> pd.DataFrame:
-    """Return intervals of which none overlaps another."""
+    """Return the union of intervals as disjoint intervals."""
     with _bioframe() as bioframe:
         return bioframe.merge(intervals[["chrom", "start", "end"]], min_dist=0)
 
 
 def overlaps(windows: pd.DataFrame, intervals: pd.DataFrame) -> np.ndarray:
-    """Return (windows,) bool: which ones share a nucleotide with an interval."""
+    """Return (windows,) bool: True for windows that share a nucleotide with an interval."""
     if not (len(windows) and len(intervals)):
         return np.zeros(len(windows), bool)
     columns = ["chrom", "start", "end"]
@@ -98,7 +98,7 @@ def overlaps(windows: pd.DataFrame, intervals: pd.DataFrame) -> np.ndarray:
 
 @contextmanager
 def _bioframe() -> Iterator[Any]:
-    """Give bioframe 0.8, without what pandas 3.1 has to say about its use of `inplace`."""
+    """Yield bioframe, without the warnings of pandas 3.1 about bioframe 0.8's use of `inplace`."""
     import bioframe
 
     with warnings.catch_warnings():

@@ -1,9 +1,9 @@
 """The data set file: HDF5 with groups train, valid and test.
 
-Each group holds `codes` uint8 (n, L), `labels` uint8 (n, classes) and, where the truth is known,
-`sites`; the root holds `motifs`, and as attributes `classes`, `relevant`, `provenance` (JSON) and
-`sha256`. Arrays are neither compressed nor chunked: a batch is a few short reads, and codes of more
-than `IN_MEMORY` bytes are left in the file.
+Each group has `codes` uint8 (n, L), `labels` uint8 (n, classes) and, for planted motifs, `sites`.
+The root has `motifs`, and the attributes `classes`, `relevant`, `provenance` (JSON) and `sha256`.
+Arrays are neither compressed nor chunked, so that a batch takes a few short reads. Codes of more
+than `IN_MEMORY` bytes stay in the file.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mlproject.data import released
+from mlproject.data import onehot
 from mlproject.data.dataset import SITE, SPLITS, Dataset, Split, content_sha256, make_dataset
 from mlproject.data.listing import Listing, listing
 from mlproject.data.rows import Rows, StoredRows
@@ -34,11 +34,11 @@ KEYS = tuple(f"{split}/{name}" for split in SPLITS for name in ("codes", "labels
 
 
 def write(dataset: Dataset, path: Path) -> None:
-    """Write a data set, whole or not at all; equal data sets give equal bytes.
+    """Write a data set atomically. Equal data sets give equal bytes.
 
     Raises:
-        UserError: a `sha256` that is not the content's; a folder that cannot be written; a full
-            disk.
+        UserError: `sha256` is not that of the content, the folder cannot be written, the disk is
+            full.
     """
     sha256 = content_sha256(dataset.splits, dataset.classes, dataset.relevant, dataset.motifs)
     if sha256 != dataset.sha256:
@@ -56,8 +56,13 @@ def write(dataset: Dataset, path: Path) -> None:
         file.attrs["sha256"] = dataset.sha256
 
 
-class Target:
-    """A data set file that is being written: fill all rows of `splits`; then it has a `listing`."""
+class NewDatasetFile:
+    """A data set file during writing.
+
+    Attributes:
+        splits: their codes and labels are arrays in the file, all rows of which must be filled.
+        listing: None until the file is complete.
+    """
 
     def __init__(self, splits: dict[str, Split]) -> None:
         self.splits = splits
@@ -72,29 +77,26 @@ def new_dataset_file(
     classes: Sequence[str],
     relevant: Mapping[str, Sequence[str]],
     provenance: Mapping[str, Any],
-) -> Iterator[Target]:
-    """Open a data set file that is filled block by block and appears when all of it is right.
+) -> Iterator[NewDatasetFile]:
+    """Open a data set file for writing block by block. It appears when its content is checked.
 
     Args:
         path: the file.
-        length: nt a sequence.
+        length: nt per sequence.
         counts: split -> number of sequences.
         classes: see `Dataset`.
         relevant: see `Dataset`.
         provenance: see `Dataset`.
 
-    Yields:
-        Splits whose codes and labels are writable arrays in the file.
-
     Raises:
-        UserError: a split without sequences, content that is none; see also `atomic_file`.
+        UserError: a split without sequences, invalid content; see also `atomic_file`.
     """
     check_classes(classes)
     for name in SPLITS:
         if not counts[name]:
-            raise UserError(f"every split needs sequences: got none for {name}; choose other ones")
+            raise UserError(f"every split needs sequences: got none for {name}; choose others")
     with atomic_hdf5(path) as file:
-        target = Target(
+        target = NewDatasetFile(
             {
                 name: Split(
                     file.create_dataset(f"{name}/codes", (counts[name], length), "u1"),
@@ -116,43 +118,40 @@ def read(path: Path, *, hashed: bool = False) -> Dataset:
 
     Args:
         path: the file.
-        hashed: whether it must have a `sha256`, as all that this project writes have.
+        hashed: whether `sha256` is required. All files of this project have it.
 
     Raises:
-        UserError: no such file, not HDF5, cut short, of another layout, or with content that does
-            not fit together or does not fit its `sha256`.
+        UserError: the file is missing, not HDF5, cut short, of another layout, or its content is
+            invalid or does not match its `sha256`.
     """
     rule = "a data set must be `synthetic` or the path of an HDF5 file"
     if not os.path.isfile(path):
         found = "a folder" if os.path.isdir(path) else "no such file"
         raise UserError(f"{rule}: got {path}, {found}")
     with hdf5_opened(path, rule) as file:
+        if KEYS[0] not in file and onehot.holds_one_hot(file) and not hashed:
+            return onehot.read(file)
         try:
             return _read(file, hashed)
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
 
 
-def _read(file: h5py.File, hashed: bool) -> Dataset:
-    if _holds(file, KEYS):
-        return _read_own(file, hashed)
-    if _holds(file, released.KEYS) and not hashed:
-        return released.read(file)
+def _require_keys(file: h5py.File) -> None:
+    arrays = [file.get(key) for key in KEYS]
+    if all(isinstance(array, h5py.Dataset) and array.shape for array in arrays):
+        return
     names: list[object] = []
     file.visit(names.append)
     found = ", ".join(map(str, names[:12])) + (" ..." if names[12:] else "")
     raise UserError(
-        f"a data set needs {', '.join(KEYS)}, or {', '.join(released.KEYS)} as in the released "
+        f"a data set needs {', '.join(KEYS)}, or {', '.join(onehot.KEYS)} as in the released "
         f"layout: found {found or 'nothing'}"
     )
 
 
-def _holds(file: h5py.File, keys: Sequence[str]) -> bool:
-    arrays = [file.get(key) for key in keys]
-    return all(isinstance(array, h5py.Dataset) and array.shape for array in arrays)
-
-
-def _read_own(file: h5py.File, hashed: bool) -> Dataset:
+def _read(file: h5py.File, hashed: bool) -> Dataset:
+    _require_keys(file)
     splits = {}
     for name in SPLITS:
         sites = file.get(f"{name}/sites")
@@ -171,16 +170,17 @@ def _read_own(file: h5py.File, hashed: bool) -> Dataset:
     sha256 = str(file.attrs.get("sha256", "none" if hashed else dataset.sha256))
     if sha256 != dataset.sha256:
         raise UserError(
-            f"the content does not fit its `sha256`, so it was changed or damaged: "
-            f"got {sha256[:64]!r}, content {dataset.sha256}; make the file again"
+            f"`sha256` must be the hash of the content: the file was changed or damaged, "
+            f"got {sha256[:64]!r}, content {dataset.sha256}; create the file again"
         )
     return dataset
 
 
 def _rows(array: h5py.Dataset) -> Rows:
-    """Return a small array as it is, a large one as rows in the file if it lies there in one piece.
+    """Return an array in memory if it is small, as rows in the file if it is large and contiguous.
 
-    A file of another maker may be chunked, compressed or of another type: it is read whole.
+    Arrays written by other programs may be chunked, compressed or of another type. They are read
+    into memory.
     """
     offset = array.id.get_offset()
     plain = array.dtype == np.uint8 and array.ndim == 2 and array.chunks is None
@@ -205,7 +205,7 @@ def _attribute(file: h5py.File, name: str, default: Any, kind: type) -> Any:
 
 
 def _motif_table(motifs: Sequence[Motif]) -> np.ndarray:
-    """Return motifs as records, matrices filled up with zeros to the widest."""
+    """Return motifs as records. Matrices are padded with zeros to the widest."""
     texts = [(motif.id.encode(), motif.name.encode()) for motif in motifs]
     longest = max(len(text) for pair in texts for text in pair)
     widest = max(motif.width for motif in motifs)

@@ -1,4 +1,4 @@
-"""What a data set holds, class by class, as the paper's S1 Table lists it."""
+"""The contents of a data set by class, like the paper's S1 Table."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -8,14 +8,14 @@ import numpy as np
 from mlproject.data.dataset import SPLITS, Dataset, blocks
 
 
-class Row(NamedTuple):
-    """One class.
+class ClassCounts(NamedTuple):
+    """The counts of one class.
 
     Attributes:
         name: the class.
         relevant: ids of its motifs, () if none is known.
-        positives: for train, valid and test, sequences with label 1.
-        sources: files that its sequences come from, () if unknown.
+        positives: number of sequences with label 1 in train, valid and test.
+        sources: files of its sequences, () if unknown.
     """
 
     name: str
@@ -25,17 +25,17 @@ class Row(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """A data set.
+    """The counts of a data set.
 
     Attributes:
-        rows: one a class.
-        counts: for train, valid and test, sequences.
-        unlabelled: for train, valid and test, sequences with no label at all.
-        length: nt a sequence.
-        sha256: hash of its content.
+        rows: one per class.
+        counts: number of sequences in train, valid and test.
+        unlabelled: number of sequences without any label in train, valid and test.
+        length: nt per sequence.
+        sha256: hash of the content.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[ClassCounts, ...]
     counts: tuple[int, ...]
     unlabelled: tuple[int, ...]
     length: int
@@ -53,7 +53,7 @@ def listing(dataset: Dataset) -> Listing:
             unlabelled[name] += int((block.max(axis=1) == 0).sum())
     sources = _sources(dataset.provenance)
     rows = [
-        Row(
+        ClassCounts(
             name,
             tuple(dataset.relevant.get(name, ())),
             tuple(int(positives[split][column]) for split in SPLITS),

@@ -1,7 +1,7 @@
-"""MATLAB 5 files (up to ``-v7``), read as a stream: a matrix never has to fit in memory.
+"""MATLAB 5 files (up to ``-v7``), read as a stream, so that matrices need not fit in memory.
 
-`scipy.io.loadmat` gives whole arrays only. What is needed here are numeric matrices, plain or
-compressed, column after column.
+`scipy.io.loadmat` reads complete arrays only. This reader gives the columns of numeric matrices,
+plain or compressed, one after another.
 
 Source: MAT-File Format, MathWorks, level 5.
 """
@@ -38,10 +38,10 @@ COMPLEX = 0x08
 
 
 class Matrix:
-    """A matrix in a file, read once from its start.
+    """A matrix in a file, which can be read once, from its start.
 
     Attributes:
-        shape: as MATLAB has it; the first axis runs fastest.
+        shape: as in MATLAB. The first axis varies fastest.
     """
 
     def __init__(self, stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype) -> None:
@@ -52,7 +52,7 @@ class Matrix:
         return np.frombuffer(_exactly(self._stream, count * self._dtype.itemsize), self._dtype)
 
     def skip(self, count: int) -> None:
-        """Pass over the next `count` numbers."""
+        """Skip the next `count` numbers."""
         left = count * self._dtype.itemsize
         while left:
             left -= len(_exactly(self._stream, min(left, 1 << 22)))
@@ -63,7 +63,8 @@ def matrices(path: Path) -> Iterator[dict[str, Matrix]]:
     """Open the numeric matrices of a MATLAB 5 file by name.
 
     Raises:
-        UserError: no such file, not of this format, or cut short; also while it is read.
+        UserError: the file is missing, has another format or is cut short. It may be raised during
+            reading.
     """
     try:
         with path.open("rb") as file:
@@ -71,7 +72,9 @@ def matrices(path: Path) -> Iterator[dict[str, Matrix]]:
     except (EOFError, zlib.error, ValueError) as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"{path}: is no MATLAB 5 file, or damaged or cut short") from error
+        raise UserError(
+            f"{path}: must be a MATLAB 5 file: got another format, or it is damaged or cut short"
+        ) from error
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
 
@@ -101,7 +104,7 @@ def _directory(file: IO[bytes]) -> dict[str, Matrix]:
 
 
 def _matrix(stream: IO[bytes], order: str) -> tuple[str, Matrix] | None:
-    """Read a matrix up to its numbers; None if it holds none, or complex ones."""
+    """Read the header of a matrix; None if it has no numbers, or complex ones."""
     flags = int(np.frombuffer(_element(stream, order)[1][:4], f"{order}u4")[0])
     shape = np.frombuffer(_element(stream, order)[1], f"{order}i4").tolist()
     name = _element(stream, order)[1].decode("ascii")
@@ -117,7 +120,7 @@ def _matrix(stream: IO[bytes], order: str) -> tuple[str, Matrix] | None:
 
 
 def _tag(stream: IO[bytes], order: str) -> tuple[int, int, bool]:
-    """Return type and size of an element, and whether its data stand in the tag's last 4 bytes."""
+    """Return type and size of an element, and whether the tag's last 4 bytes hold its data."""
     first = int(np.frombuffer(_exactly(stream, 4), f"{order}u4")[0])
     if first >> 16:
         return first & 0xFFFF, first >> 16, True
@@ -138,7 +141,7 @@ def _exactly(stream: IO[bytes], size: int) -> bytes:
 
 
 class _Part(io.RawIOBase):
-    """The bytes of a file from `start` on, at most `size`; it keeps its own position."""
+    """At most `size` bytes of a file from `start` on, with a separate position."""
 
     def __init__(self, file: IO[bytes], start: int, size: int) -> None:
         self._file, self._position, self._end = file, start, start + size
@@ -155,7 +158,7 @@ class _Part(io.RawIOBase):
 
 
 class _Inflated(io.RawIOBase):
-    """What a zlib stream in a file holds."""
+    """The decompressed content of a zlib stream in a file."""
 
     def __init__(self, file: IO[bytes], start: int, size: int) -> None:
         self._part = io.BufferedReader(_Part(file, start, size), CHUNK)

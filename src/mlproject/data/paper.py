@@ -1,7 +1,7 @@
 """The paper's twelve transcription factors.
 
-Source: Koo & Eddy, PLoS Comput Biol 15(12): e1007560, 2019, and the ids in its released code. There
-MA0660 and MA0773, both MEF2 motifs, stand under STAT1.
+Source: Koo & Eddy, PLoS Comput Biol 15(12): e1007560, 2019, and the ids in its released code, which
+lists the MEF2 motifs MA0660 and MA0773 under STAT1.
 """
 
 from typing import NamedTuple
@@ -11,9 +11,9 @@ class Factor(NamedTuple):
     """One transcription factor.
 
     Attributes:
-        name: the name of its class.
-        jaspar_id: the JASPAR 2016 motif that is planted for it.
-        relevant: JASPAR ids, any version, that count as its motif.
+        name: name of its class.
+        jaspar_id: JASPAR 2016 motif that is planted in synthetic data.
+        relevant: JASPAR ids of its motifs, all versions.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A data set from peaks and a genome: windows, split by chromosome, with negatives if wanted."""
+"""A data set from peaks and a genome: windows split by chromosome, with optional negatives."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -34,15 +34,15 @@ Labels = Literal["centre", "union"]
 Negatives = Literal["none", "gc", "shuffle"]
 
 
-class Converted(NamedTuple):
-    """What was made of peaks.
+class ConvertedPeaks(NamedTuple):
+    """The result of `convert`.
 
     Attributes:
-        listing: of the new data set.
-        outside: windows left out because they leave the chromosome.
-        blacklisted: windows left out because they touch the blacklist.
-        unmatched: negatives that were wanted and not found.
-        remarks: sentences about intervals that were left out or mean little.
+        listing: listing of the new data set.
+        outside: number of windows left out because they reach beyond their chromosome.
+        blacklisted: number of windows left out because they overlap the blacklist.
+        unmatched: number of negatives that were not found.
+        remarks: sentences about intervals that were left out or have limited use.
     """
 
     listing: Listing
@@ -54,22 +54,22 @@ class Converted(NamedTuple):
 
 @dataclass(frozen=True)
 class Options:
-    """How windows are made of peaks.
+    """The options for windows around peaks.
 
     Attributes:
-        scheme: ``bins``: around each bin of `bin_size` nt of which more than half lies in peaks, as
-            in the paper; ``summits``: around each summit.
-        window: nt a sequence.
-        bin_size: nt.
-        labels: ``centre``: those of the bin; ``union``: those of all bins in the window.
+        scheme: ``bins``: windows around bins that are more than half covered by peaks, as in the
+            paper. ``summits``: windows around summits.
+        window: nt per sequence.
+        bin_size: nt per bin.
+        labels: ``centre``: labels of the central bin. ``union``: labels of all bins in the window.
         test: chromosomes of the test split.
         valid: chromosomes of the validation split.
         skip: chromosomes to leave out.
-        blacklist: BED file; windows that touch it are left out.
-        negatives: for each window one without a label: ``gc``, elsewhere on the split's
-            chromosomes, off all peaks, with the same share of G and C to 2 %; ``shuffle``, the
-            window itself, dinucleotides shuffled.
-        seed: of the negatives.
+        blacklist: BED file. Windows that overlap it are left out.
+        negatives: one sequence without labels per window. ``gc``: a window elsewhere on the split's
+            chromosomes, outside all peaks, with the same GC content to 2 %. ``shuffle``: the
+            window with its dinucleotides shuffled.
+        seed: seed of the negatives.
     """
 
     scheme: Scheme = "bins"
@@ -84,7 +84,7 @@ class Options:
     seed: int = 0
 
     def check(self) -> None:
-        """Raise a `UserError` for options that do not fit together."""
+        """Raise a `UserError` for options that contradict each other."""
         if self.scheme == "bins" and self.window < self.bin_size:
             raise UserError(f"`window` must hold a bin of {self.bin_size} nt: got {self.window}")
         if shared := set(self.test) & set(self.valid):
@@ -93,7 +93,7 @@ class Options:
 
 
 class _Chosen(NamedTuple):
-    """Windows that stay, those left out, and what negatives must not touch."""
+    """The chosen windows, the numbers left out, and the intervals that negatives must avoid."""
 
     windows: pd.DataFrame
     outside: int
@@ -109,7 +109,7 @@ def convert(
     *,
     relevant: Mapping[str, Sequence[str]],
     options: Options,
-) -> Converted:
+) -> ConvertedPeaks:
     """Write a data set of windows around peaks.
 
     Args:
@@ -117,11 +117,11 @@ def convert(
         genome: FASTA file.
         out: the file to write.
         relevant: class -> JASPAR ids.
-        options: how.
+        options: the options.
 
     Raises:
-        UserError: files that do not fit the genome, chromosomes that are not there, a class or a
-            split without windows.
+        UserError: files that do not match the genome, missing chromosomes, a class or a split
+            without windows.
     """
     check_classes(list(files))
     options.check()
@@ -150,7 +150,7 @@ def convert(
                 _fill(target.splits[split], opened, own, others, list(files), options, rng)
         assert target.listing is not None
         left_out = chosen.outside, chosen.blacklisted, unmatched
-        return Converted(target.listing, *left_out, chosen.remarks)
+        return ConvertedPeaks(target.listing, *left_out, chosen.remarks)
 
 
 def _choose(files: Files, genome: Genome, options: Options) -> _Chosen:
@@ -197,7 +197,7 @@ def _why_none(intervals: Intervals, options: Options) -> str:
     if options.scheme == "bins" and 2 * widest <= options.bin_size:
         return (
             f"more than half of a bin of {options.bin_size} nt must lie in peaks, and its peaks "
-            f"have at most {widest} nt; scheme=summits takes windows around them"
+            f"have at most {widest} nt; scheme=summits takes windows around summits"
         )
     return "check `skip`, `blacklist` and the peaks"
 
@@ -221,7 +221,7 @@ def _fill(
     options: Options,
     rng: np.random.Generator,
 ) -> None:
-    """Write the windows of a split, then its negatives."""
+    """Write the windows of a split, and then its negatives."""
     split.labels[: len(own)] = labels_of(own, classes)
     split.labels[len(own) :] = np.zeros((len(split.labels) - len(own), len(classes)), np.uint8)
     done = 0

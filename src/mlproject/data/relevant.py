@@ -1,30 +1,30 @@
-"""Which JASPAR motifs belong to a class: by the factor's name in a release, or by ids."""
+"""The JASPAR motifs of each class, found by the factor's name or given by id."""
 
 import re
 from collections.abc import Mapping, Sequence
 
-from mlproject.motifs.databases import jaspar
+from mlproject.motifs.databases import JASPAR_2016, jaspar
 from mlproject.system.errors import UserError, nearest
 
-RELEASE = "JASPAR2016"
 _id = re.compile(r"MA\d{4}(\.\d+)?")
 
 
 def relevant_motifs(
     classes: Sequence[str],
     wanted: str = "auto",
-    release: str = RELEASE,
+    release: str = JASPAR_2016,
     known: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, tuple[str, ...]]:
-    """Return class -> ids of its motifs; classes without any are left out.
+    """Return class -> ids of its motifs, without the classes that have none.
 
     Args:
         classes: names of the classes.
-        wanted: ``auto``: a class has the motifs whose factor is called like it, in any species;
-            ``none``; or exceptions to ``auto``, ``CLASS=ITEM+ITEM,CLASS=ITEM``, where an item is an
-            id (``MA0466.2``, or ``MA0466`` for any version) or a factor's name; ``CLASS=``: none.
-        release: the JASPAR release, of those in `pyjaspar`, whose names are searched.
-        known: ids that stand in place of ``auto`` for some classes.
+        wanted: ``auto``: a class has the motifs of the factor with its name, in any species.
+            ``none``: no class has motifs. Exceptions to ``auto`` are given as
+            ``CLASS=ITEM+ITEM,CLASS=ITEM``. An item is an id (``MA0466.2``, or ``MA0466`` for any
+            version) or a factor's name. ``CLASS=`` gives a class no motif.
+        release: the JASPAR release for factors' names, one of those in `pyjaspar`.
+        known: ids that replace ``auto`` for some classes.
 
     Raises:
         UserError: unknown release, class, id or factor's name.
@@ -48,7 +48,7 @@ def relevant_motifs(
 
 
 def unmatchable(relevant: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the ids that `mlproject.motifs.pwm.jaspar` lacks, which no filter can match."""
+    """Return the ids that are not in JASPAR 2016, so that no filter can match them."""
     ids = {motif.id for motif in jaspar()}
     ids |= {identifier.partition(".")[0] for identifier in ids}
     return sorted({one for group in relevant.values() for one in group} - ids)
@@ -66,7 +66,7 @@ def _ids(item: str, names: Mapping[str, tuple[str, ...]], release: str) -> tuple
 
 
 def _ids_by_name(release: str) -> dict[str, tuple[str, ...]]:
-    """Return factor, in lower case and without ``(var.2)`` -> ids without version."""
+    """Return factor, in lower case and without ``(var.2)``, -> ids without version."""
     found: dict[str, list[str]] = {}
     for motif in jaspar(release):
         found.setdefault(_plain(motif.name), []).append(motif.id.partition(".")[0])

@@ -1,4 +1,4 @@
-"""What a user should know about the intervals that were read."""
+"""Remarks to the user about the intervals of peak files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -10,11 +10,11 @@ MOST_NAMES = 3
 def remarks(
     classes: Mapping[str, Intervals], banned: Intervals | None, scheme: str
 ) -> Iterator[str]:
-    """Yield sentences about intervals that were left out, or that mean less than they seem to.
+    """Yield sentences about intervals that were left out or have limited use.
 
     Args:
         classes: class -> its intervals.
-        banned: those of the blacklist.
+        banned: intervals of the blacklist.
         scheme: ``bins`` or ``summits``.
     """
     for name, one in classes.items():
@@ -22,31 +22,31 @@ def remarks(
         points, count = one.points, len(one.table)
         if 2 * points > count:
             advice = (
-                "a window has the label of another class only where a peak of it holds the summit: "
-                "give the whole peaks"
+                "a window gets the label of another class only if a peak of that class contains "
+                "the summit: use full-width peaks"
                 if scheme == "summits"
-                else "bins need whole peaks, scheme=summits takes windows around them"
+                else "bins need full-width peaks; scheme=summits takes windows around summits"
             )
-            yield f"class {name}: {points:,} of {count:,} peaks have 1 nt, as summits do; {advice}"
+            yield f"class {name}: {points:,} of {count:,} peaks have 1 nt, like summits; {advice}"
     if banned:
         yield from _left_out("blacklist", banned, "cut off")
     if scheme == "summits":
         files = [path for one in classes.values() if not one.points for path in one.without_summits]
         if files:
             names = _listed([path.name for path in files])
-            yield f"windows lie around the middles of peaks where files give no summits: {names}"
+            yield f"windows are centred on the middles of peaks in files without summits: {names}"
 
 
 def _left_out(name: str, found: Intervals, fate: str) -> Iterator[str]:
     if found.absent:
         count = sum(found.absent.values())
         yield (
-            f"{name}: intervals left out, for the genome lacks their chromosomes: {count:,}, on "
-            f"{_listed(list(found.absent))}"
+            f"{name}: intervals left out, because the genome lacks their chromosomes: {count:,}, "
+            f"on {_listed(list(found.absent))}"
         )
     if len(found.beyond):
         yield (
-            f"{name}: intervals {fate}, for they end after their chromosomes: "
+            f"{name}: intervals {fate}, because they end after their chromosomes: "
             f"{len(found.beyond):,}; is the genome another assembly?"
         )
 

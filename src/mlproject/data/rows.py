@@ -1,4 +1,4 @@
-"""Rows of an array that stays in its file: a batch is read when it is asked for."""
+"""Rows of an array that stays in its file. Each batch is read when it is used."""
 
 import os
 import threading
@@ -13,15 +13,15 @@ from mlproject.system.errors import UserError
 
 
 class StoredRows:
-    """A uint8 array (n, columns) that lies in one piece in a file, indexed by rows as an array is.
+    """A contiguous uint8 array (n, columns) in a file, indexed by rows like a numpy array.
 
-    Nothing is kept in memory, and nothing is mapped: what was read does not count as the process's.
-    Copies in other processes, forked or pickled, read on their own. A file that is written to, or
-    replaced before such a copy opens it, is refused: its content is no longer what was checked.
+    The array is neither kept in memory nor mapped, so it does not add to the memory of the process.
+    Copies in other processes, forked or pickled, open the file themselves. A file that has changed
+    since it was checked is refused.
 
     Attributes:
         path: the file.
-        offset: where the array starts, bytes.
+        offset: start of the array in the file, bytes.
         shape: (n, columns).
     """
 
@@ -50,7 +50,7 @@ class StoredRows:
             raise self._changed()
 
     def _changed(self) -> UserError:
-        return UserError(f"a data set must not change while it is used: {self.path} did")
+        return UserError(f"a data set must not change while it is used: {self.path} has changed")
 
     def __getstate__(self) -> dict[str, Any]:
         names = ("path", "offset", "shape", "_state")
@@ -70,7 +70,7 @@ class StoredRows:
         return self.shape[0]
 
     def __getitem__(self, rows: Any) -> np.ndarray:
-        """Return the rows of a slice or of an array of row numbers, in its order."""
+        """Return the rows of a slice, or of an array of row numbers in its order."""
         self._require_same()
         if isinstance(rows, slice):
             start, stop, step = rows.indices(len(self))
@@ -81,7 +81,7 @@ class StoredRows:
             rows = np.arange(start, stop, step)
         numbers = np.asarray(rows)
         if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
-            raise TypeError("rows are chosen by a slice or by an array of row numbers")
+            raise TypeError("rows must be a slice or an array of row numbers")
         if len(numbers) and not (numbers.min() >= 0 and numbers.max() < len(self)):
             raise IndexError(f"row numbers must be from 0 to {len(self) - 1}")
         found = np.empty((len(numbers), self.shape[1]), np.uint8)
@@ -114,4 +114,4 @@ class StoredRows:
 
 
 Rows: TypeAlias = Any
-"""A numpy array or `StoredRows`; Any, for most arrays are small and used as numpy's."""
+"""A numpy array or `StoredRows`. Any, because numpy's full interface is used on small arrays."""

@@ -1,4 +1,4 @@
-"""Sequences in text files: FASTA, and the tab-separated ``.seq`` of DeepBind, plain or gzipped."""
+"""Sequences in text files: FASTA and DeepBind's tab-separated ``.seq``, plain or compressed."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +13,10 @@ class SequenceRecord(NamedTuple):
     """One sequence.
 
     Attributes:
-        path: its file.
-        line: the line where it starts, from 1.
-        sequence: in upper case.
-        bound: False for what the file calls not bound; FASTA calls everything bound.
+        path: the file.
+        line: number of its first line, from 1.
+        sequence: the letters, in upper case.
+        bound: False if the file calls it not bound. In FASTA always True.
     """
 
     path: Path
@@ -28,11 +28,11 @@ class SequenceRecord(NamedTuple):
 def read_sequences(path: Path) -> Iterator[SequenceRecord]:
     """Yield the sequences of a file.
 
-    Letters may be of either case; N and IUPAC's letters for several nucleotides may occur.
+    Letters may be upper or lower case. N and the other ambiguous IUPAC letters are allowed.
 
     Raises:
-        UserError: a file without sequences, or that is neither of the two formats; letters of RNA
-            or protein; an empty sequence. With file and line.
+        UserError: no sequences, another format, letters of RNA or protein, an empty sequence. The
+            message names file and line.
     """
     found = False
     numbered = lines(path)
@@ -76,7 +76,7 @@ def _table(
         cells = line.split("\t")
         if len(cells) != len(header):
             raise UserError(
-                f"{path}, line {number}: needs {len(header)} columns as its header: "
+                f"{path}, line {number}: must have {len(header)} columns, as the header: "
                 f"got {len(cells)}"
             )
         if cells[bound] not in ("0", "1"):
@@ -97,6 +97,6 @@ def _checked(path: Path, number: int, text: str) -> str:
         return text
     hint = "this is RNA: write T for U" if text[position] in "Uu" else "is it DNA?"
     raise UserError(
-        f"{path}, line {number}: must be of the letters {LETTERS}, N or IUPAC's: "
+        f"{path}, line {number}: must have the letters {LETTERS}, N or IUPAC's: "
         f"got {text[position]!r} at position {position + 1}; {hint}"
     )

@@ -1,4 +1,4 @@
-"""Files that a user names: which class each belongs to."""
+"""Parsing of the options that give the files of each class."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ def parse_files(text: str, option: str = "files") -> Files:
     """Return class -> files.
 
     Args:
-        text: ``SRF=a.bed,SRF=b.bed,YY1=c.bed``, or the path of a table with a class and a path on
-            each line, tab-separated; its paths are relative to it.
-        option: name of the option in errors.
+        text: ``SRF=a.bed,SRF=b.bed,YY1=c.bed``, or the path of a table with a class and a path per
+            line, tab-separated. The paths are relative to the table.
+        option: name of the option in error messages.
 
     Raises:
-        UserError: neither of these, or a file that is not there.
+        UserError: another form, or a missing file.
     """
     rule = f"`{option}` must be CLASS=FILE,CLASS=FILE,... or a table of classes and files"
     found: Files = {}
@@ -44,10 +44,10 @@ def parse_files(text: str, option: str = "files") -> Files:
 
 
 def parse_paths(text: str | None) -> list[Path]:
-    """Return the files of a comma-separated list, none for None.
+    """Return the files of a comma-separated list, [] for None.
 
     Raises:
-        UserError: a file that is not there.
+        UserError: a missing file.
     """
     paths = [Path(entry.strip()) for entry in (text or "").split(",") if entry.strip()]
     for path in paths:

@@ -1,7 +1,7 @@
 """The paper's synthetic data: JASPAR motifs of twelve factors planted in random DNA.
 
-Source: Koo & Eddy, PLoS Comput Biol 15(12): e1007560, 2019, Methods; numbers of motifs as in its
-released code.
+Source: Koo & Eddy, PLoS Comput Biol 15(12): e1007560, 2019, Methods. The numbers of motifs are
+those of its released code.
 """
 
 from pathlib import Path
@@ -12,23 +12,22 @@ import numpy as np
 from mlproject.data.dataset import SITE, SPLITS, Dataset, Split, make_dataset
 from mlproject.data.layout import write
 from mlproject.data.paper import CLASSES, FACTORS, RELEVANT
-from mlproject.motifs.databases import jaspar_by_id
+from mlproject.motifs.databases import JASPAR_2016, jaspar_by_id
 from mlproject.motifs.pwm import Motif, reverse_complement
 from mlproject.system.errors import UserError
 
 VERSION = 1
-RELEASE = "JASPAR2016"
 COUNT_PROBABILITIES = (0.50, 0.25, 0.17, 0.05, 0.03)
 MOST = len(COUNT_PROBABILITIES)
 FEWEST_SEQUENCES = 10
 
 
 def recipe(seed: int, sequences: int, length: int) -> dict[str, Any]:
-    """Return everything that determines a generated data set; it becomes its provenance."""
+    """Return all inputs of a generated data set. They become its provenance."""
     return {
         "source": "synthetic",
         "generator": VERSION,
-        "release": RELEASE,
+        "release": JASPAR_2016,
         "seed": seed,
         "sequences": sequences,
         "length": length,
@@ -36,7 +35,7 @@ def recipe(seed: int, sequences: int, length: int) -> dict[str, Any]:
 
 
 def make_synthetic(out: Path, seed: int = 0, sequences: int = 25_000, length: int = 200) -> Dataset:
-    """Generate a data set and write it to `out`, whole or not at all; see `generate`."""
+    """Generate a data set and write it to `out` atomically, see `generate`."""
     dataset = generate(seed, sequences, length)
     write(dataset, out)
     return dataset
@@ -45,22 +44,22 @@ def make_synthetic(out: Path, seed: int = 0, sequences: int = 25_000, length: in
 def generate(seed: int = 0, sequences: int = 25_000, length: int = 200) -> Dataset:
     """Generate the paper's synthetic data.
 
-    A sequence is uniform random DNA with 1 to 5 motifs (`COUNT_PROBABILITIES`), drawn with
-    replacement from the 24 PWMs of 12 factors and their reverse complements, letter by letter
-    without pseudocounts. At least 1 nt lies between motifs and before and after them; what is
-    left of the length is shared out among these gaps in proportion to uniform random numbers.
-    A label is 1 where the factor's motif was planted on either strand.
+    A sequence is uniform random DNA with 1 to 5 motifs (`COUNT_PROBABILITIES`). The motifs are
+    drawn with replacement from the 24 PWMs of 12 factors and their reverse complements, and their
+    letters from the PWM without pseudocounts. Gaps before, between and after motifs have at least
+    1 nt. The rest of the length is divided among the gaps in proportion to uniform random numbers.
+    A label is 1 if the factor's motif was planted on either strand.
 
     Args:
         seed: the same seed gives the same data.
-        sequences: in all; of these 0.7 train, 0.1 validate, 0.2 test. They are independent draws,
-            so that the first 0.7 of them are a random 0.7.
-        length: nt a sequence.
+        sequences: total number: 0.7 for training, 0.1 for validation, 0.2 for testing, in order.
+            Sequences are independent draws, so each split is a random sample.
+        length: nt per sequence.
 
     Raises:
-        UserError: too few sequences for three splits; too short for five of the widest motif.
+        UserError: too few sequences for three splits, or no room for five of the widest motif.
     """
-    motifs = jaspar_by_id([factor.jaspar_id for factor in FACTORS], RELEASE)
+    motifs = jaspar_by_id([factor.jaspar_id for factor in FACTORS])
     widest = max(motif.width for motif in motifs)
     shortest = MOST * widest + MOST + 1
     if length < shortest:
@@ -92,7 +91,7 @@ def generate(seed: int = 0, sequences: int = 25_000, length: int = 200) -> Datas
 def _place(
     rng: np.random.Generator, motifs: tuple[Motif, ...], sequences: int, length: int
 ) -> np.ndarray:
-    """Draw which motifs lie where; returns `SITE` records by sequence and start."""
+    """Draw the motifs and their positions. Return `SITE` records by sequence and start."""
     upper = np.cumsum(COUNT_PROBABILITIES[:-1])
     counts = 1 + np.searchsorted(upper, rng.random(sequences), side="right")[:, None]
     slots = np.arange(MOST)

@@ -1,16 +1,16 @@
-"""The one exception that means: the user has to change something."""
+"""The exception for users' mistakes, and the parts of its messages."""
 
 import difflib
 from collections.abc import Iterable
 
-LONGEST = 100  # characters of a name that is compared with others
+LONGEST = 100  # characters of a name in a comparison with others
 
 
 class UserError(ValueError):
-    """A mistake that only the user can mend: one line with the rule, the value and what to do.
+    """A user's mistake: one line with the rule, the value received and what to do.
 
-    The command line prints the message without a traceback and exits with code 2. What users gave
-    may hold line ends and control characters: these are written as escapes.
+    The command line prints the message without a traceback and exits with code 2. Line ends and
+    control characters in the received value are printed as escapes.
     """
 
     def __str__(self) -> str:
@@ -23,21 +23,21 @@ class UserError(ValueError):
 
 
 def reason(error: BaseException) -> str:
-    """Return the first line of an error's message, at most 300 characters; else its class."""
+    """Return the first 300 characters of the first line of an error's message, else its class."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 def short_repr(value: object, most: int = 60) -> str:
-    """Return a value as Python writes it, shortened to about `most` characters."""
+    """Return the `repr` of a value, shortened to about `most` characters."""
     try:
         text = repr(value)
-    except ValueError:  # Python refuses to write integers of thousands of digits
+    except ValueError:  # Python does not format integers of thousands of digits
         return "a number of thousands of digits"
     return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
-    """Return ``"did you mean a, b?"`` for the names in `allowed` that are nearest to `name`."""
+    """Return ``"did you mean a, b?"`` with the names in `allowed` most similar to `name`."""
     names, name = sorted(allowed), name[:LONGEST]
     lower = {other.lower(): other for other in names}
     close = difflib.get_close_matches(name.lower(), list(lower), n=3, cutoff=0.5)

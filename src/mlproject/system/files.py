@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and the SHA-256 by which damage is noticed."""
+"""Atomic writing of files and folders, and SHA-256 seals that reveal damage."""
 
 import hashlib
 import os
@@ -23,23 +23,23 @@ SEAL_LENGTH = len(SEAL) + 64
 
 @contextmanager
 def atomic_file(path: Path, keep: Path | None = None) -> Iterator[BufferedRandom]:
-    """Open a binary file that appears under its name only when all of it is on disk.
+    """Open a binary file that gets its name only when its content is completely on disk.
 
-    It grows under a temporary name in the same folder, which is made if there is none. An error
-    or Ctrl-C removes it and leaves a file that had the name before as it was; what a killed process
-    left is removed by the next that writes the same name. A link stays one.
+    The content is written under a temporary name in the same folder, which is created if needed.
+    After an error or Ctrl-C the temporary file is removed and an older file stays unchanged. The
+    temporary file of a killed process is removed by the next writer of the same name. A symbolic
+    link is kept, and its target is written.
 
     Args:
         path: the file.
-        keep: the name that an older file of that name gets; None: it is replaced.
+        keep: new name of an older file at `path`. None: it is replaced.
 
     Raises:
-        UserError: the folder cannot be written, the disk is full, the name is that of a folder or
-            a device.
+        UserError: the folder cannot be written, the disk is full, `path` is a folder or a device.
     """
     path = Path(os.path.realpath(path))
     if os.path.exists(path) and not os.path.isfile(path):
-        raise UserError(f"cannot write {path}: it exists and is no file")
+        raise UserError(f"cannot write {path}: it exists and is not a file")
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def atomic_file(path: Path, keep: Path | None = None) -> Iterator[BufferedRandom
             file.flush()
             os.fsync(file.fileno())
             if os.name == "nt":
-                file.close()  # which cannot rename an open file
+                file.close()  # Windows cannot rename an open file
             if keep is not None:
                 with suppress(FileNotFoundError):
                     os.replace(path, keep)
@@ -64,18 +64,18 @@ def atomic_file(path: Path, keep: Path | None = None) -> Iterator[BufferedRandom
 
 
 def _temporary(path: Path) -> tuple[Path, BufferedRandom]:
-    """Open a file of a temporary name, locked as long as it is written."""
+    """Open a file with a temporary name, and lock it until it is closed."""
     while True:
         temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.partial"
         file = open(temporary, "x+b")  # noqa: SIM115
         _lock(file, wait=True)
         if temporary.exists():
             return temporary, file
-        file.close()  # another process took it for abandoned before it was locked
+        file.close()  # another process removed it before it was locked
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Remove temporary files of `path` that no process writes any more."""
+    """Remove temporary files of `path` whose writers have ended."""
     for name in os.listdir(path.parent):
         if name.startswith(f".{path.name}.") and name.endswith(".partial"):
             with suppress(OSError), open(path.parent / name, "rb") as file:
@@ -84,7 +84,7 @@ def _remove_abandoned(path: Path) -> None:
 
 
 def _lock(file: BinaryIO, wait: bool) -> bool:
-    """Lock a file until it is closed; return whether that was possible."""
+    """Lock a file until it is closed. Return whether that was possible."""
     try:
         import fcntl
 
@@ -96,9 +96,9 @@ def _lock(file: BinaryIO, wait: bool) -> bool:
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder whose files take their places in `folder` when all are written.
+    """Yield a temporary folder. Its files move to `folder` when the block ends without error.
 
-    An error leaves `folder` as it was; other files in it stay in any case.
+    After an error `folder` is unchanged. Other files in `folder` always stay.
 
     Raises:
         UserError: the folder cannot be written, the disk is full.
@@ -130,12 +130,12 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 def atomic_hdf5(
     path: Path, *, keep: Path | None = None, sealed: bool = False
 ) -> Iterator["h5py.File"]:
-    """Open an HDF5 file for writing as `atomic_file` does.
+    """Open an HDF5 file for writing, atomically as with `atomic_file`.
 
     Args:
         path: the file.
         keep: see `atomic_file`.
-        sealed: end the file with its SHA-256, for `check_seal`; HDF5 ignores what follows its data.
+        sealed: append the SHA-256 of the file, for `check_seal`. HDF5 ignores appended bytes.
 
     Raises:
         UserError: the folder cannot be written, the disk is full.
@@ -157,7 +157,7 @@ def atomic_hdf5(
 
 
 def has_seal(path: Path) -> bool:
-    """Return whether a file ends with a SHA-256, of whatever value."""
+    """Return whether a file ends with a seal, right or wrong."""
     try:
         with open(path, "rb") as file:
             file.seek(max(file.seek(0, os.SEEK_END) - SEAL_LENGTH, 0))
@@ -167,10 +167,10 @@ def has_seal(path: Path) -> bool:
 
 
 def check_seal(path: Path) -> None:
-    """Compare a file with the SHA-256 that stands at its end.
+    """Compare a file with the SHA-256 at its end.
 
     Raises:
-        UserError: it differs, is missing, or the file cannot be read.
+        UserError: the SHA-256 is wrong or missing, or the file cannot be read.
     """
     try:
         with open(path, "rb") as file:
@@ -185,7 +185,7 @@ def check_seal(path: Path) -> None:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     if found != SEAL + digest.hexdigest().encode():
         raise UserError(
-            f"a file must have the SHA-256 that it ends with: {path} is damaged, "
+            f"the content of a file must have the SHA-256 at its end: {path} is damaged, "
             "or an earlier version has written it"
         )
 
@@ -194,7 +194,7 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file, hexadecimal.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: the file cannot be read.
     """
     try:
         with open(path, "rb") as file:
@@ -204,10 +204,10 @@ def sha256_of(path: Path) -> str:
 
 
 class _Sink:
-    """A file that keeps its first error to itself.
+    """A file that stores its first error instead of raising it.
 
-    HDF5 1.14 crashes the process (segmentation fault) when a full disk stops it from closing a
-    file. So it never learns: after an error, writing goes on into nothing until the file is closed.
+    HDF5 1.14 crashes the process (segmentation fault) if a full disk stops it from closing a file.
+    After the first error, further data is discarded until the file is closed.
     """
 
     def __init__(self, file: RawIOBase) -> None:

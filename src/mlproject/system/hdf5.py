@@ -1,4 +1,4 @@
-"""HDF5 files of users, which may be damaged: whatever h5py raises becomes one line."""
+"""Reading of users' HDF5 files. All errors of h5py become a `UserError` of one line."""
 
 import math
 from collections.abc import Iterator
@@ -23,12 +23,12 @@ def hdf5_opened(path: Path, rule: str, cache_bytes: int | None = None) -> Iterat
 
     Args:
         path: the file.
-        rule: what it must be, the first half of the error.
-        cache_bytes: of chunks; None: as HDF5 has it.
+        rule: the requirement, first half of the error message.
+        cache_bytes: size of the chunk cache. None: HDF5's default.
 
     Raises:
-        UserError: no such file, no HDF5, damaged or cut short, when it is opened or while the block
-            below reads it.
+        UserError: the file is missing, not HDF5, damaged or cut short, when it is opened or while
+            the block reads it.
     """
     try:
         require_file(path)
@@ -41,13 +41,13 @@ def hdf5_opened(path: Path, rule: str, cache_bytes: int | None = None) -> Iterat
         raise
     except PermissionError as error:
         raise UserError(f"cannot read {path}: permission denied") from error
-    except Exception as error:  # a flipped bit can raise any kind
-        state = "damaged or cut short" if h5py.is_hdf5(path) else "no HDF5"
+    except Exception as error:  # a flipped bit can raise any exception
+        state = "damaged or cut short" if h5py.is_hdf5(path) else "not HDF5"
         raise UserError(f"{rule}: got {path}, which is {state}") from error
 
 
 def check_size(array: h5py.Dataset) -> None:
-    """Raise a `UserError` for an array that claims more numbers than its file can hold."""
+    """Raise a `UserError` for an array whose declared size exceeds its stored data."""
     stored = array.id.get_storage_size()
     most = MOST_PACKED * stored + SLACK_BYTES if array.chunks else stored
     if math.prod(array.shape or ()) * array.dtype.itemsize > most and not array.is_virtual:
@@ -55,10 +55,10 @@ def check_size(array: h5py.Dataset) -> None:
 
 
 def read_array(array: h5py.Dataset) -> Any:
-    """Return all of an array of numbers or records.
+    """Return an array of numbers or records in memory.
 
     Raises:
-        UserError: it holds something else, or less than it claims.
+        UserError: it has another type, or less data than it declares.
     """
     if array.dtype.hasobject or array.dtype.kind not in "buifV":
         raise UserError(f"`{array.name}` must be numbers or records: got type {array.dtype}")
@@ -67,15 +67,15 @@ def read_array(array: h5py.Dataset) -> Any:
 
 
 def require_plain(file: h5py.File, most: int = 1 << 30) -> None:
-    """Refuse a file that reaches beyond itself, or claims to hold more than it may.
+    """Refuse a file that refers to other files, or whose arrays are too large.
 
     Args:
         file: open.
-        most: bytes that all of its arrays may have together, unpacked.
+        most: largest total size of its arrays, unpacked, bytes.
 
     Raises:
-        UserError: it has links other than names of its own objects, data stored in other files, or
-            arrays of more than `most` bytes.
+        UserError: it has soft or external links, data stored in other files, or arrays of more than
+            `most` bytes.
     """
     size = count = 0
     waiting: list[h5py.Group] = [file]
@@ -86,7 +86,7 @@ def require_plain(file: h5py.File, most: int = 1 << 30) -> None:
             if count > MOST_OBJECTS:
                 raise UserError(f"it must not hold more than {MOST_OBJECTS:,} objects")
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise UserError(f"`{name}` is a link, which is not followed")
+                raise UserError(f"`{name}` is a link, and links are not followed")
             found = group[name]
             if isinstance(found, h5py.Group):
                 waiting.append(found)

@@ -1,4 +1,4 @@
-"""Credentials: taken out of whatever is shown or stored."""
+"""Removal of credentials from messages and stored values."""
 
 import os
 import re
@@ -37,16 +37,16 @@ _HEADER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}")
 
 
 def mask_addresses(text: str) -> str:
-    """Return `text` with ``***`` for user names, passwords and tokens in addresses."""
+    """Return `text` with ``***`` in place of user names, passwords and tokens in addresses."""
     if "://" not in text:
         return text
     return _QUERY.sub(rf"\1{HIDDEN}", _USER.sub(rf"\1{HIDDEN}@", text))
 
 
 def mask(text: str) -> str:
-    """Return a message without credentials: those of addresses, and those of the environment.
+    """Return a message without the credentials of addresses and of the environment.
 
-    For messages only: what a run tells may hold the letters of a password by chance.
+    Use it for messages only: the data of a run may contain the letters of a password by chance.
     """
     for secret in sorted(_known(), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
@@ -56,7 +56,7 @@ def mask(text: str) -> str:
 
 
 def without_credentials(uri: str) -> str:
-    """Return an address that opens for those who have their own credentials, for links."""
+    """Return an address without credentials, for links."""
     return re.sub(rf"(?<=://){re.escape(HIDDEN)}@", "", mask_addresses(uri))
 
 

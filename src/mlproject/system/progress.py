@@ -1,4 +1,4 @@
-"""What the terminal shows while a network trains: a bar, or one line an epoch."""
+"""Progress on the terminal: a bar, or one line per epoch."""
 
 import sys
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ SHOWN = (("train_loss", "loss"), ("val_loss", "val loss"), ("val_auroc", "val AU
 
 
 class EpochProgress:
-    """Shows epochs as they end; on anything but a terminal prints one line for each."""
+    """Shows training progress: a bar on a terminal, else one line per epoch."""
 
     def __init__(self, epochs: int, quiet: bool = False) -> None:
         console = Console(stderr=True)
@@ -50,7 +50,7 @@ class EpochProgress:
 
 
 class MethodProgress:
-    """Shows how far one method is; nothing on anything but a terminal."""
+    """Shows the progress of one attribution method, on a terminal only."""
 
     def __init__(self, title: str, quiet: bool = False) -> None:
         console = Console(stderr=True)
@@ -77,6 +77,6 @@ class MethodProgress:
             self._bar.stop()
 
     def show(self, done: int, total: int) -> None:
-        """Show that `done` of `total` are done."""
+        """Show that `done` of `total` steps are done."""
         if self._bar:
             self._bar.update(self._task, completed=done, total=total)

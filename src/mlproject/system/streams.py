@@ -1,4 +1,4 @@
-"""Standard output and standard error of a command: a full disk or a closed pipe ends no work."""
+"""Standard output and error that survive a full disk and a closed pipe."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from mlproject.system.errors import UserError
 
 
 class Stream:
-    """A text stream that keeps its first error to itself and drops what comes later.
+    """A text stream that stores its first error instead of raising it, and drops later text.
 
     Attributes:
         error: the first error, None if there was none.
@@ -21,13 +21,13 @@ class Stream:
         self.error: OSError | None = None
         self._stream = stream
         with suppress(AttributeError, ValueError):
-            stream.reconfigure(errors="replace")  # a letter that the terminal's encoding lacks
+            stream.reconfigure(errors="replace")  # for letters that the terminal's encoding lacks
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write a text, if nothing has failed before."""
+        """Write a text, unless an earlier write has failed."""
         if self.error is None:
             try:
                 self._stream.write(text)
@@ -36,7 +36,7 @@ class Stream:
         return len(text)
 
     def flush(self) -> None:
-        """Pass on what is buffered."""
+        """Flush the buffer."""
         if self.error is None:
             try:
                 self._stream.flush()
@@ -45,7 +45,7 @@ class Stream:
 
     def _fail(self, error: OSError) -> None:
         self.error = error
-        with suppress(OSError, ValueError, AttributeError):  # what is still buffered goes nowhere
+        with suppress(OSError, ValueError, AttributeError):  # discard the rest of the buffer
             nothing = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nothing, self._stream.fileno())
             os.close(nothing)
@@ -53,13 +53,13 @@ class Stream:
 
 @contextmanager
 def lasting_streams() -> Iterator[None]:
-    """Let `sys.stdout` and `sys.stderr` outlast a full disk and a closed pipe.
+    """Keep a command running when `sys.stdout` or `sys.stderr` cannot be written.
 
-    What is shown of progress is not worth a run. What a command prints as its result is: the
-    command does its work, and fails afterwards.
+    Lost progress messages are ignored. If results are lost, the command finishes its work and then
+    fails.
 
     Raises:
-        BrokenPipeError: nobody reads standard output any more.
+        BrokenPipeError: the reader of standard output has closed the pipe.
         UserError: standard output could not be written.
     """
     before = sys.stdout, sys.stderr
@@ -73,8 +73,8 @@ def lasting_streams() -> Iterator[None]:
                 raise BrokenPipeError
             if out.error is not None:
                 raise UserError(
-                    f"standard output must take what a command prints: {out.error.strerror}; "
-                    "free the place or write elsewhere"
+                    f"standard output must be writable: {out.error.strerror}; "
+                    "free disk space or write elsewhere"
                 ) from out.error
     finally:
         for stream in streams:
@@ -85,5 +85,5 @@ def lasting_streams() -> Iterator[None]:
 
 
 def _is_closed_pipe(error: OSError | None) -> bool:
-    """Return whether a pipe is closed, as Windows says it."""
+    """Return whether an error of Windows means a closed pipe."""
     return error is not None and error.errno == errno.EINVAL and os.name == "nt"

@@ -1,6 +1,6 @@
-"""Text files of users: plain or compressed, in any Unicode encoding, with any line ends.
+"""Users' text files: plain or compressed, in any Unicode encoding, with any line ends.
 
-What a file is, its first bytes say, not its name.
+The kind of a file is recognized by its first bytes, not by its name.
 """
 
 import bz2
@@ -37,24 +37,24 @@ _OTHER_KINDS = {
     b"\x89HDF\r\n": "an HDF5 file",
     b"MATLAB 5.0": "a MATLAB file",
     b"SQLite format 3": "an SQLite database",
-    b"\xeb\xf2\x89\x87": "a bigBed file: bigBedToBed makes BED of it",
-    b"\x87\x89\xf2\xeb": "a bigBed file: bigBedToBed makes BED of it",
-    b"\x26\xfc\x8f\x88": "a bigWig file, a signal",
-    b"\x88\x8f\xfc\x26": "a bigWig file, a signal",
-    b"\x43\x27\x41\x1a": "a 2bit file: twoBitToFa makes FASTA of it",
-    b"\x1a\x41\x27\x43": "a 2bit file: twoBitToFa makes FASTA of it",
-    b"BAM\x01": "a BAM file, reads",
-    b"CRAM": "a CRAM file, reads",
+    b"\xeb\xf2\x89\x87": "a bigBed file: convert it with bigBedToBed",
+    b"\x87\x89\xf2\xeb": "a bigBed file: convert it with bigBedToBed",
+    b"\x26\xfc\x8f\x88": "a bigWig file, which holds a signal",
+    b"\x88\x8f\xfc\x26": "a bigWig file, which holds a signal",
+    b"\x43\x27\x41\x1a": "a 2bit file: convert it with twoBitToFa",
+    b"\x1a\x41\x27\x43": "a 2bit file: convert it with twoBitToFa",
+    b"BAM\x01": "a BAM file, which holds reads",
+    b"CRAM": "a CRAM file, which holds reads",
     b"%PDF": "a PDF file",
-    b"<!DOCTYPE": "a web page: take the text file that it shows or links to",
-    b"<!doctype": "a web page: take the text file that it shows or links to",
-    b"<html": "a web page: take the text file that it shows or links to",
-    b"<?xml": "XML: take the text file that stands beside it",
+    b"<!DOCTYPE": "a web page: download the text file that it shows or links to",
+    b"<!doctype": "a web page: download the text file that it shows or links to",
+    b"<html": "a web page: download the text file that it shows or links to",
+    b"<?xml": "XML: take the text file beside it",
 }
 
 
 def require_file(path: Path) -> None:
-    """Raise a `UserError` if there is no such file."""
+    """Raise a `UserError` if `path` is not a file."""
     try:
         found = None if path.is_file() else "a folder" if path.is_dir() else "no such file"
     except (OSError, ValueError):
@@ -64,25 +64,25 @@ def require_file(path: Path) -> None:
 
 
 def is_packed(head: bytes) -> bool:
-    """Whether a file that begins like this is compressed by gzip, bgzip, bzip2 or xz."""
+    """Return whether the first bytes of a file are those of gzip, bgzip, bzip2 or xz."""
     return head.startswith(tuple(_PACKED))
 
 
 def other_kind(head: bytes) -> str | None:
-    """Return what a file that begins like this is, None if it may be text."""
+    """Return the kind of a file with these first bytes, None if it may be text."""
     return next((kind for magic, kind in _OTHER_KINDS.items() if head.startswith(magic)), None)
 
 
 def lines(path: Path, errors: str = "strict") -> Iterator[tuple[int, str]]:
-    """Yield number, from 1, and text of each line of a file, without its end.
+    """Yield the number, from 1, and the text of each line of a file, without line ends.
 
     Args:
-        path: plain, or compressed by gzip, bgzip, bzip2 or xz; UTF-8, or UTF-16 or UTF-32 with a
-            byte-order mark. Marks at the start of lines are taken off.
-        errors: ``strict``, or ``replace`` what is no text.
+        path: plain, or compressed by gzip, bgzip, bzip2 or xz. The encoding is UTF-8, or UTF-16 or
+            UTF-32 with a byte-order mark. Marks at the start of lines are removed.
+        errors: ``strict``, or ``replace`` to replace bytes that are not text.
 
     Raises:
-        UserError: a file that cannot be read, is cut short or is no text.
+        UserError: the file cannot be read, is cut short or is not text.
     """
     require_file(path)
     number = 0
@@ -91,14 +91,16 @@ def lines(path: Path, errors: str = "strict") -> Iterator[tuple[int, str]]:
             while line := file.readline(LONGEST_LINE):
                 number += 1
                 if len(line) == LONGEST_LINE:
-                    raise UserError(f"{path}, line {number}: is longer than {LONGEST_LINE:,}")
+                    raise UserError(
+                        f"{path}, line {number}: is longer than {LONGEST_LINE:,} letters"
+                    )
                 if errors == "strict" and "\0" in line:
-                    raise UserError(f"{path}, line {number}: is no text")
+                    raise UserError(f"{path}, line {number}: is not text")
                 yield number, line.removesuffix("\n").lstrip("\ufeff")
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise UserError(f"{path}, line {number + 1}: cut short or damaged") from error
     except UnicodeError as error:
-        raise UserError(f"{path}, line {number + 1}: is no text") from error
+        raise UserError(f"{path}, line {number + 1}: is not text") from error
     except OSError as error:
         reason = error.strerror or "damaged"
         raise UserError(f"cannot read {path}: {reason}") from error
@@ -113,7 +115,7 @@ def _opened(path: Path, errors: str) -> Iterator[IO[str]]:
         binary = io.BufferedReader(unpack(raw)) if unpack else raw
         start = binary.peek(HEAD)[:HEAD] if unpack else head
         if is_packed(start) and unpack:
-            raise UserError(f"{path}: is compressed twice: unpack it once")
+            raise UserError(f"{path}: is compressed twice: decompress it once")
         if kind := other_kind(start):
             raise UserError(f"{path}: must be text, plain or compressed by gzip: is {kind}")
         known = (name for mark, name in _ENCODINGS.items() if start.startswith(mark))

@@ -9,7 +9,7 @@ import pytest
 
 from mlproject import sequence
 from mlproject.commands.cli import main
-from mlproject.data import Dataset, foreign, read, write
+from mlproject.data import Dataset, h5, onehot, read, write
 from mlproject.data.synthetic import generate
 from mlproject.system.errors import UserError
 
@@ -19,7 +19,7 @@ def dataset() -> Dataset:
     return generate(seed=0, sequences=60, length=100)
 
 
-def write_foreign(
+def write_one_hot(
     path: Path,
     dataset: Dataset,
     order: tuple[int, ...] = (0, 1, 2),
@@ -55,9 +55,9 @@ def test_every_order_of_axes_and_letters_gives_the_same_data(
     order: tuple[int, ...],
     wanted: str,
 ) -> None:
-    monkeypatch.setattr(foreign, "BLOCK_ROWS", 7)
+    monkeypatch.setattr(onehot, "BLOCK_ROWS", 7)
     names = ("x_train", "x_val", "x_test")
-    path = write_foreign(tmp_path / "a.h5", dataset, order, "AGCT", names)
+    path = write_one_hot(tmp_path / "a.h5", dataset, order, "AGCT", names)
     arguments = ["--file", str(path), "--out", str(tmp_path / "b.h5")]
     main(["dataset", "h5", *arguments, "--letters", "AGCT", "--axes", wanted])
     found = read(tmp_path / "b.h5")
@@ -68,9 +68,9 @@ def test_every_order_of_axes_and_letters_gives_the_same_data(
 
 
 def test_one_class_may_be_a_vector_and_names_are_given(dataset: Dataset, tmp_path: Path) -> None:
-    path = write_foreign(tmp_path / "a.h5", dataset, columns=1)
-    assert foreign.class_names(path, None) == ["class0"]
-    foreign.convert(path, tmp_path / "b.h5", names=["CEBPB"], relevant={"CEBPB": ["MA0466"]})
+    path = write_one_hot(tmp_path / "a.h5", dataset, columns=1)
+    assert h5.class_names(path, None) == ["class0"]
+    h5.convert(path, tmp_path / "b.h5", names=["CEBPB"], relevant={"CEBPB": ["MA0466"]})
     found = read(tmp_path / "b.h5")
     np.testing.assert_array_equal(found.test.labels[:, 0], dataset.test.labels[:, 0])
     assert found.relevant == {"CEBPB": ("MA0466",)}
@@ -96,42 +96,47 @@ def two_ones(x: np.ndarray) -> np.ndarray:
     ("damage", "message"),
     [
         (change("Y_valid", None), "must hold one `Y_valid`: found X_test, X_train"),
-        (change("X_test", lambda x: x[..., :3]), "X_test must be one-hot, three axes"),
-        (change("X_test", lambda x: x[:, :4]), "name the order with axes=NCL"),
-        (change("X_test", lambda x: x[:, 1:]), "equally long in all splits: got 99 and 100 nt"),
+        (change("X_test", lambda x: x[..., :3]), "`X_test` must be one-hot with three axes"),
+        (change("X_test", lambda x: x[:, :4]), "dataset h5 --axes NCL"),
+        (
+            change("X_test", lambda x: x[:, 1:]),
+            "all splits: got 100 nt in train, 100 nt in valid, 99 nt in test",
+        ),
         (change("X_train", two_ones), "sequence 5 is not at position 9"),
-        (change("Y_train", lambda y: y[:-1]), r"Y_train must be \(42, 12\)"),
-        (change("Y_train", lambda y: y[:, :5]), r"Y_train must be \(42, 12\)"),
+        (change("Y_train", lambda y: y[:-1]), r"`Y_train` must be \(42, 12\)"),
+        (change("Y_train", lambda y: y[:, :5]), r"`Y_valid` must be \(6, 5\)"),
         (change("Y_test", lambda y: y * 2), "must be 0 or 1"),
         (lambda path: path.write_bytes(path.read_bytes()[:5000]), "is damaged or cut short"),
-        (lambda path: path.write_text("X"), "is no HDF5"),
+        (lambda path: path.write_text("X"), "is not HDF5"),
         (lambda path: path.unlink(), "cannot read .*: no such file"),
     ],
 )
 def test_a_bad_file_gets_one_line_and_writes_nothing(
     dataset: Dataset, tmp_path: Path, damage: Callable[[Path], None], message: str
 ) -> None:
-    path = write_foreign(tmp_path / "a.h5", dataset)
+    path = write_one_hot(tmp_path / "a.h5", dataset)
     damage(path)
     with pytest.raises(UserError, match=message) as caught:
-        foreign.convert(path, tmp_path / "b.h5", names=[*dataset.classes], relevant={})
+        h5.convert(path, tmp_path / "b.h5", names=[*dataset.classes], relevant={})
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "b.h5").exists()
 
 
 def test_wrong_axes_and_letters_are_refused(dataset: Dataset, tmp_path: Path) -> None:
-    path = write_foreign(tmp_path / "a.h5", dataset)
+    path = write_one_hot(tmp_path / "a.h5", dataset)
     out, names = tmp_path / "b.h5", [*dataset.classes]
     for options, message in (
         ({"axes": "NCC"}, "`axes` must be auto or an order of N, C and L"),
-        ({"axes": "NCL"}, "three axes of which one is 4 letters"),
+        ({"axes": "NCL"}, "three axes, one of 4 letters"),
         ({"letters": "ACGU"}, "`letters` must be an order of ACGT"),
     ):
         with pytest.raises(UserError, match=message):
-            foreign.convert(path, out, names=names, relevant={}, **options)
+            h5.convert(path, out, names=names, relevant={}, **options)
 
 
-def test_our_own_file_is_told_from_one_of_others(dataset: Dataset, tmp_path: Path) -> None:
+def test_a_data_set_file_is_not_a_file_of_one_hot_sequences(
+    dataset: Dataset, tmp_path: Path
+) -> None:
     write(dataset, tmp_path / "own.h5")
-    with pytest.raises(UserError, match="must hold one `X_train`: found motifs, test, train"):
-        foreign.class_names(tmp_path / "own.h5", None)
+    with pytest.raises(UserError, match="must hold one `Y_train`: found motifs, test, train"):
+        h5.class_names(tmp_path / "own.h5", None)
