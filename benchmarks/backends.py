@@ -30,7 +30,7 @@ def train(arch: str, epochs: int, seed: int, folder: Path, start: Path | None) -
     from mlproject.architectures import make_spec
     from mlproject.data import load
     from mlproject.network.build import build, predict
-    from mlproject.network.evaluation import evaluate
+    from mlproject.network.evaluation import class_scores, metrics
     from mlproject.network.training import fit
 
     spec = make_spec({"arch": arch, "epochs": epochs, "seed": seed})
@@ -42,7 +42,7 @@ def train(arch: str, epochs: int, seed: int, folder: Path, start: Path | None) -
         np.savez(start, *model.get_weights())
     with tempfile.TemporaryDirectory() as scratch:
         result = fit(model, spec, data.train, data.valid, state_path=Path(scratch) / "state.h5")
-    values = evaluate(data.test.labels, predict(model, data.test.codes), data.classes)
+    values = metrics(class_scores(data.test.labels, predict(model, data.test.codes), data.classes))
     times = os.times()
     return {
         "auroc": values["test_auroc"],

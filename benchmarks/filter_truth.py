@@ -9,13 +9,14 @@ import os
 from mlproject.architectures import make_spec
 from mlproject.data.synthetic import generate
 from mlproject.filters.ablation import ablate
-from mlproject.filters.align import receptive_field
 from mlproject.filters.baseline import pwm_scan
 from mlproject.filters.scan import scan
-from mlproject.filters.truth import truth
-from mlproject.filters.windows import Peaks, windows
+from mlproject.filters.site_windows import Peaks, site_windows
+from mlproject.filters.truth import compare_to_sites
+from mlproject.geometry import receptive_field
 from mlproject.motifs.databases import jaspar
 from mlproject.network.build import activation_layer, activations, build
+from mlproject.run.model_parts import network_parts
 
 LIMIT = "10 s a layer for CNN-25, both together"
 LAYERS = (
@@ -42,17 +43,17 @@ if __name__ == "__main__":
     for arch, number in LAYERS:
         name, spec = f"conv{number}", make_spec({"arch": arch})
         model = build(spec, data.length, len(classes))
-        field = receptive_field(spec.blocks, number, data.length)
+        field = receptive_field(model, name)
         positions = int(activation_layer(model, name).output.shape[1])
         start = cpu_seconds()
         found = scan(activations(model, name, test.codes))
         scanned = cpu_seconds()
-        peaks = Peaks(windows(test.sites, field, positions, len(test.codes)))
+        peaks = Peaks(site_windows(test.sites, field, positions, len(test.codes)))
         again = scan(peaks.watch(activations(model, name, test.codes)))
         watched = cpu_seconds()
-        truth(peaks, again.released, test.sites, classes, field)
+        compare_to_sites(peaks, again.released, test.sites, classes, field)
         compared = cpu_seconds()
-        lost = ablate(model, name, test.codes, test.labels, classes)
+        lost = ablate(network_parts(model, name), name, test.codes, test.labels, classes)
         end = cpu_seconds()
         extra = max(watched - scanned - (scanned - start), 0) + compared - watched
         print(

@@ -27,8 +27,8 @@ def make_steps(arch: str, guarded: bool) -> Any:
     from mlproject.network.build import build
 
     class Blind(guard.Guard):
-        def see(self, seen: guard.Seen, *_: Sequence[Any]) -> guard.Seen:
-            return seen
+        def update(self, extremes: guard.LaunchExtremes, *_: Sequence[Any]) -> guard.LaunchExtremes:
+            return extremes
 
         def broken(self, *_: Any) -> Any:
             return ops.zeros((), "bool")

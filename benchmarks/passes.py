@@ -22,13 +22,14 @@ import keras  # noqa: E402
 
 from mlproject.architectures import make_spec  # noqa: E402
 from mlproject.data import Dataset, load  # noqa: E402
-from mlproject.filters.align import align, receptive_field  # noqa: E402
-from mlproject.filters.reading import read_layer, scores  # noqa: E402
+from mlproject.filters.align import align  # noqa: E402
+from mlproject.filters.reading import match_scores, read_layer  # noqa: E402
 from mlproject.filters.scan import scan  # noqa: E402
+from mlproject.geometry import receptive_field  # noqa: E402
 from mlproject.motifs.databases import jaspar  # noqa: E402
 from mlproject.network import fast_pass, training  # noqa: E402
 from mlproject.network.build import activations, build, maximum_possible_activation, predict  # noqa: E402
-from mlproject.network.evaluation import evaluate  # noqa: E402
+from mlproject.network.evaluation import class_scores, metrics  # noqa: E402
 from mlproject.spec import RunSpec  # noqa: E402
 
 PASSES: dict[str, Callable[[keras.Model, Any], Any]] = {
@@ -50,13 +51,13 @@ def train(spec: RunSpec, data: Dataset, scores_of: Callable[..., Any]) -> dict[s
         fitted = training.fit(model, spec, data.train, data.valid, state_path=state)
     codes = data.test.codes
     values = dict(fitted.history[-1].values)
-    values |= evaluate(data.test.labels, predict(model, codes), data.classes)
+    values |= metrics(class_scores(data.test.labels, predict(model, codes), data.classes))
     possible = maximum_possible_activation(model, "conv1")
     found = scan(activations(model, "conv1", codes), released=spec.threshold, possible=possible)
-    field = receptive_field(spec.blocks, 1, data.length)
+    field = receptive_field(model, "conv1")
     aligned = align(found, "released", codes, field, spec.window)
     reading = read_layer("conv1", "released", aligned, jaspar(), spec.evalue)
-    return values | scores(reading, data.relevant)
+    return values | match_scores(reading, data.relevant)
 
 
 def main() -> None:

@@ -10,9 +10,9 @@ from itertools import cycle, islice
 
 import numpy as np
 
-from mlproject.architectures import make_spec
-from mlproject.filters.align import align, receptive_field
+from mlproject.filters.align import align
 from mlproject.filters.scan import scan
+from mlproject.geometry import ReceptiveField, Window
 
 BATCH = 500
 LIMIT = "2 s for 30 filters x 5,000 sequences x 200 nt"
@@ -39,8 +39,7 @@ def measure(filters: int, sequences: int, length: int, dense: bool = False) -> s
         for number, batch in enumerate(islice(cycle(prepared), -(-sequences // BATCH))):
             yield batch[: min(BATCH, sequences - number * BATCH)]
 
-    spec = make_spec({"filters1": filters, "kernel1": 19})
-    field = receptive_field(spec.blocks, 1, length)
+    field = ReceptiveField().through(Window(19), length)
     start = cpu_seconds()
     found = scan(batches())
     scanned = cpu_seconds()

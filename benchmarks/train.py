@@ -77,13 +77,8 @@ def started(name: str, folder: Path) -> Iterator[Way]:
 def operations(arch: str, length: int = LENGTH, classes: int = CLASSES) -> int:
     """Return the floating-point operations of training on one sequence, products only."""
     spec = make_spec({"arch": arch})
-    lengths, width, total = spec.map_lengths(length), 4, 0
-    for number, block in enumerate(spec.blocks):
-        forward = 2 * -(-lengths[number] // block.stride) * block.kernel * width * block.filters
-        total += forward * (2 if number == 0 else 3)
-        width = block.filters
-    flat = lengths[-1] * width
-    return total + 3 * 2 * (flat * spec.units + spec.units * classes)
+    first, *others = (2 * kernel.multiply_adds for kernel in spec.kernels(length, classes))
+    return 2 * first + 3 * sum(others)
 
 
 def product_rate() -> float:

@@ -13,7 +13,7 @@ import pytest
 
 from mlproject.architectures import arch_name, make_spec, protocol_name
 from mlproject.data.paper import CLASSES, FACTORS
-from mlproject.filters.reading import LayerReading, scores
+from mlproject.filters.reading import LayerReading, match_scores
 from mlproject.motifs.databases import jaspar, jaspar_by_id
 from mlproject.motifs.meme import write_meme
 from mlproject.motifs.pwm import Motif, clip, round_rows
@@ -139,7 +139,7 @@ def record_filters(options: Mapping[str, object], layer: LayerReading, auroc: fl
     tracker.artifact(f"{stem}_clipped.meme", lambda path: write_meme(path, layer.clipped, 4))
     table = format_tsv(layer.matches)
     tracker.artifact(f"{stem}_matches.tsv", lambda path: path.write_text(table))
-    values = {f"{layer.layer}/{key}": value for key, value in scores(layer, RELEVANT).items()}
+    values = {f"{layer.layer}/{key}": value for key, value in match_scores(layer, RELEVANT).items()}
     values |= {f"test_auroc/{name}": auroc for name in CLASSES}
     tracker.metrics(values | {"test_auroc": auroc, "test_aupr": auroc, "time/total": 36.0})
     tracker.finish("FINISHED")

@@ -10,6 +10,7 @@ from mlproject.filters import ablation
 from mlproject.filters.ablation import ablate, ablation_rows, ablation_scores, auroc
 from mlproject.network.backend import forward
 from mlproject.network.build import activation_layer, build
+from mlproject.run.model_parts import network_parts
 from mlproject.sequence import encode, one_hot
 
 SMALL = {"filters1": 3, "kernel1": 5, "pool1": 5, "filters2": 4, "pool2": 4, "units": 8}
@@ -31,7 +32,7 @@ def test_a_filter_that_one_class_alone_reads_is_lost_to_that_class_alone() -> No
     texts = ["AAA", "CCC", "AAACCC", "GTG"]
     codes = encode([f"{text:T<12}TGTGTGTG" for text in texts for _ in range(3)])
     labels = np.array([[int("AAA" in text), int("CCC" in text)] for text in texts for _ in "123"])
-    found = ablate(reader(), "conv1", codes, labels, ("A", "C"))
+    found = ablate(network_parts(reader(), "conv1"), "conv1", codes, labels, ("A", "C"))
     assert found.auroc.tolist() == [1.0, 1.0]
     assert found.loss.tolist() == [[0.5, 0.0], [0.0, 0.5], [0.0, 0.0]]
     assert [found.drives(number) for number in range(3)] == [["A"], ["C"], []]
@@ -57,7 +58,7 @@ def test_ablation_is_what_replacing_the_map_gives(layer: str) -> None:
         model.get_layer(norm).set_weights([rng.normal(size=w.shape) ** 2 + 0.1 for w in weights])
     codes = rng.integers(0, 4, (60, 40), np.uint8)
     labels = (rng.random((60, 3)) < 0.4).astype(np.uint8)
-    found = ablate(model, layer, codes, labels, ("A", "B", "C"))
+    found = ablate(network_parts(model, layer), layer, codes, labels, ("A", "B", "C"))
     output = activation_layer(model, layer).output
     maps = forward(keras.Model(model.inputs, output))(one_hot(codes))
     rest = forward(keras.Model(output, model.output))
@@ -82,10 +83,12 @@ def test_where_all_sequences_cost_too_much_fewer_are_used(monkeypatch: pytest.Mo
     codes = rng.integers(0, 4, (60, 40), np.uint8)
     labels = (rng.random((60, 3)) < 0.4).astype(np.uint8)
     model = build(make_spec(SMALL), 40, 3)
-    few = ablate(model, "conv1", codes, labels, ("A", "B", "C"), budget=1.0)
+    few = ablate(network_parts(model, "conv1"), "conv1", codes, labels, ("A", "B", "C"), budget=1.0)
     rows = np.linspace(0, 59, 20).round().astype(int)
     assert few.sequences == 20
-    same = ablate(model, "conv1", codes[rows], labels[rows], ("A", "B", "C"))
+    same = ablate(
+        network_parts(model, "conv1"), "conv1", codes[rows], labels[rows], ("A", "B", "C")
+    )
     assert np.array_equal(few.loss, same.loss)
 
 
@@ -94,6 +97,8 @@ def test_a_class_of_one_label_has_no_loss_and_does_not_count() -> None:
     assert np.isnan(auroc(labels, np.array([[1.0, 0.0], [2.0, 1.0], [3.0, 1.0]]))[0])
     assert auroc(labels, np.array([[1.0, 0.0], [2.0, 1.0], [3.0, 1.0]]))[1] == 0.75
     codes = encode(["AAATTTTTTTTTTTTTTTTT", "TTTTTTTTTTTTTTTTTTTT"])
-    found = ablate(reader(), "conv1", codes, np.array([[1, 1], [0, 1]]), ("A", "C"))
+    found = ablate(
+        network_parts(reader(), "conv1"), "conv1", codes, np.array([[1, 1], [0, 1]]), ("A", "C")
+    )
     assert found.mean.tolist() == [0.5, 0.0, 0.0]
     assert ablation_rows(found)[0]["auroc_loss/C"] == ""

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from mlproject.architectures import make_spec
-from mlproject.filters.align import Aligned, Field, align, receptive_field
+from mlproject.filters.align import Aligned, align
 from mlproject.filters.scan import scan
+from mlproject.geometry import ReceptiveField, Window
 
 FILTERS = 5
 
@@ -32,7 +32,7 @@ def batches(values: np.ndarray, size: int = 7) -> Iterator[np.ndarray]:
 
 
 def slow_pwm(
-    sites: list[tuple[int, int, float]], codes: np.ndarray, field: Field, window: int
+    sites: list[tuple[int, int, float]], codes: np.ndarray, field: ReceptiveField, window: int
 ) -> np.ndarray:
     """Weighted letter counts of one filter; sites are (sequence, position, weight)."""
     counts = np.zeros((window, 4))
@@ -46,7 +46,7 @@ def slow_pwm(
 
 
 def slow_released(
-    values: np.ndarray, codes: np.ndarray, field: Field, window: int, threshold: float
+    values: np.ndarray, codes: np.ndarray, field: ReceptiveField, window: int, threshold: float
 ) -> Aligned:
     pwms, nsites = [], []
     for number in range(values.shape[2]):
@@ -65,7 +65,7 @@ def slow_released(
 def slow_paper(
     values: np.ndarray,
     codes: np.ndarray,
-    field: Field,
+    field: ReceptiveField,
     window: int,
     limits: np.ndarray,
 ) -> Aligned:
@@ -92,9 +92,16 @@ def assert_same(one: Aligned, other: Aligned) -> None:
 
 @pytest.mark.parametrize("window", [1, 3, 4, 9, 19, 20])
 @pytest.mark.parametrize(
-    "field", [Field(19, 9), Field(9, 4), Field(3, 1), Field(1, 0), Field(6, 2)]
+    "field",
+    [
+        ReceptiveField(19, 9),
+        ReceptiveField(9, 4),
+        ReceptiveField(3, 1),
+        ReceptiveField(1, 0),
+        ReceptiveField(6, 2),
+    ],
 )
-def test_both_alignments_equal_the_loops(field: Field, window: int) -> None:
+def test_both_alignments_equal_the_loops(field: ReceptiveField, window: int) -> None:
     rng = np.random.default_rng(window)
     values, codes = random_activations(rng, 40, 30), random_codes(rng, 40, 30)
     possible = values.max(axis=(0, 1)) * np.float32(1.2)
@@ -114,7 +121,7 @@ def test_a_stride_moves_the_window(step: int) -> None:
     rng = np.random.default_rng(step)
     positions = -(-31 // step)
     values, codes = random_activations(rng, 30, positions), random_codes(rng, 30, 31)
-    field, window = Field(7, 2, step), 11
+    field, window = ReceptiveField(7, 2, step), 11
     found = scan(batches(values), paper=0.5)
     assert_same(
         align(found, "released", codes, field, window),
@@ -149,8 +156,8 @@ def test_the_order_of_the_sequences_does_not_matter(order: str) -> None:
     peak = values.max(axis=(1, 2)).argsort()
     index = {"rising": peak, "falling": peak[::-1], "mixed": np.arange(50)}[order]
     found = scan(batches(values[index], size=3))
-    expected = slow_released(values, codes, Field(9, 4), 9, 0.5)
-    assert_same(align(found, "released", codes[index], Field(9, 4), 9), expected)
+    expected = slow_released(values, codes, ReceptiveField(9, 4), 9, 0.5)
+    assert_same(align(found, "released", codes[index], ReceptiveField(9, 4), 9), expected)
 
 
 def test_columns_beyond_the_end_rest_on_less_weight() -> None:
@@ -158,17 +165,17 @@ def test_columns_beyond_the_end_rest_on_less_weight() -> None:
     values[0, 0, 0] = 2
     codes = np.array([[0, 1, 2, 3]], np.uint8)
     found = scan([values])
-    released = align(found, "released", codes, Field(3, 1))
+    released = align(found, "released", codes, ReceptiveField(3, 1))
     np.testing.assert_array_equal(released.weights, [[0, 2, 2]])
     np.testing.assert_array_equal(released.pwms[0], [[0.25] * 4, [1, 0, 0, 0], [0, 1, 0, 0]])
     assert released.nsites[0] == 1
-    assert align(found, "paper", codes, Field(3, 1)).nsites[0] == 0
+    assert align(found, "paper", codes, ReceptiveField(3, 1)).nsites[0] == 0
 
 
 def test_the_first_of_equal_positions_is_the_best_one() -> None:
     values = np.ones((1, 5, 1), np.float32)
     codes = np.array([[0, 1, 2, 3, 0]], np.uint8)
-    aligned = align(scan([values]), "paper", codes, Field(1, 0))
+    aligned = align(scan([values]), "paper", codes, ReceptiveField(1, 0))
     np.testing.assert_array_equal(aligned.pwms[0], [[1, 0, 0, 0]])
 
 
@@ -179,8 +186,8 @@ def test_a_filter_never_above_zero_is_dead(value: float) -> None:
     codes = np.zeros((4, 6), np.uint8)
     found = scan(batches(values))
     for aligned in (
-        align(found, "released", codes, Field(3, 1)),
-        align(found, "paper", codes, Field(3, 1)),
+        align(found, "released", codes, ReceptiveField(3, 1)),
+        align(found, "paper", codes, ReceptiveField(3, 1)),
     ):
         assert aligned.nsites[1] == 0
         np.testing.assert_array_equal(aligned.pwms[1], 0.25)
@@ -192,50 +199,12 @@ def test_wrong_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="batches of"):
         scan([np.zeros((2, 3, 4)), np.zeros((2, 3, 5))])
     with pytest.raises(ValueError, match="2 sequences were scanned, 3 given"):
-        align(scan([np.zeros((2, 3, 4))]), "paper", np.zeros((3, 3), np.uint8), Field(1, 0))
-
-
-@pytest.mark.parametrize(
-    ("options", "number", "length", "field"),
-    [
-        ({"arch": "CNN-25"}, 1, 200, Field(19, 9)),
-        ({"arch": "CNN9-4"}, 1, 200, Field(9, 4)),
-        ({"arch": "CNN3-2"}, 1, 200, Field(3, 1)),
-        ({"kernel1": 20}, 1, 200, Field(20, 9)),
-        ({"arch": "CNN-1"}, 2, 200, Field(23, 11)),
-        ({"arch": "CNN-1-1-100"}, 3, 200, Field(27, 13)),
-        ({"arch": "CNN-4"}, 2, 200, Field(38, 17, 4)),
-        ({"kernel1": 19, "stride1": 2}, 1, 200, Field(19, 8, 2)),
-        ({"kernel1": 19, "stride1": 2}, 1, 201, Field(19, 9, 2)),
-    ],
-)
-def test_receptive_fields(
-    options: dict[str, object], number: int, length: int, field: Field
-) -> None:
-    spec = make_spec({"layers": "conv1", **options})
-    assert receptive_field(spec.blocks, number, length) == field
-
-
-@pytest.mark.parametrize(
-    ("kernel", "stride", "length"), [(19, 1, 50), (4, 1, 50), (19, 2, 50), (6, 3, 50), (5, 4, 51)]
-)
-def test_the_field_is_what_a_same_padded_convolution_sees(
-    kernel: int, stride: int, length: int
-) -> None:
-    """The positions that answer to a single letter, computed from Keras' rule for ``same``."""
-    spec = make_spec({"kernel1": kernel, "stride1": stride, "pool1": 1, "pool2": 1})
-    field = receptive_field(spec.blocks, 1, length)
-    out = -(-length // stride)
-    total = max((out - 1) * stride + kernel - length, 0)
-    padded = np.pad(np.arange(length), (total // 2, total - total // 2), constant_values=-1)
-    for position in range(out):
-        seen = padded[position * stride : position * stride + kernel]
-        start = position * field.step - field.left
-        inside = [nt if 0 <= nt < length else -1 for nt in range(start, start + field.width)]
-        np.testing.assert_array_equal(seen, inside)
+        align(
+            scan([np.zeros((2, 3, 4))]), "paper", np.zeros((3, 3), np.uint8), ReceptiveField(1, 0)
+        )
 
 
 @pytest.mark.parametrize("kernel", [1, 3, 9, 19, 20])
 def test_a_window_of_19_is_centred_on_the_position(kernel: int) -> None:
-    spec = make_spec({"kernel1": kernel})
-    assert receptive_field(spec.blocks, 1, 200).start(19) == -9
+    field = ReceptiveField().through(Window(kernel), 200)
+    assert field.start(19) == -9

@@ -15,7 +15,7 @@ from mlproject.architectures import make_spec
 from mlproject.attribution import METHODS, attribute
 from mlproject.attribution.completeness import completeness_error
 from mlproject.attribution.deeplift import deeplift
-from mlproject.attribution.files import read, write, write_arrays
+from mlproject.attribution.files import read_attributions, write_arrays, write_attributions
 from mlproject.attribution.gradients import (
     class_gradient,
     expected_gradients,
@@ -23,8 +23,8 @@ from mlproject.attribution.gradients import (
     saliency,
     smoothgrad,
 )
+from mlproject.attribution.logits import logit_model
 from mlproject.attribution.mutagenesis import ism, ism_window
-from mlproject.attribution.network import logit_model
 from mlproject.attribution.references import shuffled
 from mlproject.attribution.scores import centred, contributions, hypothetical
 from mlproject.network.build import build, predict
@@ -198,7 +198,7 @@ def test_deeplift_refuses_a_layer_without_a_rule_and_a_network_that_branches() -
         deeplift(model, ACGT_ACGT, np.array([0]), rng=_rng())
     joined = layers.Flatten()(layers.Concatenate()([inputs, inputs]))
     model = keras.Model(inputs, layers.Dense(1, activation="sigmoid")(joined))
-    with pytest.raises(UserError, match="one row of layers"):
+    with pytest.raises(UserError, match="one chain of layers"):
         deeplift(model, ACGT_ACGT, np.array([0]), rng=_rng())
     model = keras.Model(inputs, layers.Dense(1)(layers.Flatten()(inputs)))
     with pytest.raises(UserError, match="dense sigmoid layer"):
@@ -335,14 +335,14 @@ def test_rows_do_not_depend_on_how_they_are_batched(method: str) -> None:
 def test_an_unknown_method_is_refused_with_the_nearest() -> None:
     with pytest.raises(UserError, match="did you mean saliency"):
         attribute(_network(), "salience", _codes(1), np.array([0]))
-    assert tuple(METHODS) == ATTRIBUTIONS
+    assert [*METHODS] == [*ATTRIBUTIONS]
 
 
 def test_files_give_back_what_was_found_to_three_digits(tmp_path: Path) -> None:
     found = attribute(_network(), "saliency", _codes(4), np.array([0, 1, 2, 0]))
     large = found._replace(scores=found.scores * np.float32(1e9))
-    write(tmp_path / "a.h5", large, ["a", "b", "c"], "sha")
-    again = read(tmp_path / "a.h5")
+    write_attributions(tmp_path / "a.h5", large, ["a", "b", "c"], "sha")
+    again = read_attributions(tmp_path / "a.h5")
     assert again.method == "saliency"
     assert np.array_equal(again.codes, found.codes)
     assert np.array_equal(again.targets, found.targets)
@@ -352,19 +352,19 @@ def test_files_give_back_what_was_found_to_three_digits(tmp_path: Path) -> None:
     assert np.array_equal(ohe.transpose(0, 2, 1), one_hot(found.codes))
     np.testing.assert_allclose(shap.transpose(0, 2, 1), found.scores, rtol=2e-3, atol=1e-4)
     with pytest.raises(UserError, match="must be a file of attributions"):
-        read(tmp_path / "nothing.h5")
+        read_attributions(tmp_path / "nothing.h5")
     content = (tmp_path / "a.h5").read_bytes()
     for place in np.random.default_rng(0).integers(0, len(content), 40):
         damaged = content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :]
         (tmp_path / "a.h5").write_bytes(damaged)
         with pytest.raises(UserError, match=r"a\.h5 .*damaged"):
-            read(tmp_path / "a.h5")
+            read_attributions(tmp_path / "a.h5")
     (tmp_path / "a.h5").write_bytes(content[:-SEAL_LENGTH])
     with pytest.raises(UserError, match="its SHA-256 is missing, so it was damaged"):
-        read(tmp_path / "a.h5")
+        read_attributions(tmp_path / "a.h5")
     with h5py.File(tmp_path / "a.h5", "r+") as file:
         file.attrs["version"] = 1
-    assert np.array_equal(read(tmp_path / "a.h5").scores, again.scores)
+    assert np.array_equal(read_attributions(tmp_path / "a.h5").scores, again.scores)
 
 
 OTHER_BACKEND = """

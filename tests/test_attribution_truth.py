@@ -10,12 +10,12 @@ from recorded import record
 from mlproject import results
 from mlproject.attribution import Attributions, patterns
 from mlproject.attribution.files import write_arrays
-from mlproject.attribution.truth import Truth, owners, planted, score, sites_of, summarise
+from mlproject.attribution.truth import PlantedScores, owners, planted, score, sites_of, summarise
 from mlproject.data import SITE, Dataset, Split, make_dataset
 from mlproject.draw.logos import save
 from mlproject.draw.pattern_logos import pattern_figure
 from mlproject.draw.tracks import Mark, Track, cropped, marks, richest, track_figure
-from mlproject.filters.reading import scores as filter_scores
+from mlproject.filters.reading import match_scores
 from mlproject.motifs.databases import jaspar, jaspar_by_id
 from mlproject.report.truth_tables import patterns_table
 from mlproject.system.errors import UserError
@@ -85,7 +85,7 @@ def test_a_perfect_a_constant_and_a_reversed_importance() -> None:
 
 def test_the_mean_is_over_classes_and_leaves_out_those_without_planted_rows() -> None:
     nan = np.nan
-    truth = Truth(
+    truth = PlantedScores(
         np.array([1.0, 0.5, 0.9, nan]),
         np.array([0.5, 0.5, 0.5, nan]),
         np.array([2.0, nan, 4.0, nan]),
@@ -146,7 +146,7 @@ def test_modisco_finds_the_motifs_that_scores_hold_and_tomtom_names_them(tmp_pat
     patterns.find(ohe, shap, tmp_path / "modisco.h5", 100)
     read = patterns.read(tmp_path / "modisco.h5", jaspar())
     relevant = {"SRF": ("MA0083",), "CEBPB": ("MA0466",), "MAX": ("MA0058",)}
-    values = filter_scores(read.reading, relevant)
+    values = match_scores(read.reading, relevant)
     assert values["coverage"] == pytest.approx(2 / 3)
     assert {match.target_id for match in read.reading.matches} >= {"MA0083.3", "MA0466.2"}
     assert [len(one) for one in read.contributions] == [

@@ -20,7 +20,7 @@ from mlproject.draw.svg import COLUMN, LOGO, logo, nice_ticks, pair
 from mlproject.filters.ablation import Ablation
 from mlproject.filters.align import Aligned
 from mlproject.filters.reading import read_layer
-from mlproject.filters.truth import Truth
+from mlproject.filters.truth import FilterTruth
 from mlproject.motifs.databases import jaspar, jaspar_by_id
 from mlproject.motifs.pwm import reverse_complement
 from mlproject.network.evaluation import Curves, class_scores, curves
@@ -332,7 +332,7 @@ def test_filters_stand_in_the_order_in_which_the_network_needs_them() -> None:
     sites = np.array([[4, 4], [4, 4]])
     area = np.full((6, 2, 2), 0.25)
     area[1, 0, 1] = 0.75
-    found = Truth(
+    found = FilterTruth(
         ("CEBPB", "SRF"), sites, area, area, area, np.full((6, 2), 0.5), np.ones(6, int),
         np.zeros(6, int), np.array([0, 1, 0, 0, 0, 0]), np.zeros(6), np.ones(6),
     )  # fmt: skip

@@ -46,7 +46,9 @@ def damaged(store_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     tracker = start({"arch": "CNN-10"})
     tracker.artifact("history.csv", lambda path: path.write_text(HISTORY_TEXT))
-    tracker.artifact("attributions/ism.h5", lambda path: attribution_files.write(path, FOUND, "ab"))
+    tracker.artifact(
+        "attributions/ism.h5", lambda path: attribution_files.write_attributions(path, FOUND, "ab")
+    )
     layer = reading(4)
     stem = "filters/conv1"
     tracker.artifact(f"{stem}.meme", lambda path: write_meme(path, layer.motifs))
@@ -224,7 +226,7 @@ def test_the_profile_of_a_data_set_that_is_damaged_is_one_line(workplace: Path) 
 def write_unsealed(path: Path) -> None:
     """Write attributions as version 1 did, without a SHA-256 that would notice any change."""
     sealed = path.with_name("sealed.h5")
-    attribution_files.write(sealed, FOUND, "ab")
+    attribution_files.write_attributions(sealed, FOUND, "ab")
     with h5py.File(sealed, "r") as old, h5py.File(path, "w") as new:
         for name in old:
             old.copy(name, new)
@@ -254,13 +256,13 @@ CHANGES: dict[str, Callable[[h5py.File], object]] = {
 def test_attributions_that_nobody_wrote_are_refused(name: str, tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     write_unsealed(path)
-    assert attribution_files.read(path).method == "ism"
+    assert attribution_files.read_attributions(path).method == "ism"
     with h5py.File(path, "r+") as file:
         CHANGES[name](file)
     with pytest.raises(
         UserError, match=r"must be|link|another file|larger than|is damaged"
     ) as caught:
-        attribution_files.read(path)
+        attribution_files.read_attributions(path)
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -274,7 +276,7 @@ def test_flipped_bytes_of_attributions_never_end_in_a_traceback(tmp_path: Path) 
             changed[place] = rng.integers(256)
         path.write_bytes(changed)
         try:
-            attribution_files.read(path)
+            attribution_files.read_attributions(path)
         except UserError as error:
             refused += 1
             assert len(str(error).splitlines()) == 1

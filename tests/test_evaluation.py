@@ -10,8 +10,8 @@ from mlproject.network.evaluation import (
     CURVE_POINTS,
     class_scores,
     curves,
-    evaluate,
     mean_auroc,
+    metrics,
     undefined,
 )
 from mlproject.system.errors import UserError
@@ -65,7 +65,7 @@ def test_areas_equal_slow_ones_with_ties() -> None:
 
 
 def test_names_and_means_leave_out_what_is_not_defined() -> None:
-    values = evaluate(LABELS, SCORES, CLASSES)
+    values = metrics(class_scores(LABELS, SCORES, CLASSES))
     assert set(values) == {
         *("test_auroc", "test_auroc/CEBPB", "test_auroc/MAX"),
         *("test_aupr", "test_aupr/CEBPB", "test_aupr/MAX"),
@@ -76,13 +76,13 @@ def test_names_and_means_leave_out_what_is_not_defined() -> None:
         assert values[f"test_{kind}"] == pytest.approx(np.mean(single))
     assert values["test_auroc"] == pytest.approx((3 / 4 + 1 / 3) / 2)
     assert undefined(class_scores(LABELS, SCORES, CLASSES)) == ["all", "none"]
-    assert set(evaluate(LABELS, SCORES, CLASSES, prefix="val_")) == {
+    assert set(metrics(class_scores(LABELS, SCORES, CLASSES), "val_")) == {
         name.replace("test_", "val_") for name in values
     }
 
 
 def test_nothing_is_defined_without_positives_or_negatives() -> None:
-    assert evaluate(LABELS[:, 2:], SCORES[:, 2:], CLASSES[2:]) == {}
+    assert metrics(class_scores(LABELS[:, 2:], SCORES[:, 2:], CLASSES[2:])) == {}
     assert mean_auroc(LABELS[:, 2:], SCORES[:, 2:]) is None
     assert curves(LABELS[:, 2:], SCORES[:, 2:], CLASSES[2:]) == []
     row = class_scores(LABELS, SCORES, CLASSES)[3]
@@ -91,7 +91,7 @@ def test_nothing_is_defined_without_positives_or_negatives() -> None:
 
 def test_mean_auroc_equals_that_of_the_evaluation() -> None:
     labels, scores = random_case()
-    assert mean_auroc(labels, scores) == evaluate(labels, scores, "abc")["test_auroc"]
+    assert mean_auroc(labels, scores) == metrics(class_scores(labels, scores, "abc"))["test_auroc"]
 
 
 def test_curves_of_four_sequences_by_hand() -> None:
@@ -140,7 +140,7 @@ def test_class_names_that_collide_are_refused() -> None:
     with pytest.raises(UserError, match="got 'a b' and 'a/b', both a_b; rename one"):
         metric_names(["x", "a b", "a/b"])
     with pytest.raises(UserError, match="rename one"):
-        evaluate(LABELS[:, :2], SCORES[:, :2], ["a b", "a/b"])
+        metrics(class_scores(LABELS[:, :2], SCORES[:, :2], ["a b", "a/b"]))
 
 
 @pytest.mark.parametrize(
@@ -155,6 +155,6 @@ def test_class_names_that_collide_are_refused() -> None:
 def test_arrays_that_do_not_fit_are_refused(
     labels: np.ndarray, scores: np.ndarray, message: str
 ) -> None:
-    for function in (evaluate, curves, class_scores):
+    for function in (curves, class_scores):
         with pytest.raises(UserError, match=message):
             function(labels, scores, CLASSES)

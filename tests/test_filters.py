@@ -9,8 +9,8 @@ from mlproject.filters.reading import (
     best_matches,
     classes_of,
     filters_by_class,
+    match_scores,
     read_layer,
-    scores,
 )
 from mlproject.motifs.databases import jaspar, jaspar_by_id
 from mlproject.motifs.pwm import Motif, clip, reverse_complement
@@ -70,7 +70,7 @@ def test_dead_filters_are_kept_but_not_matched(learned: LayerReading) -> None:
     assert [motif.nsites for motif in learned.motifs] == [120, 0, 80, 50]
     assert [motif.id for motif in learned.clipped] == ["filter0", "filter2", "filter3"]
     assert "filter1" not in {found.query_id for found in learned.matches}
-    assert scores(learned, RELEVANT)["dead"] == 1
+    assert match_scores(learned, RELEVANT)["dead"] == 1
 
 
 def test_clipped_filters_are_what_tomtom_is_fed(learned: LayerReading) -> None:
@@ -128,7 +128,7 @@ def test_scores_count_filters_over_all_filters_of_the_layer() -> None:
         ],
         dead=(3, 4),
     )
-    assert scores(found, RELEVANT) == {
+    assert match_scores(found, RELEVANT) == {
         "match_jaspar": 3 / 8,
         "match_relevant": 2 / 8,
         "coverage": 2 / 3,
@@ -145,7 +145,7 @@ def test_without_relevant_motifs_nothing_is_said_about_relevance(
     relevant: dict[str, tuple[str, ...]],
 ) -> None:
     found = reading(4, [match("filter0", "MA0466.2")])
-    assert scores(found, relevant) == {"match_jaspar": 1 / 4, "dead": 0}
+    assert match_scores(found, relevant) == {"match_jaspar": 1 / 4, "dead": 0}
 
 
 def test_a_layer_without_any_site_has_no_match() -> None:
@@ -153,10 +153,10 @@ def test_a_layer_without_any_site_has_no_match() -> None:
     found = read_layer("conv1", "paper", aligned(list(flat), [0, 0, 0]), jaspar())
     assert found.clipped == found.matches == ()
     expected = {"match_jaspar": 0.0, "match_relevant": 0.0, "coverage": 0.0, "dead": 3.0}
-    assert scores(found, {"A": ("MA0466",)}) == {**expected, "filters/A": 0.0}
+    assert match_scores(found, {"A": ("MA0466",)}) == {**expected, "filters/A": 0.0}
 
 
 def test_class_names_become_metric_names() -> None:
-    found = scores(reading(1, [match("filter0", "MA0466.2")]), {"CEBPB (K562)": ("MA0466",)})
+    found = match_scores(reading(1, [match("filter0", "MA0466.2")]), {"CEBPB (K562)": ("MA0466",)})
     (name,) = (name for name in found if name.startswith("filters/"))
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-/")

@@ -112,7 +112,7 @@ def test_a_fault_that_comes_again_ends_the_training_and_names_the_element(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faulty(monkeypatch, overwriting(0, "conv1/kernel", 9.0), (2, BATCHES + 2, BATCHES + 3))
-    with pytest.raises(UserError, match=r"conv1/kernel\[0, 0, 0\] was spoilt twice in epoch 1"):
+    with pytest.raises(UserError, match=r"it corrupted conv1/kernel\[0, 0, 0\] twice in epoch 1"):
         train(small_spec(epochs=3), tmp_path / "state.h5")
 
 

@@ -52,7 +52,7 @@ def _interrupted(model: keras.Model, codes: np.ndarray, *_: object, **__: object
 
 def _with_ism(function: Callable[..., np.ndarray]) -> dict[str, Method]:
     """Return the methods with another function for `ism`."""
-    return dict(METHODS) | {"ism": Method("ISM", function)}
+    return dict(METHODS) | {"ism": Method(function)}
 
 
 @pytest.fixture
@@ -231,4 +231,4 @@ def test_attributions_are_part_of_the_interpretation_and_old_hashes_hold() -> No
     assert {"attributions", "attributed"} <= set(fields_of(Group.INTERPRETATION))
     with pytest.raises(UserError, match="`attributions`: unknown method 'lime'"):
         make_spec({"attributions": "lime"})
-    assert attributions.METHODS.keys() == set(ATTRIBUTIONS)
+    assert METHODS.keys() == set(ATTRIBUTIONS)

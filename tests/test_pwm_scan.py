@@ -11,13 +11,10 @@ from sklearn.metrics import roc_auc_score
 from mlproject.commands.cli import cli
 from mlproject.data import make_dataset
 from mlproject.data.synthetic import generate
-from mlproject.filters import baseline as pwm_scan_module
 from mlproject.filters.baseline import (
     Baseline,
-    cached_pwm_scan,
     class_motifs,
     field,
-    format_baseline,
     log_odds,
     log_odds_maps,
     pwm_scan,
@@ -25,6 +22,8 @@ from mlproject.filters.baseline import (
 from mlproject.motifs.databases import jaspar_by_id
 from mlproject.motifs.pwm import Motif, reverse_complement
 from mlproject.network.evaluation import ClassScore
+from mlproject.run import baseline as cache
+from mlproject.run.baseline import cached_pwm_scan, format_baseline
 from mlproject.spec import canonical_sha256
 from mlproject.system.errors import UserError
 
@@ -143,7 +142,7 @@ def test_no_damaged_copy_of_what_was_kept_is_used(tmp_path: Path) -> None:
     other["dataset_sha256"] = "0" * 64
     copies.append(json.dumps(other | {"sha256": canonical_sha256(other)}).encode())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pwm_scan_module, "pwm_scan", lambda _: None)  # what is used is not this
+        patch.setattr(cache, "pwm_scan", lambda _: None)  # a copy that is used gives no error
         for copy in copies:
             path.write_bytes(copy)
             with pytest.raises(AttributeError):

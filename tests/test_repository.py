@@ -27,7 +27,7 @@ DOCUMENTS = ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob
 TEXTS = {".py", ".md", ".txt", ".toml", ".yaml", ""}
 ROOMS = (
     "system __init__",
-    "sequence shuffles names spec architectures",
+    "geometry sequence shuffles names spec architectures",
     "motifs",
     "data",
     "network",

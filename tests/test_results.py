@@ -229,9 +229,9 @@ def test_a_real_run_is_loaded_back_whole(
     assert results.spec_of(row) == results.spec_of(trained.run_id) == make_spec(FINISHED)
     network = results.model(row)
     scores = predict(network, data.test.codes)
-    from mlproject.network.evaluation import evaluate
+    from mlproject.network.evaluation import class_scores, metrics
 
-    found = evaluate(data.test.labels, scores, data.classes)["test_auroc"]
+    found = metrics(class_scores(data.test.labels, scores, data.classes))["test_auroc"]
     assert found == pytest.approx(row["test_auroc"], abs=1e-6)
 
 

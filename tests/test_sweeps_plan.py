@@ -13,7 +13,7 @@ from mlproject.system.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 
-from mlproject.sweeps.cells import DataSets, multiply_adds, plan_cells, seconds_of  # noqa: E402
+from mlproject.sweeps.cells import DataSets, plan_cells, seconds_of  # noqa: E402
 from mlproject.sweeps.lock import locked  # noqa: E402
 from mlproject.sweeps.plan import Range, expand, read_plan  # noqa: E402
 from mlproject.sweeps.space import make_space  # noqa: E402
@@ -235,7 +235,8 @@ def test_the_cost_counts_the_multiplications_of_a_network_written_out(tmp_path: 
     first = sum(19 * 4 * 30 for _ in range(150))
     second = sum(5 * 30 * 128 for _ in range(6))
     dense = 2 * 128 * 512 + 512 * 12
-    assert multiply_adds(cell.spec, data.facts(cell.spec)) == first + second + dense
+    sequences = data.facts(cell.spec).sequences
+    assert cell.cost == (first + second + dense) * sequences * cell.spec.epochs * 3
 
 
 def test_a_cell_that_does_not_fit_its_data_is_refused_before_anything_starts(

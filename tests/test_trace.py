@@ -5,10 +5,12 @@ import pytest
 
 from mlproject.architectures import arch_name, make_spec, recorded_spec
 from mlproject.data.synthetic import generate
-from mlproject.filters.align import align, receptive_field
+from mlproject.filters.align import align
 from mlproject.filters.scan import scan
-from mlproject.filters.trace import origin, trace
+from mlproject.filters.trace import trace
+from mlproject.geometry import receptive_field
 from mlproject.network.build import activations, build
+from mlproject.run.model_parts import trace_levels
 from mlproject.system.errors import UserError
 
 DEEP = {
@@ -31,8 +33,8 @@ def test_tracing_is_what_following_each_site_by_hand_gives() -> None:
         norm.set_weights([rng.normal(size=gamma.shape), beta + 0.2, *rest])
     codes = rng.integers(0, 4, (7, 45), np.uint8)
     found = scan(activations(model, "conv3", codes))
-    assert origin(spec.blocks, 3) == 1
-    traced = trace(model, spec.blocks, 3, found.released, codes)
+    assert spec.origin(3) == 1
+    traced = trace(trace_levels(model, 3, 1), found.released, codes)
     assert len(traced) > 50
     maps = {number: next(activations(model, f"conv{number}", codes)) for number in (1, 2)}
     for before, after in zip(found.released, traced, strict=True):
@@ -74,11 +76,11 @@ def test_a_filter_that_reads_one_motif_through_a_pool_shows_that_motif() -> None
     model.get_layer("conv2").set_weights([above])
     codes = np.asarray(data.train.codes)
     found = scan(activations(model, "conv2", codes))
-    field = receptive_field(spec.blocks, 1, 150)
-    traced = found._replace(released=trace(model, spec.blocks, 2, found.released, codes))
+    field = receptive_field(model, "conv1")
+    traced = found._replace(released=trace(trace_levels(model, 2, 1), found.released, codes))
     shown = align(traced, "released", codes, field, 19).pwms[0, : motif.width]
     blurred = align(
-        found, "released", codes, receptive_field(spec.blocks, 2, 150), 19
+        found, "released", codes, receptive_field(model, "conv2"), 19
     ).pwms[0, : motif.width]  # fmt: skip
     assert (shown.argmax(axis=1) == motif.pwm.argmax(axis=1))[motif.pwm.max(axis=1) > 0.6].all()
     assert np.abs(shown - motif.pwm).mean() < 0.06 < np.abs(blurred - motif.pwm).mean()
@@ -91,8 +93,8 @@ def test_layers_behind_a_pool_are_refused_with_the_reason_unless_asked_for() -> 
     assert arch_name(asked) == "CNN-2"
     assert make_spec({"arch": "CNN-1", "layers": "conv1,conv2"}).layer_numbers == (1, 2)
     deepest = make_spec({"arch": "CNN-1-1-100", "layers": "conv1,conv2,conv3"})
-    assert origin(deepest.blocks, 3) == 3
-    assert receptive_field(deepest.blocks, 3, 200).width == 27
+    assert deepest.origin(3) == 3
+    assert receptive_field(build(deepest, 200, 2), "conv3").width == 27
 
 
 def test_a_spec_without_it_keeps_its_hash_and_one_with_it_keeps_its_training() -> None:

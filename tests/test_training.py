@@ -291,7 +291,7 @@ def test_without_any_whole_state_nothing_is_usable(
     if damage == "damaged":
         path.write_bytes(state[1:])
         checkpoint.earlier(path).write_bytes(state[:-1])
-    with pytest.raises(UserError, match="must have a saved state that is whole") as error:
+    with pytest.raises(UserError, match="must have an intact saved state") as error:
         checkpoint.usable(path)
     assert "\n" not in str(error.value)
 
@@ -319,7 +319,7 @@ def test_a_state_holds_a_long_history(tmp_path: Path) -> None:
         Epoch(number, {"val_loss": 1 / number}, 0.1, True)._asdict() for number in range(1, 3000)
     ]
     arrays = {"conv1/kernel": np.arange(3.0)}
-    written = checkpoint.State(arrays, arrays, arrays, history)
+    written = checkpoint.TrainingState(arrays, arrays, arrays, history)
     checkpoint.write(tmp_path / "state.h5", written, {"seed": 0})
     read = checkpoint.read(tmp_path / "state.h5", {"seed": 0})
     assert read.history == checkpoint.read_history(tmp_path / "state.h5") == history

@@ -239,10 +239,10 @@ def test_among_equal_maxima_the_first_gets_the_gradient() -> None:
 
 def test_coins_fall_at_their_rate_and_follow_their_seed() -> None:
     seed, other = (np.array([value, 1], np.uint32) for value in (5, 6))
-    shape, rate = (100, 41, 5), 6554 / backend.COINS
-    kept = ops.convert_to_numpy(backend.coins(ops.convert_to_tensor(seed), shape, rate))
-    again = ops.convert_to_numpy(backend.coins(ops.convert_to_tensor(seed), shape, rate))
-    different = ops.convert_to_numpy(backend.coins(ops.convert_to_tensor(other), shape, rate))
+    shape, rate = (100, 41, 5), 6554 / backend.MASK_LEVELS
+    kept = ops.convert_to_numpy(backend.keep_mask(ops.convert_to_tensor(seed), shape, rate))
+    again = ops.convert_to_numpy(backend.keep_mask(ops.convert_to_tensor(seed), shape, rate))
+    different = ops.convert_to_numpy(backend.keep_mask(ops.convert_to_tensor(other), shape, rate))
     assert kept.shape == shape and kept.dtype == bool
     assert abs(1 - kept.mean() - rate) < 4 * (rate * (1 - rate) / kept.size) ** 0.5
     np.testing.assert_array_equal(kept, again)

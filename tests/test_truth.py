@@ -8,11 +8,11 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from mlproject.data import SITE
 from mlproject.data.synthetic import generate
-from mlproject.filters.align import Field
 from mlproject.filters.baseline import log_odds
 from mlproject.filters.scan import scan
-from mlproject.filters.truth import Truth, truth, truth_rows, truth_scores
-from mlproject.filters.windows import Peaks, window_of, windows
+from mlproject.filters.site_windows import Peaks, site_windows, window_of
+from mlproject.filters.truth import FilterTruth, compare_to_sites, truth_rows, truth_scores
+from mlproject.geometry import ReceptiveField
 
 
 def planted(*rows: tuple[int, int, int, int, int]) -> np.ndarray:
@@ -20,12 +20,12 @@ def planted(*rows: tuple[int, int, int, int, int]) -> np.ndarray:
     return np.array(list(rows), SITE)
 
 
-def overlap(position: int, field: Field, start: int, width: int) -> int:
+def overlap(position: int, field: ReceptiveField, start: int, width: int) -> int:
     first = position * field.step - field.left
     return min(first + field.width, start + width) - max(first, start)
 
 
-def slow_owner(sites: np.ndarray, field: Field, row: int, position: int) -> int:
+def slow_owner(sites: np.ndarray, field: ReceptiveField, row: int, position: int) -> int:
     """Return the site that a position sees, the nearest if several (the left one of two), or -1."""
     centre = 2 * (position * field.step - field.left) + field.width
     seen = [
@@ -38,14 +38,19 @@ def slow_owner(sites: np.ndarray, field: Field, row: int, position: int) -> int:
     return min(seen)[2] if seen else -1
 
 
-@pytest.mark.parametrize("field", [Field(19, 9), Field(3, 1), Field(27, 13), Field(8, 3, 2)])
-def test_each_position_belongs_to_the_nearest_site_that_it_half_covers(field: Field) -> None:
+@pytest.mark.parametrize(
+    "field",
+    [ReceptiveField(19, 9), ReceptiveField(3, 1), ReceptiveField(27, 13), ReceptiveField(8, 3, 2)],
+)
+def test_each_position_belongs_to_the_nearest_site_that_it_half_covers(
+    field: ReceptiveField,
+) -> None:
     data = generate(1, 60, 150)
     sites = data.train.sites
     assert sites is not None
     sequences, positions = len(data.train.codes), -(-150 // field.step)
     shuffled = np.random.default_rng(0).permutation(sites)
-    found = windows(shuffled, field, positions, sequences)
+    found = site_windows(shuffled, field, positions, sequences)
     sequence, position = np.divmod(np.arange(sequences * positions), positions)
     window = window_of(found, sequence, position)
     owner = np.where(window >= 0, found.site[window], -1)
@@ -55,7 +60,9 @@ def test_each_position_belongs_to_the_nearest_site_that_it_half_covers(field: Fi
 
 
 def test_background_windows_are_as_long_as_a_site_has_positions_and_touch_none() -> None:
-    found = windows(planted((0, 40, 10, 0, 1), (2, 0, 10, 0, 1)), Field(19, 9), 100, 3)
+    found = site_windows(
+        planted((0, 40, 10, 0, 1), (2, 0, 10, 0, 1)), ReceptiveField(19, 9), 100, 3
+    )
     own, empty = found.site >= 0, found.site < 0
     lengths = found.stop - found.start
     # 20 positions have a field of 19 nt that covers 5 or more of 10 nt; at the margin 15.
@@ -68,14 +75,14 @@ def test_background_windows_are_as_long_as_a_site_has_positions_and_touch_none()
 
 
 def test_no_sites_give_no_windows() -> None:
-    assert not len(windows(planted(), Field(19, 9), 100, 3).start)
+    assert not len(site_windows(planted(), ReceptiveField(19, 9), 100, 3).start)
 
 
 def test_peaks_are_the_maxima_of_windows_whatever_the_batches() -> None:
     rng = np.random.default_rng(3)
     sites = planted((0, 3, 6, 0, 1), (1, 20, 6, 0, -1), (4, 24, 6, 0, 1))
     maps = rng.normal(size=(5, 30, 4)).astype(np.float32)
-    found = windows(sites, Field(7, 3), 30, 5)
+    found = site_windows(sites, ReceptiveField(7, 3), 30, 5)
     flat = maps.reshape(-1, 4)
     wanted = [flat[a:b].max(axis=0) for a, b in zip(found.start, found.stop, strict=True)]
     for size in (1, 2, 5):
@@ -87,15 +94,17 @@ def test_peaks_are_the_maxima_of_windows_whatever_the_batches() -> None:
         list(Peaks(found).watch([maps[:4]]))
 
 
-def compare(maps: np.ndarray, sites: np.ndarray, names: list[str], field: Field) -> Truth:
-    peaks = Peaks(windows(sites, field, maps.shape[1], len(maps)))
+def compare(
+    maps: np.ndarray, sites: np.ndarray, names: list[str], field: ReceptiveField
+) -> FilterTruth:
+    peaks = Peaks(site_windows(sites, field, maps.shape[1], len(maps)))
     found = scan(peaks.watch(iter([maps])), released=0.5)
-    return truth(peaks, found.released, sites, names, field)
+    return compare_to_sites(peaks, found.released, sites, names, field)
 
 
 def test_all_numbers_are_those_of_a_slow_computation() -> None:
     rng = np.random.default_rng(5)
-    data, field = generate(2, 100, 150), Field(19, 9)
+    data, field = generate(2, 100, 150), ReceptiveField(19, 9)
     sites = data.train.sites
     assert sites is not None
     count, names = len(data.train.codes), list(data.classes)
@@ -104,7 +113,7 @@ def test_all_numbers_are_those_of_a_slow_computation() -> None:
     for site in sites[(sites["motif"] == 4) & (sites["strand"] < 0)]:
         maps[site["sequence"], min(int(site["start"]) + 9, 149), 1] += 9.0
     found = compare(maps, sites, names, field)
-    bounds = windows(sites, field, 150, count)
+    bounds = site_windows(sites, field, 150, count)
     flat = maps.reshape(-1, 3)
     for number in range(3):
         peak = np.array([flat[a:b, number].max() for a, b in zip(*bounds[:2], strict=True)])
@@ -152,7 +161,7 @@ def pwm_maps(codes: np.ndarray, matrix: np.ndarray, left: int) -> np.ndarray:
 
 
 def test_a_filter_set_to_a_motif_finds_its_sites_and_no_others() -> None:
-    data, field = generate(0, 1000, 200), Field(19, 9)
+    data, field = generate(0, 1000, 200), ReceptiveField(19, 9)
     sites = data.test.sites
     assert sites is not None
     codes, srf = np.asarray(data.test.codes), data.classes.index("SRF")
@@ -177,7 +186,7 @@ def test_scores_are_means_over_filters_and_over_the_best_filter_of_each_motif() 
     sites = planted((0, 10, 5, 0, 1), (1, 10, 5, 1, 1))
     maps = np.zeros((3, 40, 3), np.float32)
     maps[0, 12, 0] = maps[1, 12, 1] = maps[2, 12, 2] = 1.0
-    found = compare(maps, sites, ["A", "B c"], Field(5, 2))
+    found = compare(maps, sites, ["A", "B c"], ReceptiveField(5, 2))
     values = truth_scores(found)
     assert found.average_precision[0, 0, 0] == found.average_precision[1, 1, 0] == 1.0
     assert values["tf_site_ap"] == values["tf_site_recall"] == values["tf_site_precision"] == 1.0
@@ -197,7 +206,7 @@ def test_activations_are_streamed_a_batch_at_a_time() -> None:
             alive.append(number)
             yield np.full((1, 40, 2), number, np.float32)
 
-    peaks = Peaks(windows(sites, Field(5, 2), 40, 6))
+    peaks = Peaks(site_windows(sites, ReceptiveField(5, 2), 40, 6))
     for number, _ in enumerate(peaks.watch(batches())):
         assert alive == list(range(number + 1))
     assert peaks.values.shape == (len(peaks.windows.start), 2)

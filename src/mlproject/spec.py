@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.config import JsonDict
 
+from mlproject.geometry import Kernel, Window
 from mlproject.system.errors import UserError, nearest, short_repr
 
 MILLION = 1_000_000
@@ -31,10 +32,17 @@ PositiveFloat = Annotated[float, Field(gt=0.0)]
 MOST_DIGITS = 60  # characters of a number
 
 TRAINING_VERSION = 2  # 2: initial weights from numpy
-ATTRIBUTIONS = (
-    "saliency", "gradient_x_input", "gradient_x_input_raw", "smoothgrad", "integrated_gradients",
-    "expected_gradients", "deeplift", "ism", "ism_window",
-)  # fmt: skip
+ATTRIBUTIONS: Mapping[str, str] = {
+    "saliency": "Saliency",
+    "gradient_x_input": "Gradient × input",
+    "gradient_x_input_raw": "Gradient × input, not centred",
+    "smoothgrad": "SmoothGrad × input",
+    "integrated_gradients": "Integrated gradients",
+    "expected_gradients": "Expected gradients",
+    "deeplift": "DeepLIFT",
+    "ism": "In silico mutagenesis",
+    "ism_window": "Windowed mutagenesis",
+}  # name in commands and metrics -> title in figures and tables
 MODISCO = "modisco"
 
 AlignmentName = Literal["released", "paper"]
@@ -94,6 +102,16 @@ class Block(_Frozen):
     stride: Positive = _network(1, "step of the convolution", fits=True)
     pool: Positive = _network(..., "max-pool window, 1 = none", fits=True)
     pool_stride: Positive = _network(..., "step of the max-pool", fits=True)
+
+    @property
+    def convolution(self) -> Window:
+        """The window of the convolution."""
+        return Window(self.kernel, self.stride)
+
+    @property
+    def max_pool(self) -> Window:
+        """The window of the max-pool."""
+        return Window(self.pool, self.pool_stride)
 
 
 class RunSpec(_Frozen):
@@ -204,6 +222,10 @@ class RunSpec(_Frozen):
         """Whether no pool or stride precedes convolution `number`, counted from 1."""
         return not any(block.pool > 1 or block.stride > 1 for block in self.blocks[: number - 1])
 
+    def origin(self, number: int) -> int:
+        """Return the last convolution, up to `number`, that no pool or stride precedes."""
+        return max(one for one in range(1, number + 1) if self.keeps_positions(one))
+
     @property
     def generated(self) -> bool:
         """Whether the data set is generated from `data_seed`, `sequences` and `length`."""
@@ -253,15 +275,33 @@ class RunSpec(_Frozen):
                     f"`kernel{number}` must not be wider than the sequences: "
                     f"got kernel{number}={block.kernel} on {length} nt"
                 )
-            scanned = -(-lengths[-1] // block.stride)
+            scanned = block.convolution.outputs(lengths[-1])
             if block.pool > scanned:
                 raise UserError(
                     f"`pool{number}` must not be wider than its input: "
                     f"got pool{number}={block.pool} on a map of {scanned} positions "
                     f"(sequences of {length} nt); values from 1 to {scanned} work"
                 )
-            lengths.append(-(-scanned // block.pool_stride))
+            lengths.append(block.max_pool.outputs(scanned))
         return lengths
+
+    def kernels(self, length: int, classes: int) -> list[Kernel]:
+        """Return the kernels of the convolutions, the dense layer and the output, in that order.
+
+        Args:
+            length: nt a sequence.
+            classes: number of outputs.
+
+        Raises:
+            UserError: as `map_lengths`.
+        """
+        lengths, channels, found = self.map_lengths(length), 4, []
+        for block, size in zip(self.blocks, lengths, strict=False):
+            outputs = block.convolution.outputs(size)
+            found.append(Kernel(outputs, block.kernel * channels, block.filters))
+            channels = block.filters
+        dense = Kernel(1, lengths[-1] * channels, self.units)
+        return [*found, dense, Kernel(1, self.units, classes)]
 
 
 @lru_cache(maxsize=256)

@@ -94,19 +94,21 @@ def bundle(changed: str, matlab5: bool) -> Callable[[], Files]:
 
 def attributions(path: Path) -> None:
     """Write attributions of three sequences."""
-    from mlproject.attribution.files import write
+    from mlproject.attribution.files import write_attributions
     from mlproject.attribution.methods import Attributions
 
     rng = np.random.default_rng(0)
     rows = np.arange(3)
     codes = rng.integers(0, 5, (3, LENGTH), np.uint8)
     scores = rng.normal(size=(3, LENGTH, 4)).astype(np.float32)
-    write(path, Attributions("saliency", rows, rows % 2, codes, scores), CLASSES)
+    write_attributions(path, Attributions("saliency", rows, rows % 2, codes, scores), CLASSES)
 
 
 def state(path: Path) -> None:
     """Write the state of a training."""
-    from mlproject.network.checkpoint import State, write
+    from mlproject.network.checkpoint import TrainingState, write
 
     arrays = {"conv1/kernel": np.ones((3, 4, 2), np.float32), "conv1/bias": np.ones(2, np.float32)}
-    write(path, State(arrays, arrays, arrays, [{"epoch": 1, "values": {"loss": 0.5}}]), OWNER)
+    write(
+        path, TrainingState(arrays, arrays, arrays, [{"epoch": 1, "values": {"loss": 0.5}}]), OWNER
+    )

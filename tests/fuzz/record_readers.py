@@ -55,11 +55,11 @@ def read_plan(folder: Path) -> None:
 
 def read_scan(folder: Path) -> None:
     """A damaged scan is not used: what is used says what the whole one says."""
-    from mlproject.filters.baseline import read_kept
+    from mlproject.run.baseline import read_pwm_scan
 
     (path,) = folder.iterdir()
     whole = _whole_scan()
-    kept = read_kept(path, whole["dataset_sha256"])
+    kept = read_pwm_scan(path, whole["dataset_sha256"])
     assert kept is None or json.loads(path.read_bytes()) == whole
 
 
@@ -124,10 +124,10 @@ def _seal(path: Path) -> None:
 
 
 def read_attributions(folder: Path) -> None:
-    from mlproject.attribution.files import read
+    from mlproject.attribution.files import read_attributions
 
     _seal(folder / "a.h5")
-    found = read(folder / "a.h5")
+    found = read_attributions(folder / "a.h5")
     assert found.importance.shape == found.contributions.shape == found.codes.shape
 
 

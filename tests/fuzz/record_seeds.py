@@ -18,7 +18,7 @@ def spec() -> Files:
 def scan() -> Files:
     """A kept scan of motifs."""
     from mlproject.data.synthetic import generate
-    from mlproject.filters.baseline import cached_pwm_scan
+    from mlproject.run.baseline import cached_pwm_scan
 
     with tempfile.TemporaryDirectory() as folder:
         cached_pwm_scan(generate(0, 20, 130), Path(folder))

@@ -1,4 +1,4 @@
-"""Attributions: which letters of a sequence a network's answer rests on."""
+"""Attributions: the contribution of each letter of a sequence to a network's output."""
 
 from mlproject.attribution.methods import METHODS, Attributions, Method, attribute
 

@@ -1,28 +1,28 @@
-"""Whether contributions add up to the difference of a sequence's logit and its reference's."""
+"""Completeness: the sum of contributions against the difference of sequence and reference logit."""
 
 import keras
 import numpy as np
 
 from mlproject.attribution.deeplift import REFERENCES
+from mlproject.attribution.logits import logit_model
 from mlproject.attribution.methods import Attributions, rng_of
-from mlproject.attribution.network import logit_model
 from mlproject.attribution.references import UNIFORM, shuffled
 from mlproject.network.build import predict
 from mlproject.sequence import OTHER
 
 
 def completeness_error(model: keras.Model, found: Attributions, seed: int) -> float | None:
-    """Return by how much the contributions of a method miss what they should add up to.
+    """Return the error of the sums of contributions, relative to the differences of the logits.
 
     Args:
         model: the network.
-        found: what a method says of its sequences.
-        seed: that the method had.
+        found: the attributions.
+        seed: the seed that they were computed with.
 
     Returns:
-        The mean absolute error of the sums of contributions as a share of the mean absolute
-        difference of the logits; None of methods whose contributions need not add up, and where no
-        sequence has all its letters known.
+        The mean absolute error of the sums, as a share of the mean absolute difference of the
+        logits. None for methods that do not promise a sum, and if every sequence has an unknown
+        letter.
     """
     known = (found.codes != OTHER).all(axis=1)
     if found.method not in ("integrated_gradients", "deeplift") or not known.any():

@@ -1,11 +1,11 @@
 """DeepLIFT with the rescale rule, as the gradient of one function of keras.ops.
 
-The network is computed for a sequence and for its reference side by side. Where it is not linear,
-the sequence's value is written as one whose gradient is DeepLIFT's multiplier, the ratio of the
-differences of output and input, held fixed. Linear layers need no rule, and the chain rule of the
-backend gives the multipliers of the input. A max-pool passes the difference of its output to the
-one position that explains it: where the sequence has its maximum if that is the larger of the two,
-else where the reference has its own.
+The network is computed for a sequence and for its reference side by side. At each nonlinearity,
+the sequence's value is replaced by an expression of equal value whose gradient is DeepLIFT's
+multiplier: the difference of the outputs over the difference of the inputs, held constant. Linear
+layers need no rule, and the backend's chain rule gives the multipliers of the input. A max-pool
+assigns the difference of its output to one position: the sequence's arg-max if the sequence has the
+larger maximum, otherwise the reference's arg-max.
 
 Source: Shrikumar, Greenside & Kundaje, ICML 2017; hypothetical contributions as in TF-MoDISco.
 """
@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from mlproject.attribution.network import (
+from mlproject.attribution.logits import (
     BATCH,
     Output,
     Progress,
@@ -29,6 +29,7 @@ from mlproject.attribution.network import (
 )
 from mlproject.attribution.references import shuffled
 from mlproject.attribution.scores import hypothetical
+from mlproject.geometry import window_of
 from mlproject.network.backend import Gradient, gradient
 from mlproject.sequence import one_hot
 from mlproject.system.errors import UserError
@@ -58,15 +59,15 @@ def deeplift(
         targets: (N,) class of each row.
         rng: random numbers.
         references: copies of each row with its dinucleotides shuffled.
-        output: ``logit`` or ``probability``, of which the sigmoid is one more rescaled layer.
+        output: ``logit`` or ``probability``; for the latter the sigmoid is rescaled too.
         batch_size: rows a batch.
-        progress: told how many rows are done, of how many.
+        progress: called with the number of rows done and their total.
 
     Returns:
         float32 (N, L, 4). The contributions of a row sum to its output less the references' mean.
 
     Raises:
-        UserError: a layer for which there is no rule.
+        UserError: a layer without a rule.
     """
     others = shuffled(codes, references, rng)
     call = multipliers(model, output)
@@ -84,14 +85,14 @@ def deeplift(
 
 
 def multipliers(model: keras.Model, output: Output = "logit") -> Gradient:
-    """Return DeepLIFT's multipliers, compiled.
+    """Return the compiled function that computes DeepLIFT's multipliers.
 
     Returns:
-        A function of one-hot sequences and references (batch, L, 4) and a selector of classes
-        (batch, classes), that gives the outputs (batch,) and the multipliers (batch, L, 4).
+        A function from one-hot sequences and references (batch, L, 4) and a selector of classes
+        (batch, classes) to the outputs (batch,) and the multipliers (batch, L, 4).
 
     Raises:
-        UserError: a layer for which there is no rule.
+        UserError: a layer without a rule.
     """
     rows = chain(logit_model(model) if output == "logit" else model)
     for layer in rows:
@@ -160,15 +161,10 @@ def _pool(layer: keras.Layer, x: Any, r: Any) -> tuple[Any, Any]:
 
 
 def _windows(layer: keras.Layer, length: int) -> np.ndarray:
-    """Return the positions that each output of a max-pool sees, (outputs, pool).
+    """Return the positions that each output of a max-pool reads, (outputs, pool).
 
-    Positions beyond an end are replaced by the last ones within: the maximum is the same.
+    Positions outside the map are replaced by the nearest one inside. The maximum stays the same.
     """
-    pool, stride = layer.pool_size[0], layer.strides[0]
-    if layer.padding == "same":
-        count = -(-length // stride)
-        left = max((count - 1) * stride + pool - length, 0) // 2
-    else:
-        count, left = (length - pool) // stride + 1, 0
-    places = np.arange(count)[:, None] * stride + np.arange(pool) - left
-    return np.clip(places, 0, length - 1).astype(np.int32)
+    window = window_of(layer)
+    starts = window.start(np.arange(window.outputs(length)), length)
+    return np.clip(starts[:, None] + np.arange(window.size), 0, length - 1).astype(np.int32)

@@ -1,4 +1,4 @@
-"""Attributions as files: a small HDF5 of our own, and the pair of arrays that TF-MoDISco reads."""
+"""Attributions as files: one compact HDF5 file, and the pair of arrays that TF-MoDISco reads."""
 
 import json
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ import numpy as np
 
 from mlproject.attribution.methods import METHODS, Attributions
 from mlproject.sequence import OTHER, one_hot
+from mlproject.spec import ATTRIBUTIONS
 from mlproject.system.errors import UserError, nearest
 from mlproject.system.files import atomic_file, atomic_hdf5, check_seal, has_seal
 from mlproject.system.hdf5 import hdf5_opened, read_array, require_plain
@@ -16,13 +17,13 @@ VERSION = 2
 LARGEST = 1e18
 
 
-def write(
+def write_attributions(
     path: Path, found: Attributions, classes: Sequence[str], dataset_sha256: str = ""
 ) -> None:
-    """Write attributions, whole or not at all, with the file's SHA-256 at its end.
+    """Write attributions atomically, with the file's SHA-256 at its end.
 
     Data sets: ``sequences`` (rows of the test split), ``classes`` (numbers), ``codes`` (rows, L),
-    ``scores`` (rows, L, 4) float16, to be multiplied with ``scale`` (rows,) float32.
+    ``scores`` (rows, L, 4) float16 and ``scale`` (rows,) float32, whose product are the scores.
     Attributes: ``method``, ``title``, ``class_names`` (JSON), ``hypothetical``, ``output``,
     ``dataset_sha256``, ``version``.
 
@@ -44,7 +45,7 @@ def write(
             file.create_dataset(name, data=array, compression="gzip", shuffle=True)
         file.attrs.update(
             method=found.method,
-            title=method.title,
+            title=ATTRIBUTIONS[found.method],
             class_names=json.dumps(list(classes)),
             hypothetical=method.hypothetical,
             output="logit",
@@ -53,13 +54,13 @@ def write(
         )
 
 
-def read(path: Path) -> Attributions:
-    """Read attributions that `write` has written; scores to three digits.
+def read_attributions(path: Path) -> Attributions:
+    """Read a file of `write_attributions`; scores have three digits.
 
-    Files of version 1 had no SHA-256.
+    Files of version 1 have no SHA-256.
 
     Raises:
-        UserError: the file cannot be read, is damaged, or holds something else.
+        UserError: the file cannot be read, is damaged, or does not hold attributions.
     """
     rule = f"{path} must be a file of attributions"
     sealed = has_seal(path)
@@ -98,9 +99,9 @@ def read(path: Path) -> Attributions:
 
 
 def write_arrays(folder: Path, found: Attributions) -> tuple[Path, Path]:
-    """Write ``ohe.npz`` and ``shap.npz``, each `arr_0` (rows, 4, L): letters, scores of all four.
+    """Write one-hot letters to ``ohe.npz`` and scores to ``shap.npz``, each `arr_0` (rows, 4, L).
 
-    This is what ``modisco motifs -s ohe.npz -a shap.npz`` and tools like it read.
+    ``modisco motifs -s ohe.npz -a shap.npz`` and similar tools read these files.
     """
     paths = folder / "ohe.npz", folder / "shap.npz"
     arrays: tuple[np.ndarray, ...] = (

@@ -1,9 +1,9 @@
 """Attributions from gradients: saliency, SmoothGrad, integrated and expected gradients.
 
-Each takes codes (N, L) with a class for each of the N rows and returns float32 (N, L, 4): the
-hypothetical contribution of every letter at every position to the logit of that class (its score
-before the sigmoid, on an additive scale), or to its probability. Of the letters present, take
-`mlproject.attribution.scores.contributions`.
+Each function takes codes (N, L) with one class for each row and returns float32 (N, L, 4): the
+hypothetical contribution of every letter at every position to the logit of that class (the score
+before the sigmoid), or to its probability. `mlproject.attribution.scores.contributions` selects the
+letters present.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 import keras
 import numpy as np
 
-from mlproject.attribution.network import (
+from mlproject.attribution.logits import (
     BATCH,
     Output,
     Progress,
@@ -36,10 +36,11 @@ def class_gradient(model: keras.Model, output: Output = "logit") -> Gradient:
 
     Args:
         model: the network.
-        output: its ``logit`` or its ``probability``.
+        output: ``logit`` or ``probability``.
 
     Returns:
-        A function of one-hot (batch, L, 4) and a selector (batch, classes), see `selector`.
+        A function from one-hot (batch, L, 4) and a selector (batch, classes), see `selector`, to
+        outputs (batch,) and gradients (batch, L, 4).
     """
     inner = logit_model(model) if output == "logit" else model
     return gradient(lambda inputs, select: chosen(inner(inputs, training=False), select))
@@ -64,7 +65,7 @@ def saliency(
         correct: centre the gradient over the four letters, see `scores.centred`.
         output: ``logit`` or ``probability``.
         batch_size: rows a batch.
-        progress: told how many rows are done, of how many.
+        progress: called with the number of rows done and their total.
 
     Source: Simonyan, Vedaldi & Zisserman, arXiv:1312.6034, 2013.
     """
@@ -89,10 +90,10 @@ def smoothgrad(
     batch_size: int = BATCH,
     progress: Progress = silent,
 ) -> np.ndarray:
-    """Return the gradient, mean over noisy copies of the sequence.
+    """Return the mean gradient of noisy copies of the sequence.
 
     Args:
-        model: see `saliency`, as all others.
+        model: see `saliency`.
         codes: (N, L) uint8.
         targets: (N,).
         rng: random numbers.
@@ -126,20 +127,22 @@ def integrated_gradients(
     batch_size: int = BATCH,
     progress: Progress = silent,
 ) -> np.ndarray:
-    """Return the gradient integrated on the straight way from the uniform reference.
+    """Return the gradient integrated along the straight path from the uniform reference.
 
-    The reference has 1/4 for each letter. The contributions of a row sum to its output less that
-    of the reference, but for the error of the integral: a trapezoidal sum. A network of rectified
-    units and max-pools has a gradient that jumps on the way, so that the error falls only as one
-    over the number of points. This number is doubled until the error of the row is small enough.
+    The reference has 1/4 for each letter. The contributions of a row sum to the output of the row
+    less the output of the reference, up to the error of the integral, a trapezoidal sum. The
+    gradient of a network of rectified units and max-pools jumps along the path, so the error only
+    falls with one over the number of points. This number is doubled until the error of the row is
+    small enough.
 
     Args:
-        model: see `saliency`, as all others.
+        model: see `saliency`.
         codes: (N, L) uint8.
         targets: (N,).
-        steps: parts of the way at first.
-        most_steps: parts of the way at which it ends even if the error is larger.
-        error: of a row's sum, as a share of its difference, or of 1 where that is smaller.
+        steps: initial number of intervals of the path.
+        most_steps: largest number of intervals, used even if the error is larger.
+        error: allowed error of a row's sum, as a share of its difference of outputs, which counts
+            as 1 where it is smaller.
         output: see `saliency`.
         batch_size: see `saliency`.
         progress: see `saliency`.
@@ -151,7 +154,7 @@ def integrated_gradients(
     size = min(batch_size, len(codes))
 
     def at(rows: np.ndarray, place: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return outputs and slopes of some rows at a place of the way, 0 to 1."""
+        """Return outputs and slopes of some rows at a point of the path, 0 to 1."""
         parts = []
         for start in range(0, len(rows), size):
             check_interrupts()
@@ -180,14 +183,14 @@ def _integrated(
     error: float,
 ) -> np.ndarray:
     """Return the hypothetical contributions of some rows, see `integrated_gradients`."""
-    way = one_hot(codes) - np.float32(UNIFORM)
+    path = one_hot(codes) - np.float32(UNIFORM)
     (low, first), (high, last) = at(rows, 0.0), at(rows, 1.0)
     difference, total = high - low, (first.astype(np.float64) + last) / 2
     left, parts, places = np.arange(len(rows)), steps, range(1, steps)
     while True:
         for place in places:
             total[left] += at(rows[left], place / parts)[1]
-        sums = (total[left] * way[left]).sum(axis=(1, 2)) / parts
+        sums = (total[left] * path[left]).sum(axis=(1, 2)) / parts
         missed = np.abs(sums - difference[left])
         enough = missed <= error * np.maximum(np.abs(difference[left]), 1.0)
         total[left[enough]] /= parts
@@ -210,11 +213,11 @@ def expected_gradients(
     batch_size: int = BATCH,
     progress: Progress = silent,
 ) -> np.ndarray:
-    """Return the gradient at random points on the ways from shuffled copies of the sequence.
+    """Return the mean gradient at random points of the paths from shuffled copies of the sequence.
 
-    Each reference is the row with its dinucleotides shuffled; on its way lies one point, those of
-    a row spread evenly over the way. The contributions sum to the difference of the outputs in
-    expectation. Arguments as for `saliency`, and:
+    Each reference is the row with its dinucleotides shuffled. One point is drawn from each path,
+    such that the points of a row cover the path evenly. The contributions sum to the difference of
+    the outputs in expectation.
 
     Args:
         model: see `saliency`.

@@ -1,4 +1,4 @@
-"""The methods by name, and what one of them says about some sequences."""
+"""The attribution methods by name, and the result of one of them."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -13,26 +13,24 @@ from mlproject.attribution.gradients import (
     saliency,
     smoothgrad,
 )
+from mlproject.attribution.logits import Progress, silent
 from mlproject.attribution.mutagenesis import ism, ism_window
-from mlproject.attribution.network import Progress, silent
 from mlproject.attribution.scores import contributions, magnitude
 from mlproject.spec import ATTRIBUTIONS
 from mlproject.system.errors import UserError, nearest
 
 
 class Method(NamedTuple):
-    """One way to attribute.
+    """An attribution method.
 
     Attributes:
-        title: its name for people.
-        function: from a model, codes (N, L), classes (N,) to scores (N, L, 4).
-        reading: from scores and codes to one importance a position, (N, L).
-        options: what the function is told besides.
+        function: from a model, codes (N, L) and classes (N,) to scores (N, L, 4).
+        reading: from scores and codes to one importance for each position, (N, L).
+        options: further arguments of `function`.
         random: whether it needs random numbers.
-        hypothetical: whether it has a score for letters that are not there.
+        hypothetical: whether letters that are not present have scores.
     """
 
-    title: str
     function: Callable[..., np.ndarray]
     reading: Callable[[np.ndarray, np.ndarray], np.ndarray] = contributions
     options: Mapping[str, Any] = {}
@@ -41,26 +39,24 @@ class Method(NamedTuple):
 
 
 METHODS: Mapping[str, Method] = {
-    "saliency": Method("Saliency", saliency, magnitude),
-    "gradient_x_input": Method("Gradient × input", saliency),
-    "gradient_x_input_raw": Method(
-        "Gradient × input, not centred", saliency, options={"correct": False}
-    ),
-    "smoothgrad": Method("SmoothGrad × input", smoothgrad, random=True),
-    "integrated_gradients": Method("Integrated gradients", integrated_gradients),
-    "expected_gradients": Method("Expected gradients", expected_gradients, random=True),
-    "deeplift": Method("DeepLIFT", deeplift, random=True),
-    "ism": Method("In silico mutagenesis", ism),
-    "ism_window": Method("Windowed mutagenesis", ism_window, random=True, hypothetical=False),
+    "saliency": Method(saliency, magnitude),
+    "gradient_x_input": Method(saliency),
+    "gradient_x_input_raw": Method(saliency, options={"correct": False}),
+    "smoothgrad": Method(smoothgrad, random=True),
+    "integrated_gradients": Method(integrated_gradients),
+    "expected_gradients": Method(expected_gradients, random=True),
+    "deeplift": Method(deeplift, random=True),
+    "ism": Method(ism),
+    "ism_window": Method(ism_window, random=True, hypothetical=False),
 }
-assert tuple(METHODS) == ATTRIBUTIONS
+assert [*METHODS] == [*ATTRIBUTIONS]
 
 
 class Attributions(NamedTuple):
-    """What a method says about some sequences, each for one of its classes.
+    """The scores of some sequences by one method, each row for one class.
 
     Attributes:
-        method: its name.
+        method: name of the method.
         sequences: (rows,) rows of the split.
         targets: (rows,) class numbers.
         codes: (rows, L) uint8.
@@ -80,7 +76,7 @@ class Attributions(NamedTuple):
 
     @property
     def importance(self) -> np.ndarray:
-        """How much each position matters, (rows, L): as a rule the contributions."""
+        """The importance of each position, (rows, L): for most methods the contributions."""
         return METHODS[self.method].reading(self.scores, self.codes)
 
 
@@ -101,12 +97,12 @@ def attribute(
         method: one of `METHODS`.
         codes: (rows, L) uint8.
         targets: (rows,) class numbers.
-        sequences: what the rows are called; None: 0 on.
-        seed: of the methods that draw random numbers.
-        progress: told how much is done, of how much.
+        sequences: numbers of the rows in their split; None: 0, 1, 2, ...
+        seed: seed of the methods that draw random numbers.
+        progress: called with the number of rows done and their total.
 
     Raises:
-        UserError: an unknown method, or one that has no rule for a layer of the network.
+        UserError: an unknown method, or a method without a rule for a layer of the network.
     """
     if method not in METHODS:
         raise UserError(f"unknown method `{method}`: {nearest(method, METHODS)}")
@@ -121,5 +117,5 @@ def attribute(
 
 
 def rng_of(method: str, seed: int) -> np.random.Generator:
-    """Return the random numbers that a method draws from."""
+    """Return the random generator of a method."""
     return np.random.default_rng([seed, *method.encode()])

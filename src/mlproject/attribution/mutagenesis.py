@@ -1,11 +1,11 @@
-"""In silico mutagenesis: what the logit does when letters, or whole windows, are exchanged."""
+"""In silico mutagenesis: the change of the logit when single letters or windows are replaced."""
 
 from collections.abc import Iterator
 
 import keras
 import numpy as np
 
-from mlproject.attribution.network import Output, Progress, logit_model, silent
+from mlproject.attribution.logits import Output, Progress, logit_model, silent
 from mlproject.attribution.references import shuffled
 from mlproject.attribution.scores import centred
 from mlproject.network.build import predictor
@@ -25,23 +25,23 @@ def ism(
     batch_size: int = PASSES,
     progress: Progress = silent,
 ) -> np.ndarray:
-    """Return the change of the output when each letter is exchanged for each other one.
+    """Return the change of the output when each letter is replaced by each other letter.
 
-    A sequence that stands in several rows, for several classes, is computed once.
+    A sequence that occurs in several rows, for several classes, is computed once.
 
     Args:
         model: the network.
-        codes: (N, L) uint8; positions whose letter is not known are left alone and get 0.
+        codes: (N, L) uint8; positions with an unknown letter are not replaced and score 0.
         targets: (N,) class of each row.
-        region: first position and the one after the last that are exchanged; None: all.
-        correct: centre over the four letters. The score at the letter present is then how much
-            better it is than the mean of all four; otherwise it is 0.
+        region: first position to replace, and one past the last; None: all.
+        correct: centre over the four letters. The score of the letter present is then its output
+            less the mean output of all four letters; otherwise it is 0.
         output: ``logit`` or ``probability``.
         batch_size: sequences a forward pass.
-        progress: told how many sequences are done, of how many.
+        progress: called with the number of different sequences done and their total.
 
     Returns:
-        float32 (N, L, 4), output with the letter exchanged less output of the sequence.
+        float32 (N, L, 4), output with the letter replaced less output of the sequence.
     """
     inner = logit_model(model) if output == "logit" else model
     start, stop = region or (0, codes.shape[1])
@@ -71,11 +71,11 @@ def ism_window(
     batch_size: int = PASSES,
     progress: Progress = silent,
 ) -> np.ndarray:
-    """Return how much of the output is lost when a window of letters is exchanged.
+    """Return the loss of output when a window of letters is replaced.
 
-    Each window of `window` nt takes the letters that the row's shuffled copies have there. A
-    position's score is the mean loss over the windows that cover it; it stands at the letter
-    present, the other three have 0.
+    Each window of `window` nt is replaced by the letters of the row's shuffled copies at the same
+    positions. The score of a position is the mean loss over the windows that cover it. It is
+    assigned to the letter present; the other three letters score 0.
 
     Args:
         model: see `ism`.
@@ -107,7 +107,7 @@ def ism_window(
 
 
 def _different(codes: np.ndarray, progress: Progress) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield each different sequence with the rows that have it."""
+    """Yield each different sequence with the rows in which it occurs."""
     different, owner = np.unique(codes, axis=0, return_inverse=True)
     order = np.argsort(owner.reshape(-1), kind="stable")
     bounds = np.cumsum(np.bincount(owner.reshape(-1)))[:-1]
@@ -117,5 +117,5 @@ def _different(codes: np.ndarray, progress: Progress) -> Iterator[tuple[np.ndarr
 
 
 def _even(rows: int, most: int) -> int:
-    """Return the size of equal batches, at most `most`, into which `rows` rows fit best."""
+    """Return the size, at most `most`, of the fewest equal batches that hold `rows` rows."""
     return -(-rows // -(-rows // most))

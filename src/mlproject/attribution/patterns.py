@@ -1,7 +1,8 @@
-"""TF-MoDISco: from attributions of many sequences to the motifs that recur in them.
+"""TF-MoDISco: from attributions of many sequences to recurring motifs.
 
-modisco-lite does it, as a program of its own: it starts processes and threads, which do not mix
-with those of Keras' backends. Its patterns are read from its own file and matched by our Tomtom.
+modisco-lite runs in a separate process, since its processes and threads conflict with those of
+Keras' backends. Its patterns are read from its output file and matched by
+`mlproject.motifs.tomtom`.
 
 Source: Shrikumar et al., arXiv:1811.00416, 2018.
 """
@@ -33,13 +34,13 @@ PROGRAM = "from modiscolite.cli import cli; cli()"
 
 
 class Patterns(NamedTuple):
-    """What TF-MoDISco has found.
+    """The patterns of TF-MoDISco.
 
     Attributes:
-        reading: its patterns as motifs with their matches: ``pattern0`` on, those that speak for a
-            class; nsites is the number of seqlets.
-        contributions: (width, 4) mean contributions of each, as wide as its motif.
-        negative: how many patterns speak against a class.
+        reading: the positive patterns as motifs with their matches, from ``pattern0`` on; nsites is
+            the number of seqlets.
+        contributions: (width, 4) mean contributions of each pattern, as wide as its motif.
+        negative: number of negative patterns.
     """
 
     reading: LayerReading
@@ -63,10 +64,10 @@ def find(ohe: Path, shap: Path, out: Path, length: int) -> None:
         ohe: npz of letters (rows, 4, L), see `mlproject.attribution.files.write_arrays`.
         shap: npz of scores (rows, 4, L).
         out: HDF5 file to write, in modisco-lite's own layout.
-        length: L, of which all is searched.
+        length: L; the full length is searched.
 
     Raises:
-        UserError: modisco-lite is not installed, or it fails, as it does with too few sequences.
+        UserError: modisco-lite is not installed, or it fails, for example with too few sequences.
     """
     require()
     arguments = ["-s", ohe, "-a", shap, "-n", SEQLETS, "-w", length, "-o", out]
@@ -82,7 +83,7 @@ def find(ohe: Path, shap: Path, out: Path, length: int) -> None:
         env=environment,
     ) as process:
         try:
-            problem = _heard(process)
+            problem = _wait(process)
         except BaseException:
             with suppress(OSError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -94,8 +95,8 @@ def find(ohe: Path, shap: Path, out: Path, length: int) -> None:
         )
 
 
-def _heard(process: "subprocess.Popen[str]") -> str:
-    """Wait for a process, looking for signals meanwhile, and return its standard error."""
+def _wait(process: "subprocess.Popen[str]") -> str:
+    """Return the standard error of a process at its end; check for signals while it runs."""
     while True:
         try:
             return process.communicate(timeout=LOOK_SECONDS)[1]
@@ -104,11 +105,11 @@ def _heard(process: "subprocess.Popen[str]") -> str:
 
 
 def read(path: Path, targets: Sequence[Motif], evalue: float = 0.1) -> Patterns:
-    """Read the patterns of modisco-lite's file and match them.
+    """Read the patterns of modisco-lite's output file and match them.
 
     Args:
         path: the file.
-        targets: motifs to match with.
+        targets: motifs of the database.
         evalue: largest E-value of a match.
     """
     motifs, means, starts, counts = [], [], [], {}

@@ -1,4 +1,4 @@
-"""References: the sequences that an attribution compares with."""
+"""Reference sequences for attributions."""
 
 import numpy as np
 

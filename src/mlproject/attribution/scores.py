@@ -1,4 +1,4 @@
-"""From scores of all four letters to one number a position."""
+"""From scores of all four letters to one number for each position."""
 
 import numpy as np
 
@@ -8,8 +8,8 @@ from mlproject.sequence import one_hot
 def centred(scores: np.ndarray) -> np.ndarray:
     """Return scores (..., 4) with mean 0 over the four letters of each position.
 
-    One-hot sequences lie on a simplex, which a gradient leaves: its part that is common to the
-    four letters says nothing about any change of letters and is noise.
+    One-hot sequences lie on a simplex. A gradient has a component orthogonal to it, common to the
+    four letters. That component is noise, since no replacement of letters moves along it.
 
     Source: Majdandzic, Rajesh & Koo, Genome Biol 24: 109, 2023.
     """
@@ -17,10 +17,10 @@ def centred(scores: np.ndarray) -> np.ndarray:
 
 
 def hypothetical(multipliers: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """Return what each letter would contribute against a reference, in its shape (..., 4).
+    """Return the contribution of each letter against a reference, (..., 4).
 
     Letter a at a position contributes multiplier[a] - sum over b of reference[b] * multiplier[b]:
-    at the letter present, that is multiplier * (input - reference), summed over letters.
+    For the letter present this is multiplier * (input - reference), summed over letters.
 
     Args:
         multipliers: slopes (..., 4), such as gradients.
@@ -30,7 +30,7 @@ def hypothetical(multipliers: np.ndarray, references: np.ndarray) -> np.ndarray:
 
 
 def contributions(scores: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return the scores at the letters present, (N, L); 0 where the letter is not known.
+    """Return the scores of the letters present, (N, L); 0 where the letter is unknown.
 
     Args:
         scores: (N, L, 4).
@@ -40,5 +40,5 @@ def contributions(scores: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 
 def magnitude(scores: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return how large scores are whatever the letter: Euclidean norm, (N, L)."""
+    """Return the Euclidean norm of the scores over the four letters, (N, L)."""
     return np.sqrt(np.square(scores).sum(axis=-1))

@@ -1,9 +1,9 @@
-"""The planted positions: does an attribution say where the motifs are?
+"""Truth: attributions against the planted motifs.
 
-A row is a sequence with one of its classes. Its positions are ranked by their importance; those
-that a planted motif of the class covers should come first. Motifs of other classes in the same
-sequence are background: they say nothing about this class. Every column of a motif counts as
-planted, those that say little too, so that no attribution can reach an AUROC of 1.
+A row is a sequence with one of its classes. Its positions are ranked by importance. Positions
+covered by a planted motif of the class are positives. Motifs of other classes in the same sequence
+are negatives, since they carry no information about this class. Every column of a motif counts as
+planted, uninformative columns too, so no attribution can reach an AUROC of 1.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,14 +18,15 @@ from mlproject.names import metric_names
 KINDS = ("auroc", "aupr", "snr")
 
 
-class Truth(NamedTuple):
-    """How well importance marks the planted positions of each row; NaN if it has none.
+class PlantedScores(NamedTuple):
+    """How well importance marks the planted positions of each row; NaN for a row without any.
 
     Attributes:
-        auroc: (rows,) chance that a planted position is more important than another; 0.5 = chance.
-        aupr: (rows,) area under the precision-recall curve, by trapezoids; chance is the share of
-            planted positions, about 0.07 for one motif of 14 in 200 nt.
-        snr: (rows,) mean importance of planted positions less that of the others, in standard
+        auroc: (rows,) probability that a planted position is more important than another position;
+            0.5 for random importance.
+        aupr: (rows,) area under the precision-recall curve, by trapezoids; the share of planted
+            positions for random importance, about 0.07 for one motif of 14 in 200 nt.
+        snr: (rows,) mean importance of planted positions less the mean of the others, in standard
             deviations of the others.
     """
 
@@ -40,13 +41,13 @@ def planted(
     targets: np.ndarray,
     owners: Sequence[Sequence[int]],
 ) -> np.ndarray:
-    """Return which positions planted motifs of each row's class cover, bool (rows, L).
+    """Return the positions covered by planted motifs of each row's class, bool (rows, L).
 
     Args:
         split: the split, with sites.
         sequences: (rows,) rows of the split.
         targets: (rows,) class numbers.
-        owners: for each motif of the data set the classes that it belongs to, see `owners`.
+        owners: the classes of each planted motif, see `owners`.
     """
     covered = np.zeros((len(sequences), split.codes.shape[1]), bool)
     if split.sites is None:
@@ -71,15 +72,15 @@ def sites_of(split: Split, sequences: np.ndarray) -> list[np.ndarray]:
 
 
 def owners(data: Dataset) -> list[tuple[int, ...]]:
-    """Return for each planted motif the numbers of the classes for which it is relevant."""
+    """Return the numbers of the classes for which each planted motif is relevant."""
     return [
         tuple(data.classes.index(name) for name in classes_of(motif.id, data.relevant))
         for motif in data.motifs
     ]
 
 
-def score(importance: np.ndarray, covered: np.ndarray) -> Truth:
-    """Score the importance of positions (rows, L) against the planted ones, bool (rows, L)."""
+def score(importance: np.ndarray, covered: np.ndarray) -> PlantedScores:
+    """Score the importance of positions (rows, L) against planted positions, bool (rows, L)."""
     from sklearn.metrics import auc, precision_recall_curve, roc_auc_score
 
     found = np.full((3, len(importance)), np.nan)
@@ -94,19 +95,21 @@ def score(importance: np.ndarray, covered: np.ndarray) -> Truth:
             auc(recall, precision),
             (values[truth].mean() - others.mean()) / spread if spread > 0 else np.nan,
         )
-    return Truth(*found)
+    return PlantedScores(*found)
 
 
-def summarise(truth: Truth, targets: np.ndarray, classes: Sequence[str]) -> Mapping[str, float]:
+def summarise(
+    truth: PlantedScores, targets: np.ndarray, classes: Sequence[str]
+) -> Mapping[str, float]:
     """Return mean scores by class and over the classes: ``auroc``, ``auroc/CEBPB``, ...
 
     Args:
-        truth: of each row.
+        truth: scores of each row.
         targets: (rows,) class numbers.
         classes: their names.
 
     Returns:
-        Metrics; classes without a row that has planted positions are left out, of the means too.
+        Metrics. A class is left out, also of the means, if none of its rows has planted positions.
     """
     values: dict[str, float] = {}
     for kind in KINDS:

@@ -343,7 +343,7 @@ def baseline(file: str, sequences: int, length: int, data_seed: int) -> None:
     """
     from mlproject.architectures import make_spec
     from mlproject.data import load
-    from mlproject.filters.baseline import cached_pwm_scan, format_baseline
+    from mlproject.run.baseline import cached_pwm_scan, format_baseline
 
     options: dict[str, object] = {"dataset": file}
     if file == "synthetic":

@@ -8,14 +8,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mlproject import results
-from mlproject.attribution import METHODS, attribute
+from mlproject.attribution import attribute
 from mlproject.attribution.truth import sites_of
 from mlproject.data import Dataset
 from mlproject.draw.logos import save
 from mlproject.draw.tracks import Mark, Track, cropped, marks, track_figure
 from mlproject.names import Tag
 from mlproject.network.build import predict
-from mlproject.spec import MODISCO, parse_methods
+from mlproject.spec import ATTRIBUTIONS, MODISCO, parse_methods
 from mlproject.store import connect
 from mlproject.system.errors import UserError
 
@@ -139,7 +139,7 @@ def _column(
         found = attribute(model, name, codes, np.array(targets), seed=seed)
         heights = found.importance.sum(axis=0)[start:stop]
         below = moved if number == len(methods) else ()
-        tracks.append(Track(METHODS[name].title, "", codes[0, start:stop], heights, below, moved))
+        tracks.append(Track(ATTRIBUTIONS[name], "", codes[0, start:stop], heights, below, moved))
     return tracks
 
 

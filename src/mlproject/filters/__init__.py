@@ -1,1 +1,1 @@
-"""From activations to motifs, their matches and their logos."""
+"""From activations to motifs, their matches and scores: arrays in, arrays out."""

@@ -1,22 +1,19 @@
 """Ablation: how much the network needs each filter, by class.
 
-A filter's activation is replaced by its mean over all positions and sequences, which takes what it
-says about the sequence and leaves the scale that later layers expect. The loss of AUROC on the test
-split is the filter's importance for a class. All layers up to the filter run once; only what comes
-behind them runs again for each filter.
+A filter's activation is replaced by its mean over all positions and sequences. This removes the
+filter's information about the sequence and keeps the scale that later layers expect. The loss of
+AUROC on the test split is the filter's importance for a class. All layers up to the filter run
+once; only the layers behind it run again for each filter.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 from scipy.stats import rankdata
 
 from mlproject.data.rows import Rows
 from mlproject.names import metric_names
-from mlproject.network.backend import forward
-from mlproject.network.build import activation_layer, activations
 from mlproject.system.interrupts import check_interrupts
 
 BUDGET = 6.5e11
@@ -25,16 +22,34 @@ BATCH = 500
 DRIVES = 0.01
 
 
+class NetworkParts(NamedTuple):
+    """A network that is cut behind the activation of a layer and behind that layer's block.
+
+    Attributes:
+        filters: number of filters of the layer.
+        activations: from codes (sequences, length) to batches (`BATCH`, positions, filters).
+        pool: from one batch of activations to the output of the block.
+        tail: from that output to scores (sequences, classes).
+        tail_multiply_adds: multiplications of `tail` for one sequence.
+    """
+
+    filters: int
+    activations: Callable[[Rows], Iterable[np.ndarray]]
+    pool: Callable[[np.ndarray], np.ndarray]
+    tail: Callable[[np.ndarray], np.ndarray]
+    tail_multiply_adds: int
+
+
 class Ablation(NamedTuple):
-    """What the network loses without each filter of a layer.
+    """The loss of the network without each filter of a layer.
 
     Attributes:
         layer: ``conv1``.
         classes: names.
         sequences: number of test sequences used: all, or evenly spaced ones.
-        auroc: (classes,) float64, of the whole network on these; not a number for a class without
-            positives or negatives.
-        loss: (filters, classes) float64, that less the AUROC without the filter.
+        auroc: (classes,) float64, of the intact network on these sequences; not a number for a
+            class without positives or negatives.
+        loss: (filters, classes) float64, `auroc` less the AUROC without the filter.
     """
 
     layer: str
@@ -55,7 +70,7 @@ class Ablation(NamedTuple):
 
 
 def ablate(
-    model: keras.Model,
+    parts: NetworkParts,
     layer: str,
     codes: Rows,
     labels: np.ndarray,
@@ -65,41 +80,34 @@ def ablate(
     """Return how much AUROC each class loses without each filter of a layer.
 
     Args:
-        model: as `mlproject.network.build.build` returns it.
-        layer: a convolution, for example ``conv1``.
+        parts: the network.
+        layer: name of the layer, for example ``conv1``.
         codes: uint8 (sequences, length), of the test split.
         labels: (sequences, classes), 0 or 1.
         classes: names.
-        budget: most floating-point operations behind the layer, for all filters together; where
-            all sequences take more, fewer are used, but not fewer than `FEWEST`.
-
-    Raises:
-        UserError: the model has no such convolution.
+        budget: most floating-point operations behind the layer, for all filters together. Where all
+            sequences take more, fewer are used, but not fewer than `FEWEST`.
     """
-    output = activation_layer(model, layer).output
-    rest = model.get_layer(f"{layer}_dropout").output
-    pool, tail = forward(keras.Model(output, rest)), forward(keras.Model(rest, model.output))
-    filters = output.shape[-1]
-    count = _affordable(model, rest, budget / filters, len(codes))
+    count = _affordable(parts, budget / parts.filters, len(codes))
     rows = np.linspace(0, len(codes) - 1, count).round().astype(np.int64)
     chosen, truth = codes[rows], np.asarray(labels)[rows]
-    maps, total = [], np.zeros(filters)
-    for batch in activations(model, layer, chosen, BATCH):
+    maps, total = [], np.zeros(parts.filters)
+    for batch in parts.activations(chosen):
         total += batch.mean(axis=1, dtype=np.float64).sum(axis=0)
-        maps.append(np.array(pool(batch)))
+        maps.append(np.array(parts.pool(batch)))
     mean = (total / count).astype(np.float32)
-    whole = auroc(truth, np.concatenate([tail(one) for one in maps]))
-    loss = np.empty((filters, len(classes)))
-    for number in range(filters):
-        parts = []
+    intact = auroc(truth, np.concatenate([parts.tail(one) for one in maps]))
+    loss = np.empty((parts.filters, len(classes)))
+    for number in range(parts.filters):
+        scores = []
         for one in maps:
             check_interrupts()
             kept = one[..., number].copy()
             one[..., number] = mean[number]
-            parts.append(tail(one))
+            scores.append(parts.tail(one))
             one[..., number] = kept
-        loss[number] = whole - auroc(truth, np.concatenate(parts))
-    return Ablation(layer, tuple(classes), count, whole, loss)
+        loss[number] = intact - auroc(truth, np.concatenate(scores))
+    return Ablation(layer, tuple(classes), count, intact, loss)
 
 
 def auroc(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -139,10 +147,10 @@ def ablation_scores(found: Ablation, relevant: Sequence[int] | None) -> dict[str
         relevant: the filters that match a relevant motif, None if no class has one.
 
     Returns:
-        ``ablation_mean`` and ``ablation_max``: the filters' mean loss of AUROC, mean and largest;
+        ``ablation_mean`` and ``ablation_max``: mean and maximum of the filters' mean losses;
         ``ablation_driven``: mean number of classes that a filter drives; ``ablation_relevant``:
-        share of all positive mean losses that falls to filters that match a relevant motif, left
-        out if no class has one, or nothing is lost.
+        share of all positive mean losses that belongs to filters with a relevant match. The last is
+        left out if no class has a relevant motif, or nothing is lost.
     """
     needed = np.maximum(found.mean, 0.0)
     values = {
@@ -155,12 +163,7 @@ def ablation_scores(found: Ablation, relevant: Sequence[int] | None) -> dict[str
     return values
 
 
-def _affordable(model: keras.Model, rest: Any, budget: float, sequences: int) -> int:
-    """Return how many sequences may pass through the layers behind `rest` for `budget`."""
-    operations = 0.0
-    for layer in keras.Model(rest, model.output).layers:
-        if isinstance(layer, keras.layers.Conv1D | keras.layers.Dense):
-            places = layer.output.shape[1] if isinstance(layer, keras.layers.Conv1D) else 1
-            operations += 2.0 * places * float(np.prod(layer.kernel.shape))
-    count = int(budget / max(operations, 1.0))
+def _affordable(parts: NetworkParts, budget: float, sequences: int) -> int:
+    """Return how many sequences may pass through the tail for `budget` operations."""
+    count = int(budget / max(2.0 * parts.tail_multiply_adds, 1.0))
     return sequences if count >= sequences else min(max(count // BATCH * BATCH, FEWEST), sequences)

@@ -1,4 +1,4 @@
-"""Filters: the motifs of a layer, what they match, and the numbers that say how many do.
+"""Reading: the filters of a layer as motifs, their database matches, and summary numbers.
 
 Source: Koo & Eddy, PLoS Comput Biol 15(12): e1007560, 2019, and the code they released.
 """
@@ -16,17 +16,18 @@ APPROXIMATE = "_argmax"
 
 
 class LayerReading(NamedTuple):
-    """What the filters of a layer have learned, under one alignment.
+    """The filters of a layer as motifs with their matches, under one alignment.
 
     Attributes:
-        layer: ``conv1``, or ``conv2_argmax`` where the alignment is the approximate one of
-            `mlproject.filters.trace`.
+        layer: ``conv1``, or ``conv2_argmax`` if the sites were traced through a pool,
+            approximately, by `mlproject.filters.trace`.
         alignment: ``released`` or ``paper``.
-        motifs: one a filter, ``filter0`` on, whole window, nsites = number of sites (0 = dead).
-        clipped: the informative part of each filter that is not dead, as Tomtom is fed with it:
-            4 decimals, nsites = width.
-        starts: for each filter the column of its window where the clipped part starts.
-        matches: Tomtom's, in the order of the filters, best first.
+        motifs: one for each filter, from ``filter0`` on, of the full window width; nsites = number
+            of sites (0 = dead).
+        clipped: the informative part of each filter that is not dead, the input of Tomtom: 4
+            decimals, nsites = width.
+        starts: for each filter the first column of the clipped part in its window.
+        matches: Tomtom's matches, in the order of the filters, best first.
     """
 
     layer: str
@@ -37,12 +38,12 @@ class LayerReading(NamedTuple):
     matches: tuple[Match, ...]
 
 
-class Best(NamedTuple):
-    """The match that names a filter.
+class BestMatch(NamedTuple):
+    """The match that gives a filter its name.
 
     Attributes:
-        match: the best relevant match, the best one if none is relevant.
-        classes: the classes that it is relevant for; () = none.
+        match: the best relevant match, or the best match if none is relevant.
+        classes: the classes for which the match is relevant; () = none.
     """
 
     match: Match
@@ -58,7 +59,7 @@ def read_layer(
         layer: name of the layer.
         alignment: name of the alignment.
         aligned: its position weight matrices.
-        targets: motifs to match with, as a rule `mlproject.motifs.pwm.jaspar`.
+        targets: motifs of the database, usually `mlproject.motifs.pwm.jaspar`.
         evalue: largest E-value of a match.
     """
     filters = list(zip(aligned.pwms, aligned.nsites, strict=True))
@@ -80,18 +81,20 @@ def read_layer(
 
 
 def is_approximate(layer: str) -> bool:
-    """Whether a layer's name says that its alignment is only approximate, through a pool."""
+    """Return whether a layer's name marks its sites as traced through a pool, approximately."""
     return layer.endswith(APPROXIMATE)
 
 
-def best_matches(reading: LayerReading, relevant: Mapping[str, Sequence[str]]) -> dict[str, Best]:
-    """Return for each filter that matches anything the match that names it, by the filter's id."""
-    best: dict[str, Best] = {}
+def best_matches(
+    reading: LayerReading, relevant: Mapping[str, Sequence[str]]
+) -> dict[str, BestMatch]:
+    """Return the match that names each filter, by the filter's id; filters without are left out."""
+    best: dict[str, BestMatch] = {}
     for match in sorted(reading.matches, key=lambda match: match.e_value):
         classes = classes_of(match.target_id, relevant)
         known = best.get(match.query_id)
         if known is None or (classes and not known.classes):
-            best[match.query_id] = Best(match, classes)
+            best[match.query_id] = BestMatch(match, classes)
     return best
 
 
@@ -107,15 +110,15 @@ def filters_by_class(
     return found
 
 
-def scores(reading: LayerReading, relevant: Mapping[str, Sequence[str]]) -> dict[str, float]:
-    """Return how many filters are motifs.
+def match_scores(reading: LayerReading, relevant: Mapping[str, Sequence[str]]) -> dict[str, float]:
+    """Return the numbers of filters that match, by metric name.
 
     Returns:
-        ``match_jaspar`` and ``match_relevant``, shares of all filters that match any target, and
-        one that is relevant for a class; ``coverage``, share of the classes that a filter matches;
-        ``dead``, number of filters without a site; ``filters/<class>``, number of filters that
-        match the class. Classes without relevant motifs do not count; without any such class only
-        ``match_jaspar`` and ``dead`` are returned.
+        ``match_jaspar`` and ``match_relevant``: shares of all filters that match any target, or a
+        target that is relevant for a class. ``coverage``: share of the classes with a matching
+        filter. ``dead``: number of filters without a site. ``filters/<class>``: number of filters
+        that match the class. Classes without relevant motifs do not count; if no class has one,
+        only ``match_jaspar`` and ``dead`` are returned.
     """
     count = len(reading.motifs)
     values = {

@@ -1,12 +1,12 @@
 """Scan: from the activations of a layer to the sites where its filters are active, in one pass.
 
-Both alignments of the paper come from the same pass. ``released`` takes every position above a
-share of the largest activation observed, which is known only at the end: candidates above that
-share of the largest activation so far are kept, and pruned as it grows. ``paper`` takes the one
-best position of each sequence.
+One pass serves both alignments of the paper. ``released`` selects every position above a share of
+the largest activation observed. That maximum is known only at the end, so the scan keeps candidates
+above the same share of the largest activation so far and drops candidates as the maximum grows.
+``paper`` selects the best position of each sequence.
 
-Memory: one batch, 8 bytes a sequence and filter, and at most `KEPT_SITES` candidates of 14 bytes;
-what does not fit, as with filters that are active nearly everywhere, goes to a temporary file.
+Memory: one batch, 8 bytes a sequence and filter, and at most `KEPT_SITES` candidates of 14 bytes.
+Further candidates, as of filters that are active nearly everywhere, go to a temporary file.
 
 Source: Koo & Eddy, PLoS Comput Biol 15(12): e1007560, 2019, Methods, and the code they released.
 """
@@ -19,7 +19,7 @@ import numpy as np
 
 from mlproject.system.interrupts import check_interrupts
 
-SITE = np.dtype(
+ACTIVE_SITE = np.dtype(
     [("sequence", "<u4"), ("position", "<u4"), ("filter", "<u2"), ("activation", "<f4")]
 )
 KEPT_SITES = 1 << 23
@@ -31,8 +31,9 @@ class Scan(NamedTuple):
     """Where the filters of a layer are active.
 
     Attributes:
-        released: `SITE` records, every position above the threshold, by sequence, position, filter.
-        paper: `SITE` records, at most one a sequence and filter, by sequence and filter.
+        released: `ACTIVE_SITE` records, every position above the threshold, by sequence, position
+            and filter.
+        paper: `ACTIVE_SITE` records, at most one a sequence and filter, by sequence and filter.
         maximum: (filters,) float32, the largest activation observed.
         sequences: number of sequences scanned.
     """
@@ -97,7 +98,7 @@ def scan(
 
 
 def blocks(sites: np.ndarray, size: int = BLOCK_SITES) -> Iterator[np.ndarray]:
-    """Yield the records in pieces of `size`, so that a mapped file is never read whole."""
+    """Yield the records in pieces of `size`, so that a mapped file is never read at once."""
     for start in range(0, len(sites), size):
         check_interrupts()
         yield sites[start : start + size]
@@ -112,14 +113,14 @@ def _best_sites(best: np.ndarray, where: np.ndarray, threshold: np.ndarray) -> n
 def _records(
     sequence: np.ndarray, position: np.ndarray, number: np.ndarray, activation: np.ndarray
 ) -> np.ndarray:
-    sites = np.empty(len(sequence), SITE)
+    sites = np.empty(len(sequence), ACTIVE_SITE)
     sites["sequence"], sites["position"], sites["filter"] = sequence, position, number
     sites["activation"] = activation
     return sites
 
 
 class _Candidates:
-    """Sites that may be above the final threshold, in memory or, beyond `limit`, in a file."""
+    """Sites that may exceed the final threshold, in memory up to `limit`, then in a file."""
 
     def __init__(self, overflow: IO[bytes], limit: int) -> None:
         self.overflow, self.limit = overflow, limit
@@ -142,7 +143,7 @@ class _Candidates:
                 self._shrink(threshold)
 
     def _shrink(self, threshold: np.ndarray) -> None:
-        """Drop what is below the threshold by now; if that is less than half, use the file."""
+        """Drop candidates below the threshold; if more than half remain, write them to the file."""
         self.chunks = [_above(chunk, threshold) for chunk in self.chunks]
         self.held = sum(len(chunk) for chunk in self.chunks)
         if 2 * self.held > self.limit:
@@ -155,15 +156,15 @@ class _Candidates:
         """Return the candidates above the final threshold, mapped from a file if there are many."""
         if not self.spilled:
             return _above(np.concatenate(self.chunks), threshold)
-        early = np.memmap(self.overflow, SITE, "r", shape=(self.spilled,))
+        early = np.memmap(self.overflow, ACTIVE_SITE, "r", shape=(self.spilled,))
         with tempfile.TemporaryFile() as file:
             for part in (early, *self.chunks):
                 for block in blocks(part):
                     _above(block, threshold).tofile(file)
-            count = file.tell() // SITE.itemsize
+            count = file.tell() // ACTIVE_SITE.itemsize
             if not count:
-                return np.empty(0, SITE)
-            return np.memmap(file, SITE, "r", shape=(count,))
+                return np.empty(0, ACTIVE_SITE)
+            return np.memmap(file, ACTIVE_SITE, "r", shape=(count,))
 
 
 def _above(sites: np.ndarray, threshold: np.ndarray) -> np.ndarray:

@@ -1,96 +1,74 @@
-"""Trace: where behind a pool an activation comes from, approximately.
+"""Trace: find the position in front of a pool that an activation comes from, approximately.
 
-A pool keeps the largest of neighbouring activations and forgets where it was, so that filters
-behind it cannot be aligned. This undoes it as far as one number can: of all inputs of an active
-position, the one that adds most to it (activation x weight) is followed back to the place in the
-pool's window that it came from, its arg-max, and so on down to the first layer that no pool or
-stride precedes. The site is then centred on that one place. Where a filter rests on several parts
-whose distance the pool lets vary, only the part that was followed is in register.
+A pool keeps the largest of neighbouring activations and discards its position, so filters behind a
+pool cannot be aligned directly. Tracing recovers one position per site. Of all inputs of an active
+position, it follows the input with the largest contribution (activation x weight) to its arg-max in
+the pool's window, and repeats this down to the first layer without a pool or stride before it. The
+site is then centred on that position. If a filter combines several parts whose distance varies
+within the pool, only the traced part is aligned.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import keras
 import numpy as np
 
 from mlproject.data.rows import Rows
-from mlproject.filters.scan import blocks as pieces
-from mlproject.network.backend import forward, value
-from mlproject.network.build import activation_layer
-from mlproject.sequence import one_hot
-from mlproject.spec import Block
+from mlproject.filters.scan import PIECE_VALUES, blocks
+from mlproject.geometry import Window
 from mlproject.system.interrupts import check_interrupts
 
 BATCH = 250
-PIECE_VALUES = 1 << 22
 
 
-class _Level(NamedTuple):
-    """A convolution above a pool: what leads from its positions to those below the pool."""
+class Level(NamedTuple):
+    """A convolution and the pool of the block below it.
+
+    Attributes:
+        kernel: (width, channels, filters), positive where a weight raises the activation.
+        convolution: the window of the convolution.
+        pool: the window of the pool.
+        below: from codes (sequences, length) to the map that the pool reads (sequences, positions,
+            channels).
+        pooled: from codes to the map that the convolution reads.
+    """
 
     kernel: np.ndarray
-    block: Block
-    below: Block
+    convolution: Window
+    pool: Window
+    below: Callable[[np.ndarray], np.ndarray]
+    pooled: Callable[[np.ndarray], np.ndarray]
 
 
-def origin(blocks: Sequence[Block], number: int) -> int:
-    """Return the last convolution, `number` or one below it, that no pool or stride precedes."""
-    while number > 1 and any(one.pool > 1 or one.stride > 1 for one in blocks[: number - 1]):
-        number -= 1
-    return number
-
-
-def trace(
-    model: keras.Model, blocks: Sequence[Block], number: int, sites: np.ndarray, codes: Rows
-) -> np.ndarray:
-    """Return sites of convolution `number` at the positions of convolution `origin` they come from.
+def trace(levels: Sequence[Level], sites: np.ndarray, codes: Rows) -> np.ndarray:
+    """Return sites with the positions that they come from, in the map below the last level.
 
     Args:
-        model: as `mlproject.network.build.build` returns it.
-        blocks: the network's.
-        number: the convolution, from 1.
-        sites: `mlproject.filters.scan.SITE` records, by sequence.
+        levels: the convolution of the sites first, then the one below it, and so on.
+        sites: `mlproject.filters.scan.ACTIVE_SITE` records, by sequence.
         codes: uint8 (sequences, length), the sequences.
     """
-    lowest = origin(blocks, number)
-    levels = [_level(model, blocks, one) for one in range(number, lowest, -1)]
-    maps = [
-        forward(keras.Model(model.inputs, output))
-        for one in range(number - 1, lowest - 1, -1)
-        for output in (
-            activation_layer(model, f"conv{one}").output,
-            model.get_layer(f"conv{one}_dropout").output,
-        )
-    ]
     traced = np.array(sites)
     for start in range(0, len(codes), BATCH):
         check_interrupts()
         low, high = np.searchsorted(traced["sequence"], (start, start + BATCH))
         if low == high:
             continue
-        letters = one_hot(codes[start : start + BATCH])
-        found = [call(letters) for call in maps]
+        batch = codes[start : start + BATCH]
+        maps = [(level.below(batch), level.pooled(batch)) for level in levels]
         size = max(PIECE_VALUES // levels[0].kernel[..., 0].size, 1)
-        for piece in pieces(traced[low:high], size):
+        for piece in blocks(traced[low:high], size):
             row = piece["sequence"].astype(np.int64) - start
             position = piece["position"].astype(np.int64)
             filters = piece["filter"].astype(np.int64)
-            for level, below, pooled in zip(levels, found[::2], found[1::2], strict=True):
+            for level, (below, pooled) in zip(levels, maps, strict=True):
                 position, filters = _step(level, below, pooled, row, position, filters)
             piece["position"] = position
     return traced
 
 
-def _level(model: keras.Model, blocks: Sequence[Block], number: int) -> _Level:
-    """Return convolution `number` with weights that are positive where they raise activations."""
-    sign = np.where(value(model.get_layer(f"conv{number}_bn").gamma) < 0, -1, 1)
-    kernel = value(model.get_layer(f"conv{number}").kernel) * sign
-    return _Level(kernel, blocks[number - 1], blocks[number - 2])
-
-
 def _step(
-    level: _Level,
+    level: Level,
     below: np.ndarray,
     pooled: np.ndarray,
     row: np.ndarray,
@@ -98,22 +76,21 @@ def _step(
     filters: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return position and filter, in `below`, of the largest contribution to each site."""
-    width, channels, _ = level.kernel.shape
-    places = _inputs(position, level.block.stride, width, pooled.shape[1])
-    seen = pooled[row[:, None], np.clip(places, 0, pooled.shape[1] - 1)]
-    added = seen * level.kernel[:, :, filters].transpose(2, 0, 1)
-    inside = (places >= 0) & (places < pooled.shape[1])
+    channels = level.kernel.shape[1]
+    taps = _inputs(level.convolution, position, pooled.shape[1])
+    values = pooled[row[:, None], np.clip(taps, 0, pooled.shape[1] - 1)]
+    added = values * level.kernel[:, :, filters].transpose(2, 0, 1)
+    inside = (taps >= 0) & (taps < pooled.shape[1])
     added = np.where(inside[..., None], added, -np.inf)
     tap, channel = np.divmod(added.reshape(len(row), -1).argmax(axis=1), channels)
-    place = places[np.arange(len(row)), tap]
-    window = _inputs(place, level.below.pool_stride, level.below.pool, below.shape[1])
+    rows = np.arange(len(row))
+    window = _inputs(level.pool, taps[rows, tap], below.shape[1])
     values = below[row[:, None], np.clip(window, 0, below.shape[1] - 1), channel[:, None]]
     values = np.where((window >= 0) & (window < below.shape[1]), values, -np.inf)
-    return window[np.arange(len(row)), values.argmax(axis=1)], channel
+    return window[rows, values.argmax(axis=1)], channel
 
 
-def _inputs(position: np.ndarray, stride: int, width: int, size: int) -> np.ndarray:
-    """Return what a ``same``-padded window over a map of `size` sees, (positions, width)."""
-    out = -(-size // stride)
-    padding = max((out - 1) * stride + width - size, 0) // 2
-    return position[:, None] * stride - padding + np.arange(width)
+def _inputs(window: Window, outputs: np.ndarray, length: int) -> np.ndarray:
+    """Return the positions that some outputs read in a map of `length`, (outputs, size)."""
+    taps = np.arange(window.size) * window.dilation
+    return window.start(outputs, length)[:, None] + taps

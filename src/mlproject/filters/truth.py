@@ -1,19 +1,18 @@
-"""Truth: which planted motif each filter detects, and how well, where the data says what is where.
+"""Truth: which planted motif each filter detects, and how well, where the planted sites are known.
 
-A second answer to "has this filter learned the motif?" beside Tomtom's, from activations alone. A
-filter reads one strand, so that each planted motif counts twice, as planted and as its reverse
-complement, as it does in the paper's 24 matrices. Each filter is *assigned* to the motif and strand
-for which its average precision is highest.
+Tomtom answers "has this filter learned the motif?" from its position weight matrix; this module
+answers it from activations alone. A filter reads one strand, so each planted motif counts twice, as
+planted and as its reverse complement, like in the paper's 24 matrices. Each filter is *assigned* to
+the motif and strand with its highest average precision.
 
-Windows are those of `mlproject.filters.windows`: the positions that see a planted site, and runs
-of as many positions that see none.
+The windows are those of `mlproject.filters.site_windows`.
 
-- ``average_precision``, ``auroc``: free of any threshold. Each window scores its largest
-  activation; positives are the sites of the motif on the strand, negatives the sites of all other
-  motifs and the background. The motif's sites on the other strand are left out: a palindrome's
-  score high, others' do not.
-- ``precision``: share of the filter's active positions (above the threshold of the alignment, those
-  that its position weight matrix is made of) that see a site of the motif, on either strand.
+- ``average_precision``, ``auroc``: need no threshold. The score of a window is its largest
+  activation. Positives are the sites of the motif on the strand; negatives are the sites of all
+  other motifs and the background. The motif's sites on the other strand are left out, since they
+  score high for a palindrome only.
+- ``precision``: share of the filter's active positions (above the threshold of the alignment, so
+  those that form its position weight matrix) that see a site of the motif, on either strand.
 - ``recall``: share of the motif's sites on the strand that an active position sees.
 - ``offset``: the most common distance from the centre of a site to that of the receptive field of
   an active position that sees it, nt; ``in_place``: share of these within 1 nt of it.
@@ -24,16 +23,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mlproject.filters.align import Field
 from mlproject.filters.scan import blocks
-from mlproject.filters.windows import Peaks, window_of
+from mlproject.filters.site_windows import Peaks, window_of
+from mlproject.geometry import ReceptiveField
 from mlproject.names import metric_names
 
-STRANDS = (1, -1)
 
-
-class Truth(NamedTuple):
-    """What the filters of a layer detect of the planted motifs.
+class FilterTruth(NamedTuple):
+    """How well the filters of a layer detect the planted motifs.
 
     Attributes:
         names: a name for each motif.
@@ -62,13 +59,13 @@ class Truth(NamedTuple):
     in_place: np.ndarray
 
 
-def truth(
-    peaks: Peaks, active: np.ndarray, sites: np.ndarray, names: Sequence[str], field: Field
-) -> Truth:
+def compare_to_sites(
+    peaks: Peaks, active: np.ndarray, sites: np.ndarray, names: Sequence[str], field: ReceptiveField
+) -> FilterTruth:
     """Compare the filters of a layer with the planted sites.
 
     Args:
-        peaks: the largest activations in the windows of `sites`, all batches passed.
+        peaks: the largest activations in the windows of `sites`, complete.
         active: the filters' active positions, as `mlproject.filters.scan.Scan` has them.
         sites: the planted sites, see `mlproject.data.dataset.SITE`.
         names: a name for each motif.
@@ -97,7 +94,7 @@ def truth(
     best = np.nanargmax(precision, axis=1)
     offset, in_place = _offsets(peaks, active, sites, field, group, best)
     shape = (filters, len(names), 2)
-    return Truth(
+    return FilterTruth(
         tuple(names),
         counts.reshape(shape[1:]),
         precision.reshape(shape),
@@ -112,11 +109,11 @@ def truth(
     )
 
 
-def truth_rows(found: Truth) -> list[dict[str, Any]]:
-    """Return a row for each filter: the motif and strand it is assigned to, and how well it does.
+def truth_rows(found: FilterTruth) -> list[dict[str, Any]]:
+    """Return a row for each filter: the motif and strand it is assigned to, and its scores.
 
-    ``sites`` are those of the motif on the strand, ``recall_either`` is the recall of its sites on
-    both strands together.
+    ``sites`` counts the sites of the motif on the strand; ``recall_either`` is the recall of its
+    sites on both strands together.
     """
     rows = []
     for number, (motif, strand) in enumerate(zip(found.motif, found.strand, strict=True)):
@@ -147,15 +144,15 @@ def truth_rows(found: Truth) -> list[dict[str, Any]]:
     return rows
 
 
-def truth_scores(found: Truth) -> dict[str, float]:
+def truth_scores(found: FilterTruth) -> dict[str, float]:
     """Return how well the filters of a layer detect the planted motifs.
 
     Returns:
-        ``site_ap``, ``site_auroc``, ``site_precision``, ``site_recall``: each filter's for the
-        motif and strand it is assigned to, mean over all filters (a dead one has recall and
-        precision 0); ``site_in_place``: mean over the filters that see any of their sites;
-        ``tf_site_ap`` and so on: the same of each motif's best filter (highest average precision
-        on either strand), mean over the motifs; ``tf_site_ap/<motif>``: of each.
+        ``site_ap``, ``site_auroc``, ``site_precision``, ``site_recall``: the score of a filter for
+        the motif and strand it is assigned to, mean over all filters (a dead one has recall and
+        precision 0). ``site_in_place``: mean over the filters that see any of their sites.
+        ``tf_site_ap`` and so on: the score of each motif's best filter (highest average precision
+        on either strand), mean over the motifs. ``tf_site_ap/<motif>``: the score for one motif.
     """
     number = np.arange(len(found.motif))
     own = (number, found.motif, found.strand)
@@ -186,7 +183,7 @@ def truth_scores(found: Truth) -> dict[str, float]:
 
 
 def _window_and_filter(found: Any, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return window and filter of the active positions that lie in any window."""
+    """Return window and filter of the active positions that lie in a window."""
     window = window_of(found, block["sequence"], block["position"])
     return window[window >= 0], block["filter"][window >= 0].astype(np.int64)
 
@@ -196,8 +193,9 @@ def _areas(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return average precision and AUROC of (windows, filters) for each group of windows.
 
-    Positives are the windows of the group (numbered from 0, -1 none), negatives all but those of
-    the group and of its other strand (numbers 2 m and 2 m + 1). Equal values are one threshold.
+    Groups are numbered 2 m and 2 m + 1 for the two strands of motif m; -1 is the background.
+    Positives are the windows of the group. Negatives are all windows outside both groups of the
+    motif. Equal values share one threshold.
     """
     present = np.flatnonzero(counts)
     precisions = np.full((values.shape[1], len(counts)), np.nan)
@@ -222,7 +220,7 @@ def _offsets(
     peaks: Peaks,
     active: np.ndarray,
     sites: np.ndarray,
-    field: Field,
+    field: ReceptiveField,
     group: np.ndarray,
     best: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:

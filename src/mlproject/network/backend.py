@@ -1,6 +1,6 @@
-"""The lines that TensorFlow and JAX each need: forward pass, gradient, random bits, settings.
+"""Code that differs between TensorFlow and JAX: forward pass, gradient, random bits, settings.
 
-Training steps have such lines too, see `mlproject.network.steps`.
+`mlproject.network.steps` holds the training steps, which differ too.
 """
 
 import math
@@ -12,7 +12,7 @@ import numpy as np
 
 from mlproject.system.errors import UserError
 
-COINS = 65_536
+MASK_LEVELS = 65_536  # 16 random bits a value
 
 Forward = Callable[[np.ndarray], np.ndarray]
 Gradient = Callable[..., tuple[np.ndarray, np.ndarray]]
@@ -22,7 +22,7 @@ def name() -> str:
     """Return the backend in use, ``tensorflow`` or ``jax``.
 
     Raises:
-        UserError: Keras runs on a backend that has no lines here.
+        UserError: Keras runs on another backend.
     """
     backend = keras.backend.backend()
     if backend not in ("tensorflow", "jax"):
@@ -33,10 +33,10 @@ def name() -> str:
 
 
 def prepare() -> None:
-    """Make equal programs give equal bits, and all 24 bits of a float32 count.
+    """Make computations reproducible bit by bit, with the full 24 bits of float32.
 
-    TensorFlow picks deterministic kernels from here on. GPUs round the factors of products to 11
-    bits (TensorFloat-32) unless told not to.
+    TensorFlow uses deterministic kernels from this call on. TensorFloat-32, with which GPUs round
+    the factors of products to 11 bits, is switched off.
     """
     if name() == "tensorflow":
         import tensorflow
@@ -50,7 +50,7 @@ def prepare() -> None:
 
 
 def on_processor() -> bool:
-    """Return whether the backend computes on the processor, not on an accelerator."""
+    """Return whether the backend computes on the CPU, not on an accelerator."""
     if name() == "jax":
         import jax
 
@@ -60,15 +60,15 @@ def on_processor() -> bool:
     return not tensorflow.config.list_physical_devices("GPU")
 
 
-def coins(seed: Any, shape: tuple[int, ...], rate: float) -> Any:
-    """Return bool of a shape, false with probability `rate`, from 16 random bits each.
+def keep_mask(seed: Any, shape: tuple[int, ...], rate: float) -> Any:
+    """Return a bool array, each value false with probability `rate`, from 16 random bits each.
 
     Args:
-        seed: of the backend's stateless generator, as `keras.random.SeedGenerator.next` gives it.
-        shape: of the result; the first dimension may be unknown to TensorFlow.
-        rate: a multiple of 1 / `COINS`.
+        seed: seed of the backend's stateless generator, from `keras.random.SeedGenerator.next`.
+        shape: shape of the result; TensorFlow may not know the first dimension.
+        rate: a multiple of 1 / `MASK_LEVELS`.
     """
-    limit = round(rate * COINS)
+    limit = round(rate * MASK_LEVELS)
     if name() == "jax":
         import jax
 
@@ -90,13 +90,13 @@ def coins(seed: Any, shape: tuple[int, ...], rate: float) -> Any:
 def forward(model: keras.Model) -> Forward:
     """Return the compiled forward pass: one-hot (batch, length, 4) to the model's output.
 
-    It reads the weights anew at each call, so that it can be kept while the model trains.
+    Each call reads the current weights, so the function stays valid while the model trains.
     """
     return _jax_forward(model) if name() == "jax" else _tensorflow_forward(model)
 
 
 def host_forward(model: keras.Model) -> Forward:
-    """Return the forward pass as `forward` does, computed on the processor."""
+    """Return the forward pass as `forward` does, computed on the CPU."""
     if name() == "jax":
         import jax
 
@@ -123,15 +123,15 @@ def host_forward(model: keras.Model) -> Forward:
 
 
 def gradient(function: Callable[..., Any]) -> Gradient:
-    """Return, compiled, the values of a function and their gradient.
+    """Return a compiled function that computes the values of a function and their gradient.
 
     Args:
-        function: tensors (batch, ...), of which the first is differentiated, to values (batch,)
-            that each depend on their own row only.
+        function: from tensors (batch, ...) to values (batch,). Each value depends on its own row
+            only. The gradient is taken with respect to the first tensor.
 
     Returns:
-        A function of float32 arrays that gives the values (batch,) and the gradient, shaped like
-        the first array. It may keep the weights that the model has at its first call.
+        A function from float32 arrays to the values (batch,) and the gradient, of the shape of the
+        first array. It may keep the weights of the model at its first call.
     """
     return _jax_gradient(function) if name() == "jax" else _tensorflow_gradient(function)
 

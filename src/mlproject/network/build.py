@@ -1,6 +1,6 @@
 """From a spec to a Keras model, and from a model to scores and activations.
 
-Layers are found by name: ``conv1``, ``conv1_bn``, ``conv1_relu``, ``conv1_pool``,
+The names of the layers are ``conv1``, ``conv1_bn``, ``conv1_relu``, ``conv1_pool``,
 ``conv1_dropout``, ``conv2`` ..., ``flatten``, ``dense``, ``dense_bn``, ``dense_relu``,
 ``dense_dropout``, ``output``.
 """
@@ -24,17 +24,17 @@ from mlproject.system.interrupts import check_interrupts
 def build(spec: RunSpec, length: int, classes: int) -> keras.Model:
     """Return the network of a spec with its initial weights.
 
-    The weights follow from `spec.seed` and the names of the layers: they are the same on every
+    The weights depend only on `spec.seed` and the names of the layers. They are equal on every
     backend and device.
 
     Args:
-        spec: blocks, dense layer, initialisation, regularisation and seed.
+        spec: the spec.
         length: nt a sequence.
         classes: number of sigmoid outputs.
 
     Returns:
         A model from one-hot ``sequence`` (batch, length, 4) to probabilities (batch, classes).
-        A block whose pool is 1 has no ``conv1_pool``.
+        A block with a pool of 1 has no ``conv1_pool``.
 
     Raises:
         UserError: a max-pool is wider than its input.
@@ -75,7 +75,7 @@ def stream_seed(seed: int, *key: int | str) -> int:
 
     Args:
         seed: the run's seed.
-        key: what the stream is for, for example ``"conv1"`` or ``7, "conv1_dropout"``.
+        key: name of the stream, for example ``"conv1"`` or ``7, "conv1_dropout"``.
     """
     words = [word for part in key for word in ([part] if isinstance(part, int) else part.encode())]
     return int(np.random.SeedSequence([seed, *words]).generate_state(1)[0] >> 1)
@@ -129,7 +129,7 @@ def predict(
         model: as `build` returns it.
         codes: uint8 (sequences, length), in memory or in a file.
         batch_size: sequences a batch.
-        average: ``reverse_complement``: the mean of the scores of both strands; or ``none``.
+        average: ``reverse_complement`` returns the mean of the scores of both strands; or ``none``.
 
     Returns:
         float32 (sequences, classes), from 0 to 1.
@@ -148,7 +148,7 @@ class Predictor(Protocol):
 
 
 def predictor(model: keras.Model, batch_size: int = 500) -> Predictor:
-    """Return `predict` of one model, compiled once; it follows the model's weights."""
+    """Return `predict` of one model, compiled once. It uses the model's current weights."""
     call = forward(model)
     classes = model.output_shape[-1]
 
@@ -160,13 +160,13 @@ def predictor(model: keras.Model, batch_size: int = 500) -> Predictor:
 
 
 def maximum_possible_activation(model: keras.Model, layer: str = "conv1") -> np.ndarray:
-    """Return the largest activation that any sequence of A, C, G and T can give each filter.
+    """Return the largest activation of each filter over all sequences of A, C, G and T.
 
-    In each column of the filter the letter counts that is best for the value after batch norm.
+    It is reached with the letter in each column that maximises the value after batch norm.
 
     Args:
         model: as `build` returns it.
-        layer: the first convolution; deeper ones do not see letters.
+        layer: the first convolution; deeper ones do not read letters.
 
     Returns:
         float32 (filters,).
@@ -208,7 +208,7 @@ def _dropout(spec: RunSpec, rate: float, name: str) -> keras.Layer:
 def _stream(
     call: Callable[[np.ndarray], np.ndarray], codes: Rows, batch_size: int, reverse: bool = False
 ) -> Iterator[np.ndarray]:
-    """Yield `call` of one-hot batches; the last is filled up, as each shape costs a compilation."""
+    """Yield `call` of one-hot batches. The last one is padded, since each shape is compiled."""
     size = min(batch_size, len(codes))
     for start in range(0, len(codes), size or 1):
         check_interrupts()

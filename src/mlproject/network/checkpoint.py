@@ -1,7 +1,7 @@
-"""The state of a training in one HDF5 file: named arrays in groups, and what they belong to.
+"""The state of a training in one HDF5 file: named arrays in groups, and the training's identity.
 
-The file ends with its SHA-256, and the state before the last is kept beside it: a damaged file is
-never gone on from, the one before it is.
+The file ends with its SHA-256. The previous state is kept beside it, and a training is resumed from
+the previous state if the last one is damaged.
 """
 
 import json
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 Arrays = Mapping[str, np.ndarray]
 
 
-class State(NamedTuple):
-    """What a training goes on from.
+class TrainingState(NamedTuple):
+    """The data from which a training is resumed.
 
     Attributes:
         weights: the network's weights after the last epoch, by name.
         best: the weights of the best epoch so far.
         optimizer: the optimizer's variables.
-        history: one JSON object an epoch.
+        history: one JSON object for each epoch.
     """
 
     weights: Arrays
@@ -41,7 +41,7 @@ GROUPS = ("weights", "best", "optimizer")
 
 
 def earlier(path: Path) -> Path:
-    """Return where the state before the last is kept."""
+    """Return the path of the previous state."""
     return path.with_name(f"{path.stem}.before{path.suffix}")
 
 
@@ -49,7 +49,7 @@ def usable(path: Path) -> Path:
     """Return `path`, or `earlier(path)` where `path` is missing or damaged.
 
     Raises:
-        UserError: neither can be used.
+        UserError: both are missing or damaged.
     """
     try:
         check_seal(path)
@@ -59,22 +59,22 @@ def usable(path: Path) -> Path:
             check_seal(earlier(path))
         except UserError:
             raise UserError(
-                f"a training must have a saved state that is whole: {error}, and there is no "
-                "earlier one; start anew"
+                f"a training must have an intact saved state: {error}, and no earlier one exists; "
+                "start a new training"
             ) from error
         return earlier(path)
 
 
-def write(path: Path, state: State, owner: Mapping[str, Any]) -> None:
-    """Write a state, whole or not at all.
+def write(path: Path, state: TrainingState, owner: Mapping[str, Any]) -> None:
+    """Write a state atomically.
 
     Args:
-        path: the file; an older state of that name becomes `earlier(path)`.
+        path: the file; an existing one is moved to `earlier(path)`.
         state: the arrays and the history.
-        owner: what the training is, flat JSON values; `read` refuses another one.
+        owner: identity of the training, flat JSON values; `read` refuses any other.
 
     Raises:
-        UserError: the folder cannot be written, the disk is full.
+        UserError: the folder cannot be written, or the disk is full.
     """
     with atomic_hdf5(path, keep=earlier(path), sealed=True) as file:
         for group in GROUPS:
@@ -84,21 +84,22 @@ def write(path: Path, state: State, owner: Mapping[str, Any]) -> None:
         file.attrs["owner"] = json.dumps(dict(owner))
 
 
-def read(path: Path, owner: Mapping[str, Any]) -> State:
+def read(path: Path, owner: Mapping[str, Any]) -> TrainingState:
     """Read the state that `write` wrote for the same training.
 
     Raises:
-        UserError: no such file, damaged, or of another training (the first difference is named).
+        UserError: the file is missing, damaged, or of another training; the message gives the first
+            difference.
     """
     with _opened(path) as file:
         _check_owner(file, path, owner)
         history = _history(file)
         weights, best, optimizer = (_arrays(file[group]) for group in GROUPS)
-    return State(weights, best, optimizer, history)
+    return TrainingState(weights, best, optimizer, history)
 
 
 def check_owner(path: Path, owner: Mapping[str, Any]) -> None:
-    """Raise a `UserError` where a state is damaged, or is not of the training `owner`."""
+    """Raise a `UserError` if a state is damaged, or belongs to another training than `owner`."""
     with _opened(path) as file:
         _check_owner(file, path, owner)
 
@@ -109,15 +110,15 @@ def _check_owner(file: "h5py.File", path: Path, owner: Mapping[str, Any]) -> Non
         if owner.get(key) != found.get(key):
             raise UserError(
                 f"a saved state must be of the same training: {path} has {key}={found.get(key)}, "
-                f"this one {key}={owner.get(key)}; make them equal, or start anew"
+                f"this one {key}={owner.get(key)}; make them equal, or start a new training"
             )
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """Return the history of a state, whatever training it belongs to.
+    """Return the history of a state of any training.
 
     Raises:
-        UserError: no such file, or damaged.
+        UserError: the file is missing or damaged.
     """
     with _opened(path) as file:
         return _history(file)
@@ -135,9 +136,9 @@ def _opened(path: Path) -> Iterator["h5py.File"]:
     from mlproject.system.hdf5 import hdf5_opened
 
     if not path.is_file():
-        raise UserError(f"a training must have a saved state to go on from: {path} does not exist")
+        raise UserError(f"a training must have a saved state to resume from: {path} does not exist")
     check_seal(path)
-    with hdf5_opened(path, "a saved state must be readable, else start anew") as file:
+    with hdf5_opened(path, "a saved state must be readable, else start a new training") as file:
         yield file
 
 

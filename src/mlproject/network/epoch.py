@@ -1,4 +1,4 @@
-"""One pass over the training split: order, batches and dropout, which follow from the seed."""
+"""One pass over the training split. The seed determines order, batches and dropout."""
 
 from collections.abc import Callable, Iterator
 
@@ -11,7 +11,7 @@ from mlproject.network.steps import Steps
 from mlproject.sequence import reverse_complement
 from mlproject.spec import RunSpec
 
-TURNED = 1  # the stream of random numbers that decides which sequences are reverse-complemented
+STRANDS = 1  # random stream that selects the sequences to reverse-complement
 
 
 def train_epoch(
@@ -24,11 +24,11 @@ def train_epoch(
     """Train one epoch.
 
     Args:
-        steps: of the model to train.
-        split: passed over once, in batches of `spec.batch_size`, the last may be smaller.
+        steps: compiled steps of the model to train.
+        split: the training split; batches have `spec.batch_size` rows, the last one may be smaller.
         spec: the protocol.
-        epoch: its number, from 1; with `spec.seed` it determines the order.
-        should_stop: asked before each launch of `steps`.
+        epoch: number of the epoch, from 1; with `spec.seed` it determines the order.
+        should_stop: called before each launch of `steps`; true interrupts the epoch.
 
     Returns:
         The loss with its L2 term, mean over sequences; None if the epoch was interrupted.
@@ -36,7 +36,7 @@ def train_epoch(
     order = np.random.default_rng([spec.seed, epoch]).permutation(len(split.codes))
     turned = np.zeros(len(order), bool)
     if spec.augment == "reverse_complement":
-        turned = np.random.default_rng([spec.seed, epoch, TURNED]).random(len(order)) < 0.5
+        turned = np.random.default_rng([spec.seed, epoch, STRANDS]).random(len(order)) < 0.5
     steps.start()
     for start, stop, batch in _launches(len(order), spec.batch_size, steps.launch):
         if should_stop():
@@ -48,18 +48,18 @@ def train_epoch(
 
 
 def _launches(count: int, batch: int, launch: int) -> Iterator[tuple[int, int, int]]:
-    """Yield start, stop and rows a batch of up to `launch` batches; the last may be smaller."""
-    whole = count - count % batch
-    for start in range(0, whole, batch * launch):
-        yield start, min(start + batch * launch, whole), batch
-    if whole < count:
-        yield whole, count, count - whole
+    """Yield start, stop and batch size of up to `launch` batches; a smaller rest comes last."""
+    full = count - count % batch
+    for start in range(0, full, batch * launch):
+        yield start, min(start + batch * launch, full), batch
+    if full < count:
+        yield full, count, count - full
 
 
 def _rows(split: Split, rows: np.ndarray, turned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return codes (rows, length) and labels (rows, classes), both uint8.
 
-    The sequences that are `turned` come as the other strand reads them.
+    The sequences marked in `turned` are reverse-complemented.
     """
     codes = split.codes[rows]
     if turned.any():
@@ -68,7 +68,7 @@ def _rows(split: Split, rows: np.ndarray, turned: np.ndarray) -> tuple[np.ndarra
 
 
 def seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
-    """Start the random numbers of each dropout layer for an epoch of a run."""
+    """Set the random generator of each dropout layer for an epoch of a run."""
     for layer in model.layers:
         generator = getattr(layer, "seed_generator", None)
         if generator is not None:

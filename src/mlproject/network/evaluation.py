@@ -1,4 +1,4 @@
-"""Labels and scores to named numbers, tables and curves."""
+"""From labels and scores to named numbers, tables and curves."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,16 +13,16 @@ FEW = 10
 
 
 class ClassScore(NamedTuple):
-    """One class: how many sequences have it, and how well it is told from the others.
+    """The scores of one class: numbers of sequences, and how well the class is predicted.
 
     Attributes:
         name: the class.
         positives: sequences with label 1.
         negatives: sequences with label 0.
-        auroc: area under the ROC curve; None, as the other two, if there are no positives or no
+        auroc: area under the ROC curve. All three areas are None without positives or without
             negatives.
-        aupr: area under the precision-recall curve by trapezoids, as the paper's released code.
-        ap: average precision, the area by steps.
+        aupr: area under the precision-recall curve by trapezoids, as in the paper's released code.
+        ap: average precision, the same area by steps.
     """
 
     name: str
@@ -34,7 +34,7 @@ class ClassScore(NamedTuple):
 
     @property
     def few(self) -> bool:
-        """Whether there are fewer than `FEW` positives, so that the areas say little."""
+        """Whether the class has fewer than `FEW` positives, so that the areas are unreliable."""
         return self.positives < FEW
 
 
@@ -43,8 +43,8 @@ class Curves(NamedTuple):
 
     Attributes:
         name: the class.
-        roc: (points, 2) false and true positive rate, both rising from 0 to 1.
-        precision_recall: (points, 2) recall, falling from 1 to 0, and precision.
+        roc: (points, 2) false and true positive rate, each from 0 to 1.
+        precision_recall: (points, 2) recall, from 1 to 0, and precision.
     """
 
     name: str
@@ -52,30 +52,16 @@ class Curves(NamedTuple):
     precision_recall: np.ndarray
 
 
-def evaluate(
-    labels: np.ndarray, scores: np.ndarray, classes: Sequence[str], prefix: str = "test_"
-) -> dict[str, float]:
-    """Return mean and single `auroc`, `aupr` and `ap` of all classes, see `ClassScore`.
+def metrics(rows: Sequence[ClassScore], prefix: str = "test_") -> dict[str, float]:
+    """Return mean and single `auroc`, `aupr` and `ap` of all classes.
 
     Args:
-        labels: (sequences, classes), 0 or 1.
-        scores: (sequences, classes), higher where a label of 1 is more likely.
-        classes: names of the columns.
-        prefix: what the names of the numbers begin with.
+        rows: one for each class, from `class_scores`.
+        prefix: prefix of the metric names.
 
     Returns:
-        ``{"test_auroc": mean, "test_auroc/CEBPB": ..., ...}``, each 0 to 1. Classes without
-        positives or negatives are left out, of the means too; see `undefined`.
-
-    Raises:
-        UserError: arrays that do not fit together, scores that are no numbers, class names that
-            give equal metric names.
-    """
-    return metrics(class_scores(labels, scores, classes), prefix)
-
-
-def metrics(rows: Sequence[ClassScore], prefix: str = "test_") -> dict[str, float]:
-    """Return the numbers of `evaluate` from the rows of `class_scores`.
+        ``{"test_auroc": mean, "test_auroc/CEBPB": ..., ...}``, each from 0 to 1. Undefined areas
+        are left out, also of the means; see `undefined`.
 
     Raises:
         UserError: class names that give equal metric names.
@@ -95,14 +81,23 @@ def metrics(rows: Sequence[ClassScore], prefix: str = "test_") -> dict[str, floa
 
 
 def undefined(rows: Sequence[ClassScore]) -> list[str]:
-    """Return the classes without positives or without negatives, for which nothing is defined."""
+    """Return the classes without positives or without negatives; their areas are undefined."""
     return [row.name for row in rows if row.auroc is None]
 
 
 def class_scores(
     labels: np.ndarray, scores: np.ndarray, classes: Sequence[str]
 ) -> list[ClassScore]:
-    """Return one row for each class; arguments and errors as for `evaluate`."""
+    """Return one row for each class.
+
+    Args:
+        labels: (sequences, classes), 0 or 1.
+        scores: (sequences, classes), higher where a label of 1 is more likely.
+        classes: names of the columns.
+
+    Raises:
+        UserError: the arrays do not fit together, are empty, or have scores that are not finite.
+    """
     from sklearn.metrics import auc, average_precision_score, precision_recall_curve
 
     _check(labels, scores, classes)
@@ -123,7 +118,7 @@ def class_scores(
 
 
 def curves(labels: np.ndarray, scores: np.ndarray, classes: Sequence[str]) -> list[Curves]:
-    """Return the curves of the classes that have both labels; arguments as for `evaluate`."""
+    """Return the curves of the classes with both labels; see `class_scores` for the arguments."""
     from sklearn.metrics import precision_recall_curve, roc_curve
 
     _check(labels, scores, classes)
@@ -137,7 +132,7 @@ def curves(labels: np.ndarray, scores: np.ndarray, classes: Sequence[str]) -> li
 
 
 def mean_auroc(labels: np.ndarray, scores: np.ndarray) -> float | None:
-    """Return the mean AUROC over the classes that have both labels, None if there is none.
+    """Return the mean AUROC over the classes with both labels, None without such a class.
 
     Args:
         labels: (sequences, classes), 0 or 1.
@@ -167,7 +162,7 @@ def _check(labels: np.ndarray, scores: np.ndarray, classes: Sequence[str]) -> No
 
 
 def _thin(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return at most `CURVE_POINTS` points of a curve, evenly along its length, with both ends."""
+    """Return at most `CURVE_POINTS` points of a curve, evenly spaced, including both ends."""
     points = np.stack([x, y], axis=1)
     if len(points) <= CURVE_POINTS:
         return points

@@ -1,15 +1,15 @@
-"""Bounds that the state of a training keeps on any data: a device that breaks one is at fault.
+"""Bounds that the state of a training satisfies on any data; a violation is a device fault.
 
-Some graphics processors have overwritten weights in the middle of a training, without an error.
-After each launch the state is compared with the one before. With Adam, for each element:
+Some GPUs have overwritten weights in the middle of a training, without an error. After each launch
+the state is compared with the previous state. With Adam, for each element:
 
 * ``m^2 <= c v`` for the moments m and v, by the Cauchy-Schwarz inequality with
   ``c = (1 - beta1)^2 / (1 - beta2) / (1 - beta1^2 / beta2)``. So a step changes a weight by at most
   ``learning_rate * sqrt(c)`` times the bias correction.
 * ``0 <= v <= g^2`` and ``|m| <= g`` for the largest gradient g so far (or v, m at the start).
-* A moving average lies between the earlier one and the extreme batch statistics of the launch, each
-  with its weight; a moving variance is not negative.
-* Everything is finite.
+* A moving average lies between the weighted means of its previous value and the lowest, or highest,
+  batch statistic of the launch. A moving variance is not negative.
+* All values are finite.
 
 Source of Adam: Kingma & Ba, ICLR 2015; the first bound is a rigorous form of their section 2.1.
 """
@@ -23,17 +23,17 @@ import numpy as np
 from keras import ops
 
 SLACK = 0.01  # relative; sums of float32 over 1 / (1 - beta2) steps are good to 1e-4
-TINY = 1e-30  # squares below lose digits
-LARGEST = 1e30  # a bound, so that products with it stay below the largest float32
+TINY = 1e-30  # smaller squares lose digits
+LARGEST = 1e30  # of a bound, so that its products stay below the largest float32
 EPSILON = float(np.finfo(np.float32).eps)
 
 
 class DeviceFaultError(RuntimeError):
-    """The state of a training broke a bound that holds for every data set.
+    """The state of a training violates a bound that holds for every data set.
 
     Attributes:
-        element: the variable and the place within it, such as ``conv1/kernel[3, 0, 17]``.
-        finite: whether what stands there is a number.
+        element: the variable and the index in it, such as ``conv1/kernel[3, 0, 17]``.
+        finite: whether all values of the state are finite.
     """
 
     def __init__(self, element: str, finite: bool = True) -> None:
@@ -42,14 +42,14 @@ class DeviceFaultError(RuntimeError):
         self.finite = finite
 
 
-class Seen(NamedTuple):
-    """What the steps of a launch saw, as tensors on the device.
+class LaunchExtremes(NamedTuple):
+    """Extreme values over the steps of a launch, as tensors on the device.
 
     Attributes:
-        largest: the largest absolute gradient, and first moment and root of a second moment at the
-            start of the epoch; scalar.
+        largest: scalar, the maximum of all absolute gradients, and of the first moments and roots
+            of second moments at the start of the epoch.
         lowest: the lowest batch statistic of each moving average, by element.
-        highest: the highest.
+        highest: the highest batch statistic, likewise.
     """
 
     largest: Any
@@ -57,8 +57,8 @@ class Seen(NamedTuple):
     highest: list[Any]
 
 
-class State(NamedTuple):
-    """Values of the variables of a training, in the order of `Guard`'s lists."""
+class GuardedValues(NamedTuple):
+    """Values of the variables that are checked, in the order of `Guard`'s lists."""
 
     weights: Sequence[Any]
     averages: Sequence[Any]
@@ -70,9 +70,9 @@ class Guard:
     """Checks the state of one model and its optimizer.
 
     Args:
-        model: built; its batch norms have the moving averages.
-        optimizer: built on the model's trainable variables. Only Adam's moments and steps have
-            known bounds; with another optimizer the rest is checked.
+        model: a built model; the moving averages are those of its batch norms.
+        optimizer: built on the model's trainable variables. Bounds on moments and steps are known
+            for Adam only. With another optimizer only the other bounds are checked.
     """
 
     def __init__(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
@@ -100,80 +100,91 @@ class Guard:
             float(optimizer.learning_rate) * float((correction * sums).max()), LARGEST
         )
 
-    def state(self, weights: Sequence[Any], others: Sequence[Any], moments: Sequence[Any]) -> State:
-        """Pick the watched values out of all values of a model and its optimizer."""
-        return State(
+    def select(
+        self, weights: Sequence[Any], others: Sequence[Any], moments: Sequence[Any]
+    ) -> GuardedValues:
+        """Select the checked values from all values of a model and its optimizer."""
+        return GuardedValues(
             weights,
             [others[number] for number in self.averages],
             [moments[number] for number in self.first],
             [moments[number] for number in self.second],
         )
 
-    def begin(self, state: State) -> Any:
-        """Return `Seen.largest` at the start of an epoch."""
+    def begin(self, state: GuardedValues) -> Any:
+        """Return `LaunchExtremes.largest` at the start of an epoch."""
         bounds = [ops.zeros(()), *(ops.max(ops.abs(one)) for one in state.first)]
         bounds += [ops.sqrt(ops.max(ops.maximum(one, 0.0))) for one in state.second]
         return ops.max(ops.stack(bounds))
 
-    def forget(self, seen: Any, averages: Sequence[Any]) -> Seen:
-        """Return what a launch has seen before its first step."""
+    def reset(self, largest: Any, averages: Sequence[Any]) -> LaunchExtremes:
+        """Return the extremes before the first step of a launch."""
         shapes = [ops.shape(one) for one in averages]
         low = [ops.full(shape, math.inf, "float32") for shape in shapes]
-        return Seen(seen, low, [-one for one in low])
+        return LaunchExtremes(largest, low, [-one for one in low])
 
-    def see(
-        self, seen: Seen, gradients: Sequence[Any], before: Sequence[Any], after: Sequence[Any]
-    ) -> Seen:
-        """Return what is seen after one more step.
+    def update(
+        self,
+        extremes: LaunchExtremes,
+        gradients: Sequence[Any],
+        before: Sequence[Any],
+        after: Sequence[Any],
+    ) -> LaunchExtremes:
+        """Return the extremes after one more step.
 
         Args:
-            seen: until then.
-            gradients: of the weights.
+            extremes: the extremes before the step.
+            gradients: gradients of the weights in the step.
             before: the moving averages before the step.
-            after: those after it.
+            after: the moving averages after the step.
         """
-        largest = ops.max(ops.stack([seen.largest, *(ops.max(ops.abs(g)) for g in gradients)]))
+        largest = ops.max(ops.stack([extremes.largest, *(ops.max(ops.abs(g)) for g in gradients)]))
         batch = [
             (new - momentum * old) / (1.0 - momentum)
             for momentum, old, new in zip(self.momenta, before, after, strict=True)
         ]
-        low = [ops.minimum(one, new) for one, new in zip(seen.lowest, batch, strict=True)]
-        high = [ops.maximum(one, new) for one, new in zip(seen.highest, batch, strict=True)]
-        return Seen(largest, low, high)
+        low = [ops.minimum(one, new) for one, new in zip(extremes.lowest, batch, strict=True)]
+        high = [ops.maximum(one, new) for one, new in zip(extremes.highest, batch, strict=True)]
+        return LaunchExtremes(largest, low, high)
 
-    def broken(self, before: State, after: State, seen: Seen, steps: Any) -> Any:
-        """Return whether any element breaks a bound, a scalar bool tensor.
+    def broken(
+        self, before: GuardedValues, after: GuardedValues, extremes: LaunchExtremes, steps: Any
+    ) -> Any:
+        """Return whether any element violates a bound, a scalar bool tensor.
 
         Args:
-            before: the state when the launch began; its moments are not read.
-            after: the state now.
-            seen: by the steps in between.
-            steps: how many there were.
+            before: the state at the start of the launch; its moments are not read.
+            after: the current state.
+            extremes: extremes over the steps in between.
+            steps: number of these steps.
         """
         return ops.any(
-            ops.stack([ops.any(mask) for _, mask in self._masks(before, after, seen, steps)])
+            ops.stack([ops.any(mask) for _, mask in self._masks(before, after, extremes, steps)])
         )
 
-    def fault(self, before: State, after: State, seen: Seen, steps: int) -> DeviceFaultError:
-        """Return the error that names the first element out of bounds; arguments as `broken`."""
+    def fault(
+        self, before: GuardedValues, after: GuardedValues, extremes: LaunchExtremes, steps: int
+    ) -> DeviceFaultError:
+        """Return the error for the first element out of bounds; arguments as for `broken`."""
         groups = (after.weights, after.first, after.second, after.averages)
         finite = all(bool(ops.all(ops.isfinite(one))) for group in groups for one in group)
-        for name, mask in self._masks(before, after, seen, steps):
+        for name, mask in self._masks(before, after, extremes, steps):
             places = np.argwhere(ops.convert_to_numpy(mask))
             if len(places):
                 place = [int(one) for one in places[0]]
                 return DeviceFaultError(f"{name}{place or ''}", finite)
-        return DeviceFaultError("its answer whether the state is good", finite)
+        return DeviceFaultError("the result of the check itself", finite)
 
     def _masks(
-        self, before: State, after: State, seen: Seen, steps: Any
+        self, before: GuardedValues, after: GuardedValues, extremes: LaunchExtremes, steps: Any
     ) -> Iterator[tuple[str, Any]]:
-        """Yield the name of each tensor and where it breaks a bound.
+        """Yield the name of each tensor and a mask of the elements that violate a bound.
 
-        A comparison with not-a-number is false, so each bound is written as what must hold.
+        Each mask negates the condition that must hold, since comparisons with not-a-number are
+        false.
         """
         steps = ops.cast(steps, "float32")
-        largest = seen.largest * (1 + SLACK)
+        largest = extremes.largest * (1 + SLACK)
         for name, old, new in zip(self._names, before.weights, after.weights, strict=True):
             bound = steps * (self.step_bound * (1 + SLACK) + 2 * EPSILON * ops.abs(old))
             change = ops.abs(new - old)
@@ -188,7 +199,7 @@ class Guard:
             yield f"the second moment of {name}", ops.logical_not(good)
         rows = zip(
             self._average_names, self.momenta, self._positive, before.averages, after.averages,
-            seen.lowest, seen.highest, strict=True,
+            extremes.lowest, extremes.highest, strict=True,
         )  # fmt: skip
         for name, momentum, positive, old, new, low, high in rows:
             kept = momentum**steps
@@ -200,4 +211,4 @@ class Guard:
             if positive:
                 good = ops.logical_and(good, new >= 0.0)
             yield name, ops.logical_not(good)
-        yield "the largest gradient", ops.logical_not(seen.largest < math.inf)
+        yield "the largest gradient", ops.logical_not(extremes.largest < math.inf)

@@ -1,14 +1,14 @@
-"""Initial weights, drawn with numpy: the same numbers on every backend and device.
+"""Initial weights, drawn with numpy: equal on every backend and device.
 
-Keras' own initializers draw different numbers on TensorFlow and on JAX. Sources: Glorot & Bengio,
-AISTATS 2010; He et al., ICCV 2015; scaled as Keras scales them.
+Keras' initializers draw different numbers on TensorFlow and on JAX. The scale is the same as in
+Keras. Sources: Glorot & Bengio, AISTATS 2010; He et al., ICCV 2015.
 """
 
 import math
 
 import numpy as np
 
-TRUNCATED_SD = 0.87962566103423978  # standard deviation of a standard normal cut at +-2
+TRUNCATED_SD = 0.87962566103423978  # standard deviation of a standard normal truncated at +-2
 
 
 def initial_kernel(init: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
@@ -17,10 +17,10 @@ def initial_kernel(init: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     Args:
         init: ``glorot_uniform``, ``glorot_normal``, ``he_uniform`` or ``he_normal``.
         shape: (width, inputs, filters) or (inputs, units).
-        seed: of the random numbers.
+        seed: seed of the random numbers.
 
     Returns:
-        float32 of `shape`. Normal weights are cut at twice their standard deviation, as in Keras.
+        float32 of `shape`. Normal weights are truncated at two standard deviations, as in Keras.
     """
     rng = np.random.default_rng(seed)
     width = math.prod(shape[:-2])

@@ -1,24 +1,25 @@
-"""Whether a network can fit into this machine's memory, before anything is trained."""
+"""Check before training whether a network fits into the machine's memory."""
 
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
+from mlproject.sequence import LETTERS
 from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError
 
 FLOAT = 4
 COPIES = 5  # weights, best weights, gradient, two moments of Adam
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-PREDICTED = 500  # sequences of a batch without a gradient
+PREDICTED = 500  # sequences of a batch in prediction
 
 
 def check_memory(spec: RunSpec, length: int, classes: int) -> None:
-    """Raise a `UserError` where training and reading a network need more than the machine has.
+    """Raise a `UserError` if a run needs more memory than the machine has.
 
     Args:
-        spec: what to run.
+        spec: the run.
         length: nt a sequence.
         classes: number of outputs.
     """
@@ -31,23 +32,21 @@ def check_memory(spec: RunSpec, length: int, classes: int) -> None:
 
 
 def least_bytes(spec: RunSpec, length: int, classes: int) -> int:
-    """Return what a run takes at least: its weights, the maps of one batch, its filters' PWMs."""
-    lengths = spec.map_lengths(length)
-    parameters, positions, channels, motifs = 0, 4 * length, 4, 0
-    for number, (block, before) in enumerate(zip(spec.blocks, lengths, strict=False), 1):
-        parameters += block.kernel * channels * block.filters
-        channels = block.filters
-        positions += -(-before // block.stride) * channels
-        if number in spec.layer_numbers:
-            motifs += channels * max(spec.window, block.kernel)
-    parameters += lengths[-1] * channels * spec.units + spec.units * classes
+    """Return the least memory of a run: weights, maps of one batch, PWMs of the filters."""
+    *convolutions, dense, output = spec.kernels(length, classes)
+    parameters = sum(one.weights for one in (*convolutions, dense, output))
+    values = len(LETTERS) * length + sum(one.positions * one.filters for one in convolutions)
+    pwms = sum(
+        spec.blocks[number - 1].filters * max(spec.window, spec.blocks[number - 1].kernel)
+        for number in spec.layer_numbers
+    )
     rows = max(2 * spec.batch_size, PREDICTED)  # a gradient is as large as its map
-    maps = rows * (max(positions, spec.units) + classes)
-    return FLOAT * (COPIES * parameters + maps) + 8 * 5 * motifs
+    maps = rows * (max(values, dense.filters) + classes)
+    return FLOAT * (COPIES * parameters + maps) + 8 * 5 * pwms
 
 
 def machine_bytes() -> int:
-    """Return the memory that this process may have: the machine's, or its container's."""
+    """Return the memory available to this process: of the machine, or of its container."""
     present = [psutil.virtual_memory().total]
     for path in LIMITS:
         with suppress(OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Keras models and weights in files: written whole, read in safe mode, verified."""
+"""Keras models and weights in files: written atomically, read in safe mode, verified."""
 
 import io
 import json
@@ -22,32 +22,32 @@ UNSAFE = ("Lambda", "TFSMLayer", "__lambda__", "TorchModuleWrapper", "JaxLayer",
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Write a model as ``.keras`` file, whole or not at all.
+    """Write a model as a ``.keras`` file, atomically.
 
     Raises:
-        UserError: the folder cannot be written, the disk is full.
+        UserError: the folder cannot be written, or the disk is full.
     """
     with atomic_file(path) as file:
         file.write(_saved(model))
 
 
 def save_weights(model: keras.Model, path: Path) -> None:
-    """Write weights as ``.weights.h5`` file, whole or not at all.
+    """Write weights as a ``.weights.h5`` file, atomically.
 
-    They are taken from the model saved in memory: HDF5 crashes the process on a full disk.
+    The file is made in memory first, since HDF5 crashes the process on a full disk.
 
     Raises:
-        UserError: the folder cannot be written, the disk is full.
+        UserError: the folder cannot be written, or the disk is full.
     """
     with zipfile.ZipFile(io.BytesIO(_saved(model))) as archive, atomic_file(path) as file:
         file.write(archive.read(WEIGHTS))
 
 
 def load_model(path: Path) -> keras.Model:
-    """Read a ``.keras`` file of layers of Keras, in safe mode: no code that comes with it is run.
+    """Read a ``.keras`` file that has only Keras layers, in safe mode, without running its code.
 
     Raises:
-        UserError: it is broken, or holds code.
+        UserError: the file is damaged, or contains code.
     """
     settle_keras()
     try:
@@ -55,21 +55,21 @@ def load_model(path: Path) -> keras.Model:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         raise UserError(
-            f"a Keras model must be whole and hold no code of its own: {path} cannot be loaded "
+            f"a Keras model must be intact and contain no code: {path} cannot be loaded "
             f"({reason(error)})"
         ) from error
 
 
 def load_weights(model: keras.Model, path: Path, sha256: str | None = None) -> None:
-    """Give a model the weights of a ``.weights.h5`` file.
+    """Load the weights of a ``.weights.h5`` file into a model.
 
     Args:
-        model: of the same layers.
+        model: a model with the same layers.
         path: the file.
-        sha256: what the file must have, None if that is not known.
+        sha256: the expected SHA-256 of the file, None if unknown.
 
     Raises:
-        UserError: it is damaged, or of another network.
+        UserError: the file is damaged, or belongs to another network.
     """
     check_sha256(path, sha256)
     try:
@@ -78,16 +78,16 @@ def load_weights(model: keras.Model, path: Path, sha256: str | None = None) -> N
         model.load_weights(path)
     except Exception as error:
         raise UserError(
-            f"weights must be whole and of this network: {path} cannot be loaded ({reason(error)})"
+            f"weights must be intact and of this network: {path} cannot be loaded ({reason(error)})"
         ) from error
 
 
 def check_sha256(path: Path, sha256: str | None) -> None:
-    """Raise a `UserError` where a file has not the SHA-256 that was recorded, if one was."""
+    """Raise a `UserError` if a file has another SHA-256 than the recorded one, if any."""
     if sha256 is not None and (found := sha256_of(path)) != sha256:
         raise UserError(
-            f"a file must be what was recorded: {path} is damaged, its SHA-256 is {found[:12]}, "
-            f"not {sha256[:12]}"
+            f"a file must have its recorded SHA-256: {path} is damaged, it has {found[:12]} instead of "
+            f"{sha256[:12]}"
         )
 
 
@@ -100,11 +100,11 @@ def _saved(model: Any) -> bytes:
 
 
 def _require_layers_only(path: Path) -> None:
-    """Refuse a ``.keras`` file that is larger than it may be, or has more than layers of Keras.
+    """Refuse a ``.keras`` file that is too large, or has other layers than those of Keras.
 
     Raises:
-        ValueError: it does.
-        Exception: of `zipfile`, `json` or `h5py` where it is damaged.
+        ValueError: the file is refused.
+        Exception: of `zipfile`, `json` or `h5py` if the file is damaged.
     """
     with zipfile.ZipFile(path) as archive:
         if sum(member.file_size for member in archive.infolist()) > MOST_UNPACKED:

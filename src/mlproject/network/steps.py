@@ -1,7 +1,7 @@
-"""Training steps, compiled: TensorFlow's and JAX's, with the guard on the state.
+"""Compiled training steps for TensorFlow and JAX, with the guard's checks of the state.
 
-Both keep weights, optimizer and the running loss on the device for a whole epoch. The host waits
-for nothing between two steps but, every few batches, for the guard's answer.
+Both keep weights, optimizer and the running loss on the device for a complete epoch. The host waits
+only for the guard's result, every few batches.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,10 +11,10 @@ import keras
 import numpy as np
 
 from mlproject.network.backend import name, on_processor
-from mlproject.network.guard import Guard, Seen, State
+from mlproject.network.guard import Guard, GuardedValues, LaunchExtremes
 
-GUARDED = 8  # batches between two looks at the state on a processor
-LAUNCH = 64  # batches; a multiple of what a launch costs in a step, and still an epoch's part
+GUARDED = 8  # batches between two checks of the state on a CPU
+LAUNCH = 64  # batches; a launch costs much less than these, and they are a small part of an epoch
 
 TrainingPass = Callable[[keras.Model, Any], Any]
 
@@ -23,15 +23,15 @@ class Steps(Protocol):
     """The training steps of one epoch: `start`, `run` for some batches at a time, `finish`.
 
     Attributes:
-        launch: how many batches the device takes at once: 1 on a processor, where a loop within a
-            compiled program slows convolutions down; many on an accelerator, so that it never
-            waits for the host between two steps.
+        launch: number of batches in one call of the device. It is 1 on a CPU, where a loop within a
+            compiled program slows convolutions down. On an accelerator it is large, so that the
+            device never waits for the host between two steps.
     """
 
     launch: int
 
     def start(self) -> None:
-        """Take weights and optimizer variables over from the model."""
+        """Copy weights and optimizer variables from the model."""
 
     def run(self, codes: np.ndarray, labels: np.ndarray) -> None:
         """Train on up to `launch` batches.
@@ -41,14 +41,14 @@ class Steps(Protocol):
             labels: uint8 (batches, batch, classes).
 
         Raises:
-            DeviceFaultError: the state breaks a bound of `mlproject.network.guard`.
+            DeviceFaultError: the state violates a bound of `mlproject.network.guard`.
         """
 
     def finish(self) -> float:
-        """Hand the variables back to the model; return the loss summed over sequences.
+        """Copy the variables back to the model; return the loss summed over sequences.
 
         Raises:
-            DeviceFaultError: the state breaks a bound; the model keeps its earlier variables.
+            DeviceFaultError: the state violates a bound; the model keeps its earlier variables.
         """
 
 
@@ -60,9 +60,9 @@ def make_steps(
     The loss is binary cross-entropy, mean over classes and sequences, plus the model's L2 terms.
 
     Args:
-        model: whose weights are trained.
-        optimizer: built on them.
-        scores: (model, one-hot sequences) to scores, in training.
+        model: the model to train.
+        optimizer: built on the trainable weights.
+        scores: the forward pass in training, from model and one-hot sequences to scores.
     """
     steps = _JaxSteps if name() == "jax" else _TensorFlowSteps
     return steps(model, optimizer, scores)
@@ -81,7 +81,7 @@ class _TensorFlowSteps:
         self.groups = (variables, model.non_trainable_variables, optimizer.variables)
         state = self._state()
         self._total = tf.Variable(0.0, trainable=False)
-        self._seen = [tf.Variable(one) for one in _flat(guard.forget(0.0, state.averages))]
+        self._extremes = [tf.Variable(one) for one in _flat(guard.reset(0.0, state.averages))]
         self._before = [tf.Variable(one) for one in (*state.weights, *state.averages)]
         self._count = 0
 
@@ -93,18 +93,20 @@ class _TensorFlowSteps:
             gradients = tape.gradient(loss, variables)
             optimizer.apply_gradients(zip(gradients, variables, strict=True))
             self._total.assign_add(loss * tf.cast(tf.shape(labels)[0], tf.float32))
-            seen = guard.see(_seen(self._seen), gradients, averages, self._state().averages)
-            _assign_all(self._seen, _flat(seen))
+            extremes = guard.update(
+                _extremes(self._extremes), gradients, averages, self._state().averages
+            )
+            _assign_all(self._extremes, _flat(extremes))
 
         @tf.function(jit_compile=False)
         def broken(count: Any) -> Any:
-            return guard.broken(self._earlier(), self._state(), _seen(self._seen), count)
+            return guard.broken(self._earlier(), self._state(), _extremes(self._extremes), count)
 
         @tf.function(jit_compile=False)
         def remember(largest: Any) -> None:
             state = self._state()
             _assign_all(self._before, [*state.weights, *state.averages])
-            _assign_all(self._seen, _flat(guard.forget(largest, state.averages)))
+            _assign_all(self._extremes, _flat(guard.reset(largest, state.averages)))
 
         self._step, self._broken, self._remember = step, broken, remember
 
@@ -128,17 +130,17 @@ class _TensorFlowSteps:
         if not self._count:
             return
         if self._broken(self._count):
-            seen = _seen(self._seen)
-            raise self._guard.fault(self._earlier(), self._state(), seen, self._count)
+            extremes = _extremes(self._extremes)
+            raise self._guard.fault(self._earlier(), self._state(), extremes, self._count)
         self._count = 0
-        self._remember(self._seen[0])
+        self._remember(self._extremes[0])
 
-    def _state(self) -> State:
-        return self._guard.state(*([one.value for one in group] for group in self.groups))
+    def _state(self) -> GuardedValues:
+        return self._guard.select(*([one.value for one in group] for group in self.groups))
 
-    def _earlier(self) -> State:
+    def _earlier(self) -> GuardedValues:
         count = len(self.groups[0])
-        return State(self._before[:count], self._before[count:], [], [])
+        return GuardedValues(self._before[:count], self._before[count:], [], [])
 
 
 class _JaxSteps:
@@ -160,14 +162,14 @@ class _JaxSteps:
             return value, [scope.get_current_value(one) for one in groups[1]]
 
         def step(state: Any, codes: Any, labels: Any) -> Any:
-            trainable, others, moments, total, seen = state
-            before = guard.state(trainable, others, moments).averages
+            trainable, others, moments, total, extremes = state
+            before = guard.select(trainable, others, moments).averages
             gradient = jax.value_and_grad(loss, has_aux=True)
             (value, others), gradients = gradient(trainable, others, codes, labels)
             trainable, moments = optimizer.stateless_apply(moments, gradients, trainable)
-            after = guard.state(trainable, others, moments).averages
-            seen = guard.see(seen, gradients, before, after)
-            return trainable, others, moments, total + value * labels.shape[0], seen
+            after = guard.select(trainable, others, moments).averages
+            extremes = guard.update(extremes, gradients, before, after)
+            return trainable, others, moments, total + value * labels.shape[0], extremes
 
         def many(state: Any, codes: Any, labels: Any, count: Any) -> Any:
             def body(number: Any, state: Any) -> Any:
@@ -175,20 +177,20 @@ class _JaxSteps:
 
             return jax.lax.fori_loop(0, count, body, state)
 
-        def copied(state: State) -> State:
+        def copied(state: GuardedValues) -> GuardedValues:
             weights, averages = ([jnp.array(one) for one in group] for group in state[:2])
-            return State(weights, averages, [], [])
+            return GuardedValues(weights, averages, [], [])
 
-        def look(before: State, state: Any, count: Any) -> Any:
-            now = guard.state(*state[:3])
+        def look(before: GuardedValues, state: Any, count: Any) -> Any:
+            now = guard.select(*state[:3])
             copies = copied(now)
-            fresh = guard.forget(state[4].largest, now.averages)
+            fresh = guard.reset(state[4].largest, now.averages)
             return guard.broken(before, now, state[4], count), copies, fresh
 
         self._step = jax.jit(step, donate_argnums=0)
         self._many = jax.jit(many, donate_argnums=0)
         self._look, self._copied = jax.jit(look), copied
-        self._begin = jax.jit(lambda state: guard.forget(guard.begin(state), state.averages))
+        self._begin = jax.jit(lambda state: guard.reset(guard.begin(state), state.averages))
         self._state: Any = None
         self._before: Any = None
         self._pending: Any = None
@@ -198,7 +200,7 @@ class _JaxSteps:
         import jax.numpy as jnp
 
         copies = [[jnp.array(one.value) for one in group] for group in self.groups]
-        now = self._guard.state(*copies)
+        now = self._guard.select(*copies)
         self._before = self._copied(now)
         self._state = (*copies, jnp.zeros(()), self._begin(now))
         self._count, self._pending = 0, None
@@ -229,30 +231,30 @@ class _JaxSteps:
         return float(total)
 
     def _check(self) -> None:
-        """Have the state looked at; the answer is awaited when the host has the next batches."""
-        *values, seen = self._state
+        """Start a check of the state; `_verify` waits for the result when the next batches come."""
+        *values, extremes = self._state
         broken, before, fresh = self._look(self._before, self._state, self._count)
-        self._pending = (broken, self._before, seen, self._count)
+        self._pending = (broken, self._before, extremes, self._count)
         self._before, self._state = before, (*values, fresh)
         self._count = 0
 
     def _verify(self) -> None:
         if self._pending is None:
             return
-        broken, before, seen, count = self._pending
+        broken, before, extremes, count = self._pending
         self._pending = None
         if broken:
-            now = self._guard.state(*self._state[:3])
-            raise self._guard.fault(before, now, seen, count)
+            now = self._guard.select(*self._state[:3])
+            raise self._guard.fault(before, now, extremes, count)
 
 
-def _flat(seen: Seen) -> list[Any]:
-    return [seen.largest, *seen.lowest, *seen.highest]
+def _flat(extremes: LaunchExtremes) -> list[Any]:
+    return [extremes.largest, *extremes.lowest, *extremes.highest]
 
 
-def _seen(values: Sequence[Any]) -> Seen:
+def _extremes(values: Sequence[Any]) -> LaunchExtremes:
     half = len(values) // 2 + 1
-    return Seen(values[0], [*values[1:half]], [*values[half:]])
+    return LaunchExtremes(values[0], [*values[1:half]], [*values[half:]])
 
 
 def _assign_all(variables: Sequence[Any], values: Sequence[Any]) -> None:

@@ -1,7 +1,7 @@
-"""Model and data to trained weights and their history.
+"""From a model and data to trained weights and their history.
 
-Everything random follows from (seed, epoch), and each epoch's end is saved: a training that was
-interrupted goes on to the same weights, bit for bit on one machine's CPU, as one that was not.
+All random numbers depend on (seed, epoch) only, and the state is saved after each epoch. A resumed
+training ends with the same weights as an uninterrupted one, bit by bit on the CPU of one machine.
 """
 
 import math
@@ -29,22 +29,25 @@ from mlproject.spec import (
 )
 from mlproject.system.errors import UserError
 
-SMALLEST_PROBABILITY = 1e-7  # Keras clips so as well
+SMALLEST_PROBABILITY = 1e-7  # the clipping of Keras
 LARGEST_LOSS = 1000.0  # cross-entropy is at most 16 nats; the rest is the L2 term of wild weights
-CHECKED, CHECKED_TOLERANCE = 100, 1e-3  # sequences; float32 through four layers is good to 1e-5
+CHECKED, CHECKED_TOLERANCE = (
+    100,
+    1e-3,
+)  # sequences; the error of float32 through four layers is about 1e-5
 
 
 class Epoch(NamedTuple):
     """One pass over the training split.
 
     Attributes:
-        epoch: its number, from 1.
+        epoch: number of the epoch, from 1.
         values: `train_loss` and `val_loss` (with the L2 term), `val_cross_entropy` (without it),
-            `val_auroc` (mean over classes; absent if it is defined for none).
+            `val_auroc` (mean over classes; absent if it is undefined for all classes).
         seconds: wall time.
-        improved: whether its weights are the best so far.
-        weights: by layer with a kernel, ``squares/conv1``: the sum of its squared weights at the
-            end; ``change/conv1``: the largest change of one of them since the epoch's start.
+        improved: whether the weights are the best so far.
+        weights: for each layer with a kernel, ``squares/conv1``: the sum of squared weights at the
+            end; ``change/conv1``: the largest absolute change of a weight during the epoch.
     """
 
     epoch: int
@@ -55,12 +58,12 @@ class Epoch(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """How a training ended.
+    """The result of a training.
 
     Attributes:
-        history: all epochs, those before a resumption too.
-        best_epoch: the epoch whose weights the model holds; 0 if none was finished.
-        best_value: the monitored value of that epoch; NaN if none was finished.
+        history: all epochs, including those before a resumption.
+        best_epoch: the epoch of the model's weights; 0 without a finished epoch.
+        best_value: the monitored value of that epoch; NaN without a finished epoch.
         stopped: ``epochs``, ``patience`` or ``interrupted``.
     """
 
@@ -82,27 +85,27 @@ def fit(
     on_fault: Callable[[str], None] = lambda element: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Fit:
-    """Train a model; on return it holds the weights of its best epoch.
+    """Train a model, and load the weights of its best epoch into it.
 
-    An epoch in which the device spoils the state, see `mlproject.network.guard`, is thrown away and
+    If the device corrupts the state, see `mlproject.network.guard`, the epoch is discarded and
     repeated once from the state before it.
 
     Args:
         model: as `mlproject.network.build.build` returns it for `spec`.
-        spec: the protocol. Only `epochs` may differ from that of a state to go on from.
-        train: trained on, in another order each epoch; with `spec.augment` also, each sequence with
-            a chance of one half, as the other strand reads it.
-        valid: the lowest `spec.monitor` on it gives the best epoch.
+        spec: the protocol. A resumed training may differ in `epochs` only.
+        train: the training split, in another order each epoch. With `spec.augment`, each sequence
+            is reverse-complemented with a probability of one half.
+        valid: the validation split; the lowest `spec.monitor` on it gives the best epoch.
         state_path: HDF5 file, written at the start and after each epoch.
-        resume: go on from `state_path`, whatever weights the model has.
-        on_epoch: called after each new epoch, when its state is saved.
-        on_fault: called with the spoilt element when the device is at fault.
-        should_stop: asked before each batch; if true, the unfinished epoch is thrown away.
+        resume: continue from `state_path`; the model's weights are replaced.
+        on_epoch: called after each new epoch, once its state is saved.
+        on_fault: called with the corrupted element after a device fault.
+        should_stop: called before each batch; true discards the unfinished epoch.
 
     Raises:
-        UserError: the loss is no longer finite or absurd, or the device spoils an epoch twice (the
-            state before that epoch is kept), or `state_path` cannot be written, or cannot be
-            resumed from, or `spec` is of another version of the training code.
+        UserError: the loss is not finite or too large; the device corrupts an epoch twice (the
+            state before that epoch is kept); `state_path` cannot be written or resumed from; or
+            `spec` has another version of the training code.
     """
     check_version(spec)
     backend.prepare()
@@ -124,7 +127,7 @@ def fit(
 
 
 class _Training:
-    """A training under way: the model, its optimizer, its history, the best weights so far."""
+    """A running training: the model, its optimizer, its history, the best weights so far."""
 
     def __init__(
         self,
@@ -149,7 +152,7 @@ class _Training:
         self._scores, self._check = predictor(model), _score_check(model, valid)
 
     def resume(self) -> None:
-        """Go on from the saved state."""
+        """Load the saved state."""
         state = self._restore()
         self.history = [Epoch(**row) for row in state.history]
         _check_epochs(len(self.history), self.spec)
@@ -159,10 +162,10 @@ class _Training:
         """Write the state."""
         values = (_values(self.model.weights), self.best, _values(self._optimizer.variables))
         history = [one._asdict() for one in self.history]
-        checkpoint.write(self._path, checkpoint.State(*values, history), self._owner)
+        checkpoint.write(self._path, checkpoint.TrainingState(*values, history), self._owner)
 
     def epoch(self) -> bool:
-        """Train, validate and save one more epoch; return False if it was interrupted."""
+        """Train, validate and save one more epoch; return False if it is interrupted."""
         spec, number, started = self.spec, len(self.history) + 1, time.perf_counter()
         kernels = _kernels(self.model)
         try:
@@ -177,7 +180,7 @@ class _Training:
         if not all(map(math.isfinite, values.values())) or loss > LARGEST_LOSS:
             raise UserError(
                 f"the loss must stay finite and below {LARGEST_LOSS:g}: it is {loss:g} after epoch "
-                f"{number} with learning_rate={spec.learning_rate}; try a smaller one"
+                f"{number} with learning_rate={spec.learning_rate}; try a smaller rate"
             )
         lowest = min((one.values[spec.monitor] for one in self.history), default=math.inf)
         improved = values[spec.monitor] < lowest
@@ -206,9 +209,9 @@ class _Training:
             return self._train_and_score(number)
         except DeviceFaultError as again:
             self._on_fault(again.element)
-            raise _spoilt(again, number, self.spec) from again
+            raise _corrupted(again, number, self.spec) from again
 
-    def _restore(self) -> checkpoint.State:
+    def _restore(self) -> checkpoint.TrainingState:
         state = checkpoint.read(self._path, self._owner)
         _assign(self.model.weights, state.weights, self._path)
         _assign(self._optimizer.variables, state.optimizer, self._path)
@@ -216,7 +219,7 @@ class _Training:
 
 
 def check_version(spec: RunSpec) -> None:
-    """Raise a `UserError` if a spec is of another version of the training code than this one."""
+    """Raise a `UserError` if a spec has another version of the training code."""
     if spec.training_version != TRAINING_VERSION:
         raise UserError(
             f"`training_version` must be {TRAINING_VERSION}, that of this program: got "
@@ -225,7 +228,7 @@ def check_version(spec: RunSpec) -> None:
 
 
 def check_state(path: Path, spec: RunSpec, train: Split, valid: Split) -> None:
-    """Raise a `UserError` where `fit` could not go on from a state with these arguments."""
+    """Raise a `UserError` if `fit` cannot resume from a state with these arguments."""
     check_version(spec)
     checkpoint.check_owner(path, _owner(spec, train, valid))
     _check_epochs(len(checkpoint.read_history(path)), spec)
@@ -255,7 +258,7 @@ def binary_cross_entropy(labels: np.ndarray, scores: np.ndarray) -> float:
 
 
 def _score_check(model: keras.Model, valid: Split) -> Callable[[np.ndarray], None]:
-    """Return a check of an accelerator's validation scores against those of the processor."""
+    """Return a check of an accelerator's validation scores against those of the CPU."""
     if backend.on_processor() or not len(valid.codes):
         return lambda scores: None
     codes, labels = valid.codes[:CHECKED], np.asarray(valid.labels[:CHECKED])
@@ -272,15 +275,15 @@ def _score_check(model: keras.Model, valid: Split) -> Callable[[np.ndarray], Non
     return check
 
 
-def _spoilt(fault: DeviceFaultError, epoch: int, spec: RunSpec) -> UserError:
+def _corrupted(fault: DeviceFaultError, epoch: int, spec: RunSpec) -> UserError:
     if not fault.finite:
         return UserError(
             f"the loss must stay finite and below {LARGEST_LOSS:g}: {fault.element} is not finite "
-            f"after epoch {epoch} with learning_rate={spec.learning_rate}; try a smaller one"
+            f"after epoch {epoch} with learning_rate={spec.learning_rate}; try a smaller rate"
         )
     return UserError(
-        f"the device must keep what it computes: {fault.element} was spoilt twice in epoch {epoch};"
-        " train on another device, such as the processor (JAX_PLATFORMS=cpu)"
+        f"the device must compute reliably: it corrupted {fault.element} twice in epoch {epoch}; "
+        "train on another device, such as the CPU (JAX_PLATFORMS=cpu)"
     )
 
 
@@ -305,7 +308,7 @@ def _best(history: list[Epoch], spec: RunSpec) -> Epoch:
 
 
 def _stopped(history: list[Epoch], spec: RunSpec) -> str | None:
-    """Return why no further epoch follows, None if one does."""
+    """Return the reason to stop, None if another epoch follows."""
     if len(history) >= spec.epochs:
         return "epochs"
     if history and spec.patience and len(history) - _best(history, spec).epoch >= spec.patience:
@@ -330,6 +333,6 @@ def _assign(variables: list[keras.Variable], values: checkpoint.Arrays, path: Pa
         if value is None or value.shape != tuple(variable.shape):
             raise UserError(
                 f"a saved state must have the network's variables: {path} lacks {variable.path} "
-                f"of shape {tuple(variable.shape)}; start anew"
+                f"of shape {tuple(variable.shape)}; start a new training"
             )
         variable.assign(value)

@@ -12,7 +12,8 @@ from mlproject.draw.curves import COLORS, DASHES, GREY, INK, tidy
 from mlproject.report.figures import BLUE, GREEN, POOLS, VERMILION
 from mlproject.report.pooling import of_dataset, pool
 from mlproject.report.published import SYNTHETIC
-from mlproject.report.truth_tables import baseline_of, method_title, methods_of
+from mlproject.report.truth_tables import baseline_of, methods_of
+from mlproject.spec import ATTRIBUTIONS
 
 LABEL = "First max-pool size (nt)"
 PANELS = (
@@ -86,7 +87,7 @@ def methods_figure(counted: pandas.DataFrame) -> Figure | None:
     for axes, (kind, label) in zip(grid, panels, strict=True):
         for number, method in enumerate(methods):
             color, dash = COLORS[number % len(COLORS)], DASHES[number // len(COLORS) % len(DASHES)]
-            name = method_title(method)
+            name = ATTRIBUTIONS.get(method, method)
             _line(axes, frame, f"{method}/{kind}", name, color, "o", dash)
         _finish(axes, label, legend=False, whole=False)
     handles, labels = grid[0].get_legend_handles_labels()

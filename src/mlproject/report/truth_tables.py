@@ -10,6 +10,7 @@ from mlproject.architectures import ARCHITECTURES, printed_name
 from mlproject.report.pooling import Pool, of_dataset, pool
 from mlproject.report.published import SYNTHETIC
 from mlproject.report.table import Column, Table
+from mlproject.spec import ATTRIBUTIONS
 
 MOTIFS = "the motifs themselves"
 SITES = (
@@ -29,14 +30,6 @@ CEILINGS |= {"tf_site_ap": "baseline/site_ap"}
 LAYER = r"(conv\d+)/site_ap"
 KINDS = {"auroc": "AUROC", "aupr": "AUPR", "snr": "signal / noise"}
 FACTOR = "conv1/tf_site_ap/"
-TITLES = {
-    "deeplift": "DeepLIFT",
-    "gradient_x_input": "gradient × input",
-    "gradient_x_input_raw": "gradient × input, not centred",
-    "ism": "in silico mutagenesis",
-    "ism_window": "windowed mutagenesis",
-    "smoothgrad": "SmoothGrad",
-}
 PATTERNS = (
     ("conv1/coverage", "conv1", "factors found by"),
     ("conv2/coverage", "conv2", "factors found by"),
@@ -126,11 +119,6 @@ def factor_sites_table(counted: pandas.DataFrame) -> Table | None:
     )
 
 
-def method_title(method: str) -> str:
-    """Return what an attribution method is called in tables and figures."""
-    return TITLES.get(method, method.replace("_", " "))
-
-
 def methods_of(counted: pandas.DataFrame) -> list[str]:
     """Return the attribution methods that runs were scored with: ``saliency/auroc``, ..."""
     found = {
@@ -161,7 +149,10 @@ def methods_tables(counted: pandas.DataFrame) -> list[Table]:
             for method, name in names.items():
                 row[method], row[f"{method} sd"] = scores_of(found, name)
             rows.append(row)
-        columns = [Column(method, method_title(method), "", f"{method} sd", 3) for method in names]
+        columns = [
+            Column(method, ATTRIBUTIONS.get(method, method), "", f"{method} sd", 3)
+            for method in names
+        ]
         tables.append(
             Table(
                 f"truth_attributions_{kind}",

@@ -14,21 +14,21 @@ import keras
 import numpy as np
 from matplotlib.figure import Figure
 
-from mlproject.attribution import METHODS, Attributions, attribute, patterns
+from mlproject.attribution import Attributions, attribute, patterns
 from mlproject.attribution.completeness import completeness_error
-from mlproject.attribution.files import write, write_arrays
-from mlproject.attribution.truth import Truth, owners, planted, score, summarise
+from mlproject.attribution.files import write_arrays, write_attributions
+from mlproject.attribution.truth import PlantedScores, owners, planted, score, summarise
 from mlproject.data import Dataset
 from mlproject.draw.logos import save
 from mlproject.draw.pattern_logos import pattern_figure
 from mlproject.draw.tracks import Track, cropped, marks, richest, track_figure
-from mlproject.filters.reading import scores
+from mlproject.filters.reading import match_scores
 from mlproject.motifs.databases import jaspar
 from mlproject.motifs.meme import write_meme
 from mlproject.motifs.tomtom import format_tsv
 from mlproject.names import Tag
 from mlproject.network.build import predict
-from mlproject.spec import MODISCO
+from mlproject.spec import ATTRIBUTIONS, MODISCO
 from mlproject.store import Tracker
 from mlproject.system.errors import UserError, nearest
 from mlproject.system.interrupts import Interrupts
@@ -130,7 +130,7 @@ def attribute_run(place: Place, methods: Sequence[str], choice: Choice) -> dict[
             assert found is not None
             record, own = _patterns(place, found)
         else:
-            with MethodProgress(METHODS[name].title, place.quiet) as bar:
+            with MethodProgress(ATTRIBUTIONS[name], place.quiet) as bar:
                 found = attribute(
                     place.model, name, codes, targets,
                     sequences=sequences, seed=place.seed, progress=bar.show,
@@ -166,7 +166,7 @@ def _attributions(place: Place, found: Attributions) -> tuple[Record, dict[str, 
     def record() -> None:
         stem = f"attributions/{name}"
         place.tracker.artifact(
-            f"{stem}.h5", lambda path: write(path, found, data.classes, data.sha256)
+            f"{stem}.h5", lambda path: write_attributions(path, found, data.classes, data.sha256)
         )
         _record_figure(place.tracker, stem, figure)
 
@@ -179,7 +179,7 @@ def _patterns(place: Place, found: Attributions) -> tuple[Record, dict[str, floa
     try:
         ohe, shap = write_arrays(folder, found)
         made = folder / "modisco.h5"
-        with MethodProgress(f"TF-MoDISco on {METHODS[found.method].title}", place.quiet):
+        with MethodProgress(f"TF-MoDISco on {ATTRIBUTIONS[found.method]}", place.quiet):
             patterns.find(ohe, shap, made, found.codes.shape[1])
         read = patterns.read(made, jaspar(), place.evalue)
         files = {path.name: path.read_bytes() for path in (ohe, shap, made)}
@@ -191,11 +191,11 @@ def _patterns(place: Place, found: Attributions) -> tuple[Record, dict[str, floa
     if not reading.motifs:
         own |= {"modisco/coverage": 0.0} if any(relevant.values()) else {}
     else:
-        values = scores(reading, relevant)
+        values = match_scores(reading, relevant)
         own |= {f"modisco/{key.replace('filters/', 'patterns/')}": values[key] for key in values}
         own.pop("modisco/dead")
     targets = {motif.id: motif for motif in jaspar()}
-    title = f"{place.name} · TF-MoDISco on {METHODS[found.method].title}"
+    title = f"{place.name} · TF-MoDISco on {ATTRIBUTIONS[found.method]}"
     figure = pattern_figure(read, targets, relevant, title)
     table = format_tsv(reading.matches)
 
@@ -213,7 +213,7 @@ def _patterns(place: Place, found: Attributions) -> tuple[Record, dict[str, floa
     return record, own
 
 
-def _figure(place: Place, found: Attributions, truth: Truth) -> Figure:
+def _figure(place: Place, found: Attributions, truth: PlantedScores) -> Figure:
     """Draw one row of each class, for which the method does as well as it usually does."""
     data = place.data
     chosen = []
@@ -232,7 +232,7 @@ def _figure(place: Place, found: Attributions, truth: Truth) -> Figure:
             note = f"nt {start + 1} to {stop} of {note}"
         shown = cropped(marks(data, sequence, [int(found.targets[row])]), start, stop)
         tracks.append(Track(name, note, found.codes[row, start:stop], heights[start:stop], shown))
-    title = f"{place.name} · {METHODS[found.method].title}"
+    title = f"{place.name} · {ATTRIBUTIONS[found.method]}"
     line = "For each class the sequence with the median AUROC of all that were attributed. "
     line += "Planted motifs are marked, those of the class in purple."
     if data.test.sites is None:

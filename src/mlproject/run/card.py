@@ -17,7 +17,7 @@ from mlproject.draw.svg import glyphs, single
 from mlproject.draw.templating import template
 from mlproject.filters.ablation import Ablation
 from mlproject.filters.reading import LayerReading, classes_of
-from mlproject.filters.truth import Truth
+from mlproject.filters.truth import FilterTruth
 from mlproject.motifs.pwm import Motif
 from mlproject.names import Metric
 from mlproject.network.evaluation import ClassScore, Curves
@@ -60,7 +60,7 @@ class CardData:
     relevant: Mapping[str, Sequence[str]]
     truth: Sequence[Motif]
     times: Mapping[str, float]
-    truths: Mapping[str, Truth] = field(default_factory=dict)
+    truths: Mapping[str, FilterTruth] = field(default_factory=dict)
     ablations: Mapping[str, Ablation] = field(default_factory=dict)
 
 

@@ -10,14 +10,14 @@ from mlproject.draw.logos import Label, filter_labels, format_evalue
 from mlproject.draw.svg import pair
 from mlproject.filters.ablation import Ablation
 from mlproject.filters.reading import (
-    Best,
+    BestMatch,
     LayerReading,
     best_matches,
     filters_by_class,
     is_approximate,
-    scores,
+    match_scores,
 )
-from mlproject.filters.truth import Truth, truth_rows
+from mlproject.filters.truth import FilterTruth, truth_rows
 from mlproject.motifs.pwm import Motif, reverse_complement
 
 FLANK = 6
@@ -27,7 +27,7 @@ def show_layer(
     reading: LayerReading,
     relevant: Mapping[str, Sequence[str]],
     targets: Mapping[str, Motif],
-    truth: Truth | None = None,
+    truth: FilterTruth | None = None,
     ablation: Ablation | None = None,
     sequences: int = 0,
 ) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def show_layer(
         "alignment": reading.alignment,
         "approximate": is_approximate(reading.layer),
         "count": len(filters),
-        "scores": scores(reading, relevant),
+        "scores": match_scores(reading, relevant),
         "found": filters_by_class(reading, relevant),
         "kinds": _kinds(labels),
         "filters": filters,
@@ -91,7 +91,7 @@ def show_layer(
 
 
 def _alignment(
-    number: int, reading: LayerReading, best: Mapping[str, Best], targets: Mapping[str, Motif]
+    number: int, reading: LayerReading, best: Mapping[str, BestMatch], targets: Mapping[str, Motif]
 ) -> tuple[np.ndarray | None, int, tuple[int, int]]:
     """Return the matched motif on its strand, its first column and the overlap, in the filter's."""
     found = best.get(reading.motifs[number].id)
@@ -106,7 +106,7 @@ def _alignment(
 
 
 def _others(
-    reading: LayerReading, best: Mapping[str, Best], targets: Mapping[str, Motif]
+    reading: LayerReading, best: Mapping[str, BestMatch], targets: Mapping[str, Motif]
 ) -> dict[str, list[str]]:
     """Return for each filter the matches beside the one that names it, best first, as text."""
     names: dict[str, list[str]] = {motif.id: [] for motif in reading.motifs}

@@ -9,25 +9,27 @@ from mlproject.architectures import ALIGNMENTS, AlignmentRule
 from mlproject.data import Split
 from mlproject.draw.logos import logo_figure
 from mlproject.filters.ablation import Ablation, ablate, ablation_rows, ablation_scores
-from mlproject.filters.align import Field, align, receptive_field
-from mlproject.filters.baseline import cached_pwm_scan
+from mlproject.filters.align import align
 from mlproject.filters.reading import (
     APPROXIMATE,
     LayerReading,
     filters_by_class,
     is_approximate,
+    match_scores,
     read_layer,
-    scores,
 )
 from mlproject.filters.scan import Scan, scan
-from mlproject.filters.trace import origin, trace
-from mlproject.filters.truth import Truth, truth, truth_rows, truth_scores
-from mlproject.filters.windows import Peaks, windows
+from mlproject.filters.site_windows import Peaks, site_windows
+from mlproject.filters.trace import trace
+from mlproject.filters.truth import FilterTruth, compare_to_sites, truth_rows, truth_scores
+from mlproject.geometry import ReceptiveField, receptive_field
 from mlproject.motifs.databases import jaspar
 from mlproject.motifs.meme import write_meme
 from mlproject.motifs.tomtom import format_tsv
 from mlproject.names import motif_names
 from mlproject.network.build import activation_layer, activations, maximum_possible_activation
+from mlproject.run.baseline import cached_pwm_scan
+from mlproject.run.model_parts import network_parts, trace_levels
 from mlproject.run.stages import Job, record_figure, write_csv
 from mlproject.spec import AlignmentName
 
@@ -43,7 +45,7 @@ class Interpreted(NamedTuple):
     """
 
     readings: list[LayerReading]
-    truths: dict[str, Truth]
+    truths: dict[str, FilterTruth]
     ablations: dict[str, Ablation]
     values: dict[str, float]
 
@@ -61,26 +63,26 @@ def read_filters(job: Job, model: keras.Model) -> Interpreted:
         found = _scan(job, model, number, data.test, peaks)
         found = _placed(job, model, number, data.test, found)
         for alignment in ALIGNMENTS:
-            reading = _read(job, number, data.test, found, alignment)
+            reading = _read(job, model, number, data.test, found, alignment)
             own = alignment == spec.alignment
             suffix = "" if own else f"_{alignment}"
-            for key, value in scores(reading, data.relevant).items():
+            for key, value in match_scores(reading, data.relevant).items():
                 if own or "/" not in key:
                     done.values[f"{name}/{key}{suffix}"] = value
             if own:
                 done.readings.append(reading)
                 _record_reading(job, reading)
         if peaks:
-            seen = _truth(job, number, data.test, peaks, found)
+            seen = _truth(job, model, number, data.test, peaks, found)
             _record_truth(job, name, seen, done)
         _ablate(job, model, number, done)
         peaks = _peaks(job, model, number, data.valid)
         found = _scan(job, model, number, data.valid, peaks)
         found = _placed(job, model, number, data.valid, found)
-        reading = _read(job, number, data.valid, found, spec.alignment)
-        values = scores(reading, data.relevant)
+        reading = _read(job, model, number, data.valid, found, spec.alignment)
+        values = match_scores(reading, data.relevant)
         if peaks:
-            values |= truth_scores(_truth(job, number, data.valid, peaks, found))
+            values |= truth_scores(_truth(job, model, number, data.valid, peaks, found))
         for key, value in values.items():
             if "/" not in key:
                 done.values[f"val_{name}/{key}"] = value
@@ -99,19 +101,19 @@ def _label(job: Job, number: int) -> str:
     return f"conv{number}" + ("" if job.spec.keeps_positions(number) else APPROXIMATE)
 
 
-def _field(job: Job, number: int) -> Field:
-    """Return the receptive field of a layer's sites, those of `trace.origin` behind a pool."""
-    return receptive_field(job.spec.blocks, origin(job.spec.blocks, number), job.data.length)
+def _field(job: Job, model: keras.Model, number: int) -> ReceptiveField:
+    """Return the receptive field of a layer's sites; traced sites lie in the map of `origin`."""
+    return receptive_field(model, f"conv{job.spec.origin(number)}")
 
 
 def _placed(job: Job, model: keras.Model, number: int, split: Split, found: Scan) -> Scan:
     """Return the sites of a layer, those behind a pool where they come from, approximately."""
     if job.spec.keeps_positions(number):
         return found
-    blocks = job.spec.blocks
+    levels = trace_levels(model, number, job.spec.origin(number))
     return found._replace(
-        released=trace(model, blocks, number, found.released, split.codes),
-        paper=trace(model, blocks, number, found.paper, split.codes),
+        released=trace(levels, found.released, split.codes),
+        paper=trace(levels, found.paper, split.codes),
     )
 
 
@@ -124,9 +126,9 @@ def _peaks(job: Job, model: keras.Model, number: int, split: Split) -> Peaks | N
     """Return the windows to watch, None if it is not known where motifs or activations are."""
     if split.sites is None or not len(split.sites) or not job.spec.keeps_positions(number):
         return None
-    field = _field(job, number)
+    field = _field(job, model, number)
     positions = int(activation_layer(model, f"conv{number}").output.shape[1])
-    found = windows(split.sites, field, positions, len(split.codes))
+    found = site_windows(split.sites, field, positions, len(split.codes))
     return Peaks(found) if (found.site >= 0).any() else None
 
 
@@ -144,23 +146,30 @@ def _scan(
 
 
 def _read(
-    job: Job, number: int, split: Split, found: Scan, alignment: AlignmentName
+    job: Job,
+    model: keras.Model,
+    number: int,
+    split: Split,
+    found: Scan,
+    alignment: AlignmentName,
 ) -> LayerReading:
     window = _rule(job, alignment).window
-    aligned = align(found, alignment, split.codes, _field(job, number), window)
+    aligned = align(found, alignment, split.codes, _field(job, model, number), window)
     return read_layer(_label(job, number), alignment, aligned, jaspar(), job.spec.evalue)
 
 
-def _truth(job: Job, number: int, split: Split, peaks: Peaks, found: Scan) -> Truth:
+def _truth(
+    job: Job, model: keras.Model, number: int, split: Split, peaks: Peaks, found: Scan
+) -> FilterTruth:
     """Compare a layer's activations with the planted sites of a split."""
     data = job.data
     assert split.sites is not None
     active: np.ndarray = getattr(found, job.spec.alignment)
     names = motif_names([motif.id for motif in data.motifs], data.relevant)
-    return truth(peaks, active, split.sites, names, _field(job, number))
+    return compare_to_sites(peaks, active, split.sites, names, _field(job, model, number))
 
 
-def _record_truth(job: Job, name: str, seen: Truth, done: Interpreted) -> None:
+def _record_truth(job: Job, name: str, seen: FilterTruth, done: Interpreted) -> None:
     done.truths[name] = seen
     done.values.update({f"{name}/{key}": value for key, value in truth_scores(seen).items()})
     job.tracker.artifact(
@@ -173,7 +182,8 @@ def _ablate(job: Job, model: keras.Model, number: int, done: Interpreted) -> Non
     data, reading = job.data, done.readings[-1]
     name = reading.layer
     labels = np.asarray(data.test.labels)
-    lost = ablate(model, f"conv{number}", data.test.codes, labels, data.classes)
+    parts = network_parts(model, f"conv{number}")
+    lost = ablate(parts, f"conv{number}", data.test.codes, labels, data.classes)
     if np.isnan(lost.auroc).all():
         return
     matched = set().union(*filters_by_class(reading, data.relevant).values())

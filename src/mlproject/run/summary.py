@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import keras
 
 from mlproject.architectures import arch_name, printed_name, protocol_name
-from mlproject.filters.reading import LayerReading, filters_by_class, is_approximate, scores
+from mlproject.filters.reading import LayerReading, filters_by_class, is_approximate, match_scores
 from mlproject.motifs.databases import jaspar
 from mlproject.names import Artifact, Metric
 from mlproject.network.build import trainable_parameters
@@ -109,7 +109,7 @@ def _how_well(tested: Tested) -> str:
 
 def _found(job: Job, reading: LayerReading) -> list[str]:
     relevant, count = job.data.relevant, len(reading.motifs)
-    values = scores(reading, relevant)
+    values = match_scores(reading, relevant)
     layer = reading.layer + " (approximate)" * is_approximate(reading.layer)
     line = f"{layer}: {values['match_jaspar'] * count:.0f} of {count} filters match JASPAR"
     found = filters_by_class(reading, relevant)

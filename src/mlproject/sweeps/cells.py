@@ -76,7 +76,8 @@ def make_cell(options: Options, data: DataSets, varied: Iterable[str] = ()) -> C
     """
     spec = make_spec(options)
     facts = data.facts(spec)
-    spec.map_lengths(facts.length)
+    kernels = spec.kernels(facts.length, facts.classes)
+    forward = sum(kernel.multiply_adds for kernel in kernels)
     return Cell(
         _name(spec, options, varied),
         options,
@@ -84,7 +85,7 @@ def make_cell(options: Options, data: DataSets, varied: Iterable[str] = ()) -> C
         spec.spec_sha256(facts.sha256),
         spec.train_sha256(facts.sha256),
         facts.sha256,
-        multiply_adds(spec, facts) * facts.sequences * spec.epochs * 3,
+        forward * facts.sequences * spec.epochs * 3,
     )
 
 
@@ -129,16 +130,6 @@ def plan_cells(plan: Plan, data: DataSets) -> list[Cell]:
         seed: rank for rank, seed in enumerate(dict.fromkeys(c.spec.seed for c in cells.values()))
     }
     return sorted(cells.values(), key=lambda cell: (seeds[cell.spec.seed], -cell.cost))
-
-
-def multiply_adds(spec: RunSpec, facts: Facts) -> int:
-    """Return the multiplications of one forward pass over one sequence."""
-    total, channels = 0, 4
-    lengths = spec.map_lengths(facts.length)
-    for block, length in zip(spec.blocks, lengths, strict=False):
-        total += -(-length // block.stride) * block.kernel * channels * block.filters
-        channels = block.filters
-    return total + lengths[-1] * channels * spec.units + spec.units * facts.classes
 
 
 def seconds_of(cells: Iterable[Cell], known: Mapping[str, float]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Convolutions padded to ``same``, each as the product that a processor computes fastest."""
+"""Convolutions padded to ``same``, each in the form that a CPU computes fastest."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from keras import ops
 from mlproject.network import backend
 from mlproject.sequence import LETTERS
 
-NARROW = 64  # filters; so many fill the registers of XLA's products on a processor
+NARROW = 64  # filters that fill the registers of XLA's matrix products on a CPU
 
 
 def convolve(x: Any, kernel: Any, stride: int = 1) -> Any:
@@ -33,10 +33,10 @@ def convolve(x: Any, kernel: Any, stride: int = 1) -> Any:
 def paired_convolution(x: Any, kernel: Any) -> Any:
     """Return the convolution, computed for two positions at a time.
 
-    Neighbours count as one position of twice the channels, and the kernel has twice the filters: a
-    copy for either. The product is as much work, but half as long and twice as wide: 0.7 ms a
-    batch of XLA on a processor, not 1.2, for 30 filters on letters. The gradients are those of the
-    convolution itself, which XLA has faster than the gradients of this product.
+    Two neighbouring positions are combined into one with twice the channels, and the kernel gets
+    twice the filters, one copy for each position. The matrix product has half the rows and twice
+    the columns. XLA needs 0.7 ms a batch for it on a CPU instead of 1.2 ms, for 30 filters on
+    letters. The gradients are those of the plain convolution, which XLA computes faster.
 
     Args:
         x: (batch, positions, channels), an even number of positions.
@@ -74,11 +74,11 @@ def _of_pairs(x: Any, kernel: Any) -> Any:
 
 
 def short_convolution(x: Any, kernel: Any) -> Any:
-    """Return the convolution, padded to ``same``, of a map with less positions than the kernel.
+    """Return the convolution, padded to ``same``, of a map with fewer positions than the kernel.
 
-    It is one matrix product, whose factor holds for each position of the output what of the kernel
-    lies over the map. XLA takes map and kernel for each other here (a kernel is to be the smaller
-    one) and has no fast convolution for that: 2.8 ms a batch for 4 positions, 0.1 ms for 5.
+    It is one matrix product. Its factor holds, for each output position, the part of the kernel
+    over the map. XLA swaps map and kernel if the kernel is larger, and has no fast convolution for
+    that case: it needs 2.8 ms a batch for 4 positions and 0.1 ms for 5.
 
     Args:
         x: (batch, positions, channels).

@@ -1,18 +1,20 @@
-"""Maxima of windows, with gradients that a processor computes fast."""
+"""Maxima of windows, with gradients that a CPU computes fast."""
 
 from collections.abc import Callable
 from typing import Any
 
 from keras import ops
 
+from mlproject.geometry import Window
 from mlproject.network import backend
 
 
 def window_max(x: Any, window: int, stride: int) -> Any:
-    """Return the maximum of each window, as `keras.ops.max_pool` with ``same`` padding does.
+    """Return the maximum of each window, like `keras.ops.max_pool` with ``same`` padding.
 
-    Where the stride divides the window, each value is looked at once and then log2(window / stride)
-    times: on a processor JAX has no gradient of a pool that is near as fast. TensorFlow has.
+    If the stride divides the window, the maximum of each stride is computed once, and combined in
+    log2(window / stride) steps. On a CPU this is much faster than JAX's gradient of a pool.
+    TensorFlow's is fast.
 
     Args:
         x: (batch, positions, channels).
@@ -38,26 +40,24 @@ def window_max(x: Any, window: int, stride: int) -> Any:
 
 
 def padded(x: Any, window: int, stride: int) -> tuple[Any, int]:
-    """Return a map with what ``same`` padding adds for a pool, and how many positions come before.
+    """Return a map with the ``same`` padding of a pool, and the number of positions added before.
 
     Args:
         x: (batch, positions, channels).
         window: positions a window.
         stride: positions from one window to the next.
     """
-    positions = x.shape[1]
-    missing = max((-(-positions // stride) - 1) * stride + window - positions, 0)
-    before = missing // 2
-    if missing:
-        edges = [[0, 0], [before, missing - before], [0, 0]]
+    before, after = Window(window, stride).pad(x.shape[1])
+    if before + after:
+        edges = [[0, 0], [before, after], [0, 0]]
         x = ops.pad(x, edges, constant_values=-float("inf"))
     return x, before
 
 
 def first_places(x: Any, maxima: Any) -> Any:
-    """Return where the first of equal maxima lies in its window; behind it for not-a-numbers.
+    """Return the index of the first maximum in each window; the window's size for not-a-number.
 
-    Counted in floats, whose minimum XLA takes faster than that of integers.
+    Indices are computed as floats, since XLA computes their minimum faster than that of integers.
 
     Args:
         x: (batch, windows, places, channels).
@@ -74,7 +74,7 @@ def first_places(x: Any, maxima: Any) -> Any:
 
 @ops.custom_gradient
 def _first_max(x: Any) -> tuple[Any, Callable[..., Any]]:
-    """Return the maximum over axis 2 with a gradient that is one pass over its input."""
+    """Return the maximum over axis 2, with a gradient that needs one pass over the input."""
     maxima = ops.max(x, axis=2)
 
     def gradient(upstream: Any) -> Any:

@@ -1,16 +1,16 @@
-"""A convolution before a wide max-pool, trained without a gradient of its whole map.
+"""A convolution before a wide max-pool, trained without the gradient of its complete map.
 
-What follows a pool behind a convolution asks three things of the map ``y = convolution(x)``: its
-maxima, and mean and variance of each channel. None of them needs all of the map's gradient:
+The layers behind the pool need three results of the map ``y = convolution(x)``: its maxima, and the
+mean and variance of each channel. None of them needs the gradient of the complete map:
 
-* A maximum is the product of the kernel and the window of ``x`` under it. Of 100 positions one has
-  a gradient, so windows are gathered and scattered, not convolved.
+* A maximum is the product of the kernel and the window of ``x`` under it. With a pool of 100, one
+  position of 100 has a gradient, so windows are gathered and scattered instead of convolved.
 * Mean and variance follow from sums of products of ``x`` with itself, ``sum x[p, i] x[p + d, j]``
-  for each distance d within the kernel: ``mean = m' w`` and ``variance = w' C w`` for mean m and
-  covariance C of the windows of ``x``. These take less work than the map where ``x`` has fewer
-  channels, and so do their gradients.
+  for each distance d within the kernel: ``mean = m' w`` and ``variance = w' C w``, where m and C
+  are mean and covariance of the windows of ``x``. If ``x`` has fewer channels than the map, these
+  sums and their gradients take less work than the map.
 
-Both are exact. The lines are JAX's: TensorFlow gathers and scatters too slowly to gain by it.
+Both are exact. The code is for JAX only, since TensorFlow gathers and scatters too slowly.
 """
 
 from collections.abc import Callable
@@ -22,14 +22,12 @@ from mlproject.network import backend
 from mlproject.network.fast_pass.pool import first_places, padded
 from mlproject.sequence import LETTERS
 
-Gradient = Callable[..., Any]
-
-MIN_WINDOW = 64  # positions; below, gathered windows are no less work than the map
+MIN_WINDOW = 64  # positions; gathering is no less work than the map for smaller windows
 MIN_GAIN = 4  # filters for each input channel
 
 
-def pays(x: Any, kernel: Any, window: int) -> bool:
-    """Return whether training through `pooled` costs less than through the map.
+def is_cheaper(x: Any, kernel: Any, window: int) -> bool:
+    """Return whether training through `pooled` is cheaper than through the map.
 
     Args:
         x: (batch, positions, channels).
@@ -50,15 +48,15 @@ def pooled(x: Any, kernel: Any, window: int) -> tuple[Any, Any, Any]:
         window: positions a window of the pool, padded to ``same`` as well.
 
     Returns:
-        The maxima (batch, ceil(positions / window), filters), of which the first of equal ones
-        gets the gradient; mean and variance over batch and positions, each (filters,).
+        The maxima (batch, ceil(positions / window), filters); the first of equal ones gets the
+        gradient. Mean and variance over batch and positions, each (filters,).
     """
     return _maxima(x, kernel, window), *_moments(x, kernel)
 
 
 def _maxima(x: Any, kernel: Any, window: int) -> Any:
     @ops.custom_gradient
-    def compute(x: Any, kernel: Any) -> tuple[Any, Gradient]:
+    def compute(x: Any, kernel: Any) -> tuple[Any, Callable[..., Any]]:
         y = ops.conv(x, kernel, padding="same")
         y, before = padded(y, window, window)
         windows = y.shape[1] // window
@@ -114,8 +112,8 @@ def _gradients(x: Any, kernel: Any, starts: Any, upstream: Any) -> tuple[Any, An
 def _moments(x: Any, kernel: Any) -> tuple[Any, Any]:
     """Return mean and variance (filters,) of the convolution, from the covariance of windows.
 
-    Each channel of x is centred first, since a covariance loses as many digits as its mean is
-    larger than its spread. The padding is centred with it: it becomes minus the mean.
+    Each channel of x is centred first, since a covariance loses digits if the mean is larger than
+    the spread. The padding is centred too and becomes minus the mean.
     """
     width, channels, filters = kernel.shape
     batch, positions, _ = x.shape
@@ -128,7 +126,7 @@ def _moments(x: Any, kernel: Any) -> tuple[Any, Any]:
         [products[b - a] if b >= a else turned[a - b] for b in range(width)] for a in range(width)
     ]
     sums = ops.tile(ops.sum(z, axis=(0, 1)), (width,))
-    # These sums are over all windows that touch z; the convolution's lie within it.
+    # These sums include windows that reach beyond z; the convolution has only windows within z.
     edge = width - 1
     left = ops.pad(z[:, :edge], [[0, 0], [edge, 0], [0, 0]])
     right = ops.pad(z[:, positions:], [[0, 0], [0, edge], [0, 0]])
@@ -148,7 +146,7 @@ def _products(x: Any, width: int) -> Any:
     """Return ``sum x[n, p, i] x[n, p + d, j]`` for each d < width: (width, channels, channels)."""
 
     @ops.custom_gradient
-    def compute(x: Any) -> tuple[Any, Gradient]:
+    def compute(x: Any) -> tuple[Any, Callable[..., Any]]:
         longer = ops.pad(x, [[0, 0], [0, width - 1], [0, 0]])
         products = ops.conv(
             ops.transpose(longer, (2, 1, 0)), ops.transpose(x, (1, 0, 2)), padding="valid"

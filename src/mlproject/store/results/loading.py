@@ -112,10 +112,10 @@ def attributions(run: Run, method: str, store: Store | None = None) -> Any:
     Raises:
         UserError: the run has not been interpreted so.
     """
-    from mlproject.attribution.files import read
+    from mlproject.attribution.files import read_attributions
 
     with downloaded(store or connect(), id_of(run), f"attributions/{method}.h5") as path:
-        found = read(path)
+        found = read_attributions(path)
         if found.method != method:
             raise ValueError(f"it is of the method {found.method}")
         return found

@@ -1,17 +1,16 @@
-"""The network's forward pass in training: what `model(x, training=True)` gives, with less work.
+"""The network's forward pass in training: equal to `model(x, training=True)`, with less work.
 
-No layer of its own: the weights, moving averages and seeds are those of the model's stock layers,
-and the model is what is saved. Some things are done in another order or with fewer bits:
+It adds no layers. It uses the weights, moving averages and seeds of the model's stock layers, and
+the model is saved as it is. Three computations differ:
 
-* **Pool before normalising.** Batch norm, scale and activation act on each value of a channel
-  alike and never change which is the larger, except that a negative gamma turns the order round.
-  So the maximum of ``activation(norm(y))`` is ``activation(norm(s * max(s * y)))`` with ``s`` the
-  sign of gamma. The statistics are those of the whole map, as before; what is normalised is the
-  pooled one, which is smaller by the pool.
-* **Dropout from 16 bits** a value of the backend's generator, not 32. The rate is rounded to
-  1 / 65,536 and the scale follows the rounded one, so that the mean is kept exactly.
-* **Convolutions** as other products of equal result, see `convolution`; before a wide pool without
-  a gradient of their map, see `wide_pool`.
+* **Pool before normalising.** Batch norm and activation are monotonic on each channel; a negative
+  gamma reverses the order. So the maximum of ``activation(norm(y))`` is
+  ``activation(norm(s * max(s * y)))``, where ``s`` is the sign of gamma. The statistics are still
+  those of the complete map, but only the smaller, pooled map is normalised.
+* **Dropout from 16 random bits** for each value instead of 32. The rate is rounded to 1 / 65,536,
+  and the scale uses the rounded rate, so that the mean is exact.
+* **Convolutions** in faster forms of equal result, see `convolution`. Before a wide pool, the
+  gradient of their map is never formed, see `wide_pool`.
 """
 
 from typing import Any
@@ -34,9 +33,8 @@ def training_pass(model: keras.Model, sequences: Any) -> Any:
         sequences: float32 (batch, length, 4), a tensor.
 
     Returns:
-        float32 (batch, classes). Equal to ``model(sequences, training=True)`` up to rounding
-        where the dropout rates are 0; where a window has several equal maxima, the gradient goes
-        to the first.
+        float32 (batch, classes). Equal to ``model(sequences, training=True)`` up to rounding if the
+        dropout rates are 0. If a window has several equal maxima, the first gets the gradient.
     """
     x, rest = sequences, list(model.layers[1:])
     while rest:
@@ -53,10 +51,10 @@ def training_pass(model: keras.Model, sequences: Any) -> Any:
 
 
 def choose() -> TrainingPass:
-    """Return the pass to train with: `training_pass` on a processor, the model's own on a GPU.
+    """Return the forward pass to train with: `training_pass` on a CPU, the model's own on a GPU.
 
-    On a GPU it is no faster, and on one (H100, JAX 0.11.2) trainings with it had weights spoilt in
-    mid-course: docs/reproduction/notes.md has the case.
+    On a GPU `training_pass` is no faster, and on one GPU (H100, JAX 0.11.2) trainings with it had
+    corrupted weights; see docs/reproduction/notes.md.
     """
     return training_pass if backend.on_processor() else lambda model, x: model(x, training=True)
 
@@ -67,7 +65,7 @@ def _pooled_norm(
     pool: layers.MaxPooling1D | None,
     x: Any,
 ) -> Any:
-    """Return the normalised maxima of the convolution, statistics taken over its whole map."""
+    """Return the normalised maxima of the convolution; the statistics are of its complete map."""
     gamma = ops.convert_to_tensor(norm.gamma)
     sign = ops.stop_gradient(ops.where(gamma < 0, -1.0, 1.0))
     kernel = ops.convert_to_tensor(convolution.kernel) * sign
@@ -83,7 +81,7 @@ def _pooled(
 ) -> tuple[Any, Any, Any]:
     """Return the maxima of the convolution, and mean and variance of its map by channel."""
     window, step = (pool.pool_size[0], pool.strides[0]) if pool is not None else (1, 1)
-    if stride == 1 and window == step and wide_pool.pays(x, kernel, window):
+    if stride == 1 and window == step and wide_pool.is_cheaper(x, kernel, window):
         return wide_pool.pooled(x, kernel, window)
     y = convolve(x, kernel, stride)
     mean = ops.mean(y, axis=(0, 1))
@@ -92,8 +90,8 @@ def _pooled(
 
 
 def _dropout(layer: layers.Dropout, x: Any) -> Any:
-    rate = round(layer.rate * backend.COINS) / backend.COINS
+    rate = round(layer.rate * backend.MASK_LEVELS) / backend.MASK_LEVELS
     if not rate:
         return x
-    kept = backend.coins(layer.seed_generator.next(), x.shape, rate)
+    kept = backend.keep_mask(layer.seed_generator.next(), x.shape, rate)
     return ops.where(kept, x / (1.0 - rate), 0.0)

@@ -1,8 +1,9 @@
-"""Windows: the positions of a map that see a planted site, and such runs of others to compare with.
+"""Windows: runs of positions of a map that see a planted site, and runs of background positions.
 
-A position sees a site if its receptive field covers at least half of the shorter of the two. Where
-it sees two, it belongs to the one whose centre is nearer to the field's. What sees no site is cut
-into windows of as many positions as a site usually has: the background.
+A position sees a site if its receptive field covers at least half of the shorter of field and site.
+A position that sees two sites belongs to the one whose centre is nearer to the centre of the field.
+Positions that see no site are the background. They are cut into windows of the median length of a
+site's window.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,16 +11,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlproject.filters.align import Field
+from mlproject.geometry import ReceptiveField
 
 
-class Windows(NamedTuple):
-    """Runs of positions that share none, by sequence and position.
+class SiteWindows(NamedTuple):
+    """Disjoint runs of positions, sorted by sequence and position.
 
     Attributes:
         start: (windows,) int64, first position, counted through all sequences: row * positions + p.
-        stop: (windows,) int64, behind the last position.
-        site: (windows,) int64, the row of the sites that were given; -1 for the background.
+        stop: (windows,) int64, one past the last position.
+        site: (windows,) int64, row of the site in the given sites; -1 for the background.
         positions: number of positions of a sequence.
         sequences: number of sequences.
     """
@@ -31,7 +32,9 @@ class Windows(NamedTuple):
     sequences: int
 
 
-def windows(sites: np.ndarray, field: Field, positions: int, sequences: int) -> Windows:
+def site_windows(
+    sites: np.ndarray, field: ReceptiveField, positions: int, sequences: int
+) -> SiteWindows:
     """Return the windows of planted sites and of the background.
 
     Args:
@@ -41,8 +44,8 @@ def windows(sites: np.ndarray, field: Field, positions: int, sequences: int) -> 
         sequences: number of sequences.
 
     Returns:
-        A window for each site that any position sees, and for the background; no background if
-        there is no site.
+        A window for each site that any position sees, and the windows of the background. Without a
+        site the result is empty.
     """
     row = sites["sequence"].astype(np.int64)
     first, width = sites["start"].astype(np.int64), sites["width"].astype(np.int64)
@@ -51,7 +54,7 @@ def windows(sites: np.ndarray, field: Field, positions: int, sequences: int) -> 
     need = -(-np.minimum(width, field.width) // 2)
     lowest = -(-(first + need - field.width + field.left) // field.step)
     highest = (first + width - need + field.left) // field.step
-    # The last position whose field is centred no farther right than half way to the next site.
+    # The last position whose field has its centre at or before the middle between two sites.
     middle = 2 * (first[:-1] + first[1:]) + width[:-1] + width[1:] - 2
     last = (middle - 2 * (field.width - 1) + 4 * field.left) // (4 * field.step)
     close = row[:-1] == row[1:]
@@ -63,7 +66,7 @@ def windows(sites: np.ndarray, field: Field, positions: int, sequences: int) -> 
     stop = (row * positions + highest + 1)[seen]
     own = order[seen]
     if not len(own):
-        return Windows(start, stop, own, positions, sequences)
+        return SiteWindows(start, stop, own, positions, sequences)
     bounds = np.arange(sequences + 1, dtype=np.int64) * positions
     gap_start = np.sort(np.concatenate([bounds[:-1], stop]))
     gap_stop = np.sort(np.concatenate([bounds[1:], start]))
@@ -73,7 +76,7 @@ def windows(sites: np.ndarray, field: Field, positions: int, sequences: int) -> 
     empty = np.repeat(gap_start, count) + number * size
     starts = np.concatenate([start, empty])
     order = np.argsort(starts, kind="stable")
-    return Windows(
+    return SiteWindows(
         starts[order],
         np.concatenate([stop, empty + size])[order],
         np.concatenate([own, np.full(len(empty), -1)])[order],
@@ -83,22 +86,22 @@ def windows(sites: np.ndarray, field: Field, positions: int, sequences: int) -> 
 
 
 class Peaks:
-    """The largest activation of every filter in every window, collected as batches pass by.
+    """The largest activation of every filter in every window, collected batch by batch.
 
     Attributes:
-        windows: where to look.
-        values: (windows, filters) float32, once all batches have passed.
+        windows: the windows.
+        values: (windows, filters) float32, complete after the last batch of `watch`.
     """
 
-    def __init__(self, found: Windows) -> None:
+    def __init__(self, found: SiteWindows) -> None:
         self.windows = found
         self.values = np.zeros((0, 0), np.float32)
 
     def watch(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Yield batches (sequences, positions, filters) as they come, and look at each.
+        """Yield batches (sequences, positions, filters) unchanged, and record their maxima.
 
         Raises:
-            ValueError: batches of another number of positions, or sequences in all.
+            ValueError: the batches have another number of positions, or of sequences in total.
         """
         start, stop, _, positions, sequences = self.windows
         parts, done = [], 0
@@ -116,8 +119,8 @@ class Peaks:
         self.values = np.concatenate(parts)
 
 
-def window_of(found: Windows, sequence: np.ndarray, position: np.ndarray) -> np.ndarray:
-    """Return the number of the window that each position lies in, -1 for none."""
+def window_of(found: SiteWindows, sequence: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """Return the number of the window that contains each position, -1 for none."""
     place = sequence.astype(np.int64) * found.positions + position
     number = np.searchsorted(found.start, place, side="right") - 1
     inside = (number >= 0) & (place < found.stop[number])
@@ -125,7 +128,7 @@ def window_of(found: Windows, sequence: np.ndarray, position: np.ndarray) -> np.
 
 
 def _largest(flat: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Return the maxima of (rows, filters) between edges (windows, 2), which share no row."""
+    """Return the maxima of (rows, filters) between disjoint edges (windows, 2)."""
     if not len(edges):
         return np.zeros((0, flat.shape[1]), flat.dtype)
     bounds = edges.reshape(-1)

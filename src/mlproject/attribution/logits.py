@@ -1,4 +1,4 @@
-"""The network as attributions see it: its logits, its layers in a row, batches of equal size."""
+"""The parts of a network that attributions use: logits, its chain of layers, equal batches."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
@@ -21,7 +21,7 @@ def silent(done: int, total: int) -> None:
 
 
 def logit_model(model: keras.Model) -> keras.Model:
-    """Return a copy of a network's last layer without its sigmoid, on top of the network.
+    """Return the network with its last sigmoid removed.
 
     Args:
         model: as `mlproject.network.build.build` returns it, or as MLflow loads it.
@@ -30,7 +30,7 @@ def logit_model(model: keras.Model) -> keras.Model:
         A model from one-hot (batch, length, 4) to logits (batch, classes).
 
     Raises:
-        UserError: the last layer is not dense with a sigmoid.
+        UserError: the last layer is not a dense layer with a sigmoid.
     """
     last = model.layers[-1]
     if not isinstance(last, layers.Dense) or last.activation is not keras.activations.sigmoid:
@@ -44,10 +44,10 @@ def logit_model(model: keras.Model) -> keras.Model:
 
 
 def chain(model: keras.Model) -> list[keras.Layer]:
-    """Return the layers of a network that is one row of layers, without its input.
+    """Return the layers of a network that is a chain of layers, without its input.
 
     Raises:
-        UserError: a layer reads anything but the output of the one before it.
+        UserError: a layer does not read the output of the layer before it.
     """
     reached = model.inputs[0]
     found: list[keras.Layer] = []
@@ -55,7 +55,7 @@ def chain(model: keras.Model) -> list[keras.Layer]:
         if isinstance(layer, layers.InputLayer):
             continue
         if layer.input is not reached:
-            raise UserError(f"the network must be one row of layers: {layer.name} branches off")
+            raise UserError(f"the network must be one chain of layers: {layer.name} branches off")
         found.append(layer)
         reached = layer.output
     return found
@@ -74,9 +74,9 @@ def chosen(outputs: Any, select: Any) -> Any:
 def batches(
     arrays: Sequence[np.ndarray], size: int = BATCH
 ) -> Iterator[tuple[slice, list[np.ndarray]]]:
-    """Yield rows of equally long arrays in batches of one size: each size costs a compilation.
+    """Yield rows of equally long arrays in batches of one size, since each size is compiled.
 
-    The last batch is filled up with its last row; the slice says which rows count.
+    The last batch repeats its last row to reach the size. The slice gives the rows that count.
     """
     total = len(arrays[0])
     size = min(size, total)

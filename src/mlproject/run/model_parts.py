@@ -1,0 +1,52 @@
+"""From a Keras model to the arrays and functions that `mlproject.filters` works on."""
+
+from functools import partial
+
+import keras
+import numpy as np
+
+from mlproject.filters.ablation import BATCH, NetworkParts
+from mlproject.filters.trace import Level
+from mlproject.geometry import Window, multiply_adds, window_of
+from mlproject.network.backend import forward, value
+from mlproject.network.build import activation_layer, activations
+from mlproject.sequence import one_hot
+
+
+def network_parts(model: keras.Model, layer: str) -> NetworkParts:
+    """Cut a network behind a convolution's activation and behind its block, for `ablate`.
+
+    Raises:
+        UserError: the model has no such convolution.
+    """
+    output = activation_layer(model, layer).output
+    rest = model.get_layer(f"{layer}_dropout").output
+    tail = keras.Model(rest, model.output)
+    return NetworkParts(
+        output.shape[-1],
+        partial(activations, model, layer, batch_size=BATCH),
+        forward(keras.Model(output, rest)),
+        forward(tail),
+        multiply_adds(tail),
+    )
+
+
+def trace_levels(model: keras.Model, number: int, lowest: int) -> list[Level]:
+    """Return the levels from convolution `number` down to `lowest`, for `trace`."""
+    return [_level(model, one) for one in range(number, lowest, -1)]
+
+
+def _level(model: keras.Model, number: int) -> Level:
+    convolution = model.get_layer(f"conv{number}")
+    sign = np.where(value(model.get_layer(f"conv{number}_bn").gamma) < 0, -1, 1)
+    pool = f"conv{number - 1}_pool"
+    pools = [window_of(layer) for layer in model.layers if layer.name == pool]
+    maps = (activation_layer(model, f"conv{number - 1}").output, convolution.input)
+    below, pooled = (forward(keras.Model(model.inputs, one)) for one in maps)
+    return Level(
+        value(convolution.kernel) * sign,
+        window_of(convolution),
+        pools[0] if pools else Window(1),
+        lambda codes: below(one_hot(codes)),
+        lambda codes: pooled(one_hot(codes)),
+    )
