@@ -5,7 +5,8 @@
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
-from mlproject.architectures import ARCHITECTURES, PROTOCOLS, make_spec
+from mlproject.architectures import PROTOCOLS, make_spec
+from mlproject.report.published import published
 from mlproject.spec import Block, Group, RunSpec, fields_of
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -24,7 +25,7 @@ HEAD = """<!-- written by `python docs/parameters.py`, do not edit -->
 
 | preset | values |
 |---|---|
-| `arch` | {networks}; default CNN-25 |
+| `arch` | the networks of the paper, {networks}, and every other row of `ARCHITECTURES` in `src/mlproject/architectures.py`; default CNN-25 |
 | `protocol` | {protocols}; default released. `released` is what the paper's code did, and its printed numbers rest on it; `paper` is what its text says |
 
 These options do not change a result and are no parameters of the spec: `resume` (a run id), `name`, `experiment`, `backend`
@@ -72,7 +73,7 @@ def rows(group: Group) -> list[str]:
 def page() -> str:
     """Return the page."""
     presets = {
-        "networks": ", ".join(f"`{name}`" for name in ARCHITECTURES),
+        "networks": ", ".join(f"`{name}`" for name in dict.fromkeys(published()["arch"])),
         "protocols": ", ".join(f"`{name}`" for name in PROTOCOLS),
     }
     parts = [HEAD.format(**presets)]

@@ -143,10 +143,10 @@ def test_receptive_fields_of_the_papers_networks(
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_a_spec_and_its_model_agree_on_lengths_parameters_and_multiply_adds(arch: str) -> None:
     spec, classes = make_spec({"arch": arch}), 12
-    model, kernels = build(spec, 200, classes), spec.kernels(200, classes)
+    model, kernels = build(spec, 1000, classes), spec.kernels(1000, classes)
     assert multiply_adds(model) == sum(kernel.multiply_adds for kernel in kernels)
     normalised = sum(2 * kernel.filters for kernel in kernels[:-1])
     weights = sum(kernel.weights for kernel in kernels)
     assert trainable_parameters(model) == weights + normalised + classes
     lengths = [model.get_layer(f"conv{n + 1}").input.shape[1] for n in range(len(spec.blocks))]
-    assert spec.map_lengths(200)[:-1] == lengths
+    assert spec.map_lengths(1000)[:-1] == lengths
