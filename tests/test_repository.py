@@ -174,13 +174,14 @@ def test_every_room_imports_only_from_rooms_above_itself() -> None:
                 assert order[other] <= order[own], f"{own} imports {other}"
 
 
-def test_only_the_store_imports_mlflow_and_sweeps_never_import_keras() -> None:
+def test_only_the_store_imports_mlflow_and_filters_and_sweeps_never_import_keras() -> None:
     for path in PACKAGE.rglob("*.py"):
         roots = {name.split(".")[0] for name in _imports(path)}
         assert "mlflow" not in roots or _room(path) == "store", path
-    for path in (PACKAGE / "sweeps").rglob("*.py"):
-        roots = {name.split(".")[0] for name in _imports(path, whole=False)}
-        assert not roots & {"keras", "tensorflow", "jax", "mlflow"}, path
+    for room, whole in (("filters", True), ("sweeps", False)):
+        for path in (PACKAGE / room).rglob("*.py"):
+            roots = {name.split(".")[0] for name in _imports(path, whole)}
+            assert not roots & {"keras", "tensorflow", "jax", "mlflow"}, path
 
 
 def test_help_loads_nothing_heavy() -> None:
