@@ -21,7 +21,6 @@ from mlproject.commands.interpret import interpret
 from mlproject.data import load
 from mlproject.network import backend
 from mlproject.network.build import build
-from mlproject.run import attributions
 from mlproject.run.attributions import Choice
 from mlproject.spec import ATTRIBUTIONS, Group, fields_of
 from mlproject.store import connect, sync

@@ -86,8 +86,8 @@ def check_sha256(path: Path, sha256: str | None) -> None:
     """Raise a `UserError` if a file has another SHA-256 than the recorded one, if any."""
     if sha256 is not None and (found := sha256_of(path)) != sha256:
         raise UserError(
-            f"a file must have its recorded SHA-256: {path} is damaged, it has {found[:12]} instead of "
-            f"{sha256[:12]}"
+            f"a file must have its recorded SHA-256: {path} is damaged, it has {found[:12]}, "
+            f"not {sha256[:12]}"
         )
 
 
