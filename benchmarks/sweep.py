@@ -25,14 +25,14 @@ SETTINGS = (
 RECORD = """
 import json, sys, time
 from pathlib import Path
-from mlproject.commands import sweep as command
-from mlproject.sweeps import workers as pool
-from mlproject.sweeps.driver import Options
-submit, result, submitted, told = pool.Pool.submit, pool.Pool.result, {{}}, []
+from mlproject.sweeps import run_plan as command
+from mlproject.sweeps.workers import Workers
+from mlproject.sweeps.driver import SweepOptions
+submit, result, submitted, told = Workers.submit, Workers.result, {{}}, []
 
-def timed_submit(self, job):
-    submitted[job.token] = time.time()
-    submit(self, job)
+def timed_submit(self, task):
+    submitted[task.token] = time.time()
+    submit(self, task)
 
 def timed_result(self, token):
     outcome = result(self, token)
@@ -40,10 +40,10 @@ def timed_result(self, token):
                  **outcome["times"]}})
     return outcome
 
-pool.Pool.submit, pool.Pool.result = timed_submit, timed_result
+Workers.submit, Workers.result = timed_submit, timed_result
 if __name__ == "__main__":
-    options = Options(Path.cwd(), workers={workers}, threads={threads}, quiet=True)
-    done = command.sweep(Path("bench.yaml"), options)
+    options = SweepOptions(Path.cwd(), workers={workers}, threads={threads}, quiet=True)
+    done = command.run_plan(Path("bench.yaml"), options)
     Path("told.json").write_text(json.dumps(told))
     sys.exit(not done)
 """

@@ -8,7 +8,9 @@ import atexit
 import os
 import shutil
 import site
+import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,6 +106,18 @@ def finished(
 
     with inside(tmp_path_factory.mktemp("finished"), migrated_store) as folder:
         return folder, run(make_spec(FINISHED), Settings(quiet=True))
+
+
+@pytest.fixture
+def started() -> Iterator[list[subprocess.Popen[str]]]:
+    """Processes that a test starts; they and their descendants are killed at its end."""
+    from sweep_processes import end_tree
+
+    processes: list[subprocess.Popen[str]] = []
+    yield processes
+    for process in processes:
+        end_tree(process.pid)
+        process.communicate()
 
 
 @pytest.fixture

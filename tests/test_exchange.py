@@ -21,9 +21,9 @@ from recorded import inside, reading, record, record_filters, start
 
 from mlproject import results
 from mlproject.commands.cli import cli
-from mlproject.commands.report import make_report
 from mlproject.names import Artifact, Tag
 from mlproject.report.content import Wish
+from mlproject.report.recording import make_report
 from mlproject.run.run import RunResult
 from mlproject.store import Store, Told, connect
 from mlproject.store.exchange import folder as folders
@@ -120,9 +120,9 @@ def test_importing_twice_adds_nothing_and_exporting_again_changes_no_byte(
 def test_a_sweep_takes_an_imported_run_for_done(
     elsewhere: Path, trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from mlproject.sweeps.claims import claim
-    from mlproject.sweeps.dry import dry_run
-    from mlproject.sweeps.job import Job, Outcome
+    from mlproject.sweeps.dry_run import dry_run
+    from mlproject.sweeps.earlier_runs import find_start
+    from mlproject.sweeps.task import CellTask, Outcome
 
     store = connect()
     run_id = import_runs(store, trained / "out").added[0]
@@ -134,13 +134,13 @@ def test_a_sweep_takes_an_imported_run_for_done(
     spec, training, data = (
         tags[f"mlproject.{name}_sha256"] for name in ("spec", "train", "dataset")
     )
-    job = Job(
+    job = CellTask(
         "token", "sweep", "", {}, spec, training, data, ".", store.uri, "0", "", {}, None, 1, False
     )
-    claimed = claim(store, job)
+    claimed = find_start(store, job)
     assert isinstance(claimed, Outcome)
     assert claimed.run_id == run_id
-    other = claim(store, job._replace(spec_sha256="0" * 64))
+    other = find_start(store, job._replace(spec_sha256="0" * 64))
     assert other is None, "weights that were not exported serve nobody again"
 
 

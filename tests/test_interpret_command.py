@@ -17,11 +17,11 @@ from mlproject import results
 from mlproject.architectures import make_spec
 from mlproject.attribution import METHODS, Method
 from mlproject.commands.cli import main
-from mlproject.commands.interpret import interpret
 from mlproject.data import load
 from mlproject.network import backend
 from mlproject.network.build import build
 from mlproject.run.attributions import Choice
+from mlproject.run.finished_run import interpret_run
 from mlproject.spec import ATTRIBUTIONS, Group, fields_of
 from mlproject.store import connect, sync
 from mlproject.store.journal import JOURNAL
@@ -99,7 +99,7 @@ def test_interpret_adds_to_a_finished_run_and_leaves_the_rest_as_it_was(
 
 
 def test_the_metrics_are_the_same_whenever_they_are_computed(done: str) -> None:
-    first, again = (interpret(done, "deeplift", Choice(6), quiet=True) for _ in range(2))
+    first, again = (interpret_run(done, "deeplift", Choice(6), quiet=True) for _ in range(2))
     assert "deeplift/snr" in first.metrics
     for name, value in first.metrics.items():
         if not name.startswith("time/"):
@@ -167,7 +167,7 @@ def test_ctrl_c_keeps_the_methods_that_are_done_and_nothing_of_the_one_under_way
     monkeypatch.setattr("mlproject.attribution.methods.METHODS", _with_ism(_interrupted))
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(Interrupted, match="SIGINT"):
-        interpret(done, "gradient_x_input_raw,ism,smoothgrad", Choice(4), quiet=True)
+        interpret_run(done, "gradient_x_input_raw,ism,smoothgrad", Choice(4), quiet=True)
     for number, handler in zip((signal.SIGINT, signal.SIGTERM), handlers, strict=True):
         signal.signal(number, handler)
     found = connect().run(done)

@@ -22,7 +22,6 @@ from scipy import stats
 from mlproject import results
 from mlproject.architectures import ARCHITECTURES
 from mlproject.commands.cli import cli, main
-from mlproject.commands.report import Made, make_report
 from mlproject.draw.canvas import fitted
 from mlproject.draw.panels import Block, panel_figure, shares
 from mlproject.filters.reading import LayerReading
@@ -35,6 +34,7 @@ from mlproject.report.page import write_report
 from mlproject.report.paper_tables import deeper_table, main_table
 from mlproject.report.pooling import pool
 from mlproject.report.published import SYNTHETIC
+from mlproject.report.recording import WrittenReport, make_report
 from mlproject.report.statements import statements_table
 from mlproject.report.table import Table
 from mlproject.store import connect
@@ -58,7 +58,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path) -> Ite
 
 
 @pytest.fixture(scope="module")
-def made(swept: Path) -> Made:
+def made(swept: Path) -> WrittenReport:
     """The whole report of that store, written and recorded."""
     wish = Wish(rows=("arch",), columns=("test_auroc",), networks=("CNN-25",))
     return make_report(wish, swept / "out")
@@ -74,7 +74,7 @@ def row(table: Table | None, **wanted: object) -> pandas.Series:
     return frame.iloc[0]
 
 
-def test_table_1_is_what_a_direct_computation_from_the_runs_gives(made: Made) -> None:
+def test_table_1_is_what_a_direct_computation_from_the_runs_gives(made: WrittenReport) -> None:
     client = connect().client
     experiment = client.get_experiment_by_name("table1")
     assert experiment is not None
@@ -95,7 +95,7 @@ def test_table_1_is_what_a_direct_computation_from_the_runs_gives(made: Made) ->
     assert over_classes == pytest.approx(0.0, abs=1e-12)
 
 
-def test_cells_without_runs_say_so_and_how_to_fill_them(made: Made) -> None:
+def test_cells_without_runs_say_so_and_how_to_fill_them(made: WrittenReport) -> None:
     table = made.report.table("table1")
     assert table is not None
     assert list(table.frame["n"]) == [2 if arch in TRIALS else 0 for arch in table.frame["arch"]]
@@ -112,7 +112,7 @@ def test_cells_without_runs_say_so_and_how_to_fill_them(made: Made) -> None:
         assert command.split("--arch ")[1].split()[0] in ARCHITECTURES
 
 
-def test_the_report_says_what_was_shortened_and_what_does_not_count(made: Made) -> None:
+def test_the_report_says_what_was_shortened_and_what_does_not_count(made: WrittenReport) -> None:
     text = " ".join(made.report.summary)
     assert "7 runs, of which 6 count (left out: 1 failed)" in text
     assert "at most 20 epochs" in text
@@ -121,7 +121,7 @@ def test_the_report_says_what_was_shortened_and_what_does_not_count(made: Made) 
     assert any("All rows: not the full protocol, but epochs=20" in note for note in table.notes)
 
 
-def test_inconsistencies_of_the_paper_are_footnotes_of_their_cells(made: Made) -> None:
+def test_inconsistencies_of_the_paper_are_footnotes_of_their_cells(made: WrittenReport) -> None:
     table = made.report.table("table1")
     assert table is not None
     mark = row(table, arch="CNN9-25")["conv1/match_relevant mark"]
@@ -132,7 +132,7 @@ def test_inconsistencies_of_the_paper_are_footnotes_of_their_cells(made: Made) -
     assert any("copied" in note for note in second.notes)
 
 
-def test_statements_are_effects_paired_over_seeds(made: Made) -> None:
+def test_statements_are_effects_paired_over_seeds(made: WrittenReport) -> None:
     table = made.report.table("statements")
     assert table is not None
     first = table.frame.iloc[0]
@@ -145,7 +145,7 @@ def test_statements_are_effects_paired_over_seeds(made: Made) -> None:
     assert set(table.frame["verdict"].iloc[1:]) >= {"no runs"}
 
 
-def test_factor_tables_count_trials_and_filters(made: Made) -> None:
+def test_factor_tables_count_trials_and_filters(made: WrittenReport) -> None:
     shares = made.report.table("factors_synthetic_coverage")
     counts = made.report.table("factors_synthetic_filters")
     counted = results.counted(results.runs())
@@ -157,7 +157,7 @@ def test_factor_tables_count_trials_and_filters(made: Made) -> None:
     )
 
 
-def test_every_table_has_four_formats_and_every_figure_two(made: Made) -> None:
+def test_every_table_has_four_formats_and_every_figure_two(made: WrittenReport) -> None:
     out = made.files[0].parent.parent
     for table in made.report.tables:
         for kind in ("md", "html", "csv", "tex"):
@@ -173,7 +173,7 @@ def test_every_table_has_four_formats_and_every_figure_two(made: Made) -> None:
         assert (out / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_the_readme_links_only_to_what_is_there(made: Made) -> None:
+def test_the_readme_links_only_to_what_is_there(made: WrittenReport) -> None:
     out = made.files[0].parent.parent
     text = (out / "README.md").read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)]+)\)", text)
@@ -182,7 +182,7 @@ def test_the_readme_links_only_to_what_is_there(made: Made) -> None:
     assert all((out / link).exists() for link in links)
 
 
-def test_the_page_needs_nothing_from_outside_and_names_runs_as_text(made: Made) -> None:
+def test_the_page_needs_nothing_from_outside_and_names_runs_as_text(made: WrittenReport) -> None:
     out = made.files[0].parent.parent
     page = (out / "report.html").read_text(encoding="ascii")
     assert not re.findall(r'(?:src|href)="(?!data:|#|http://127.0.0.1:5000/#/)', page)
@@ -192,7 +192,7 @@ def test_the_page_needs_nothing_from_outside_and_names_runs_as_text(made: Made) 
         assert f"runs/{run_id}</td>" in page
 
 
-def test_the_atlas_has_the_best_filter_of_each_network(made: Made) -> None:
+def test_the_atlas_has_the_best_filter_of_each_network(made: WrittenReport) -> None:
     atlas = made.report.atlases["synthetic"]
     assert atlas.networks == ("CNN-2", "CNN-4", "CNN-25")
     assert len(atlas.motifs) == 12
@@ -203,7 +203,9 @@ def test_the_atlas_has_the_best_filter_of_each_network(made: Made) -> None:
     assert ("YY1", "CNN-2") not in atlas.entries
 
 
-def test_the_report_is_a_run_with_its_files_and_no_run_of_the_next_report(made: Made) -> None:
+def test_the_report_is_a_run_with_its_files_and_no_run_of_the_next_report(
+    made: WrittenReport,
+) -> None:
     store = connect()
     assert made.run_id is not None
     run = store.run(made.run_id)
@@ -380,7 +382,7 @@ def repeated(layer: LayerReading, size: int) -> LayerReading:
     return layer._replace(motifs=motifs)
 
 
-def test_figures_fit_a_page_and_their_smallest_text_can_be_read_there(made: Made) -> None:
+def test_figures_fit_a_page_and_their_smallest_text_can_be_read_there(made: WrittenReport) -> None:
     one = reading(FOUND["CNN-4"])
     layers = [Block(f"CNN {number}", repeated(one, size)) for number, size in enumerate(SIZES)]
     relevant = dict.fromkeys(("SP1", "MAX"), ())
@@ -410,7 +412,7 @@ def test_columns_are_shared_so_that_blocks_end_together() -> None:
     assert shares([120, 30], 9) == [7, 2]
 
 
-def test_tables_are_what_the_statistics_module_makes_of_the_runs(made: Made) -> None:
+def test_tables_are_what_the_statistics_module_makes_of_the_runs(made: WrittenReport) -> None:
     client = connect().client
     experiment = client.get_experiment_by_name("table1")
     assert experiment is not None
@@ -443,7 +445,7 @@ def test_tables_are_what_the_statistics_module_makes_of_the_runs(made: Made) -> 
                 assert test.pvalue == pytest.approx(0.10)
 
 
-def test_latex_tables_can_be_typeset(made: Made, tmp_path: Path) -> None:
+def test_latex_tables_can_be_typeset(made: WrittenReport, tmp_path: Path) -> None:
     program = shutil.which("pdflatex")
     if program is None:
         pytest.skip("pdflatex is missing: apt-get install texlive-latex-recommended")

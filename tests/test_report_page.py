@@ -9,8 +9,8 @@ import pytest
 from conftest import PATIENCE
 from recorded import inside, reading, record, record_filters
 
-from mlproject.commands.report import make_report
 from mlproject.report.content import Wish
+from mlproject.report.recording import make_report
 
 pytestmark = pytest.mark.browser
 

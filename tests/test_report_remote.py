@@ -11,8 +11,8 @@ from recorded import inside, reading, record, record_filters
 from tracking_server import free_port, kill, serve
 
 from mlproject import results
-from mlproject.commands.report import make_report
 from mlproject.report.content import Wish
+from mlproject.report.recording import make_report
 from mlproject.store import Store, connect
 from mlproject.store.exchange.exporting import export
 from mlproject.store.exchange.importing import import_runs

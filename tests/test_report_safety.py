@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from recorded import reading, record, record_filters, start
 
-from mlproject.commands.report import make_report
 from mlproject.report.content import Wish
+from mlproject.report.recording import make_report
 from mlproject.store import connect
 from mlproject.store.exchange.exporting import export
 from mlproject.store.exchange.importing import import_runs

@@ -8,28 +8,20 @@ from typing import Any
 
 import optuna
 import pytest
-import yaml
 from conftest import TINY
 from optuna.trial import TrialState
+from sweep_processes import ROOT, SWEEP, cells_of, write_plan
 
-from mlproject.store import Store, connect
+from mlproject.store import connect
 from mlproject.store.liveness import METRIC_VERSION, counts_as_done, find_runs
 from mlproject.system.processes import this_process
-
-ROOT = Path(__file__).resolve().parents[1]
 
 pytestmark = pytest.mark.slow
 
 
 def sweep(folder: Path, plan: dict[str, Any], *options: str) -> subprocess.CompletedProcess[str]:
-    path = folder / "plan.yaml"
-    path.write_text(yaml.safe_dump(plan))
-    command = [sys.executable, str(ROOT / "src"), "sweep", str(path), "--workers", "2", *options]
+    command = [*SWEEP, str(write_plan(folder, **plan)), "--workers", "2", *options]
     return subprocess.run(command, check=False, capture_output=True, text=True, cwd=folder)
-
-
-def cells(store: Store, **tags: str) -> list[Any]:
-    return find_runs(store, "0", spec_sha256="", **tags)
 
 
 def test_cells_fail_alone_with_their_reason_and_weights_are_used_again(workplace: Path) -> None:
@@ -43,7 +35,7 @@ def test_cells_fail_alone_with_their_reason_and_weights_are_used_again(workplace
     assert "the loss must stay finite" in done.stderr
     assert "1 of 2 done, 0 running, 1 failed" in done.stdout
     by_seed = {
-        seed: sorted(run.info.status for run in cells(store) if run.data.params["seed"] == seed)
+        seed: sorted(run.info.status for run in cells_of(store) if run.data.params["seed"] == seed)
         for seed in ("1", "2")
     }
     assert by_seed == {"1": ["FINISHED"], "2": ["FAILED", "FAILED"]}
@@ -54,16 +46,16 @@ def test_cells_fail_alone_with_their_reason_and_weights_are_used_again(workplace
     names = {item.path for item in store.client.list_artifacts(parent.info.run_id)}
     assert names == {"plan.yaml", "cells.csv"}
 
-    [trained] = [run for run in cells(store) if run.data.params["seed"] == "1"]
+    [trained] = [run for run in cells_of(store) if run.data.params["seed"] == "1"]
     store.client.set_tag(trained.info.run_id, "mlproject.metric_version", "0")
     plan = {"base": {**TINY, "seed": 1}, "axes": {"threshold": [0.5, 0.6]}}
     assert sweep(workplace, plan).returncode == 0
-    new = [run for run in cells(store, weights_of="") if run.info.status == "FINISHED"]
+    new = [run for run in cells_of(store, weights_of="") if run.info.status == "FINISHED"]
     assert len(new) == 2
     [again] = [run for run in new if run.data.params["threshold"] == "0.6"]
     [renewed] = [run for run in new if run.data.params["threshold"] == "0.5"]
     assert renewed.data.tags["mlproject.metric_version"] == METRIC_VERSION
-    assert [run.info.run_id for run in cells(store) if counts_as_done(store, run)] == [
+    assert [run.info.run_id for run in cells_of(store) if counts_as_done(store, run)] == [
         run.info.run_id for run in new
     ]
     assert again.data.params["threshold"] == "0.6"
@@ -101,9 +93,9 @@ def test_a_trial_that_learns_nothing_is_pruned_in_the_store_and_in_the_study(
     done = sweep(workplace, {"base": base, "search": search})
     assert done.returncode == 0, done.stderr
     store = connect()
-    found = {int(run.data.tags["mlproject.trial"]): run for run in cells(store)}
+    found = {int(run.data.tags["mlproject.trial"]): run for run in cells_of(store)}
     assert set(found) == set(range(6))
-    pruned = cells(store, trial_state="PRUNED")
+    pruned = cells_of(store, trial_state="PRUNED")
     assert useless in [float(run.data.params["learning_rate"]) for run in pruned]
     assert all(run.info.status == "KILLED" for run in pruned)
     assert sum(run.info.status == "FINISHED" for run in found.values()) == 6 - len(pruned)
@@ -120,8 +112,7 @@ def test_a_trial_that_learns_nothing_is_pruned_in_the_store_and_in_the_study(
 
 
 def test_mlflow_run_sweeps_from_a_bare_checkout(workplace: Path) -> None:
-    plan = workplace / "bare.yaml"
-    plan.write_text(yaml.safe_dump({"base": TINY, "axes": {"seed": [0, 1]}}))
+    plan = write_plan(workplace, "bare", base=TINY, axes={"seed": [0, 1]})
     environment = {
         **os.environ,
         "MLFLOW_TRACKING_URI": f"sqlite:///{workplace}/mlflow.db",
@@ -140,10 +131,10 @@ def test_mlflow_run_sweeps_from_a_bare_checkout(workplace: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
     store = connect()
-    assert [run.info.status for run in cells(store)] == ["FINISHED"] * 2
+    assert [run.info.status for run in cells_of(store)] == ["FINISHED"] * 2
     parents = find_runs(store, "0", sweep="bare")
     assert [run.info.status for run in parents] == ["FINISHED"] * 2
     [second] = [run for run in parents if "mlproject.went_on_with" in run.data.tags]
     [first] = [run for run in parents if run is not second]
     assert second.data.tags["mlproject.went_on_with"] == first.info.run_id
-    assert {run.data.tags["mlflow.parentRunId"] for run in cells(store)} == {first.info.run_id}
+    assert {run.data.tags["mlflow.parentRunId"] for run in cells_of(store)} == {first.info.run_id}

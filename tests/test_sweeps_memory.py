@@ -1,20 +1,18 @@
-"""A worker at its memory limit: its nanny restarts it, nothing hangs, the reason is told."""
+"""A worker at its memory limit: its nanny restarts it, nothing hangs, the reason is recorded."""
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from conftest import PATIENCE, TINY
 from dask.system import CPU_COUNT
 from distributed.system import MEMORY_LIMIT
+from sweep_processes import SWEEP, cells_of, write_plan
 
 from mlproject.store import connect
 from mlproject.store.liveness import find_runs
 
-ROOT = Path(__file__).resolve().parents[1]
 ENOUGH_TO_START = 450e6
 
 
@@ -22,15 +20,14 @@ ENOUGH_TO_START = 450e6
 def test_a_cell_beyond_the_memory_of_a_worker_fails_with_the_reason_and_nothing_hangs(
     workplace: Path,
 ) -> None:
-    plan = workplace / "large.yaml"
-    plan.write_text(yaml.safe_dump({"base": {**TINY, "epochs": 2}}))
+    plan = write_plan(workplace, "large", base={**TINY, "epochs": 2})
     share = ENOUGH_TO_START / (MEMORY_LIMIT / CPU_COUNT)
     environment = {
         **os.environ,
         "DASK_DISTRIBUTED__WORKER__MEMORY__TERMINATE": str(share),
         "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1",
     }
-    command = [sys.executable, str(ROOT / "src"), "sweep", str(plan), "--workers", "1"]
+    command = [*SWEEP, str(plan), "--workers", "1"]
     done = subprocess.run(
         [*command, "--retries", "0"],
         check=False,
@@ -44,10 +41,10 @@ def test_a_cell_beyond_the_memory_of_a_worker_fails_with_the_reason_and_nothing_
     assert "its worker was lost 2 times; a worker with " in done.stderr
     assert "restarted at its memory limit: with a smaller --workers each has more" in done.stderr
     store = connect()
-    assert all(run.info.status == "KILLED" for run in find_runs(store, "0", spec_sha256=""))
+    assert all(run.info.status == "KILLED" for run in cells_of(store))
     [parent] = find_runs(store, "0", sweep="large")
     assert parent.info.status == "FAILED"
     assert "memory limit" in parent.data.tags["mlflow.note.content"]
     assert subprocess.run(command, check=False, cwd=workplace, timeout=PATIENCE).returncode == 0
-    finished = [run for run in find_runs(store, "0", spec_sha256="") if run.info.status != "KILLED"]
+    finished = [run for run in cells_of(store) if run.info.status != "KILLED"]
     assert [run.info.status for run in finished] == ["FINISHED"]

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
+from mlproject.sweeps.cells import DataSets, plan_cells, seconds_of
+from mlproject.sweeps.lock import plan_lock
+from mlproject.sweeps.plan import expand
+from mlproject.sweeps.plan_file import read_plan
+from mlproject.sweeps.ranges import Range
+from mlproject.sweeps.space import make_space
 from mlproject.system.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
-
-from mlproject.sweeps.cells import DataSets, plan_cells, seconds_of  # noqa: E402
-from mlproject.sweeps.lock import locked  # noqa: E402
-from mlproject.sweeps.plan import Range, expand, read_plan  # noqa: E402
-from mlproject.sweeps.space import make_space  # noqa: E402
-
 SMALL = {"sequences": 50, "length": 150}
 
 
@@ -295,28 +295,26 @@ def test_what_does_not_fit_is_not_in_the_search_space(tmp_path: Path) -> None:
 def test_a_lock_refuses_a_second_driver_and_not_a_dead_one(tmp_path: Path) -> None:
     path = tmp_path / "plan.lock"
     with (
-        locked(path),
+        plan_lock(path),
         pytest.raises(UserError, match=r"one driver a plan: process \d+"),
-        locked(path),
+        plan_lock(path),
     ):
         pass
     assert not path.exists()
     code = (
-        f"import sys, os; sys.path.insert(0, {str(ROOT / 'src')!r})\n"
-        "from pathlib import Path; from mlproject.sweeps.lock import locked\n"
-        f"held = locked(Path({str(path)!r})); held.__enter__(); os.kill(os.getpid(), 9)"
+        "import os; from pathlib import Path; from mlproject.sweeps.lock import plan_lock\n"
+        f"held = plan_lock(Path({str(path)!r})); held.__enter__(); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code], check=False)
     assert path.exists()
-    with locked(path):
+    with plan_lock(path):
         assert path.read_text()
 
 
 def test_a_dry_run_shows_the_cells_and_never_loads_keras(workplace: Path) -> None:
     plan = write(workplace, {"base": SMALL, "axes": {"arch": ["CNN-25", "CNN-4"]}})
     code = (
-        f"import sys; sys.path.insert(0, {str(ROOT / 'src')!r})\n"
-        "from mlproject.commands.cli import main\n"
+        "import sys; from mlproject.commands.cli import main; code = 0\n"
         f"try: main(['sweep', {str(plan)!r}, '--dry-run'])\n"
         "except SystemExit as end: code = end.code\n"
         "import mlproject.sweeps.search, mlproject.sweeps.worker\n"

@@ -3,55 +3,25 @@
 import os
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
-import yaml
 from conftest import PATIENCE, TINY
+from sweep_processes import Processes, cells_of, start_sweep, wait_for, workers_of, write_plan
 from tracking_server import free_port, kill, serve
 
 from mlproject.store import connect
-from mlproject.store.liveness import find_runs
 
-ROOT = Path(__file__).resolve().parents[1]
 EPOCHS = 60
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def drivers() -> Iterator[list[subprocess.Popen[str]]]:
-    """Drivers that a test starts; what is left of them and of their workers is killed."""
-    started: list[subprocess.Popen[str]] = []
-    yield started
-    for driver in started:
-        if driver.poll() is None:
-            for child in psutil.Process(driver.pid).children(recursive=True):
-                child.kill()
-            driver.kill()
-        driver.communicate()
-
-
-def wait_for(found: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if value := found():
-            return value
-        time.sleep(0.1)
-    raise AssertionError("it did not happen in time")
-
-
 def worker(driver: subprocess.Popen[str], port: int | None = None) -> psutil.Process | None:
     """Return the worker of a driver once it has loaded Keras, or holds a connection to a port."""
-    for one in psutil.Process(driver.pid).children(recursive=True):
-        if "spawn_main" not in " ".join(one.cmdline()):
-            continue
+    for one in workers_of(driver.pid):
         if port is None:
             ready = any("libtensorflow" in part.path for part in one.memory_maps())
         else:
@@ -62,7 +32,7 @@ def worker(driver: subprocess.Popen[str], port: int | None = None) -> psutil.Pro
 
 
 def test_of_two_runs_of_a_cell_the_younger_ends_itself_within_an_epoch(
-    workplace: Path, drivers: list[subprocess.Popen[str]]
+    workplace: Path, started: Processes
 ) -> None:
     port = free_port()
     server = serve(workplace, port)
@@ -71,37 +41,32 @@ def test_of_two_runs_of_a_cell_the_younger_ends_itself_within_an_epoch(
         for name in ("one", "other"):
             home = workplace / name
             home.mkdir()
-            plan = home / "same.yaml"
-            plan.write_text(yaml.safe_dump({"base": {**TINY, "epochs": EPOCHS, "patience": 0}}))
-            command = [sys.executable, str(ROOT / "src"), "sweep", str(plan), "--workers", "1"]
-            command += ["--backend", "tensorflow"]
-            drivers.append(
-                subprocess.Popen(
-                    command,
-                    cwd=home,
-                    env={**os.environ, "MLFLOW_TRACKING_URI": uri},
-                    text=True,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                )
+            plan = write_plan(home, "same", base={**TINY, "epochs": EPOCHS, "patience": 0})
+            start_sweep(
+                plan,
+                started,
+                *("--workers", "1", "--backend", "tensorflow"),
+                env={**os.environ, "MLFLOW_TRACKING_URI": uri},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
             )
         workers = []
-        for driver in drivers:  # each waits where it has not asked the server for the cell
+        for driver in started:  # each waits where it has not asked the server for the cell
             loaded = wait_for(partial(worker, driver))
             loaded.suspend()
             workers.append(loaded)
         os.killpg(server.pid, signal.SIGSTOP)
         for one in workers:
             one.resume()
-        for driver in drivers:
+        for driver in started:
             wait_for(partial(worker, driver, port))
         os.killpg(server.pid, signal.SIGCONT)
-        told = [driver.communicate(timeout=PATIENCE) for driver in drivers]
-        assert [driver.returncode for driver in drivers] == [0, 0], told
-        runs = find_runs(connect(uri), "0", spec_sha256="")
+        printed = [driver.communicate(timeout=PATIENCE) for driver in started]
+        assert [driver.returncode for driver in started] == [0, 0], printed
+        runs = cells_of(connect(uri))
     finally:
         kill(server)
-    assert all("1 of 1 done" in out for out, _ in told)
+    assert all("1 of 1 done" in out for out, _ in printed)
     finished = [run for run in runs if run.info.status == "FINISHED"]
     assert len(finished) == 1
     [younger] = [run for run in runs if run not in finished]

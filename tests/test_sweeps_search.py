@@ -8,41 +8,38 @@ import pytest
 import yaml
 from optuna.trial import TrialState
 
+from mlproject.sweeps.cells import Cell, DataSets
+from mlproject.sweeps.ledger import Ledger
+from mlproject.sweeps.plan_file import read_plan
+from mlproject.sweeps.search import StudyCells, storage_path
+from mlproject.sweeps.study_files import study_files
+from mlproject.sweeps.task import Outcome
 from mlproject.system.errors import UserError
-
-ROOT = Path(__file__).resolve().parents[1]
-
-from mlproject.sweeps.cells import Cell, DataSets  # noqa: E402
-from mlproject.sweeps.figures import figures, write_trials  # noqa: E402
-from mlproject.sweeps.job import Outcome  # noqa: E402
-from mlproject.sweeps.ledger import Ledger  # noqa: E402
-from mlproject.sweeps.plan import read_plan  # noqa: E402
-from mlproject.sweeps.search import Searched, storage_path  # noqa: E402
 
 BASE = {"sequences": 50, "length": 150, "epochs": 8}
 POOLS = [1, 2, 5, 10, 20, 25, 50]
-Open = Callable[..., Searched]
+Open = Callable[..., StudyCells]
 
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Open:
     """Open the search of a plan, as a driver does at its start."""
 
-    def open_search(**search: Any) -> Searched:
+    def open_search(**search: Any) -> StudyCells:
         content = {"space": {"pool1": POOLS}, "objectives": {"val_auroc": "maximize"}, **search}
         path = tmp_path / "hunt.yaml"
         path.write_text(yaml.safe_dump({"base": BASE, "search": content}))
-        return Searched(read_plan(path), DataSets(tmp_path / "data"), tmp_path)
+        return StudyCells(read_plan(path), DataSets(tmp_path / "data"), tmp_path)
 
     return open_search
 
 
-def finish(search: Searched, cell: Cell, **values: float) -> Outcome:
+def finish(search: StudyCells, cell: Cell, **values: float) -> Outcome:
     metrics = {f"best_{name}": value for name, value in values.items()}
     return search.tell(cell, Outcome("FINISHED", f"run of {cell.trial}", metrics))
 
 
-def ask(search: Searched) -> Cell:
+def ask(search: StudyCells) -> Cell:
     cell = search.ask()
     assert cell is not None
     return cell
@@ -153,10 +150,10 @@ def test_two_objectives_have_a_front_and_every_picture(opened: Open, tmp_path: P
         }
         search.tell(cell, Outcome("FINISHED", f"r{number}", metrics))
     written = {}
-    for name, write in figures(search.study):
-        path = tmp_path / name.replace("/", "_")
-        write(path)
-        written[name] = path.stat().st_size
+    for name, write in study_files(search.study):
+        written[name] = tmp_path / name.replace("/", "_")
+        write(written[name])
+    table = written.pop("search/trials.csv")
     assert set(written) == {
         "search/front.png",
         "search/history_val_auroc.png",
@@ -164,9 +161,8 @@ def test_two_objectives_have_a_front_and_every_picture(opened: Open, tmp_path: P
         "search/importances_val_auroc.png",
         "search/importances_val_conv1_match_relevant.png",
     }
-    assert min(written.values()) > 5000
-    write_trials(search.study, tmp_path / "trials.csv")
-    lines = (tmp_path / "trials.csv").read_text().splitlines()
+    assert min(path.stat().st_size for path in written.values()) > 5000
+    lines = table.read_text().splitlines()
     assert lines[0].startswith("trial,state,val_auroc,val_conv1/match_relevant,")
     assert [line.endswith("True") for line in lines[1:]] == [True] * 4 + [False] * 2
 

@@ -9,24 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from conftest import PATIENCE, TINY
 from fault_server import FaultRelay
+from sweep_processes import SWEEP, cells_of, write_plan
 from tracking_server import free_port, kill, serve
 
 from mlproject.store import Store, connect, liveness, sync
 from mlproject.store.liveness import METRIC_VERSION, counts_as_done, end_dead, find_runs
+from mlproject.sweeps.run_state import finished_runs
 from mlproject.system.processes import Process, parse_process, this_process
-
-ROOT = Path(__file__).resolve().parents[1]
-
-from mlproject.sweeps.ledger import finished_runs  # noqa: E402
 
 EPOCHS, RUNS, PROCESSES = 20, 2, 8
 
 WRITER = f"""
 import sys
-sys.path.insert(0, {str(ROOT / "src")!r})
 from pathlib import Path
 from mlproject.store import connect
 store = connect(sys.argv[1])
@@ -86,23 +82,22 @@ def test_a_server_killed_in_the_middle_of_a_sweep_costs_nothing(workplace: Path,
     server = serve(workplace, port)
     uri = f"http://127.0.0.1:{port}"
     epochs = 150
-    plan = workplace / "away.yaml"
     base = {**TINY, "epochs": epochs, "patience": 0}
-    plan.write_text(yaml.safe_dump({"base": base, "axes": {"seed": [0, 1]}}))
+    plan = write_plan(workplace, "away", base=base, axes={"seed": [0, 1]})
     environment = {**os.environ, "MLFLOW_TRACKING_URI": uri}
-    command = [sys.executable, str(ROOT / "src"), "sweep", str(plan), "--workers", "2"]
+    command = [*SWEEP, str(plan), "--workers", "2"]
     driver = subprocess.Popen(command, env=environment, cwd=workplace)
     try:
         store = connect(uri)
         until = time.monotonic() + PATIENCE
-        while not any("val_loss" in run.data.metrics for run in cells(store)):
+        while not any("val_loss" in run.data.metrics for run in cells_of(store)):
             assert time.monotonic() < until
             time.sleep(1)
         kill(server)
         time.sleep(5)
         server = serve(workplace, port)
         assert driver.wait(timeout=PATIENCE) == 0
-        found = cells(store)
+        found = cells_of(store)
         assert [run.info.status for run in found] == ["FINISHED"] * 2
         for run in found:
             points = store.client.get_metric_history(run.info.run_id, "val_loss")
@@ -119,11 +114,10 @@ def test_a_sweep_ends_though_the_store_refuses_while_a_cell_begins_and_again_whi
 ) -> None:
     server = serve(workplace, port)
     relay = FaultRelay(port)
-    plan = workplace / "refused.yaml"
     base = {**TINY, "epochs": 3, "patience": 0}
-    plan.write_text(yaml.safe_dump({"base": base, "axes": {"seed": [0, 1]}}))
+    plan = write_plan(workplace, "refused", base=base, axes={"seed": [0, 1]})
     environment = {**os.environ, "MLFLOW_TRACKING_URI": relay.uri}
-    command = [sys.executable, str(ROOT / "src"), "sweep", str(plan), "--workers", "1"]
+    command = [*SWEEP, str(plan), "--workers", "1"]
     driver = subprocess.Popen(command, env=environment, cwd=workplace)
     direct = connect(f"http://127.0.0.1:{port}")
 
@@ -136,10 +130,10 @@ def test_a_sweep_ends_though_the_store_refuses_while_a_cell_begins_and_again_whi
         relay.fault = None
 
     try:
-        refuse_after(lambda: bool(cells(direct)), 45)
-        refuse_after(lambda: len(cells(direct)) == 2, 45)
+        refuse_after(lambda: bool(cells_of(direct)), 45)
+        refuse_after(lambda: len(cells_of(direct)) == 2, 45)
         assert driver.wait() == 0
-        found = cells(direct)
+        found = cells_of(direct)
         assert sorted(run.info.status for run in found if run.info.status != "KILLED") == [
             "FINISHED",
             "FINISHED",
@@ -149,10 +143,6 @@ def test_a_sweep_ends_though_the_store_refuses_while_a_cell_begins_and_again_whi
         driver.kill()
         relay.close()
         kill(server)
-
-
-def cells(store: Store) -> list[Any]:
-    return find_runs(store, "0", spec_sha256="")
 
 
 def test_a_process_is_known_from_a_later_one_of_its_id() -> None:

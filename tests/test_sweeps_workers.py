@@ -1,4 +1,4 @@
-"""Worker processes of a sweep: who can talk to them, what Ctrl-C does while they start."""
+"""Worker processes of a sweep: connections to them, and Ctrl-C while they start."""
 
 import asyncio
 import os
@@ -7,67 +7,28 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-import yaml
 from conftest import PATIENCE, TINY
 from distributed.comm import connect
 from distributed.security import Security
+from sweep_processes import (
+    Processes,
+    cells_of,
+    start_sweep,
+    tree,
+    wait_for,
+    workers_of,
+    write_plan,
+)
 
 from mlproject.store import connect as open_store
 from mlproject.store.liveness import find_runs
+from mlproject.sweeps.workers import open_workers
 from mlproject.system.errors import UserError
-
-ROOT = Path(__file__).resolve().parents[1]
-
-from mlproject.sweeps.workers import open_pool  # noqa: E402
-
-
-@pytest.fixture
-def started() -> Iterator[list[subprocess.Popen[str]]]:
-    """Processes that a test starts; they and what they started are killed at its end."""
-    processes: list[subprocess.Popen[str]] = []
-    yield processes
-    for process in processes:
-        if process.poll() is None:
-            for one in [*psutil.Process(process.pid).children(recursive=True), process]:
-                one.kill()
-        process.communicate()
-
-
-def start(
-    folder: Path, plan: dict[str, Any], started: list[subprocess.Popen[str]], *options: str
-) -> subprocess.Popen[str]:
-    path = folder / "plan.yaml"
-    path.write_text(yaml.safe_dump(plan))
-    command = [sys.executable, str(ROOT / "src"), "sweep", str(path), *options]
-    process = subprocess.Popen(
-        command, text=True, cwd=folder, stderr=subprocess.PIPE, start_new_session=True
-    )
-    started.append(process)
-    return process
-
-
-def wait_for(found: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if value := found():
-            return value
-        time.sleep(0.05)
-    raise AssertionError("it did not happen in time")
-
-
-def tree(pid: int) -> list[psutil.Process]:
-    return [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-
-
-def workers_of(pid: int) -> list[psutil.Process]:
-    return [one for one in tree(pid) if "spawn_main" in " ".join(one.cmdline())]
 
 
 def ports_of(processes: list[psutil.Process]) -> list[int]:
@@ -104,13 +65,12 @@ def takes_a_stranger(port: int, security: Security | None) -> bool:
 
 
 def test_nobody_without_its_certificate_can_talk_to_the_processes_of_a_sweep(
-    started: list[subprocess.Popen[str]],
+    started: Processes,
 ) -> None:
     code = (
-        f"import sys; sys.path.insert(0, {str(ROOT / 'src')!r})\n"
-        "from mlproject.sweeps.workers import open_pool\n"
-        "pool = open_pool(1, None, {})\n"
-        "print(pool.slots, flush=True); sys.stdin.read(); pool.close()"
+        "import sys; from mlproject.sweeps.workers import open_workers\n"
+        "workers = open_workers(1, None, {})\n"
+        "print(workers.slots, flush=True); sys.stdin.read(); workers.close()"
     )
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     driver = subprocess.Popen([sys.executable, "-c", code], **pipes)
@@ -135,16 +95,17 @@ def test_nobody_without_its_certificate_can_talk_to_the_processes_of_a_sweep(
 
 @pytest.mark.slow
 def test_ctrl_c_while_workers_start_ends_the_sweep_and_does_not_blame_the_checkout(
-    workplace: Path, started: list[subprocess.Popen[str]]
+    workplace: Path, started: Processes
 ) -> None:
-    driver = start(workplace, {"base": TINY}, started, "--workers", "2")
+    plan = write_plan(workplace, base=TINY)
+    driver = start_sweep(plan, started, "--workers", "2", stderr=subprocess.PIPE)
     wait_for(lambda: workers_of(driver.pid))
     os.killpg(driver.pid, signal.SIGINT)  # as a terminal does: to the workers, too
-    _, told = driver.communicate(timeout=PATIENCE)
+    _, printed = driver.communicate(timeout=PATIENCE)
     assert driver.returncode == 1
-    assert "checkout" not in told
-    assert "Traceback" not in told
-    assert not find_runs(open_store(), "0", spec_sha256="")
+    assert "checkout" not in printed
+    assert "Traceback" not in printed
+    assert not cells_of(open_store())
     [parent] = find_runs(open_store(), "0", sweep="plan")
     assert parent.info.status == "KILLED"
     assert "SIGINT" in parent.data.tags["mlproject.failure"]
@@ -163,6 +124,6 @@ def test_ctrl_c_while_workers_start_ends_the_sweep_and_does_not_blame_the_checko
 )
 def test_workers_that_cannot_be_had_are_one_line(arguments: tuple[Any, ...], says: str) -> None:
     with pytest.raises(UserError) as caught:
-        open_pool(*arguments)
+        open_workers(*arguments)
     assert says in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1

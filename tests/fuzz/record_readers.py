@@ -25,9 +25,9 @@ def read_where(folder: Path) -> None:
 
 def read_options(folder: Path) -> None:
     from mlproject.architectures import make_spec
-    from mlproject.commands.cli import _spec_options
+    from mlproject.commands.train import spec_options
 
-    spec = make_spec(_spec_options(word(folder).split(" ")))
+    spec = make_spec(spec_options(word(folder).split(" ")))
     spec.map_lengths(spec.length)
     spec.train_sha256("0" * 64)
 
@@ -44,11 +44,12 @@ def read_spec(folder: Path) -> None:
 
 
 def read_plan(folder: Path) -> None:
-    from mlproject.sweeps import plan as plans
+    from mlproject.sweeps.plan import expand
+    from mlproject.sweeps.plan_file import read_plan as read
 
-    plan = plans.read_plan(folder / "a.yaml")
+    plan = read(folder / "a.yaml")
     if plan.search is None:
-        for number, _ in enumerate(plans.expand(plan)):
+        for number, _ in enumerate(expand(plan)):
             if number == 20:
                 break
 

@@ -1,4 +1,4 @@
-"""``python -m mlproject dataset KIND``: four ways from a user's files to a data set file."""
+"""``python -m mlproject dataset KIND``: a data set file, generated or from a user's files."""
 
 import sys
 from collections.abc import Sequence
@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlproject.commands.options import CONTEXT, FILE, option, split_list
+
 if TYPE_CHECKING:
     from mlproject.data.listing import Listing
 
-OUT = click.option("--out", required=True, type=click.Path(path_type=Path), help="file to write")
-RELEVANT = click.option(
+OUT = click.option("--out", required=True, type=FILE, help="file to write")
+RELEVANT = option(
     "--relevant",
     default="auto",
-    show_default=True,
     help="motifs of the classes: `auto` by the factor's name, `none`, or exceptions to auto "
     "CLASS=ID+ID,CLASS=NAME,CLASS=",
 )
-RELEASE = click.option(
-    "--release", default="JASPAR2016", show_default=True, help="JASPAR release to look names up in"
-)
+RELEASE = option("--release", default="JASPAR2016", help="JASPAR release to look names up in")
 FILES = click.option(
     "--files",
     required=True,
@@ -28,7 +27,7 @@ FILES = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(context_settings=CONTEXT)
 def dataset() -> None:
     """Make a data set file, or show what one holds.
 
@@ -37,10 +36,10 @@ def dataset() -> None:
 
 
 @dataset.command()
-@click.option("--out", type=click.Path(path_type=Path), help="file to write [in the folder data]")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
-@click.option("--sequences", default=25_000, show_default=True, type=int)
-@click.option("--length", default=200, show_default=True, type=int, help="nt a sequence")
+@click.option("--out", type=FILE, help="file to write [in the folder data]")
+@option("--seed", default=0, type=click.IntRange(0))
+@option("--sequences", default=25_000, type=int)
+@option("--length", default=200, type=int, help="nt a sequence")
 def synthetic(out: Path | None, seed: int, sequences: int, length: int) -> None:
     """Generate the paper's synthetic data: motifs of twelve factors in random DNA."""
     from mlproject.architectures import make_spec
@@ -58,17 +57,16 @@ def synthetic(out: Path | None, seed: int, sequences: int, length: int) -> None:
 @FILES
 @click.option("--negatives", help="FILE,FILE,... of sequences that have no class")
 @click.option("--length", type=click.IntRange(1), help="nt a sequence [that of the first one]")
-@click.option(
+@option(
     "--fit",
     default="exact",
-    show_default=True,
     type=click.Choice(["exact", "centre", "drop"]),
     help="sequences of another length: an error, cut or filled up with N, or left out",
 )
 @click.option("--most", type=click.IntRange(1), help="sequences a class, the first ones [all]")
-@click.option("--valid", default=0.1, show_default=True, type=float, help="share for validation")
-@click.option("--test", default=0.2, show_default=True, type=float, help="share for testing")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="of the split")
+@option("--valid", default=0.1, type=float, help="share for validation")
+@option("--test", default=0.2, type=float, help="share for testing")
+@option("--seed", default=0, type=click.IntRange(0), help="of the split")
 @RELEVANT
 @RELEASE
 def fasta(
@@ -103,16 +101,13 @@ def fasta(
 
 @dataset.command()
 @OUT
-@click.option("--folder", required=True, type=click.Path(path_type=Path), help="of the bundle")
-@click.option(
+@click.option("--folder", required=True, type=FILE, help="of the bundle")
+@option(
     "--columns",
     default="paper",
-    show_default=True,
     help="label columns: the paper's 12, `all`, or INDEX,NAME,NAME=INDEX,...",
 )
-@click.option(
-    "--names", type=click.Path(path_type=Path), help="text file, the name of a column a line"
-)
+@click.option("--names", type=FILE, help="text file, the name of a column a line")
 @RELEVANT
 @RELEASE
 def deepsea(
@@ -133,35 +128,32 @@ def deepsea(
 @dataset.command()
 @OUT
 @FILES
-@click.option("--genome", required=True, type=click.Path(path_type=Path), help="FASTA or bgzip")
-@click.option(
+@click.option("--genome", required=True, type=FILE, help="FASTA or bgzip")
+@option(
     "--scheme",
     default="bins",
-    show_default=True,
     type=click.Choice(["bins", "summits"]),
     help="windows around covered bins, as in the paper, or around summits",
 )
-@click.option("--window", default=1000, show_default=True, type=click.IntRange(1), help="nt")
-@click.option("--bin_size", default=200, show_default=True, type=click.IntRange(1), help="nt a bin")
-@click.option(
+@option("--window", default=1000, type=click.IntRange(1), help="nt")
+@option("--bin_size", default=200, type=click.IntRange(1), help="nt a bin")
+@option(
     "--labels",
     default="centre",
-    show_default=True,
     type=click.Choice(["centre", "union"]),
     help="of the bin, or of all bins in the window",
 )
-@click.option("--test", default="chr8,chr9", show_default=True, help="chromosomes for testing")
-@click.option("--valid", default="chr7", show_default=True, help="chromosomes for validation")
+@option("--test", default="chr8,chr9", help="chromosomes for testing")
+@option("--valid", default="chr7", help="chromosomes for validation")
 @click.option("--skip", default="", help="chromosomes to leave out, for example chrX,chrY,chrM")
-@click.option("--blacklist", type=click.Path(path_type=Path), help="BED of regions to leave out")
-@click.option(
+@click.option("--blacklist", type=FILE, help="BED of regions to leave out")
+@option(
     "--negatives",
     default="none",
-    show_default=True,
     type=click.Choice(["none", "gc", "shuffle"]),
     help="windows without a label: off all peaks with the same GC, or shuffled dinucleotides",
 )
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="of negatives")
+@option("--seed", default=0, type=click.IntRange(0), help="of negatives")
 @RELEVANT
 @RELEASE
 def peaks(out: Path, files: str, genome: Path, relevant: str, release: str, **options: Any) -> None:
@@ -172,7 +164,7 @@ def peaks(out: Path, files: str, genome: Path, relevant: str, release: str, **op
 
     sources = parse_files(files)
     for name in ("test", "valid", "skip"):
-        options[name] = tuple(part.strip() for part in options[name].split(",") if part.strip())
+        options[name] = split_list(options[name])
     found = relevant_motifs(list(sources), relevant, release)
     done = kind.convert(sources, genome, out, relevant=found, options=kind.Options(**options))
     notes = list(done.remarks)
@@ -190,10 +182,10 @@ def peaks(out: Path, files: str, genome: Path, relevant: str, release: str, **op
 
 @dataset.command()
 @OUT
-@click.option("--file", required=True, type=click.Path(path_type=Path), help="HDF5 file")
+@click.option("--file", required=True, type=FILE, help="HDF5 file")
 @click.option("--names", help="class names, comma-separated [the paper's if 12, else class0, ...]")
-@click.option("--axes", default="auto", show_default=True, help="such as NCL or NLC, C = letters")
-@click.option("--letters", default="ACGT", show_default=True, help="order of the letters")
+@option("--axes", default="auto", help="such as NCL or NLC, C = letters")
+@option("--letters", default="ACGT", help="order of the letters")
 @RELEVANT
 @RELEASE
 def h5(
@@ -218,7 +210,7 @@ def h5(
 
 
 @dataset.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FILE)
 def show(file: Path) -> None:
     """List a data set: class, relevant motifs, positives in each split, source files."""
     from mlproject.data import read

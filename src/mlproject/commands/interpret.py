@@ -1,82 +1,75 @@
-"""The command `interpret`: attributions of a run that has finished, added to it."""
+"""``python -m mlproject interpret``: attributions of a finished run."""
 
-from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
-from mlproject import results
-from mlproject.data import Dataset
-from mlproject.run.attributions import Choice, Place, attribute_run, check
-from mlproject.spec import parse_methods
-from mlproject.store import STORE_ERRORS, Store, connect
-from mlproject.store.liveness import tag_run
-from mlproject.system.errors import UserError
-from mlproject.system.interrupts import Interrupts
+import click
+
+from mlproject.commands.options import (
+    BACKEND,
+    FILE,
+    QUIET,
+    THREADS,
+    exit_if_interrupted,
+    option,
+    print_undelivered,
+    split_list,
+)
+from mlproject.spec import ATTRIBUTIONS, MODISCO, parse_methods
+from mlproject.system.startup import prepare_keras
+
+SEQUENCES = 300
 
 
-class Interpreted(NamedTuple):
-    """What was added to a run: metrics, and why the store lacks some of it (None: it has all)."""
-
-    metrics: dict[str, float]
-    undelivered: str | None
-
-
+@click.command()
+@click.argument("run")
+@option(
+    "--method",
+    default="deeplift",
+    help=f"ways to attribute, comma-separated: {', '.join(ATTRIBUTIONS)}; and {MODISCO} after one",
+)
+@click.option(
+    "--sequences",
+    type=click.IntRange(1),
+    help=f"the first so many test sequences [{SEQUENCES}; with --above all]",
+)
+@click.option(
+    "--above",
+    type=click.FloatRange(0, 1),
+    help="for the classes that the network gives more than this [those of the labels]",
+)
+@click.option("--classes", default="", help="for these classes only, comma-separated [all]")
+@click.option("--dataset", "data", type=FILE, help="where the run's data set is now")
+@BACKEND
+@THREADS
+@QUIET
 def interpret(
-    run_id: str,
-    methods: str,
-    choice: Choice | None = None,
-    dataset: Path | None = None,
-    home: Path = Path(),
-    quiet: bool = False,
-) -> Interpreted:
-    """Attribute with the model of a finished run and add what is found to the run.
+    run: str,
+    method: str,
+    sequences: int | None,
+    above: float | None,
+    classes: str,
+    data: Path | None,
+    backend: str | None,
+    threads: int | None,
+    quiet: bool,
+) -> None:
+    """Compute which letters a finished RUN's predictions rest on, and add that to the run.
 
-    Args:
-        run_id: the run.
-        methods: names of `mlproject.spec.ATTRIBUTIONS`, comma-separated.
-        choice: of which sequences.
-        dataset: where the run's data set is now; None: where it was, or generated again.
-        home: folder of ``data`` and ``runs``.
-        quiet: show no progress.
-
-    Raises:
-        UserError: an unknown method; no such run, or one that has not finished or has no model; a
-            data set that is not there or not the run's; see also `attribute_run`.
-        Interrupted: SIGINT or SIGTERM; methods that were done are recorded, the others are not.
+    Scores each method against the planted positions where they are known.
     """
-    names = parse_methods(methods)
-    check(names)
-    with Interrupts() as interrupts:
-        store = connect()
-        spec = results.spec_of(run_id, store)
-        tracker = store.amend(run_id, home / "runs")
-        try:
-            place = Place(
-                name=store.run(run_id).info.run_name,
-                model=results.model(run_id, store),
-                data=_dataset(run_id, home, store, dataset),
-                tracker=tracker,
-                interrupts=interrupts,
-                seed=spec.seed,
-                evalue=spec.evalue,
-                quiet=quiet,
-            )
-            values = attribute_run(place, names, choice or Choice())
-        finally:
-            with interrupts.deferred():
-                tracker.close()
-        if adopted := store.adopted():
-            with suppress(*STORE_ERRORS):
-                tag_run(store, adopted, {"interprets": run_id})
-                store.client.update_run(adopted, name=f"interpret · {place.name}")
-        return Interpreted(values, tracker.problem)
+    parse_methods(method)
+    prepare_keras(backend, threads)
+    from mlproject.run.attributions import Choice
+    from mlproject.run.finished_run import interpret_run
 
-
-def _dataset(run_id: str, home: Path, store: Store, path: Path | None) -> Dataset:
-    try:
-        found: Dataset = results.dataset(run_id, home / "data", store, path)
-    except UserError as error:
-        if path is not None:
-            raise
-        raise UserError(f"{error}; `--dataset` says where it is now") from error
-    return found
+    count = sequences or (SEQUENCES if above is None else None)
+    choice = Choice(count, above, split_list(classes))
+    with exit_if_interrupted("; what was done before is recorded"):
+        added = interpret_run(run, method, choice, data, quiet=quiet)
+    print_undelivered(added.undelivered)
+    areas = [
+        f"{name.partition('/')[0]} {value:.4f}"
+        for name, value in added.metrics.items()
+        if name.endswith(("/auroc", "/coverage"))
+    ]
+    print(f"run {run}: {', '.join(areas) or 'recorded'}")

@@ -1,59 +1,66 @@
-"""The command `report`: build it, write it, record it."""
+"""``python -m mlproject report``: tables and figures of recorded runs."""
 
-import os
-import shutil
-from collections.abc import Callable
-from functools import partial
+import sys
 from pathlib import Path
-from typing import NamedTuple
 
-from mlproject.names import Tag
-from mlproject.report.build import build
-from mlproject.report.content import Report, Wish
-from mlproject.report.page import write_report
-from mlproject.store import Store, connect, first_line
+import click
+
+from mlproject.commands.options import EXPERIMENTS, FILE, WHERE, option, split_list
+from mlproject.system.errors import UserError
 
 
-class Made(NamedTuple):
-    """What was made: the report, its files, the run that holds them (None: not recorded)."""
+@click.command()
+@EXPERIMENTS
+@WHERE
+@click.option("--rows", help="a table of your own: what makes a row, such as arch")
+@click.option("--columns", help="its columns, such as test_auroc,conv1/match_relevant")
+@click.option("--networks", help="networks to show side by side, such as CNN-2,CNN-25")
+@option("--out", default="report", type=FILE, help="folder")
+@click.option("--ui", default="", help="address of the MLflow UI, for links")
+@click.option("--figures/--no-figures", default=True, help="draw figures [yes]")
+@click.option("--record/--no-record", default=True, help="keep it in MLflow as a run [yes]")
+@click.option(
+    "--reproduction",
+    metavar="FOLDER",
+    type=FILE,
+    help="write FOLDER/README.md about the runs that `export` wrote there, and nothing else",
+)
+def report(
+    experiments: tuple[str, ...],
+    where: str,
+    rows: str | None,
+    columns: str | None,
+    networks: str | None,
+    out: Path,
+    ui: str,
+    figures: bool,
+    record: bool,
+    reproduction: Path | None,
+) -> None:
+    """Make tables and figures of the recorded runs, beside the paper's, and a page to browse.
 
-    report: Report
-    files: list[Path]
-    run_id: str | None
-
-
-def make_report(
-    wish: Wish, out: Path, record: bool = True, tell: Callable[[str], None] = lambda text: None
-) -> Made:
-    """Build a report from the tracking store, write it to a folder, record it as a run.
-
-    Args:
-        wish: what to report.
-        out: folder to write to.
-        record: whether the files become artifacts of a report run.
-        tell: is told what is going on.
-
-    Raises:
-        UserError: see `build` and `write_report`, or the store cannot be written.
+    Writes OUT/report.html, OUT/README.md, OUT/tables and OUT/figures. All runs are read from the
+    tracking server.
     """
-    store = connect()
-    report = build(wish, store, tell)
-    tell("writing")
-    files = write_report(report, out)
-    run_id = _record(report, files, out, store) if record else None
-    return Made(report, files, run_id)
+    if reproduction:
+        from mlproject.report.reproduction import make_reproduction
 
+        files = make_reproduction(reproduction)
+        print(f"{len(files)} files: {files[0]}")
+        return
+    if bool(rows) != bool(columns):
+        raise UserError("`--rows` and `--columns` go together: give both, or neither")
+    from mlproject.report.content import Wish
+    from mlproject.report.recording import make_report
 
-def _record(report: Report, files: list[Path], out: Path, store: Store) -> str:
-    experiment = None if "MLFLOW_RUN_ID" in os.environ else report.experiment
-    tracker = store.start("report", {Tag.REPORT: "1"}, Path("runs"), experiment)
-    try:
-        tracker.note("\n".join(f"- {line}" for line in report.summary))
-        for path in files:
-            copy = partial(shutil.copyfile, path)
-            tracker.artifact(path.relative_to(out).as_posix(), copy)
-    except BaseException as error:
-        tracker.finish("FAILED", first_line(error))
-        raise
-    tracker.finish("FINISHED")
-    return tracker.run_id
+    wish = Wish(
+        experiments, where, split_list(rows), split_list(columns), split_list(networks), figures, ui
+    )
+    made = make_report(wish, out, record)
+    if rows:
+        print(made.report.tables[0].markdown())
+    for line in made.report.unreadable:
+        print(line, file=sys.stderr)
+    for line in made.report.summary:
+        print(line)
+    print(f"{len(made.files)} files: {out / 'report.html'}")

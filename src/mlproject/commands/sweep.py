@@ -1,179 +1,47 @@
-"""What ``mlproject sweep`` does: open everything, drive, close everything."""
+"""``python -m mlproject sweep``: many runs from one plan."""
 
-import subprocess
 import sys
-from collections.abc import Collection
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dask.system import CPU_COUNT
+import click
 
-from mlproject.store import STORE_ERRORS, connect
-from mlproject.store.journal import journals
-from mlproject.sweeps import SOURCE
-from mlproject.sweeps.cells import DataSets, plan_cells
-from mlproject.sweeps.driver import Driver, Grid, Options, Source
-from mlproject.sweeps.dry import dry_run
-from mlproject.sweeps.ledger import Ledger, Parent, finished_runs
-from mlproject.sweeps.lock import locked
-from mlproject.sweeps.plan import Plan, read_plan
-from mlproject.sweeps.reading import one_line
-from mlproject.sweeps.show import make_show
-from mlproject.sweeps.workers import Pool, open_pool
+from mlproject.commands.options import BACKEND, EXPERIMENT, FILE, QUIET, option
 from mlproject.system.errors import UserError
-from mlproject.system.interrupts import Interrupted, Interrupts, ignore_signals
-
-__all__ = ["Options", "do", "sweep"]
+from mlproject.system.variables import MOST_THREADS
 
 
-def do(plan: Path, options: Options, only_show: bool) -> bool:
-    """Run a plan, or show what it would do; return whether all its cells are done."""
-    if only_show:
-        dry_run(plan, options.home, options.experiment, options.workers or CPU_COUNT)
-        return True
-    try:
-        return sweep(plan, options)
-    except Interrupted as error:
-        print(f"{error} before the sweep began", file=sys.stderr)
-        return False
+@click.command()
+@click.argument("plan", type=FILE)
+@click.option("--workers", type=click.IntRange(1), help="processes on this machine [one a core]")
+@click.option("--scheduler", metavar="ADDRESS", help="a running Dask cluster, tcp://host:8786")
+@click.option(
+    "--resources", metavar="NAME=N", multiple=True, help="what a cell takes of a worker: GPU=1"
+)
+@option("--retries", default=1, type=click.IntRange(0), help="of a failed cell")
+@EXPERIMENT
+@BACKEND
+@option("--threads", default=1, type=click.IntRange(1, MOST_THREADS), help="of each process")
+@click.option("--dry-run", is_flag=True, help="show the cells, what is done and how long it takes")
+@QUIET
+def sweep(plan: Path, resources: tuple[str, ...], dry_run: bool, **options: Any) -> None:
+    """Run the cells of a PLAN, or search with Optuna; start it again to go on.
 
-
-def sweep(plan_path: Path, settings: Options) -> bool:
-    """Do what a plan says; return whether all its cells are done.
-
-    Raises:
-        UserError: the plan, the data, the store or the workers cannot be used, or another driver
-            works on the plan.
+    Exit code 0: all cells are done.
     """
-    plan = read_plan(plan_path)
-    store = connect()
-    home = settings.home
-    with (
-        locked(home / "runs" / f"{plan.name}.lock") as lock,
-        Interrupts(defers_second=True) as interrupts,
-    ):
-        data = DataSets(home / "data")
-        source, ledger = make_source(plan, data, home)
-        deliver_rest(home)
-        parent = Parent(store, plan, home, settings.experiment)
-        status: str = "FAILED"
-        reason: str | None = "the driver has failed"
-        pool, show = None, make_show(plan.name, settings.quiet)
-        lost = 0
-        driver: Driver | None = None
-        try:
-            lost = parent.end_lost("its process was lost")
-            known = finished_runs(store, parent.tracker.experiment_id, home / "runs")
-            interrupts.check()
-            pool = _open_pool(settings, interrupts)
-            if pool.warning:
-                show.say(pool.warning)
-            interrupts.check()
-            with show, interrupts.deferred():
-                driver = Driver(source, known, pool, parent, ledger, show, settings, store, lock)
-                interrupted = driver.run(interrupts)
-            status, reason = _verdict(ledger, interrupts.requested if interrupted else None)
-        except (Interrupted, KeyboardInterrupt) as error:
-            status, reason = "KILLED", str(error) or "interrupted"
-            if pool is not None:
-                pool.close(at_once=True)
-        except UserError as error:
-            reason = str(error)
-            raise
-        finally:
-            ignore_signals()
-            if pool is not None:
-                pool.close()
-            ended = driver.ended if driver else set()
-            _close(parent, ledger, source, status, reason, ended)
-        if status != "KILLED":
-            deliver_rest(home, tidy=True)
-        show.summary(ledger, parent.run_id, lost)
-        return ledger.complete
+    from mlproject.sweeps.driver import SweepOptions
+    from mlproject.sweeps.dry_run import dry_run as show
+    from mlproject.sweeps.run_plan import run_plan
+
+    settings = SweepOptions(Path.cwd(), resources=_parse_resources(resources), **options)
+    if dry_run:
+        show(plan, settings.home, settings.experiment, settings.workers)
+    elif not run_plan(plan, settings):
+        sys.exit(1)
 
 
-def _open_pool(settings: Options, interrupts: Interrupts) -> Pool:
+def _parse_resources(texts: tuple[str, ...]) -> dict[str, float]:
     try:
-        return open_pool(settings.workers, settings.scheduler, settings.resources, settings.threads)
-    except UserError:
-        interrupts.check()  # a signal to all processes of the command ends those that start
-        raise
-
-
-def _verdict(ledger: Ledger, interrupted: str | None) -> tuple[str, str | None]:
-    if interrupted:
-        return "KILLED", f"interrupted by {interrupted}: {ledger.line()}"
-    if ledger.complete:
-        return "FINISHED", None
-    return "FAILED", ledger.line()
-
-
-def _close(
-    parent: Parent,
-    ledger: Ledger,
-    source: Source,
-    status: str,
-    reason: str | None,
-    ended: Collection[str],
-) -> None:
-    from mlproject.sweeps.search import Searched
-
-    ledger.running = 0
-    with suppress(UserError, *STORE_ERRORS):
-        why = "its sweep was stopped at once" if status == "KILLED" else "it was lost"
-        parent.end_lost(why, ended)
-    if isinstance(source, Searched):
-        from mlproject.sweeps.figures import figures, write_trials
-
-        parent.artifact("search/trials.csv", lambda path: write_trials(source.study, path))
-        for name, write in figures(source.study):
-            with suppress(ValueError, RuntimeError, ZeroDivisionError):
-                parent.artifact(name, write)
-    parent.publish(ledger, force=True)
-    parent.finish(status, reason)
-
-
-def make_source(plan: Plan, data: DataSets, home: Path) -> tuple[Any, Ledger]:
-    """Return where the plan's cells come from, and the ledger for them."""
-    if plan.search is None:
-        cells = plan_cells(plan, data)
-        cost = sum(cell.cost for cell in cells)
-        return Grid(cells), Ledger(len(cells), [("best_val_auroc", True)], cost)
-    from mlproject.sweeps.search import Searched
-
-    search = Searched(plan, data, home)
-    for line in search.space.left_out:
-        print(f"{plan.name}: {line}", file=sys.stderr)
-    ledger = Ledger(search.total, search.best_by)
-    for cell, outcome in search.ended():
-        ledger.add(cell, outcome, 0)
-    return search, ledger
-
-
-def deliver_rest(home: Path, tidy: bool = False) -> None:
-    """Deliver what earlier runs could not, in a process of its own: it may need keras.
-
-    Args:
-        home: folder of ``runs``.
-        tidy: also remove the folders of runs that nobody needs any more.
-    """
-    with suppress(OSError):
-        left = [one for one in journals(home / "runs") if not one.is_live()]
-        if not any(tidy or one.pending() for one in left):
-            return
-    path = f"import sys; sys.path.insert(0, {SOURCE!r})"
-    code = f"{path}; from mlproject.commands.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "sync"],
-        cwd=home,
-        check=False,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,
-    )
-    if done.returncode:
-        for line in done.stderr.splitlines():
-            print(one_line(line), file=sys.stderr)
+        return {name: float(value) for name, _, value in (text.partition("=") for text in texts)}
+    except ValueError as error:
+        raise UserError(f"`--resources` is written NAME=N: got {' '.join(texts)}") from error

@@ -3,4 +3,4 @@
 from pathlib import Path
 
 SOURCE = str(Path(__file__).resolve().parents[2])
-"""The folder that holds the package: workers that have not installed it import it from there."""
+"""Folder of the package: a worker without an installed package imports it from here."""

@@ -1,4 +1,4 @@
-"""The cells of a plan: each with its hashes, its cost, and its place in the order."""
+"""The cells of a plan, in order, each with its hashes and its cost."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -7,27 +7,27 @@ from typing import NamedTuple
 from mlproject.architectures import arch_name, make_spec, printed_name, protocol_name
 from mlproject.data import load
 from mlproject.spec import GENERATED_FIELDS, Group, RunSpec, field_info
-from mlproject.sweeps.plan import Options, Plan, expand
+from mlproject.sweeps.plan import FieldValues, Plan, expand
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import check_interrupts
 
 
 class Cell(NamedTuple):
-    """One run to be done.
+    """A planned run.
 
     Attributes:
-        name: the run's.
+        name: name of the run.
         options: fields of the spec that the plan sets.
-        spec: what to run.
-        spec_sha256: what the cell is known by.
-        train_sha256: the same without the interpretation.
-        dataset_sha256: of its data.
-        cost: multiply-adds of the whole training, all epochs.
+        spec: the complete spec.
+        spec_sha256: hash that identifies the cell.
+        train_sha256: hash without the interpretation.
+        dataset_sha256: hash of the data.
+        cost: multiply-adds of the training, all epochs.
         trial: number of Optuna's trial, None in a grid.
     """
 
     name: str
-    options: Options
+    options: FieldValues
     spec: RunSpec
     spec_sha256: str
     train_sha256: str
@@ -36,8 +36,8 @@ class Cell(NamedTuple):
     trial: int | None = None
 
 
-class Facts(NamedTuple):
-    """What the cells need to know of a data set: its hash and its sizes."""
+class DataFacts(NamedTuple):
+    """Hash and sizes of a data set."""
 
     sha256: str
     length: int
@@ -46,33 +46,33 @@ class Facts(NamedTuple):
 
 
 class DataSets:
-    """Facts of data sets, each loaded once (and generated, if it is not there)."""
+    """Facts of data sets; each is loaded once, and generated if it does not exist."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._facts: dict[tuple[object, ...], Facts] = {}
+        self._facts: dict[tuple[object, ...], DataFacts] = {}
 
-    def facts(self, spec: RunSpec) -> Facts:
-        """Return the facts of a spec's data set; errors as `mlproject.data.load` has them."""
+    def facts(self, spec: RunSpec) -> DataFacts:
+        """Return the facts of a spec's data set; raises the errors of `mlproject.data.load`."""
         key = (spec.dataset, *(getattr(spec, name) for name in GENERATED_FIELDS))
         if key not in self._facts:
             data = load(spec, self._folder)
-            self._facts[key] = Facts(
+            self._facts[key] = DataFacts(
                 data.sha256, data.length, len(data.classes), len(data.train.codes)
             )
         return self._facts[key]
 
 
-def make_cell(options: Options, data: DataSets, varied: Iterable[str] = ()) -> Cell:
-    """Return the cell of some options.
+def make_cell(options: FieldValues, data: DataSets, varied: Iterable[str] = ()) -> Cell:
+    """Make a cell.
 
     Args:
         options: fields of the spec.
         data: facts of the data sets.
-        varied: options that belong into the name, beside `arch` and `seed`.
+        varied: options to show in the name, besides `arch` and `seed`.
 
     Raises:
-        UserError: no valid spec, or one that does not fit its data.
+        UserError: the spec is not valid, or does not fit its data.
     """
     spec = make_spec(options)
     facts = data.facts(spec)
@@ -89,8 +89,8 @@ def make_cell(options: Options, data: DataSets, varied: Iterable[str] = ()) -> C
     )
 
 
-def _name(spec: RunSpec, options: Options, varied: Iterable[str]) -> str:
-    """Return a run's name: the paper's network, or what was written; what varies; the seed."""
+def _name(spec: RunSpec, options: FieldValues, varied: Iterable[str]) -> str:
+    """Return the name of a run: the network, the varied options, the seed."""
     shown = [name for name in varied if name not in ("arch", "seed")]
     arch = arch_name(spec)
     if arch == "custom":
@@ -108,10 +108,10 @@ def _short(value: object) -> str:
 
 
 def plan_cells(plan: Plan, data: DataSets) -> list[Cell]:
-    """Return the cells of a grid in the order in which they are run.
+    """Return the cells of a grid in the order in which they run.
 
-    One seed of all networks comes before the second; within a seed long cells come first, so that
-    no worker is left alone with one at the end.
+    The cells of one seed come before those of the next. Within a seed expensive cells come first,
+    so that the workers finish at about the same time.
 
     Raises:
         UserError: a cell does not fit its data.
@@ -133,15 +133,15 @@ def plan_cells(plan: Plan, data: DataSets) -> list[Cell]:
 
 
 def seconds_of(cells: Iterable[Cell], known: Mapping[str, float]) -> dict[str, float]:
-    """Estimate the seconds of cells from those of finished ones of like shape.
+    """Estimate the seconds of cells from those of finished cells.
 
     Args:
-        cells: all cells, finished ones among them.
+        cells: all cells, the finished ones included.
         known: seconds of finished cells by `spec_sha256`.
 
     Returns:
-        Seconds by `spec_sha256`: the mean of cells that differ in the seed only, else in proportion
-        to the cost; nothing where nothing is known.
+        Seconds by `spec_sha256`: the mean of the cells that differ in the seed only, else in
+        proportion to the cost; empty if no cell is finished.
     """
     cells = list(cells)
     shapes: dict[RunSpec, list[float]] = {}

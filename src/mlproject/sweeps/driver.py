@@ -1,23 +1,24 @@
-"""The driver: asks for cells, sends them to workers, tells what became of them."""
+"""The driver of a sweep: it asks for cells, sends them to workers and records their outcomes."""
 
 import queue
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from distributed import KilledWorker
 
 from mlproject.names import Tag
-from mlproject.store import Store
+from mlproject.sweeps.cell_source import CellSource
 from mlproject.sweeps.cells import Cell
-from mlproject.sweeps.job import PRUNED, Job, Outcome
-from mlproject.sweeps.ledger import Ledger, Parent
-from mlproject.sweeps.lock import Lock
-from mlproject.sweeps.records import outcome_of
-from mlproject.sweeps.show import Show
-from mlproject.sweeps.workers import Event, Pool
+from mlproject.sweeps.display import Display
+from mlproject.sweeps.ledger import Ledger, SweepRun
+from mlproject.sweeps.lock import PlanLock
+from mlproject.sweeps.run_state import outcome_of
+from mlproject.sweeps.task import PRUNED, CellTask, Outcome
+from mlproject.sweeps.workers import WorkerEvent, Workers
 from mlproject.system.interrupts import Interrupted, Interrupts
 
 WAIT_SECONDS = 0.25
@@ -25,19 +26,19 @@ ELSEWHERE_SECONDS = 20.0
 STOP_SECONDS = 2.0
 
 
-class Options(NamedTuple):
-    """How a plan is run; none of it changes a result.
+class SweepOptions(NamedTuple):
+    """Options of a sweep that cannot change a result.
 
     Attributes:
         home: folder of ``data`` and ``runs``.
         experiment: name of the MLflow experiment.
         workers: processes on this machine, None for one a core.
-        scheduler: address of a running Dask scheduler instead.
-        resources: what a cell takes of a worker's resources.
+        scheduler: address of a running Dask scheduler, to be used instead of new processes.
+        resources: amounts of a worker's resources that a cell occupies.
         retries: further attempts of a cell that failed.
-        backend: Keras', default as the environment says.
-        threads: each process on this machine computes with.
-        quiet: show nothing.
+        backend: Keras backend, None for that of the environment.
+        threads: number of threads of each process on this machine.
+        quiet: show no progress.
     """
 
     home: Path
@@ -51,78 +52,55 @@ class Options(NamedTuple):
     quiet: bool = False
 
 
-class Source(Protocol):
-    """Where cells come from: a grid, or a search."""
+@dataclass
+class _Submission:
+    """A cell that was sent to the workers."""
 
-    total: int
-
-    def ask(self) -> Cell | None: ...
-
-    def tell(self, cell: Cell, outcome: Outcome) -> Outcome: ...
-
-    def report(self, cell: Cell, epoch: int, values: Mapping[str, float]) -> bool: ...
+    cell: Cell
+    begun: bool = False
 
 
-class Grid:
-    """The cells of a grid, one after the other."""
+class _Waiting(NamedTuple):
+    """A cell to submit again, at the earliest at the time `due` of the monotonic clock."""
 
-    def __init__(self, cells: list[Cell]) -> None:
-        self.total = len(cells)
-        self._cells = iter(cells)
-
-    def ask(self) -> Cell | None:
-        """Return the next cell, None after the last."""
-        return next(self._cells, None)
-
-    def tell(self, cell: Cell, outcome: Outcome) -> Outcome:
-        """Return the outcome as it is."""
-        return outcome
-
-    def report(self, cell: Cell, epoch: int, values: Mapping[str, float]) -> bool:
-        """Return that nothing is pruned."""
-        return False
-
-
-class _Running:
-    def __init__(self, cell: Cell) -> None:
-        self.cell = cell
-        self.begun = False
-        self.seconds = time.monotonic()
+    due: float
+    cell: Cell
+    from_start: bool
 
 
 class Driver:
-    """One sweep under way."""
+    """A running sweep."""
 
     def __init__(
         self,
-        source: Source,
+        source: CellSource,
         known: Mapping[str, Any],
-        pool: Pool,
-        parent: Parent,
+        workers: Workers,
+        parent: SweepRun,
         ledger: Ledger,
-        show: Show,
-        settings: Options,
-        store: Store,
-        lock: Lock,
+        display: Display,
+        options: SweepOptions,
+        lock: PlanLock,
     ) -> None:
-        self._source, self._known, self._pool = source, known, pool
-        self._parent, self._ledger, self._show = parent, ledger, show
-        self._settings, self._store, self._lock = settings, store, lock
+        """Make a driver; `known` are finished runs by `spec_sha256`."""
+        self._source, self._known, self._workers = source, known, workers
+        self._parent, self._ledger, self._display = parent, ledger, display
+        self._options, self._lock = options, lock
         self._ended: dict[str, tuple[str, ...]] = {}
         self._sweep = f"sweep-{secrets.token_hex(8)}"
-        self._running: dict[str, _Running] = {}
-        self._waiting: list[tuple[float, Cell, bool]] = []
+        self._running: dict[str, _Submission] = {}
+        self._waiting: list[_Waiting] = []
         self._attempts: dict[tuple[str, int | None], int] = {}
         self._exhausted = False
         self._stop_again = 0.0
-        pool.listen(self._sweep)
+        workers.listen(self._sweep)
 
     def run(self, interrupts: Interrupts) -> bool:
-        """Work until all is done, or until interrupted; return whether it was.
+        """Run until all cells have ended or a signal came; return whether a signal came.
 
         Raises:
-            Interrupted: a second time.
-            UserError: the scheduler is gone.
+            Interrupted: a second signal came.
+            UserError: the scheduler is lost.
         """
         stopping = False
         while True:
@@ -131,52 +109,52 @@ class Driver:
             if interrupts.requested and not stopping:
                 stopping = True
                 self._stop(interrupts.requested)
-            if stopping and time.monotonic() > self._stop_again:  # to workers started meanwhile
-                self._pool.stop(self._sweep, str(interrupts.requested))
+            if stopping and time.monotonic() > self._stop_again:  # to new workers, too
+                self._workers.stop(self._sweep, str(interrupts.requested))
                 self._stop_again = time.monotonic() + STOP_SECONDS
             if not stopping:
                 self._fill()
             if not self._running and (stopping or (self._exhausted and not self._waiting)):
                 return stopping
-            self._pool.check()
+            self._workers.check()
             self._handle_events()
             self._ledger.running = len(self._running)
             self._lock.touch()
             self._parent.publish(self._ledger)
-            self._show.update(self._ledger, [one.cell for one in self._running.values()])
+            self._display.update(self._ledger, [one.cell for one in self._running.values()])
 
     @property
     def ended(self) -> set[str]:
-        """Tokens of submissions that have ended: nobody works on their runs."""
+        """Tokens of submissions that have ended: no process works on their runs."""
         return {token for tokens in self._ended.values() for token in tokens}
 
     def _fill(self) -> None:
-        slots = self._pool.slots
+        slots = self._workers.slots
         while len(self._running) < slots:
             taken = self._next()
             if taken is None:
                 return
-            cell, anew = taken
+            cell, from_start = taken
             found = self._known.get(cell.spec_sha256)
             if found is not None:
-                self._end(cell, outcome_of(found, self._settings.home / "runs"))
+                self._end(cell, outcome_of(found, self._options.home / "runs"))
             else:
-                self._submit(cell, anew)
+                self._submit(cell, from_start)
 
     def _next(self) -> tuple[Cell, bool] | None:
         now = time.monotonic()
         for item in self._waiting:
-            if item[0] <= now:
+            if item.due <= now:
                 self._waiting.remove(item)
-                return item[1], item[2]
+                return item.cell, item.from_start
         cell = self._source.ask()
         self._exhausted = cell is None
         return None if cell is None else (cell, False)
 
-    def _submit(self, cell: Cell, anew: bool) -> None:
+    def _submit(self, cell: Cell, from_start: bool) -> None:
         token = secrets.token_hex(8)
         tags = {} if cell.trial is None else {Tag.TRIAL: str(cell.trial)}
-        job = Job(
+        task = CellTask(
             token=token,
             sweep=self._sweep,
             name=cell.name,
@@ -184,35 +162,35 @@ class Driver:
             spec_sha256=cell.spec_sha256,
             train_sha256=cell.train_sha256,
             dataset_sha256=cell.dataset_sha256,
-            home=str(self._settings.home),
-            uri=self._store.uri,
-            experiment_id=self._parent.tracker.experiment_id,
+            home=str(self._options.home),
+            uri=self._parent.store.uri,
+            experiment_id=self._parent.experiment_id,
             parent=self._parent.run_id,
             tags=tags,
-            backend=self._settings.backend,
-            threads=self._settings.threads,
-            anew=anew,
+            backend=self._options.backend,
+            threads=self._options.threads,
+            from_start=from_start,
             ended=self._ended.get(cell.spec_sha256, ()),
         )
-        self._running[token] = _Running(cell)
-        self._pool.submit(job)
+        self._running[token] = _Submission(cell)
+        self._workers.submit(task)
 
     def _stop(self, by: str) -> None:
-        self._show.say(f"{by}: running cells stop and can be resumed; again to stop at once")
+        self._display.say(f"{by}: running cells stop and can be resumed; again to stop at once")
         for token in [token for token, one in self._running.items() if not one.begun]:
-            self._pool.cancel(token)
+            self._workers.cancel(token)
             self._note_end(self._running.pop(token).cell, token)
 
     def _handle_events(self) -> None:
         try:
-            event = self._pool.events.get(timeout=WAIT_SECONDS)
+            event = self._workers.events.get(timeout=WAIT_SECONDS)
             while True:
                 self._handle(event)
-                event = self._pool.events.get_nowait()
+                event = self._workers.events.get_nowait()
         except queue.Empty:
             return
 
-    def _handle(self, event: Event) -> None:
+    def _handle(self, event: WorkerEvent) -> None:
         running = self._running.get(event.token)
         if running is None:
             return
@@ -220,42 +198,42 @@ class Driver:
             running.begun = True
         elif event.kind == "epoch":
             epoch, values = int(event.content["epoch"]), event.content["values"]
-            self._show.epoch(running.cell, epoch, values)
+            self._display.epoch(running.cell, epoch, values)
             if self._source.report(running.cell, epoch, values):
-                self._pool.stop(event.token, PRUNED)
+                self._workers.stop(event.token, PRUNED)
         elif event.kind == "note":
-            self._show.say(f"{running.cell.name}: {event.content['text']}")
+            self._display.say(f"{running.cell.name}: {event.content['text']}")
         elif event.kind == "end":
             del self._running[event.token]
             self._note_end(running.cell, event.token)
-            self._hear_end(running.cell, event.token)
+            self._take_outcome(running.cell, event.token)
 
     def _note_end(self, cell: Cell, token: str) -> None:
         self._ended[cell.spec_sha256] = (*self._ended.get(cell.spec_sha256, ()), token)
 
-    def _hear_end(self, cell: Cell, token: str) -> None:
+    def _take_outcome(self, cell: Cell, token: str) -> None:
         crashed = False
         try:
-            outcome = Outcome(**self._pool.result(token))
+            outcome = Outcome(**self._workers.result(token))
         except KilledWorker as error:
             crashed = True
-            outcome = Outcome("FAILED", None, reason=self._pool.lost(error))
+            outcome = Outcome("FAILED", None, reason=self._workers.reason_lost(error))
         except Exception as error:  # a task that was cancelled
             crashed = True
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
             outcome = Outcome("FAILED", None, reason=reason)
         if outcome.status == "ELSEWHERE":
-            self._show.say(f"{cell.name}: {outcome.reason}; asking again later")
-            self._waiting.append((time.monotonic() + ELSEWHERE_SECONDS, cell, False))
+            self._display.say(f"{cell.name}: {outcome.reason}; asking again later")
+            self._waiting.append(_Waiting(time.monotonic() + ELSEWHERE_SECONDS, cell, False))
             return
         if outcome.status == "KILLED":
-            self._waiting.append((time.monotonic(), cell, False))
+            self._waiting.append(_Waiting(time.monotonic(), cell, False))
             return
         key = (cell.spec_sha256, cell.trial)
         attempts = self._attempts[key] = self._attempts.get(key, 0) + 1
-        if outcome.status == "FAILED" and attempts <= self._settings.retries:
-            self._show.say(f"{cell.name}: {outcome.reason}; attempt {attempts + 1} follows")
-            self._waiting.append((time.monotonic(), cell, not crashed))
+        if outcome.status == "FAILED" and attempts <= self._options.retries:
+            self._display.say(f"{cell.name}: {outcome.reason}; attempt {attempts + 1} follows")
+            self._waiting.append(_Waiting(time.monotonic(), cell, not crashed))
             return
         self._end(cell, outcome)
 
@@ -264,4 +242,4 @@ class Driver:
         attempts = self._attempts.get((cell.spec_sha256, cell.trial), 0)
         self._ledger.add(cell, outcome, attempts)
         if attempts:
-            self._show.result(cell, outcome)
+            self._display.result(cell, outcome)

@@ -1,4 +1,4 @@
-"""What has become of each cell: the counts, the table, the parent run that shows them."""
+"""The outcomes of a sweep's cells, and the run of the sweep, which shows them."""
 
 import csv
 import io
@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mlproject.names import Tag
 from mlproject.store import STORE_ERRORS, Store, Tracker
 from mlproject.store.liveness import end_dead, find_runs
 from mlproject.sweeps.cells import Cell
-from mlproject.sweeps.job import Outcome
 from mlproject.sweeps.plan import Plan
-from mlproject.sweeps.records import has_finished, is_worked_on
+from mlproject.sweeps.run_state import is_worked_on
+from mlproject.sweeps.task import Outcome
 from mlproject.system.errors import UserError
 
 PUBLISH_SECONDS = 10.0
@@ -22,8 +22,8 @@ BEST = 10
 SHOWN = ("best_val_auroc", "val_conv1/match_relevant", "test_auroc", "conv1/match_relevant")
 
 
-class Row(NamedTuple):
-    """A cell and how it ended."""
+class LedgerRow(NamedTuple):
+    """A cell, its outcome and the number of attempts."""
 
     cell: Cell
     outcome: Outcome
@@ -31,49 +31,57 @@ class Row(NamedTuple):
 
 
 class Ledger:
-    """Counts cells and tells the parent run.
+    """The cells that have ended, with counts.
 
     Attributes:
-        total: cells of the sweep.
-        rows: those that have ended for good, by `spec_sha256`; a search has one a trial.
+        total: number of cells of the sweep.
+        rows: cells whose last attempt has ended, by `spec_sha256` or, in a search, by trial.
+        running: number of running cells.
     """
 
     def __init__(self, total: int, best: Sequence[tuple[str, bool]], cost: float = 0.0) -> None:
+        """Make an empty ledger.
+
+        Args:
+            total: number of cells.
+            best: metrics to rank cells by, each with whether more is better.
+            cost: multiply-adds of all cells, 0 if it is unknown.
+        """
         self.total = total
         self._cost = cost
-        self.rows: dict[str, Row] = {}
+        self.rows: dict[str, LedgerRow] = {}
         self.running = 0
         self._best = best
 
     def add(self, cell: Cell, outcome: Outcome, attempts: int) -> None:
-        """Note a cell's end."""
+        """Add the outcome of a cell's last attempt."""
         key = cell.spec_sha256 if cell.trial is None else f"trial {cell.trial}"
-        self.rows[key] = Row(cell, outcome, attempts)
+        self.rows[key] = LedgerRow(cell, outcome, attempts)
 
     @property
     def done(self) -> int:
-        """Cells that are finished, pruned trials among them."""
+        """Number of finished cells and pruned trials."""
         return sum(row.outcome.status in ("FINISHED", "PRUNED") for row in self.rows.values())
 
     @property
     def failed(self) -> int:
-        """Cells that were given up."""
+        """Number of cells that failed in every attempt."""
         return sum(row.outcome.status == "FAILED" for row in self.rows.values())
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is left to do, and nothing failed."""
+        """Whether all cells are done."""
         return self.done >= self.total
 
     @property
     def share(self) -> float:
-        """How much of the work has been done, 0 to 1: by cost where it is known."""
+        """Completed share of the work, 0 to 1: of the cost if it is known, else of the cells."""
         if self._cost:
             return sum(row.cell.cost for row in self.rows.values()) / self._cost
         return len(self.rows) / self.total
 
-    def best(self) -> list[Row]:
-        """Return finished cells, the best by the first objective first."""
+    def best(self) -> list[LedgerRow]:
+        """Return the finished cells, ranked by the first objective."""
         name, up = self._best[0]
         finished = [
             row
@@ -97,7 +105,7 @@ class Ledger:
         return f"{self.done} of {self.total} done, {self.running} running{failed}"
 
     def note(self, experiment_id: str) -> str:
-        """Return the parent's description, Markdown."""
+        """Return the description of the sweep's run, Markdown."""
         names = list(dict.fromkeys([*(name for name, _ in self._best), *SHOWN]))
         lines = [f"{self.line()}.", ""]
         best = self.best()[:BEST]
@@ -124,8 +132,14 @@ class Ledger:
         return text.getvalue()
 
 
-class Parent:
-    """The run of the sweep, whose children are the cells."""
+class SweepRun:
+    """The run of the sweep, parent of the cells' runs.
+
+    Attributes:
+        plan: the plan.
+        store: the tracking store.
+        tracker: recorder of the run.
+    """
 
     def __init__(self, store: Store, plan: Plan, home: Path, experiment: str | None) -> None:
         root = self._root = home / "runs"
@@ -145,7 +159,7 @@ class Parent:
             self._second.tags({**went_on, "mlflow.runName": f"{plan.name} · restarted"})
             link = f"#/experiments/{experiment_id}/runs/{self.tracker.run_id}"
             self._second.note(f"Went on with the sweep [{plan.name}]({link}), where the runs are.")
-        self._store = store
+        self.plan, self.store = plan, store
         self._forget_failure()
         self._published = 0.0
         self._last: Mapping[str, float] = {}
@@ -155,11 +169,16 @@ class Parent:
 
     @property
     def run_id(self) -> str:
-        """Id of the parent run."""
+        """Id of the run."""
         return self.tracker.run_id
 
+    @property
+    def experiment_id(self) -> str:
+        """Id of the experiment of the run and its children."""
+        return self.tracker.experiment_id
+
     def publish(self, ledger: Ledger, force: bool = False) -> None:
-        """Tell the store how far the sweep is, a few times a minute."""
+        """Record the progress of the sweep, a few times a minute."""
         self.tracker.beat()
         if self._second:
             self._second.beat()
@@ -169,7 +188,7 @@ class Parent:
         self._published, self._last = now, counts
         self.tracker.metrics(counts)
         self.tracker.tags({Tag.PROGRESS: ledger.line()})
-        self.tracker.note(ledger.note(self.tracker.experiment_id))
+        self.tracker.note(ledger.note(self.experiment_id))
         self.tracker.artifact("cells.csv", lambda path: path.write_text(ledger.table(), "utf-8"))
 
     def artifact(self, path: str, write: Callable[[Path], object]) -> None:
@@ -177,31 +196,31 @@ class Parent:
         self.tracker.artifact(path, write)
 
     def end_lost(self, reason: str, ended: Collection[str] = ()) -> int:
-        """End children that are RUNNING without anybody who works on them.
+        """End child runs that are RUNNING in the store although no process works on them.
 
-        Of those whose local record knows better how they ended, that is delivered.
+        If the local record of a child holds its end, that is delivered instead.
 
         Args:
-            reason: why they are ended.
+            reason: reason to record.
             ended: tokens of attempts that have ended, see `is_worked_on`.
 
         Returns:
-            How many were ended.
+            The number of runs that were ended.
         """
         lost = [
             run
-            for run in find_runs(self._store, self.tracker.experiment_id, parent=self.run_id)
+            for run in find_runs(self.store, self.experiment_id, parent=self.run_id)
             if run.info.status == "RUNNING" and not is_worked_on(run, self._root, ended)
         ]
         count = 0
         for run in lost:
             with suppress(UserError):
-                end_dead(self._store, run, reason, root=self._root)
+                end_dead(self.store, run, reason, root=self._root)
                 count += 1
         return count
 
     def finish(self, status: str, reason: str | None = None) -> None:
-        """Record the end of the sweep, or of this part of it."""
+        """Record the end of the sweep, or of this session of it."""
         self.tracker.finish(status, reason)
         if status == "FINISHED":
             self._forget_failure()
@@ -209,23 +228,7 @@ class Parent:
             self._second.finish(status, reason)
 
     def _forget_failure(self) -> None:
-        """Remove the reason why an earlier part of the sweep ended."""
+        """Remove the recorded reason for the end of an earlier session."""
         with suppress(UserError, *STORE_ERRORS):
-            if Tag.FAILURE in self._store.run(self.run_id).data.tags:
-                self._store.client.delete_tag(self.run_id, Tag.FAILURE)
-
-
-def finished_runs(store: Store, experiment_id: str, root: Path) -> dict[str, Any]:
-    """Return the runs of an experiment that count as done, by `spec_sha256`.
-
-    Args:
-        store: where to look.
-        experiment_id: the experiment.
-        root: folder of the local records, which know of ends that the store does not.
-    """
-    found = find_runs(store, experiment_id, spec_sha256="")
-    return {
-        run.data.tags[Tag.SPEC_SHA256]: run
-        for run in reversed(found)
-        if has_finished(store, run, root)
-    }
+            if Tag.FAILURE in self.store.run(self.run_id).data.tags:
+                self.store.client.delete_tag(self.run_id, Tag.FAILURE)

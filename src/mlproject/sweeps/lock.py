@@ -1,4 +1,4 @@
-"""One driver a plan: a lock file that names its process."""
+"""Lock file of a plan, which names the process of its driver."""
 
 import contextlib
 import os
@@ -12,15 +12,15 @@ from mlproject.system.processes import is_alive, parse_process, this_process
 TOUCH_SECONDS = 30.0
 
 
-class Lock:
-    """A held lock; `touch` it now and then, so that other machines see it is alive."""
+class PlanLock:
+    """A held lock, to be touched regularly: other machines take its age as a sign of life."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._touched = time.monotonic()
 
     def touch(self) -> None:
-        """Tell that the holder is alive, twice a minute at most."""
+        """Renew the time stamp of the file, at most twice a minute."""
         if time.monotonic() - self._touched > TOUCH_SECONDS:
             self._touched = time.monotonic()
             with contextlib.suppress(OSError):
@@ -28,14 +28,14 @@ class Lock:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[Lock]:
+def plan_lock(path: Path) -> Iterator[PlanLock]:
     """Hold the lock file `path`.
 
-    A lock whose process is gone is taken over; one of another machine when it was not touched for
-    ten minutes.
+    The lock of a process that has ended is taken over; that of another machine after ten minutes
+    without a touch.
 
     Raises:
-        UserError: somebody holds it.
+        UserError: another driver holds the lock.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     mine = str(this_process())
@@ -55,14 +55,14 @@ def locked(path: Path) -> Iterator[Lock]:
             if _read(path) == holder:
                 path.unlink()
     try:
-        yield Lock(path)
+        yield PlanLock(path)
     finally:
         if _read(path) == mine:
             path.unlink(missing_ok=True)
 
 
 def _take(path: Path, mine: str) -> bool:
-    """Make the file with its content at once: it never exists without."""
+    """Create the lock file with its content in one step; return whether it did not exist."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(mine, "utf-8")
     try:

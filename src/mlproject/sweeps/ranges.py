@@ -1,18 +1,18 @@
-"""Ranges of a plan: counted by arithmetic, written out only where they are short."""
+"""Ranges of a plan, counted by arithmetic: a huge range is never written out."""
 
 from fractions import Fraction
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from mlproject.sweeps.reading import LARGEST_NUMBER
+from mlproject.sweeps.yaml_file import LARGEST_NUMBER
 from mlproject.system.errors import UserError
 
 LARGEST = 100_000
 
 
-class Part(BaseModel):
-    """A part of a plan: unknown keys and numbers that are not finite are refused."""
+class PlanPart(BaseModel):
+    """A part of a plan, which allows neither unknown keys nor infinite numbers."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False
@@ -34,7 +34,7 @@ def _of_bounded_size(value: int | float) -> int | float:
 Number = Annotated[int | float, BeforeValidator(_no_boolean), AfterValidator(_of_bounded_size)]
 
 
-class Range(Part):
+class Range(PlanPart):
     """Numbers from `start` to `to`, both included; in a search also without `step`."""
 
     start: Number = Field(alias="from")
@@ -44,20 +44,20 @@ class Range(Part):
 
     @property
     def count(self) -> int:
-        """How many numbers ``from, from + step, ... to`` are, 0 where they do not go up."""
+        """Number of values ``from, from + step, ... to``, 0 if they do not go up."""
         start, step = self._exact
         return max(0, (_fraction(self.to) - start) // step + 1) if step > 0 else 0
 
     @property
     def last(self) -> int | float:
-        """The largest of them."""
+        """The largest value."""
         return self._number(self.count - 1)
 
     def values(self) -> list[int | float]:
-        """Return the numbers.
+        """Return the values.
 
         Raises:
-            UserError: they are more than a plan may have cells.
+            UserError: there are more values than a plan may have cells.
         """
         if self.count > LARGEST:
             raise UserError(f"a range must have at most {LARGEST:,} values: got {self.count:,}")
@@ -69,10 +69,11 @@ class Range(Part):
 
     def _number(self, number: int) -> int | float:
         start, step = self._exact
-        whole = all(isinstance(one, int) for one in (self.start, self.to, self.step or 1))
-        return int(start + step * number) if whole else float(start + step * number)
+        value = start + step * number
+        integers = all(isinstance(one, int) for one in (self.start, self.to, self.step or 1))
+        return int(value) if integers else float(value)
 
 
 def _fraction(value: int | float) -> Fraction:
-    """Return a number as it was written: 0.1 is one tenth."""
+    """Return the exact value of a number's text: 0.1 is one tenth."""
     return Fraction(str(value))

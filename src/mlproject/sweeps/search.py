@@ -1,8 +1,8 @@
-"""A search with Optuna behind the same ask and tell as a grid."""
+"""A search with Optuna as a source of cells."""
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,11 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from mlproject.sweeps.cell_source import CellSource, NamedWriter
 from mlproject.sweeps.cells import Cell, DataSets, make_cell
-from mlproject.sweeps.job import Outcome
-from mlproject.sweeps.objectives import metric_of
-from mlproject.sweeps.plan import Plan, Search
+from mlproject.sweeps.plan import Plan, Search, metric_of
 from mlproject.sweeps.space import Space, make_space
+from mlproject.sweeps.task import Outcome
 from mlproject.system.errors import UserError, reason
 
 ABANDONED = "abandoned"
@@ -25,19 +25,20 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 class _Grid(optuna.samplers.GridSampler):
     def after_trial(self, *_: Any) -> None:
-        """Do not stop a study that is asked and told: there is no loop to stop."""
+        """Do nothing: Optuna's own method stops the loop of `optimize`, which is not used here."""
 
 
-class Searched:
+class StudyCells(CellSource):
     """The trials of a study as cells.
 
-    Each trial counts once, however often the driver is killed: one that was cut off is taken up
-    under its number.
+    A trial counts once, however often the driver is killed: an interrupted trial is resumed under
+    its number.
 
     Attributes:
-        study: Optuna's.
-        total: trials in all.
-        space: what is chosen from.
+        search: the search of the plan.
+        study: Optuna's study.
+        total: number of trials.
+        space: space of the search.
     """
 
     def __init__(self, plan: Plan, data: DataSets, home: Path) -> None:
@@ -49,17 +50,17 @@ class Searched:
         self._plan, self._data = plan, data
         self.study = self._open(home)
         self._trials: dict[int, Trial] = {}
-        self._adopted = self._cut_off()
+        self._resumable = self._interrupted()
 
     @property
     def best_by(self) -> list[tuple[str, bool]]:
-        """The objectives as names of final metrics, with whether more is better."""
+        """Final metrics of the objectives, each with whether more is better."""
         return [
             (metric_of(name), way == "maximize") for name, way in self.search.objectives.items()
         ]
 
     def ended(self) -> list[tuple[Cell, Outcome]]:
-        """Return the trials that have ended in earlier parts of this search."""
+        """Return the trials that have ended in earlier sessions of this search."""
         states = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "PRUNED"}
         rows = []
         for trial in self._counted():
@@ -74,9 +75,9 @@ class Searched:
         return rows
 
     def ask(self) -> Cell | None:
-        """Return the cell of a trial to run, None if there is none (now)."""
-        if self._adopted:
-            trial = self._adopted.pop(0)
+        """Return the cell of the next trial, None if no trial is left now."""
+        if self._resumable:
+            trial = self._resumable.pop(0)
             self._trials[trial.number] = trial
             return self._cell(trial)
         if len(self._counted()) >= self.total:
@@ -86,7 +87,7 @@ class Searched:
         return self._cell(trial)
 
     def tell(self, cell: Cell, outcome: Outcome) -> Outcome:
-        """Record a trial's end; return it, FAILED where an objective is missing."""
+        """Record the outcome of a trial; return it, as FAILED if an objective is missing."""
         assert cell.trial is not None
         trial = self._trials.pop(cell.trial)
         names = [name for name, _ in self.best_by]
@@ -108,7 +109,7 @@ class Searched:
         return outcome
 
     def report(self, cell: Cell, epoch: int, values: Mapping[str, float]) -> bool:
-        """Tell the pruner an epoch's values; return whether the trial is to be stopped."""
+        """Report the values of an epoch to the pruner; return whether to stop the trial."""
         trial = self._trials.get(cell.trial if cell.trial is not None else -1)
         name = next(iter(self.search.objectives))
         if trial is None or self.search.pruner == "none" or name not in values:
@@ -117,6 +118,12 @@ class Searched:
         if epoch not in known:
             trial.report(values[name], epoch)
         return bool(trial.should_prune())
+
+    def files(self) -> Iterator[NamedWriter]:
+        """Yield the table of trials and the figures that the study has enough trials for."""
+        from mlproject.sweeps.study_files import study_files
+
+        return study_files(self.study)
 
     def _cell(self, trial: Trial | FrozenTrial) -> Cell:
         options = self.space.options(trial.params)
@@ -127,8 +134,8 @@ class Searched:
         trials = self.study.get_trials(deepcopy=False)
         return [trial for trial in trials if ABANDONED not in trial.user_attrs]
 
-    def _cut_off(self) -> list[Trial]:
-        """Return trials that were begun and not ended; drop those without values."""
+    def _interrupted(self) -> list[Trial]:
+        """Return the trials that have begun and not ended; abandon those without values."""
         found = []
         for trial in self.study.get_trials(states=(TrialState.RUNNING,)):
             live = Trial(self.study, trial._trial_id)
@@ -147,12 +154,12 @@ class Searched:
             directions=list(search.objectives.values()),
             load_if_exists=True,
         )
-        told = {"base": self._plan.base, **search.model_dump(mode="json", by_alias=True)}
-        told = {key: told[key] for key in ("base", "space", "objectives")}
-        told["space"] = {name: repr(one) for name, one in self.space.distributions.items()}
-        text = json.dumps(told, sort_keys=True)
+        described = {"base": self._plan.base, **search.model_dump(mode="json", by_alias=True)}
+        described = {key: described[key] for key in ("base", "space", "objectives")}
+        described["space"] = {name: repr(one) for name, one in self.space.distributions.items()}
+        text = json.dumps(described, sort_keys=True)
         if (before := study.user_attrs.get("search", text)) != text:
-            changed = [key for key, value in told.items() if json.loads(before)[key] != value]
+            changed = [key for key, value in described.items() if json.loads(before)[key] != value]
             raise UserError(
                 f"`name` must be of the same search: study {self._plan.name} was begun with "
                 f"another {changed[0]}; give the plan another name"
@@ -171,7 +178,7 @@ class Searched:
         path = storage_path(home, self._plan.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and (text := path.read_bytes()) and not text.endswith(b"\n"):
-            path.write_bytes(text[: text.rfind(b"\n") + 1])  # the last line was cut off
+            path.write_bytes(text[: text.rfind(b"\n") + 1])  # drop an incomplete last line
         return JournalStorage(JournalFileBackend(str(path)))
 
     def _sampler(self, begun: int) -> optuna.samplers.BaseSampler:
@@ -205,7 +212,7 @@ class Searched:
 
 
 def storage_path(home: Path, name: str) -> Path:
-    """Return the file of a study's journal."""
+    """Return the path of a study's journal."""
     return home / "runs" / f"{name}.optuna.log"
 
 

@@ -1,4 +1,4 @@
-"""The search space of a plan as Optuna's distributions, without what does not fit."""
+"""The search space of a plan as Optuna's distributions, without values that do not fit."""
 
 import itertools
 import math
@@ -14,30 +14,31 @@ from optuna.distributions import (
 
 from mlproject.spec import field_info, parse_value
 from mlproject.sweeps.cells import DataSets, make_cell
-from mlproject.sweeps.plan import Axis, Options, Plan, Range, Search, Value, count_values
+from mlproject.sweeps.plan import Axis, FieldValues, Plan, Search, Value, count_values
+from mlproject.sweeps.ranges import Range
 from mlproject.system.errors import UserError
 
 MOST = 20_000
 
 
 class Space(NamedTuple):
-    """What Optuna may choose.
+    """The space that Optuna chooses from.
 
     Attributes:
-        distributions: by parameter; fields that only fit together are one, ``pool1, pool2``.
-        choices: the values of those together, by their text ``25, 4``.
-        left_out: in words, what does not fit.
+        distributions: by parameter; fields that depend on each other form one, ``pool1, pool2``.
+        choices: values of such a joint parameter, by their text ``25, 4``.
+        left_out: a line for each value that does not fit.
         base: a combination that fits.
     """
 
     distributions: dict[str, BaseDistribution]
-    choices: dict[str, dict[str, Options]]
+    choices: dict[str, dict[str, FieldValues]]
     left_out: list[str]
-    base: Options
+    base: FieldValues
 
-    def options(self, params: Mapping[str, Value]) -> Options:
-        """Return the fields of the spec that a trial's parameters stand for."""
-        options: Options = {}
+    def options(self, params: Mapping[str, Value]) -> FieldValues:
+        """Return the fields of the spec for a trial's parameters."""
+        options: FieldValues = {}
         for name, value in params.items():
             options |= self.choices[name][str(value)] if name in self.choices else {name: value}
         return options
@@ -53,10 +54,10 @@ class Space(NamedTuple):
 
 
 def make_space(plan: Plan, search: Search, data: DataSets) -> Space:
-    """Return the space of a search: every combination in it is a network that fits the data.
+    """Return the space of a search, in which every combination fits the data.
 
     Raises:
-        UserError: nothing fits, or a value is refused.
+        UserError: no combination fits, or a value is not allowed.
     """
     shaping = [name for name in search.space if _must_fit(name)]
     combinations = math.prod(count_values(search.space[name]) for name in shaping)
@@ -66,7 +67,7 @@ def make_space(plan: Plan, search: Search, data: DataSets) -> Space:
             f"got {combinations:,}; use fewer choices"
         )
     lists = {name: _choices(name, search.space[name]) for name in shaping}
-    fitting: list[Options] = []
+    fitting: list[FieldValues] = []
     refusal: UserError | None = None
     for row in itertools.product(*lists.values()):
         options = dict(zip(shaping, row, strict=True))
@@ -86,12 +87,12 @@ def make_space(plan: Plan, search: Search, data: DataSets) -> Space:
     ]
     grid = search.sampler == "grid"
     distributions: dict[str, BaseDistribution] = {}
-    choices: dict[str, dict[str, Options]] = {}
+    choices: dict[str, dict[str, FieldValues]] = {}
     if len(fitting) == math.prod(len(values) for values in kept.values()):
         for name in shaping:
             axis = search.space[name]
-            whole = isinstance(axis, Range) and kept[name] == lists[name]
-            distributions[name] = _distribution(name, axis if whole else kept[name], grid)
+            complete = isinstance(axis, Range) and kept[name] == lists[name]
+            distributions[name] = _distribution(name, axis if complete else kept[name], grid)
     elif shaping:
         joint = ", ".join(shaping)
         choices[joint] = {", ".join(map(str, one.values())): one for one in fitting}
@@ -115,7 +116,7 @@ def _choices(name: str, axis: Axis) -> list[Value]:
 
 
 def _typed(name: str, values: list[Value]) -> list[Value]:
-    """Return values as the field's type: YAML reads ``1e-3`` as a text."""
+    """Return values with the field's type: YAML reads ``1e-3`` as a text."""
     return values if field_info(name) is None else [parse_value(name, one) for one in values]
 
 

@@ -1,7 +1,7 @@
-"""One cell in a worker process: found done, taken up again, or run. The driver never imports keras.
+"""Run one cell in a worker process. The driver never imports keras.
 
-Nothing here is trusted to be told: a worker, the driver and the scheduler may be killed at any
-moment. What a cell has to know it reads from the tracking store when it begins.
+A worker, the driver and the scheduler may be killed at any moment. So a cell does not rely on
+messages: it reads the state of earlier runs from the tracking store when it begins.
 """
 
 import gc
@@ -19,9 +19,9 @@ from distributed.core import Status
 from mlproject.architectures import make_spec
 from mlproject.names import Tag
 from mlproject.store import STORE_ERRORS, connect, first_line, liveness
-from mlproject.sweeps import records
-from mlproject.sweeps.claims import claim, rival, supersede, tidy
-from mlproject.sweeps.job import OLDER, PRUNED, Job, Outcome
+from mlproject.sweeps import run_state
+from mlproject.sweeps.earlier_runs import find_rival, find_start, remove_fetched, tag_resumed
+from mlproject.sweeps.task import OLDER, PRUNED, CellTask, Outcome
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import Interrupted
 
@@ -35,21 +35,21 @@ _memory: int | None = None
 
 
 def stop(token: str, reason: str) -> None:
-    """Stop the cells of a token, or of a sweep's, before their next step."""
+    """Stop the cell of a token, or all cells of a sweep, before the next step."""
     _stops[token] = reason
 
 
 def probe() -> str:
-    """Return where this worker's code comes from: it can run cells."""
+    """Return the folder of this worker's code; the import of the package has succeeded."""
     return str(Path(__file__).parent)
 
 
 def run_cell(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Do the cell of a `Job`, as a task of a dask worker, and return its `Outcome` as a dict."""
+    """Run the cell of a `CellTask` in a Dask worker; return its `Outcome` as a dict."""
     begun = time.time()
-    job, worker = Job(**content), get_worker()
-    outcome = _attempt(job, worker)
-    _stops.pop(job.token, None)
+    task, worker = CellTask(**content), get_worker()
+    outcome = _attempt(task, worker)
+    _stops.pop(task.token, None)
     clock = time.perf_counter()
     _forget_models()
     clean_up = time.perf_counter() - clock
@@ -57,104 +57,104 @@ def run_cell(content: Mapping[str, Any]) -> dict[str, Any]:
     return outcome._replace(times=times)._asdict()
 
 
-def _attempt(job: Job, worker: Worker) -> Outcome:
-    """Run a cell; however it ends is an outcome."""
-    asked = _Stop(job, worker, str(worker.get_current_task()))
-    records.begin(job.token)
+def _attempt(task: CellTask, worker: Worker) -> Outcome:
+    """Run a cell; turn every end of it into an outcome."""
+    request = _StopRequest(task, worker, str(worker.get_current_task()))
+    run_state.begin(task.token)
     try:
-        return _run(job, worker, asked)
+        return _run(task, worker, request)
     except Interrupted as error:
-        status = {PRUNED: "PRUNED", OLDER: "ELSEWHERE"}.get(asked.reason.split(":")[0], "KILLED")
-        return Outcome(status, asked.run_id, reason=first_line(error))
+        status = {PRUNED: "PRUNED", OLDER: "ELSEWHERE"}.get(request.reason.split(":")[0], "KILLED")
+        return Outcome(status, request.run_id, reason=first_line(error))
     except Exception as error:
         name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-        return Outcome("FAILED", asked.run_id, reason=name + first_line(error))
+        return Outcome("FAILED", request.run_id, reason=name + first_line(error))
     finally:
-        records.end(job.token)
+        run_state.end(task.token)
 
 
-class _Stop:
-    """Says, cheaply, whether a cell has to stop: it is asked before each step."""
+class _StopRequest:
+    """Reason for which a cell has to stop, '' if there is none; called before each step."""
 
-    def __init__(self, job: Job, worker: Worker, key: str) -> None:
-        self._job, self._worker, self._key = job, worker, key
+    def __init__(self, task: CellTask, worker: Worker, key: str) -> None:
+        self._task, self._worker, self._key = task, worker, key
         self.reason = ""
         self.run_id: str | None = None
 
     def __call__(self) -> str:
         if not self.reason:
-            self.reason = _stops.get(self._job.token) or _stops.get(self._job.sweep) or ""
+            self.reason = _stops.get(self._task.token) or _stops.get(self._task.sweep) or ""
         if not self.reason and self._worker.status not in (Status.running, Status.paused):
             self.reason = "the end of its worker"
         if not self.reason:
-            task = self._worker.state.tasks.get(self._key)
-            if task is None or task.state not in ("executing", "long-running"):
+            known = self._worker.state.tasks.get(self._key)
+            if known is None or known.state not in ("executing", "long-running"):
                 self.reason = "the loss of its driver"
         return self.reason
 
 
-def _run(job: Job, worker: Worker, asked: _Stop) -> Outcome:
-    os.makedirs(job.home, exist_ok=True)
-    os.chdir(job.home)
-    os.environ["MLFLOW_EXPERIMENT_ID"] = job.experiment_id
-    _prepare(job)
+def _run(task: CellTask, worker: Worker, request: _StopRequest) -> Outcome:
+    os.makedirs(task.home, exist_ok=True)
+    os.chdir(task.home)
+    os.environ["MLFLOW_EXPERIMENT_ID"] = task.experiment_id
+    _prepare(task)
     from mlproject.run.run import run
     from mlproject.run.stages import Settings
 
-    worker.log_event(job.sweep, {"kind": "start", "token": job.token})
-    store = _patiently(lambda: connect(job.uri), asked)
-    _patiently(lambda: store.run(job.parent), asked)
-    records.settle(store, Path(job.home) / "runs")
+    worker.log_event(task.sweep, {"kind": "start", "token": task.token})
+    store = _retry(lambda: connect(task.uri), request)
+    _retry(lambda: store.run(task.parent), request)
+    run_state.deliver_ends(store, Path(task.home) / "runs")
 
-    def tell(text: str) -> None:
-        worker.log_event(job.sweep, {"kind": "note", "token": job.token, "text": text})
+    def note(text: str) -> None:
+        worker.log_event(task.sweep, {"kind": "note", "token": task.token, "text": text})
 
-    claimed = _patiently(lambda: claim(store, job, tell), asked)
-    if isinstance(claimed, Outcome):
-        return claimed
+    start = _retry(lambda: find_start(store, task, note), request)
+    if isinstance(start, Outcome):
+        return start
 
     def on_start(run_id: str) -> None:
-        asked.run_id = run_id
-        records.note_started(run_id)
+        request.run_id = run_id
+        run_state.note_started(run_id)
 
     def on_epoch(epoch: int, values: Mapping[str, float]) -> None:
-        message = {"kind": "epoch", "token": job.token, "epoch": epoch}
-        worker.log_event(job.sweep, {**message, "values": dict(values)})
+        message = {"kind": "epoch", "token": task.token, "epoch": epoch}
+        worker.log_event(task.sweep, {**message, "values": dict(values)})
         try:
-            older = rival(store, job, asked.run_id)
+            rival = find_rival(store, task, request.run_id)
         except STORE_ERRORS:
             return
-        if older:
-            asked.reason = asked.reason or f"{OLDER}: {older}"
+        if rival:
+            request.reason = request.reason or f"{OLDER}: {rival}"
 
     settings = Settings(
-        home=Path(job.home),
-        name=job.name,
-        parent=job.parent,
-        tags={**job.tags, Tag.TASK: job.token},
+        home=Path(task.home),
+        name=task.name,
+        parent=task.parent,
+        tags={**task.tags, Tag.TASK: task.token},
         quiet=True,
-        should_stop=asked,
-        dataset_sha256=job.dataset_sha256,
+        should_stop=request,
+        dataset_sha256=task.dataset_sha256,
         on_start=on_start,
         on_epoch=on_epoch,
     )
-    if asked():
-        raise Interrupted(f"interrupted by {asked.reason}")
+    if request():
+        raise Interrupted(f"interrupted by {request.reason}")
     try:
-        done = run(make_spec(job.options), settings, claimed)
+        done = run(make_spec(task.options), settings, start)
     except Interrupted:
-        if asked.reason == PRUNED and asked.run_id:
-            liveness.tag_run(store, asked.run_id, {"trial_state": "PRUNED"})
+        if request.reason == PRUNED and request.run_id:
+            liveness.tag_run(store, request.run_id, {"trial_state": "PRUNED"})
         raise
     finally:
-        tidy(job, claimed)
+        remove_fetched(task, start)
     if not done.undelivered:
-        supersede(store, job, done.run_id)
+        tag_resumed(store, task, done.run_id)
     return Outcome("FINISHED", done.run_id, done.metrics, undelivered=done.undelivered)
 
 
-def _patiently(ask: Callable[[], Result], asked: Callable[[], str]) -> Result:
-    """Ask the store; while it is away ask again, for ten minutes."""
+def _retry(ask: Callable[[], Result], request: _StopRequest) -> Result:
+    """Return the answer of the store; while it does not answer ask again, for ten minutes."""
     until = time.monotonic() + STORE_SECONDS
     while True:
         try:
@@ -163,33 +163,32 @@ def _patiently(ask: Callable[[], Result], asked: Callable[[], str]) -> Result:
             missing = getattr(error.__cause__, "error_code", "") == "RESOURCE_DOES_NOT_EXIST"
             if missing or time.monotonic() > until:
                 raise
-        if reason := asked():
+        if reason := request():
             raise Interrupted(f"interrupted by {reason}")
         time.sleep(2.0)
 
 
-def _prepare(job: Job) -> None:
+def _prepare(task: CellTask) -> None:
     import sys
 
     from mlproject.system.startup import prepare_keras
 
     if "keras" not in sys.modules:
-        prepare_keras(job.backend, job.threads)
+        prepare_keras(task.backend, task.threads)
         importlib.import_module("mlproject.run.run")
         gc.freeze()
-    elif job.backend and sys.modules["keras"].backend.backend() != job.backend:
+    elif task.backend and sys.modules["keras"].backend.backend() != task.backend:
         raise UserError(
-            f"`backend` must be the worker's: got {job.backend}, it has loaded "
+            f"`backend` must be the worker's: got {task.backend}, it has loaded "
             f"{sys.modules['keras'].backend.backend()}; start new workers"
         )
 
 
 def _forget_models() -> None:
-    """Let go of what Keras keeps of a model: a worker runs many.
+    """Release what Keras keeps of a model, since a worker runs many cells.
 
-    To look through all objects at once takes most of a second, so it is done after the first cell,
-    whose survivors are libraries and not looked at again, and then when memory has grown. Python
-    collects the rest as it goes.
+    A full garbage collection takes most of a second. It runs after the first cell, whose surviving
+    objects belong to libraries and are frozen, and later only when memory has grown.
     """
     global _memory  # noqa: PLW0603
     import sys

@@ -1,4 +1,4 @@
-"""Workers: processes of this machine, or those of a running Dask cluster. One code path."""
+"""Workers of a sweep: processes of this machine, or those of a running Dask cluster."""
 
 import asyncio
 import logging
@@ -15,60 +15,66 @@ from distributed.comm import connect
 from distributed.security import Security
 
 from mlproject.sweeps import SOURCE
-from mlproject.sweeps.job import Job
-from mlproject.sweeps.local import LocalWorkers
+from mlproject.sweeps.local_workers import LocalWorkers
+from mlproject.sweeps.task import CellTask
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import Interrupted
 
 TIMEOUT_SECONDS = 30.0
 
 
-class Event(NamedTuple):
-    """Something that workers tell: ``start`` and ``epoch`` of a token, ``end`` of a future."""
+class WorkerEvent(NamedTuple):
+    """A message about a submission.
+
+    Attributes:
+        kind: ``start``, ``epoch``, ``note``, or ``end`` of its future.
+        token: token of the submission.
+        content: further values of the kind.
+    """
 
     kind: str
     token: str
     content: Mapping[str, Any]
 
 
-class Pool:
-    """Runs jobs on workers and queues what they tell."""
+class Workers:
+    """Runs tasks on workers and queues the workers' events."""
 
     def __init__(self, client: Client, local: LocalWorkers | None, resources: Mapping[str, float]):
-        self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self.events: queue.SimpleQueue[WorkerEvent] = queue.SimpleQueue()
         self._client = client
         self._local = local
         self._resources = dict(resources)
         self._futures: dict[str, Future] = {}
-        self._too_large = 0
+        self._restarted_bytes = 0
         self._call = portable(SOURCE)
 
     def listen(self, sweep: str) -> None:
-        """Queue what the workers of a sweep tell."""
+        """Queue the events of a sweep's workers."""
 
-        def heard(event: tuple[float, Mapping[str, Any]]) -> None:
+        def enqueue(event: tuple[float, Mapping[str, Any]]) -> None:
             content = event[1]
-            self.events.put(Event(content["kind"], content["token"], content))
+            self.events.put(WorkerEvent(content["kind"], content["token"], content))
 
-        self._client.subscribe_topic(sweep, heard)
-        self._client.subscribe_topic("worker-restart-memory", self._heard_of_memory)
+        self._client.subscribe_topic(sweep, enqueue)
+        self._client.subscribe_topic("worker-restart-memory", self._note_memory)
 
-    def _heard_of_memory(self, event: tuple[float, Mapping[str, Any]]) -> None:
-        self._too_large = max(self._too_large, int(event[1]["rss"]))
+    def _note_memory(self, event: tuple[float, Mapping[str, Any]]) -> None:
+        self._restarted_bytes = max(self._restarted_bytes, int(event[1]["rss"]))
 
-    def lost(self, error: KilledWorker) -> str:
-        """Return why a job was given up whose workers were lost, one after the other."""
+    def reason_lost(self, error: KilledWorker) -> str:
+        """Return why a task was given up after several of its workers were lost."""
         reason = f"its worker was lost {error.allowed_failures + 1} times"
-        if not self._too_large:
+        if not self._restarted_bytes:
             return reason
         return (
-            f"{reason}; a worker with {self._too_large / 1e9:.1f} GB was restarted at its memory "
-            "limit: with a smaller --workers each has more"
+            f"{reason}; a worker with {self._restarted_bytes / 1e9:.1f} GB was restarted at its "
+            "memory limit: with a smaller --workers each has more"
         )
 
     @property
     def warning(self) -> str:
-        """What has to be said about the workers, '' if nothing."""
+        """Warning about a scheduler without certificates, '' if none is needed."""
         scheduler: Any = self._client.scheduler
         address = str(scheduler.address)
         if self._local is not None or address.startswith(("tls://", "wss://", "inproc://")):
@@ -80,11 +86,11 @@ class Pool:
 
     @property
     def slots(self) -> int:
-        """How many cells can run at once."""
+        """Number of cells that can run at once."""
         return sum(self._client.nthreads().values()) if self._alive() else 0
 
     def check(self) -> None:
-        """Raise a `UserError` where a worker cannot import the code, or the scheduler is gone."""
+        """Raise a `UserError` if the scheduler is lost."""
         if not self._alive():
             raise UserError(
                 "the Dask scheduler must stay reachable: the connection is lost; start the same "
@@ -92,7 +98,7 @@ class Pool:
             )
 
     def probe(self) -> None:
-        """Raise a `UserError` where a present worker cannot run cells."""
+        """Raise a `UserError` if a worker cannot import the package."""
         try:
             self._client.run(self._call, "probe")
         except Interrupted:
@@ -103,36 +109,36 @@ class Pool:
                 f"{type(error).__name__}: {' '.join(str(error).split())}"
             ) from error
 
-    def submit(self, job: Job) -> None:
-        """Send a job to a free worker; its end comes as an event."""
+    def submit(self, task: CellTask) -> None:
+        """Send a task to a free worker; its end becomes an event."""
         future = self._client.submit(
             self._call,
             "run_cell",
-            job._asdict(),
-            key=f"cell-{job.token}",
+            task._asdict(),
+            key=f"cell-{task.token}",
             pure=False,
             resources=self._resources or None,
         )
-        self._futures[job.token] = future
-        future.add_done_callback(lambda done: self.events.put(Event("end", job.token, {})))
+        self._futures[task.token] = future
+        future.add_done_callback(lambda done: self.events.put(WorkerEvent("end", task.token, {})))
 
     def result(self, token: str) -> dict[str, Any]:
-        """Return the outcome of a job that has ended, as a dict; raise what dask has to say."""
+        """Return the outcome of an ended task as a dict; raise the error that Dask has for it."""
         outcome: dict[str, Any] = self._futures.pop(token).result()
         return outcome
 
     def cancel(self, token: str) -> None:
-        """Forget a job that has not started."""
+        """Drop a task that has not started."""
         if future := self._futures.pop(token, None):
             future.cancel()
 
     def stop(self, token: str, reason: str) -> None:
-        """Ask the cells of a token, or of a whole sweep, to stop before their next step."""
+        """Ask the cell of a token, or all cells of a sweep, to stop before the next step."""
         with suppress(Exception):
             self._client.run(self._call, "stop", token, reason, on_error="ignore")
 
     def close(self, at_once: bool = False) -> None:
-        """Let workers of this machine end, killed if `at_once`; leave those of a cluster."""
+        """End the workers of this machine, by a kill if `at_once`; leave those of a cluster."""
         if at_once and self._local is not None:
             self._local.kill()
         with suppress(Exception):
@@ -144,19 +150,19 @@ class Pool:
         return bool(self._client.status == "running")
 
 
-def open_pool(
+def open_workers(
     workers: int | None, scheduler: str | None, resources: Mapping[str, float], threads: int = 1
-) -> Pool:
+) -> Workers:
     """Start workers on this machine, or connect to a scheduler.
 
     Args:
-        workers: how many processes to start; default one a core.
+        workers: number of processes to start; default one a core.
         scheduler: address of a running scheduler, ``tcp://host:8786``.
-        resources: what a cell takes of a worker's resources, ``{"GPU": 1}``.
-        threads: each process of this machine computes with.
+        resources: amounts of a worker's resources that a cell occupies, ``{"GPU": 1}``.
+        threads: number of threads of each process of this machine.
 
     Raises:
-        UserError: no scheduler at the address, or both workers and scheduler are given.
+        UserError: no scheduler answers at the address, or both workers and scheduler are given.
     """
     for name in ("distributed", "distributed.client", "distributed.scheduler", "distributed.core"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -167,21 +173,23 @@ def open_pool(
     if scheduler:
         if workers:
             raise UserError("`--workers` starts processes here: leave it out with --scheduler")
-        pool = Pool(_connect(scheduler), None, resources)
+        opened = Workers(_connect(scheduler), None, resources)
     else:
         local = LocalWorkers(workers or CPU_COUNT, threads, resources)
-        pool = Pool(Client(local.cluster, set_as_default=False), local, resources)
+        opened = Workers(Client(local.cluster, set_as_default=False), local, resources)
     try:
-        pool.probe()
+        opened.probe()
     except UserError:
-        pool.close()
+        opened.close()
         raise
-    return pool
+    return opened
 
 
 def _connect(scheduler: str) -> Client:
     try:
-        asyncio.run(_knock(scheduler))  # a client that cannot connect ends only after a minute
+        asyncio.run(
+            _check_reachable(scheduler)
+        )  # a client that cannot connect ends only after a minute
         return Client(scheduler, timeout=TIMEOUT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise UserError(
@@ -190,17 +198,17 @@ def _connect(scheduler: str) -> Client:
         ) from error
 
 
-async def _knock(scheduler: str) -> None:
+async def _check_reachable(scheduler: str) -> None:
     arguments = Security().get_connection_args("client")
     comm = await connect(scheduler, timeout=TIMEOUT_SECONDS, **arguments)
     await comm.close()
 
 
 def portable(source: str) -> Any:
-    """Return a function that calls one of `mlproject.sweeps.worker` on a worker.
+    """Return a function that calls a function of `mlproject.sweeps.worker` on a worker.
 
-    Dask pickles a nested function by value, so a worker that has not installed this package can
-    unpickle it. Such a worker imports the package from `source`.
+    Dask pickles a nested function by value, so a worker without an installed package can unpickle
+    it. Such a worker imports the package from `source`.
     """
 
     def call(function: str, *arguments: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a search has found, as pictures and a table: front, history, importances."""
+"""Files about the trials of a search: a table, history, importances, Pareto front."""
 
 import csv
 import warnings
@@ -11,9 +11,12 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization import matplotlib as pictures
 
+from mlproject.sweeps.cell_source import NamedWriter
 
-def figures(study: optuna.Study) -> Iterator[tuple[str, Callable[[Path], None]]]:
-    """Yield file names and writers of the pictures that a study has enough trials for."""
+
+def study_files(study: optuna.Study) -> Iterator[NamedWriter]:
+    """Yield the table of trials and the figures that a study has enough trials for."""
+    yield "search/trials.csv", lambda path: write_trials(study, path)
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     names = study.metric_names or ["objective"]
     if not done:
@@ -34,7 +37,7 @@ def figures(study: optuna.Study) -> Iterator[tuple[str, Callable[[Path], None]]]
 
 
 def write_trials(study: optuna.Study, path: Path) -> None:
-    """Write all trials as CSV: number, state, objectives, parameters, run, on the front or not."""
+    """Write all trials as CSV: number, state, objectives, parameters, run, whether on the front."""
     names = study.metric_names or ["objective"]
     trials = study.get_trials(deepcopy=False)
     params = list(dict.fromkeys(name for trial in trials for name in trial.params))

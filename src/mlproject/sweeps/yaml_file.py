@@ -1,4 +1,4 @@
-"""A plan's file as plain values: YAML of bounded size, depth and expansion."""
+"""Read a YAML file of bounded size, depth and expansion as plain values."""
 
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ LONGEST_MESSAGE = 600
 
 
 def read_yaml(path: Path) -> tuple[str, object]:
-    """Return the text of a YAML file and what it says.
+    """Return the text of a YAML file and its content.
 
     Raises:
-        UserError: no such file, too large, no YAML, too deep, or of too many values once its
-            aliases are written out; one line that names the file.
+        UserError: the file is missing, too large or no YAML, nests too deep, or has too many values
+            once its aliases are expanded; one line that names the file.
     """
     try:
         with path.open("rb") as file:
@@ -52,7 +52,7 @@ def one_line(text: str) -> str:
 
 
 def _check_size(text: str) -> None:
-    """Refuse what nests too deep or is too large once aliases are written out; builds nothing."""
+    """Check the depth and the number of values, aliases expanded, without building a value."""
     sizes: dict[str, int] = {}
     open_ones: list[tuple[str | None, int]] = []
     size = 0
@@ -83,7 +83,7 @@ def _check_size(text: str) -> None:
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML that refuses a key given twice and huge integers, and leaves dates texts."""
+    """YAML without repeated keys and huge integers, in which dates are texts."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[object] = set()

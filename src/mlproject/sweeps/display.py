@@ -1,10 +1,9 @@
-"""What the terminal shows of a sweep: a live table, or one line for each thing that happens."""
+"""Progress of a sweep on the terminal: a live table, or a line for each event."""
 
 import sys
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -13,47 +12,30 @@ from rich.table import Table
 from rich.text import Text
 
 from mlproject.sweeps.cells import Cell
-from mlproject.sweeps.job import Outcome
 from mlproject.sweeps.ledger import Ledger
+from mlproject.sweeps.task import Outcome
 
 LAST = 8
 EPOCH_WIDTH = 50
 FEWEST, PADDING = 8, 2
 
 
-class Show(Protocol):
-    """Shows a sweep while it runs."""
-
-    def __enter__(self) -> "Show": ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def say(self, text: str) -> None: ...
-
-    def epoch(self, cell: Cell, epoch: int, values: Mapping[str, float]) -> None: ...
-
-    def result(self, cell: Cell, outcome: Outcome) -> None: ...
-
-    def update(self, ledger: Ledger, running: Sequence[Cell]) -> None: ...
-
-    def summary(self, ledger: Ledger, run_id: str, lost: int) -> None: ...
-
-
-def make_show(name: str, quiet: bool) -> Show:
-    """Return a live table on a terminal, else lines; with `quiet` the last line only."""
+def make_display(name: str, quiet: bool) -> "Display":
+    """Return a live table for a terminal, else lines; with `quiet` only the summary."""
     console = Console(stderr=True)
-    return _Table(name, console) if console.is_terminal and not quiet else _Lines(name, quiet)
+    live = console.is_terminal and not quiet
+    return LiveDisplay(name, console) if live else Display(name, quiet)
 
 
 class TimeLeft:
-    """Estimates what is left from the share of the work that was done since the start."""
+    """Estimates the time left from the share of the work done since the start of the driver."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
         self._share: float | None = None
 
     def text(self, ledger: Ledger) -> str:
-        """Return the time left in words, '' before it can be known."""
+        """Return the time left in words, '' while it is unknown."""
         if self._share is None:
             self._share = ledger.share
         done = ledger.share - self._share
@@ -63,29 +45,34 @@ class TimeLeft:
         return f"about {duration(seconds)} left"
 
 
-class _Lines:
-    def __init__(self, name: str, quiet: bool) -> None:
+class Display:
+    """Prints a line for each event; the summary only with `quiet`."""
+
+    def __init__(self, name: str, quiet: bool = False) -> None:
         self._name, self._quiet = name, quiet
         self._left = TimeLeft()
         self._counts = ""
 
-    def __enter__(self) -> "Show":
+    def __enter__(self) -> "Display":
         return self
 
     def __exit__(self, *_: object) -> None:
         return None
 
     def say(self, text: str) -> None:
+        """Show a remark."""
         if not self._quiet:
             print(f"{self._name}: {text}", file=sys.stderr, flush=True)
 
     def epoch(self, cell: Cell, epoch: int, values: Mapping[str, float]) -> None:
-        return None
+        """Show an epoch of a cell: nothing on lines."""
 
     def result(self, cell: Cell, outcome: Outcome) -> None:
+        """Show the outcome of a cell."""
         self.say(f"{cell.name}: {result_text(outcome)}")
 
     def update(self, ledger: Ledger, running: Sequence[Cell]) -> None:
+        """Show the counts, if they have changed."""
         line = ledger.line()
         if line != self._counts:
             self._counts = line
@@ -93,13 +80,28 @@ class _Lines:
             self.say(f"{line}; {left}" if left else line)
 
     def summary(self, ledger: Ledger, run_id: str, lost: int) -> None:
-        _summary(self._name, ledger, run_id, lost)
+        """Print the end of the sweep; `lost` runs of an earlier driver were ended."""
+        if lost:
+            print(f"{self._name}: {lost} runs of a lost driver were ended", file=sys.stderr)
+        rows = ledger.rows.values()
+        for row in rows:
+            if row.outcome.status == "FAILED":
+                print(f"{row.cell.name}: failed: {row.outcome.reason}", file=sys.stderr)
+        if reasons := [row.outcome.undelivered for row in rows if row.outcome.undelivered]:
+            print(
+                f"{self._name}: of {len(reasons)} finished cells the tracking store lacked "
+                f"something ({reasons[-1]}); `python -m mlproject sync` delivers what it still "
+                "lacks",
+                file=sys.stderr,
+            )
+        print(f"sweep {self._name}: {ledger.line()}; run {run_id}")
 
 
-class _Table:
+class LiveDisplay(Display):
+    """Shows a live table of the running and the last finished cells."""
+
     def __init__(self, name: str, console: Console) -> None:
-        self._name = name
-        self._left = TimeLeft()
+        super().__init__(name)
         self._epochs: dict[str, str] = {}
         self._results: deque[tuple[str, str]] = deque(maxlen=LAST)
         self._bar = Progress(
@@ -110,7 +112,7 @@ class _Table:
         self._task = self._bar.add_task("", total=None)
         self._live = Live(self._bar, console=console, refresh_per_second=4, transient=False)
 
-    def __enter__(self) -> "Show":
+    def __enter__(self) -> "Display":
         self._live.start()
         return self
 
@@ -148,9 +150,6 @@ class _Table:
             table.add_row(Text(name, style), Text(how))
         self._live.update(Group(table, self._bar))
 
-    def summary(self, ledger: Ledger, run_id: str, lost: int) -> None:
-        _summary(self._name, ledger, run_id, lost)
-
 
 def result_text(outcome: Outcome) -> str:
     """Return a cell's outcome in a few words."""
@@ -166,23 +165,7 @@ def result_text(outcome: Outcome) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in the unit that fits: ``40 s``, ``12 min``, ``3.4 h``."""
+    """Return a time in a suitable unit: ``40 s``, ``12 min``, ``3.4 h``."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def _summary(name: str, ledger: Ledger, run_id: str, lost: int) -> None:
-    if lost:
-        print(f"{name}: {lost} runs of a lost driver were ended", file=sys.stderr)
-    rows = ledger.rows.values()
-    for row in rows:
-        if row.outcome.status == "FAILED":
-            print(f"{row.cell.name}: failed: {row.outcome.reason}", file=sys.stderr)
-    if reasons := [row.outcome.undelivered for row in rows if row.outcome.undelivered]:
-        print(
-            f"{name}: of {len(reasons)} finished cells the tracking store lacked something "
-            f"({reasons[-1]}); `python -m mlproject sync` delivers what it still lacks",
-            file=sys.stderr,
-        )
-    print(f"sweep {name}: {ledger.line()}; run {run_id}")

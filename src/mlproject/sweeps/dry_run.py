@@ -1,28 +1,31 @@
-"""``--dry-run``: the cells, what is done already, how long the rest takes and what it needs."""
+"""``--dry-run``: the cells, those that are done, and the time and disk space of the others."""
 
 from pathlib import Path
 from typing import Any
 
+from dask.system import CPU_COUNT
 from rich.console import Console
 from rich.table import Table
 
 from mlproject.names import Metric, Tag
 from mlproject.store import STORE_ERRORS, Store, connect
 from mlproject.sweeps.cells import Cell, DataSets, plan_cells, seconds_of
-from mlproject.sweeps.ledger import finished_runs
-from mlproject.sweeps.plan import Plan, read_plan
-from mlproject.sweeps.show import duration
+from mlproject.sweeps.display import duration
+from mlproject.sweeps.plan import Plan
+from mlproject.sweeps.plan_file import read_plan
+from mlproject.sweeps.run_state import finished_runs
 
 SAMPLE = 3
 
 
-def dry_run(plan_path: Path, home: Path, experiment: str | None, workers: int) -> None:
-    """Print what a plan would do.
+def dry_run(path: Path, home: Path, experiment: str | None, workers: int | None) -> None:
+    """Print the cells of a plan and the estimates, without a run.
 
     Raises:
         UserError: the plan, the data or the store cannot be used.
     """
-    plan = read_plan(plan_path)
+    plan = read_plan(path)
+    workers = workers or CPU_COUNT
     store = connect()
     data = DataSets(home / "data")
     experiment_id = store.find_experiment(experiment)

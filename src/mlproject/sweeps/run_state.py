@@ -1,4 +1,8 @@
-"""Runs that have ended though the tracking store does not know: local records tell, and tokens."""
+"""Find runs that are finished, or dead, although the tracking store does not say so.
+
+A run that lost the store has its end in its local record. A worker goes on to other cells, so a
+living process is no proof that its earlier run is alive.
+"""
 
 import time
 from collections.abc import Collection
@@ -8,64 +12,62 @@ from typing import Any
 from mlproject.names import Tag
 from mlproject.store import STORE_ERRORS, Store, deliver, liveness
 from mlproject.store.journal import ARTIFACTS, JOURNAL, Journal
-from mlproject.sweeps.job import Outcome
+from mlproject.sweeps.task import Outcome
 from mlproject.system.processes import is_alive, parse_process, this_process
 
 MOST_TRIES = 3
 
 _active: set[str] = set()
-_started: dict[str, int] = {}
+_undelivered: dict[str, int] = {}
 
 
 def begin(token: str) -> None:
-    """Note that this process begins the cell of a token."""
+    """Mark a token: this process works on its cell."""
     _active.add(token)
 
 
 def end(token: str) -> None:
-    """Note that it has ended, however."""
+    """Unmark a token: this process does not work on its cell any more."""
     _active.discard(token)
 
 
 def note_started(run_id: str) -> None:
-    """Note a run of this process, for `settle`."""
-    _started[run_id] = 0
+    """Note a run of this process for `deliver_ends`."""
+    _undelivered[run_id] = 0
 
 
-def settle(store: Store, root: Path) -> None:
+def deliver_ends(store: Store, root: Path) -> None:
     """Deliver the ends of this process' earlier runs that have not reached the store.
 
-    A run that could not even write its end, on a full disk, ends as KILLED now. What the store does
-    not take after a few tries is left to `sync`.
+    A run that could not record its end, because the disk was full, ends as KILLED. After
+    `MOST_TRIES` attempts the rest is left to the command `sync`.
 
     Args:
-        store: where to.
+        store: the tracking store.
         root: folder of the local records.
     """
-    for run_id, tries in list(_started.items()):
-        journal = _record(root, run_id)
+    for run_id, tries in list(_undelivered.items()):
+        journal = _find_journal(root, run_id)
         if journal is None:
-            del _started[run_id]
+            del _undelivered[run_id]
             continue
         journal.disown()
         try:
             if journal.status is None:
                 journal.append("status", status="KILLED", time=int(time.time() * 1000))
             deliver(journal, store.client)
-            del _started[run_id]
+            del _undelivered[run_id]
         except STORE_ERRORS:
-            _started[run_id] = tries + 1
+            _undelivered[run_id] = tries + 1
             if tries + 1 >= MOST_TRIES:
-                del _started[run_id]
+                del _undelivered[run_id]
 
 
 def is_worked_on(run: Any, root: Path, ended: Collection[str] = ()) -> bool:
-    """Return whether somebody works on a run that has not ended in the store.
-
-    That its process is there is not enough: a worker goes on to other cells.
+    """Return whether a process works on a run that has not ended in the store.
 
     Args:
-        run: of the store.
+        run: run of the tracking store.
         root: folder of the local records.
         ended: tokens of attempts that have ended, as their driver knows.
     """
@@ -80,7 +82,7 @@ def is_worked_on(run: Any, root: Path, ended: Collection[str] = ()) -> bool:
         return True
     if token and str(process) == str(this_process()):
         return token in _active
-    journal = _record(root, run.info.run_id)
+    journal = _find_journal(root, run.info.run_id)
     if journal is not None:
         return journal.is_live()
     return is_alive(None, liveness.last_heartbeat(run))
@@ -90,16 +92,32 @@ def has_finished(store: Store, run: Any, root: Path) -> bool:
     """Return whether a run is the result of its spec, in the store or in its local record."""
     if liveness.counts_as_done(store, run):
         return True
-    journal = _record(root, run.info.run_id)
+    journal = _find_journal(root, run.info.run_id)
     if journal is None or journal.status != "FINISHED":
         return False
     return liveness.metric_version(run) >= int(liveness.METRIC_VERSION)
 
 
+def finished_runs(store: Store, experiment_id: str, root: Path) -> dict[str, Any]:
+    """Return the runs of an experiment that count as done, by `spec_sha256`.
+
+    Args:
+        store: the tracking store.
+        experiment_id: the experiment.
+        root: folder of the local records.
+    """
+    found = liveness.find_runs(store, experiment_id, spec_sha256="")
+    return {
+        run.data.tags[Tag.SPEC_SHA256]: run
+        for run in reversed(found)
+        if has_finished(store, run, root)
+    }
+
+
 def outcome_of(run: Any, root: Path) -> Outcome:
-    """Return what a run that `has_finished` would have come back with."""
+    """Return the outcome of a run that `has_finished`."""
     metrics = dict(run.data.metrics)
-    journal = _record(root, run.info.run_id)
+    journal = _find_journal(root, run.info.run_id)
     undelivered = None
     if journal is not None:
         for entry in journal.entries():
@@ -110,8 +128,8 @@ def outcome_of(run: Any, root: Path) -> Outcome:
     return Outcome("FINISHED", run.info.run_id, metrics, undelivered=undelivered)
 
 
-def _record(root: Path, run_id: str) -> Journal | None:
-    """Return the local record of a run; None if there is none, or only something fetched."""
+def _find_journal(root: Path, run_id: str) -> Journal | None:
+    """Return the local record of a run, None if the folder has none or holds fetched files only."""
     folder = root / run_id
     there = (folder / JOURNAL).exists() or (folder / ARTIFACTS).is_dir()
     return Journal(folder) if there else None

@@ -10,16 +10,14 @@ import pytest
 from mlproject.store import Store, Tracker, connect
 from mlproject.store.journal import Journal
 from mlproject.store.liveness import METRIC_VERSION, find_runs
+from mlproject.sweeps import run_state
+from mlproject.sweeps.earlier_runs import find_rival, find_start
+from mlproject.sweeps.ledger import SweepRun
+from mlproject.sweeps.plan import Plan
+from mlproject.sweeps.run_state import finished_runs
+from mlproject.sweeps.task import CellTask, Outcome
 from mlproject.system.errors import UserError
 from mlproject.system.processes import this_process
-
-ROOT = Path(__file__).resolve().parents[1]
-
-from mlproject.sweeps import records  # noqa: E402
-from mlproject.sweeps.claims import claim, rival  # noqa: E402
-from mlproject.sweeps.job import Job, Outcome  # noqa: E402
-from mlproject.sweeps.ledger import Parent, finished_runs  # noqa: E402
-from mlproject.sweeps.plan import Plan  # noqa: E402
 
 SPEC, TOKEN = "a" * 64, "earlier"
 
@@ -42,8 +40,8 @@ def start(store: Store, **tags: str) -> Tracker:
     return store.start("cell", given, Path("runs"))
 
 
-def job(ended: tuple[str, ...] = (), token: str = "now") -> Job:
-    return Job(
+def task(ended: tuple[str, ...] = (), token: str = "now") -> CellTask:
+    return CellTask(
         token, "sweep", "cell", {}, SPEC, "b" * 64, "c" * 64, str(Path.cwd()), "", "0", "", {},
         None, 1, False, ended,
     )  # fmt: skip
@@ -76,14 +74,15 @@ def test_a_cell_is_done_when_its_local_record_says_so_whatever_the_store_says(
         if status == "KILLED":  # as an earlier version, or a driver elsewhere, would mark it
             store.client.set_terminated(tracker.run_id, "KILLED")
         assert status_of(store, tracker) == status
-        outcome = claim(store, job())
+        outcome = find_start(store, task())
+        assert isinstance(outcome, Outcome)
         assert (outcome.status, outcome.run_id) == ("FINISHED", tracker.run_id)
         assert outcome.metrics == {"test_auroc": 0.9, "best_val_auroc": 0.8}
         assert outcome.undelivered
         assert set(finished_runs(store, "0", Path("runs"))) == {SPEC}
         assert set(finished_runs(store, "0", Path("elsewhere"))) == set()
     other = start(store)
-    assert rival(store, job(), other.run_id) == tracker.run_id
+    assert find_rival(store, task(), other.run_id) == tracker.run_id
 
 
 def test_a_run_of_another_version_of_the_metrics_is_not_done_by_its_record(
@@ -102,7 +101,7 @@ def test_a_live_process_that_has_gone_on_to_another_cell_does_not_work_on_the_ol
         if path.is_file():
             path.unlink()
     (Path("runs") / never_recorded.run_id / "artifacts").rmdir()
-    assert claim(store, job()) is None, "this process does nothing for the token of that run"
+    assert find_start(store, task()) is None, "this process does nothing for the token of that run"
     assert status_of(store, never_recorded) == "KILLED"
 
 
@@ -110,15 +109,16 @@ def test_a_run_is_worked_on_by_who_says_so_and_not_by_attempts_that_the_driver_s
     store: Store,
 ) -> None:
     live = start(store)
-    records.begin(TOKEN)
+    run_state.begin(TOKEN)
     try:
-        outcome = claim(store, job())
+        outcome = find_start(store, task())
+        assert isinstance(outcome, Outcome)
         assert (outcome.status, outcome.run_id) == ("ELSEWHERE", live.run_id)
         assert status_of(store, live) == "RUNNING"
-        assert claim(store, job(ended=(TOKEN,))) is None
+        assert find_start(store, task(ended=(TOKEN,))) is None
         assert status_of(store, live) == "KILLED"
     finally:
-        records.end(TOKEN)
+        run_state.end(TOKEN)
 
 
 def test_another_process_of_this_machine_is_believed_while_its_record_is_live(
@@ -131,15 +131,15 @@ def test_another_process_of_this_machine_is_believed_while_its_record_is_live(
     tracker.journal.own(other)
     run = store.run(tracker.run_id)
     root = Path("runs")
-    assert records.is_worked_on(run, root)
+    assert run_state.is_worked_on(run, root)
     tracker.journal.disown()
-    assert not records.is_worked_on(run, root)
-    assert records.is_worked_on(run, Path("elsewhere")), "it has told something just now"
+    assert not run_state.is_worked_on(run, root)
+    assert run_state.is_worked_on(run, Path("elsewhere")), "it has told something just now"
     store.client.set_tag(tracker.run_id, "mlproject.heartbeat", f"{time.time() - 3600:.0f}")
     silent = store.run(tracker.run_id)
-    assert not records.is_worked_on(silent, Path("elsewhere"))
+    assert not run_state.is_worked_on(silent, Path("elsewhere"))
     store.client.set_tag(tracker.run_id, "mlproject.heartbeat", "nonsense")
-    assert records.is_worked_on(store.run(tracker.run_id), Path("elsewhere"))
+    assert run_state.is_worked_on(store.run(tracker.run_id), Path("elsewhere"))
 
 
 def parent_started() -> float:
@@ -153,10 +153,10 @@ def test_a_worker_delivers_the_ends_of_its_earlier_runs_before_it_begins_a_cell(
 ) -> None:
     ended, torn = start(store), start(store)
     for tracker in (ended, torn):
-        records.note_started(tracker.run_id)
+        run_state.note_started(tracker.run_id)
     cut_off(ended, monkeypatch, "FINISHED")
     assert torn.journal.status is None, "as when the disk was full"
-    records.settle(store, Path("runs"))
+    run_state.deliver_ends(store, Path("runs"))
     assert status_of(store, ended) == "FINISHED"
     assert store.run(ended.run_id).data.metrics["test_auroc"] == 0.9
     assert status_of(store, torn) == "KILLED"
@@ -166,7 +166,7 @@ def test_a_worker_delivers_the_ends_of_its_earlier_runs_before_it_begins_a_cell(
 def test_a_sweep_does_not_end_its_own_cells_that_have_finished_here(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parent = Parent(store, Plan(name="plan"), Path.cwd(), None)
+    parent = SweepRun(store, Plan(name="plan"), Path.cwd(), None)
     done, lost = (
         start(store, parent=parent.run_id),
         start(store, parent=parent.run_id, task="another"),
@@ -186,7 +186,7 @@ def test_a_run_with_a_tag_that_cannot_be_read_is_named_and_passed_over(store: St
     odd = start(store, spec="[1, 2]", metric_version="²", heartbeat="x")
     odd.finish("FAILED", "by a test")
     told: list[str] = []
-    assert claim(store, job(), told.append) is None
+    assert find_start(store, task(), told.append) is None
     assert len(told) == 2
     assert {broken.run_id in text or odd.run_id in text for text in told} == {True}
     assert finished_runs(store, "0", Path("runs")) == {}
@@ -196,10 +196,10 @@ def test_a_sweep_that_is_resumed_to_its_end_does_not_keep_why_an_earlier_part_en
     store: Store,
 ) -> None:
     plan = Plan(name="plan")
-    Parent(store, plan, Path.cwd(), None).finish("KILLED", "interrupted by SIGINT")
+    SweepRun(store, plan, Path.cwd(), None).finish("KILLED", "interrupted by SIGINT")
     [parent] = find_runs(store, "0", sweep="plan")
     assert parent.data.tags["mlproject.failure"] == "interrupted by SIGINT"
-    again = Parent(store, plan, Path.cwd(), None)
+    again = SweepRun(store, plan, Path.cwd(), None)
     assert again.run_id == parent.info.run_id
     assert "mlproject.failure" not in store.run(again.run_id).data.tags
     again.finish("FINISHED")
@@ -212,7 +212,7 @@ def test_an_outcome_of_a_run_that_the_store_has_whole_lacks_nothing(store: Store
     tracker = start(store)
     tracker.metrics({"test_auroc": 0.5})
     tracker.finish("FINISHED")
-    assert claim(store, job()) == Outcome("FINISHED", tracker.run_id, {"test_auroc": 0.5})
+    assert find_start(store, task()) == Outcome("FINISHED", tracker.run_id, {"test_auroc": 0.5})
 
 
 def test_a_cell_is_not_run_on_other_data_than_it_was_planned_for(workplace: Path) -> None:

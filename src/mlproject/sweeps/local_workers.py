@@ -1,8 +1,8 @@
-"""Worker processes of this machine, to which nobody else can talk.
+"""Worker processes of this machine that accept connections from their own driver only.
 
-Who reaches a Dask scheduler or worker can run code in it, and other accounts of a computer reach
-its loopback. So everything that listens asks for a certificate that is made for this sweep alone
-and never written to a file that others can read; the web pages of Dask are not served.
+Any program that reaches a Dask scheduler or worker can run code in it, and every account of a
+computer reaches its loopback address. So each port asks for a certificate that is made for this
+sweep and never written to a file that other accounts can read. Dask's web pages are not served.
 """
 
 import logging
@@ -36,22 +36,22 @@ def dask_setup(worker):
 
 
 class LocalWorkers:
-    """Worker processes of one Dask thread each; only the cluster's own client can connect.
+    """Worker processes of one Dask thread each.
 
     Attributes:
-        cluster: Dask's.
+        cluster: Dask's cluster; only its client can connect.
     """
 
     def __init__(self, workers: int, threads: int, resources: Mapping[str, float]) -> None:
-        """Start them.
+        """Start the processes.
 
         Args:
-            workers: how many.
-            threads: each computes with.
-            resources: what each has for the cells to take.
+            workers: number of processes.
+            threads: number of threads that each computes with.
+            resources: amounts of the resources that each worker offers.
 
         Raises:
-            UserError: too many, or they do not start.
+            UserError: there are too many processes, or they do not start.
         """
         if workers > MOST_WORKERS:
             raise UserError(f"`workers` must be at most {MOST_WORKERS:,}: got {workers:,}")
@@ -59,7 +59,7 @@ class LocalWorkers:
         dask.config.set({"distributed.nanny.pre-spawn-environ": environment})
         self._folder = tempfile.mkdtemp(prefix="mlproject-sweep-")
         try:
-            with dask.config.set(NO_PAGES), _out_of_reach_of_ctrl_c():
+            with dask.config.set(NO_PAGES), _ctrl_c_blocked():
                 self.cluster = LocalCluster(
                     n_workers=workers,
                     threads_per_worker=1,
@@ -84,24 +84,24 @@ class LocalWorkers:
         scheduler.http_server.stop()
 
     def kill(self) -> None:
-        """Kill the processes, whatever they do."""
+        """Kill the processes."""
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.NoSuchProcess):
                 if any("spawn_main" in part for part in child.cmdline()):
                     child.kill()
 
     def close(self) -> None:
-        """Let the processes end."""
+        """End the processes."""
         with suppress(Exception):
             self.cluster.close(timeout=10)
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
 @contextmanager
-def _out_of_reach_of_ctrl_c() -> Iterator[None]:
-    """Start processes that never get the Ctrl-C that a terminal sends to all of a command.
+def _ctrl_c_blocked() -> Iterator[None]:
+    """Protect processes that start here from Ctrl-C, which a terminal sends to all processes.
 
-    They inherit that SIGINT is blocked. Here it waits until they have started.
+    They inherit a blocked SIGINT. This process receives the signal after they have started.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows: `PRELOAD` alone
         yield

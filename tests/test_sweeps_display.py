@@ -1,24 +1,21 @@
 """The live table of a sweep, on terminals narrow and wide."""
 
 import io
-from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-ROOT = Path(__file__).resolve().parents[1]
-
-from mlproject.sweeps.cells import Cell, DataSets, make_cell  # noqa: E402
-from mlproject.sweeps.job import Outcome  # noqa: E402
-from mlproject.sweeps.ledger import Ledger  # noqa: E402
-from mlproject.sweeps.plan import Options  # noqa: E402
-from mlproject.sweeps.show import _Table  # noqa: E402
+from mlproject.sweeps.cells import Cell, DataSets, make_cell
+from mlproject.sweeps.display import LiveDisplay
+from mlproject.sweeps.ledger import Ledger
+from mlproject.sweeps.plan import FieldValues
+from mlproject.sweeps.task import Outcome
 
 
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory: pytest.TempPathFactory) -> list[Cell]:
     data = DataSets(tmp_path_factory.mktemp("data"))
-    shape: Options = {
+    shape: FieldValues = {
         "sequences": 50,
         "length": 150,
         "arch": "CNN-25",
@@ -35,7 +32,7 @@ def test_each_cell_has_one_line_and_the_numbers_of_its_epoch_are_whole(
     screen = io.StringIO()
     console = Console(file=screen, width=width, force_terminal=True, color_system=None)
     ledger = Ledger(3, [("best_val_auroc", True)])
-    with _Table("plan", console) as table:
+    with LiveDisplay("plan", console) as table:
         table.epoch(cells[0], 1234, {"val_loss": 0.4351, "val_auroc": 0.5472})
         table.result(cells[1], Outcome("FAILED", None, reason="the loss must stay finite: " * 4))
         ledger.add(cells[1], Outcome("FAILED"), 1)

@@ -1,0 +1,87 @@
+"""Attributions of a finished run, computed later and added to it."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from mlproject import results
+from mlproject.data import Dataset
+from mlproject.run.attributions import Choice, Place, attribute_run, check
+from mlproject.spec import parse_methods
+from mlproject.store import STORE_ERRORS, Store, connect
+from mlproject.store.liveness import tag_run
+from mlproject.system.errors import UserError
+from mlproject.system.interrupts import Interrupts
+
+
+class AddedAttributions(NamedTuple):
+    """Attributions that were added to a finished run.
+
+    Attributes:
+        metrics: the new metrics.
+        undelivered: error because of which the store lacks some of them, None if it has all.
+    """
+
+    metrics: dict[str, float]
+    undelivered: str | None
+
+
+def interpret_run(
+    run_id: str,
+    methods: str,
+    choice: Choice | None = None,
+    dataset: Path | None = None,
+    home: Path = Path(),
+    quiet: bool = False,
+) -> AddedAttributions:
+    """Attribute with the model of a finished run and add the results to the run.
+
+    Args:
+        run_id: the run.
+        methods: names of `mlproject.spec.ATTRIBUTIONS`, comma-separated.
+        choice: sequences and classes to attribute.
+        dataset: present path of the run's data set; None: the recorded path, or generate it again.
+        home: folder of ``data`` and ``runs``.
+        quiet: show no progress.
+
+    Raises:
+        UserError: the method is unknown; the run does not exist, has not finished or has no model;
+            the data set is missing or another one; see also `attribute_run`.
+        Interrupted: SIGINT or SIGTERM; only the completed methods are recorded.
+    """
+    names = parse_methods(methods)
+    check(names)
+    with Interrupts() as interrupts:
+        store = connect()
+        spec = results.spec_of(run_id, store)
+        tracker = store.amend(run_id, home / "runs")
+        try:
+            place = Place(
+                name=store.run(run_id).info.run_name,
+                model=results.model(run_id, store),
+                data=_dataset(run_id, home, store, dataset),
+                tracker=tracker,
+                interrupts=interrupts,
+                seed=spec.seed,
+                evalue=spec.evalue,
+                quiet=quiet,
+            )
+            values = attribute_run(place, names, choice or Choice())
+        finally:
+            with interrupts.deferred():
+                tracker.close()
+        if adopted := store.adopted():
+            with suppress(*STORE_ERRORS):
+                tag_run(store, adopted, {"interprets": run_id})
+                store.client.update_run(adopted, name=f"interpret · {place.name}")
+        return AddedAttributions(values, tracker.problem)
+
+
+def _dataset(run_id: str, home: Path, store: Store, path: Path | None) -> Dataset:
+    try:
+        found: Dataset = results.dataset(run_id, home / "data", store, path)
+    except UserError as error:
+        if path is not None:
+            raise
+        raise UserError(f"{error}; `--dataset` says where it is now") from error
+    return found
