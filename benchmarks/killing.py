@@ -77,6 +77,8 @@ def workplace() -> Iterator[Path]:
         os.environ["TMPDIR"] = name
         for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID"):
             os.environ.pop(variable, None)
+        # A shell lets what it starts in the background ignore SIGINT; children would inherit that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         yield root
 
 
