@@ -7,7 +7,7 @@ cannot be read. A read takes at most `BLOCK_BYTES`, or one chunk of the file.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, TypeAlias
 
 import h5py
 import numpy as np
@@ -27,54 +27,14 @@ class Tile(NamedTuple):
     values: np.ndarray
 
 
-class Bundle(Protocol):
-    """One file of the bundle.
+class _Hdf5:
+    """MATLAB 7.3 with reversed axes: ``trainxdata`` (L, 4, N), ``traindata`` (columns, N).
 
     Attributes:
         rows: number of sequences.
         columns: number of labels.
         length: nt per sequence.
     """
-
-    rows: int
-    columns: int
-    length: int
-
-    def row_blocks(self) -> Iterator[slice]:
-        """Yield the rows in blocks."""
-
-    def labels(self, block: slice, columns: Sequence[int]) -> np.ndarray:
-        """Return the labels of a block, (rows, columns)."""
-
-    def tiles(self, block: slice) -> Iterator[Tile]:
-        """Yield the sequences of a block in tiles, from the first position to the last."""
-
-
-@contextmanager
-def open_bundle(path: Path, split: str) -> Iterator[Bundle]:
-    """Open a file of the bundle, MATLAB 7.3 or 5.
-
-    Args:
-        path: the file.
-        split: ``train``, ``valid`` or ``test``. Arrays of train: ``trainxdata``, ``traindata``.
-
-    Raises:
-        UserError: the file is missing, has another format, is cut short, or lacks arrays of
-            matching shapes. It may be raised during reading.
-    """
-    keys = (f"{split}xdata", f"{split}data")
-    if not path.is_file():
-        raise UserError(f"the bundle needs train.mat, valid.mat and test.mat: no file {path}")
-    if not h5py.is_hdf5(path):
-        yield _Stream(path, keys)
-        return
-    rule = f"the bundle needs readable {split}.mat"
-    with hdf5_opened(path, rule, CACHE_BYTES) as file:
-        yield _Hdf5(file, path, keys)
-
-
-class _Hdf5:
-    """MATLAB 7.3 with reversed axes: ``trainxdata`` (L, 4, N), ``traindata`` (columns, N)."""
 
     def __init__(self, file: h5py.File, path: Path, keys: tuple[str, str]) -> None:
         _require(path, keys, {name: one.shape for name, one in file.items() if _is_array(one)})
@@ -88,6 +48,7 @@ class _Hdf5:
             check_size(array)
 
     def row_blocks(self) -> Iterator[slice]:
+        """Yield the rows in blocks."""
         step = self._plan()[0]
         for start in range(0, self.rows, step):
             yield slice(start, min(start + step, self.rows))
@@ -103,6 +64,7 @@ class _Hdf5:
         return chunk[2], max(positions, chunk[0])
 
     def labels(self, block: slice, columns: Sequence[int]) -> np.ndarray:
+        """Return the labels of a block, (rows, columns)."""
         band = self._y.chunks[0] if self._y.chunks else 1
         found = np.empty((len(columns), block.stop - block.start), self._y.dtype)
         for number in sorted({column // band for column in columns}):
@@ -114,6 +76,7 @@ class _Hdf5:
         return found.T
 
     def tiles(self, block: slice) -> Iterator[Tile]:
+        """Yield the sequences of a block in tiles, from the first position to the last."""
         step = self._plan()[1]
         for start in range(0, self.length, step):
             positions = slice(start, min(start + step, self.length))
@@ -141,9 +104,11 @@ class _Stream:
             yield found[key]
 
     def row_blocks(self) -> Iterator[slice]:
+        """Yield the rows in blocks."""
         yield slice(0, self.rows)
 
     def labels(self, block: slice, columns: Sequence[int]) -> np.ndarray:
+        """Return the labels of a block, (rows, columns)."""
         found: np.ndarray | None = None
         with self._matrix(self._keys[1]) as matrix:
             passed = 0
@@ -158,12 +123,40 @@ class _Stream:
         return found.T
 
     def tiles(self, block: slice) -> Iterator[Tile]:
+        """Yield the sequences of a block in tiles, from the first position to the last."""
         step = max(BLOCK_BYTES // (4 * self.rows), 1)
         with self._matrix(self._keys[0]) as matrix:
             for start in range(0, self.length, step):
                 positions = slice(start, min(start + step, self.length))
                 shape = (positions.stop - positions.start, 4, self.rows)
                 yield Tile(positions, matrix.read(int(np.prod(shape))).reshape(shape))
+
+
+Bundle: TypeAlias = _Hdf5 | _Stream
+"""One file of the bundle."""
+
+
+@contextmanager
+def open_bundle(path: Path, split: str) -> Iterator[Bundle]:
+    """Open a file of the bundle, MATLAB 7.3 or 5.
+
+    Args:
+        path: the file.
+        split: ``train``, ``valid`` or ``test``. Arrays of train: ``trainxdata``, ``traindata``.
+
+    Raises:
+        UserError: the file is missing, has another format, is cut short, or lacks arrays of
+            matching shapes. It may be raised during reading.
+    """
+    keys = (f"{split}xdata", f"{split}data")
+    if not path.is_file():
+        raise UserError(f"the bundle needs train.mat, valid.mat and test.mat: no file {path}")
+    if not h5py.is_hdf5(path):
+        yield _Stream(path, keys)
+        return
+    rule = f"the bundle needs readable {split}.mat"
+    with hdf5_opened(path, rule, CACHE_BYTES) as file:
+        yield _Hdf5(file, path, keys)
 
 
 def _is_array(item: object) -> bool:

@@ -19,15 +19,8 @@ SPLITS = ("train", "valid", "test")
 
 BLOCK_ROWS = 4096
 
-SITE = np.dtype(
-    [
-        ("sequence", "<u4"),
-        ("start", "<u4"),
-        ("width", "<u2"),
-        ("motif", "<u2"),
-        ("strand", "i1"),
-    ]
-)
+_FIELDS = {"sequence": "<u4", "start": "<u4", "width": "<u2", "motif": "<u2", "strand": "i1"}
+SITE = np.dtype([*_FIELDS.items()])
 
 
 class Split(NamedTuple):
@@ -103,7 +96,9 @@ def make_dataset(
     for name, ids in relevant.items():
         if name not in classes:
             raise UserError(f"`relevant` must name classes, {', '.join(classes)}: got {name!r}")
-        if not isinstance(ids, list | tuple) or not all(map(_is_name, ids)):
+        if not isinstance(ids, list | tuple) or not all(
+            isinstance(one, str) and one for one in ids
+        ):
             raise UserError(f"`relevant` must list JASPAR ids for {name}: got {ids!r}")
     _check_motifs(motifs, relevant)
     checked = {name: _checked(f"{name} split", splits[name], classes, motifs) for name in SPLITS}
@@ -166,10 +161,6 @@ def _array_sha256(array: Any, dtype: np.dtype) -> str:
     for block in blocks(array):
         digest.update(np.ascontiguousarray(block, dtype).tobytes())
     return f"{'x'.join(map(str, array.shape))}:{digest.hexdigest()}"
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and value != ""
 
 
 def _check_motifs(motifs: Sequence[Motif], relevant: Mapping[str, Sequence[str]]) -> None:

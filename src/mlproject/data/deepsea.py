@@ -122,7 +122,7 @@ def convert(
         wanted = list(columns.values())
         counts = {
             split: sum(
-                int(_kept(bundle.labels(block, wanted)).sum()) for block in bundle.row_blocks()
+                int(bundle.labels(block, wanted).any(axis=1).sum()) for block in bundle.row_blocks()
             )
             for split, bundle in bundles.items()
         }
@@ -147,10 +147,6 @@ def convert(
     return ConvertedBundle(target.listing, rows, _compare(rows, columns, counts))
 
 
-def _kept(labels: np.ndarray) -> np.ndarray:
-    return np.asarray(labels.any(axis=1))
-
-
 def _copy(bundle: Bundle, columns: list[int], codes: Rows, labels: Rows) -> None:
     """Copy the rows with a label to `codes` (n, L) and `labels` (n, classes) in the new file.
 
@@ -160,7 +156,7 @@ def _copy(bundle: Bundle, columns: list[int], codes: Rows, labels: Rows) -> None
     done = 0
     for block in bundle.row_blocks():
         chosen = bundle.labels(block, columns)
-        kept = np.flatnonzero(_kept(chosen))
+        kept = np.flatnonzero(chosen.any(axis=1))
         for rows, span in _pieces(kept, done):
             piece = chosen[rows]
             if not np.isin(piece, (0, 1)).all():

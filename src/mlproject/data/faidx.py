@@ -11,7 +11,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -25,15 +25,6 @@ SPACE = ord(" ")
 
 _line = re.compile(r"([^\t]+)\t([0-9]{1,15})\t([0-9]{1,15})\t([0-9]{1,15})\t([0-9]{1,15})\r?")
 _blank = re.compile(rb"[\r\n]*")
-
-
-class Bytes(Protocol):
-    """The uncompressed bytes of a file and their number."""
-
-    size: int
-
-    def read(self, start: int, stop: int) -> bytes:
-        """Return the bytes from `start` to `stop`, fewer if the file ends before."""
 
 
 class IndexRecord(NamedTuple):
@@ -80,6 +71,65 @@ def read_index(path: Path) -> list[IndexRecord]:
     if len({record.name for record in records}) != len(records):
         raise ValueError("names must be unique")
     return records
+
+
+class PlainBytes:
+    """An open file."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = file.seek(0, 2)
+
+    def read(self, start: int, stop: int) -> bytes:
+        self._file.seek(start)
+        return self._file.read(max(stop - start, 0))
+
+
+class BgzfBytes:
+    """An open file compressed by bgzip. Its block headers give the block positions."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        from Bio import bgzf
+
+        self._starts, self._places = [], []
+        self.size = 0
+        for place, size in _blocks(file):
+            self._starts.append(self.size)
+            self._places.append(place)
+            self.size += size
+        file.seek(0)
+        self._reader = bgzf.BgzfReader(fileobj=file, mode="rb", max_cache=16)
+
+    def read(self, start: int, stop: int) -> bytes:
+        start, stop = min(start, self.size), min(stop, self.size)
+        if start >= stop:
+            return b""
+        block = bisect_right(self._starts, start) - 1
+        self._reader.seek(self._places[block] << 16 | start - self._starts[block])
+        data: bytes = self._reader.read(stop - start)
+        return data
+
+
+def _blocks(file: BinaryIO) -> Iterator[tuple[int, int]]:
+    """Yield the position and uncompressed size of each block that is not empty."""
+    end = file.seek(0, 2)
+    place = 0
+    while place < end:
+        file.seek(place)
+        header = file.read(BGZF_HEADER)
+        if len(header) < BGZF_HEADER or not header.startswith(BGZF_MAGIC) or header[12:14] != b"BC":
+            raise ValueError("not a block of bgzip")
+        following = place + int.from_bytes(header[16:18], "little") + 1
+        file.seek(following - 4)
+        size = int.from_bytes(file.read(4), "little")
+        if following > end or size > 1 << 16:
+            raise ValueError("a block of bgzip is cut short")
+        if size:
+            yield place, size
+        place = following
+
+
+Bytes: TypeAlias = PlainBytes | BgzfBytes
 
 
 def check(records: list[IndexRecord], content: Bytes) -> None:
@@ -143,62 +193,6 @@ def read_letters(record: IndexRecord, content: Bytes, start: int, end: int) -> b
     if len(letters) != last - first or (letters <= SPACE).any() or (found[breaks] > SPACE).any():
         raise ValueError(f"the lines of {record.name} end elsewhere")
     return letters[start - first : end - first].tobytes()
-
-
-class PlainBytes:
-    """An open file."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.size = file.seek(0, 2)
-
-    def read(self, start: int, stop: int) -> bytes:
-        self._file.seek(start)
-        return self._file.read(max(stop - start, 0))
-
-
-class BgzfBytes:
-    """An open file compressed by bgzip. Its block headers give the block positions."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        from Bio import bgzf
-
-        self._starts, self._places = [], []
-        self.size = 0
-        for place, size in _blocks(file):
-            self._starts.append(self.size)
-            self._places.append(place)
-            self.size += size
-        file.seek(0)
-        self._reader = bgzf.BgzfReader(fileobj=file, mode="rb", max_cache=16)
-
-    def read(self, start: int, stop: int) -> bytes:
-        start, stop = min(start, self.size), min(stop, self.size)
-        if start >= stop:
-            return b""
-        block = bisect_right(self._starts, start) - 1
-        self._reader.seek(self._places[block] << 16 | start - self._starts[block])
-        data: bytes = self._reader.read(stop - start)
-        return data
-
-
-def _blocks(file: BinaryIO) -> Iterator[tuple[int, int]]:
-    """Yield the position and uncompressed size of each block that is not empty."""
-    end = file.seek(0, 2)
-    place = 0
-    while place < end:
-        file.seek(place)
-        header = file.read(BGZF_HEADER)
-        if len(header) < BGZF_HEADER or not header.startswith(BGZF_MAGIC) or header[12:14] != b"BC":
-            raise ValueError("not a block of bgzip")
-        following = place + int.from_bytes(header[16:18], "little") + 1
-        file.seek(following - 4)
-        size = int.from_bytes(file.read(4), "little")
-        if following > end or size > 1 << 16:
-            raise ValueError("a block of bgzip is cut short")
-        if size:
-            yield place, size
-        place = following
 
 
 def matching_index(index: Path, content: Bytes) -> list[IndexRecord]:

@@ -1,6 +1,7 @@
 """A data set from files of sequences, one or several per class, with a random split."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -130,7 +131,11 @@ def collect(
     for column, name in [*enumerate(files), (-1, "")]:
         sources = files[name] if name else negatives
         taken = 0
-        for record in _in_turn(sources) if most and name else _in_order(sources):
+        for record in (
+            _in_turn(sources)
+            if most and name
+            else chain.from_iterable(map(read_sequences, sources))
+        ):
             if name and record.bound and most and taken >= most:
                 continue
             length = length or len(record.sequence)
@@ -160,20 +165,13 @@ def collect(
 
 
 def _in_order(paths: Sequence[Path]) -> Iterator[SequenceRecord]:
-    for path in paths:
-        yield from read_sequences(path)
+    return chain.from_iterable(map(read_sequences, paths))
 
 
 def _in_turn(paths: Sequence[Path]) -> Iterator[SequenceRecord]:
     """Yield the first sequence of each file, then the second of each, and so on."""
-    rest = [read_sequences(path) for path in paths]
-    while rest:
-        for one in list(rest):
-            record = next(one, None)
-            if record is None:
-                rest.remove(one)
-            else:
-                yield record
+    for group in zip_longest(*map(read_sequences, paths)):
+        yield from (record for record in group if record is not None)
 
 
 def _fitted(record: SequenceRecord, length: int, fit: Fit) -> str | None:

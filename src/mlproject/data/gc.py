@@ -21,12 +21,8 @@ def window_codes(genome: Genome, windows: pd.DataFrame, window: int) -> Iterator
     """Yield the codes of windows in order, in blocks (at most `BLOCK`, window)."""
     places = list(zip(windows["chrom"], windows["start"].tolist(), strict=True))
     for first in range(0, len(places), BLOCK):
-        yield np.stack(
-            [
-                genome.codes(name, start, start + window)
-                for name, start in places[first : first + BLOCK]
-            ]
-        )
+        block = places[first : first + BLOCK]
+        yield np.stack([genome.codes(name, start, start + window) for name, start in block])
 
 
 def _gc_bins(codes: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from mlproject.data import onehot
-from mlproject.data.dataset import SITE, SPLITS, Dataset, Split, content_sha256, make_dataset
+from mlproject.data.dataset import SPLITS, Dataset, Split, content_sha256, make_dataset
 from mlproject.data.listing import Listing, listing
 from mlproject.data.rows import Rows, StoredRows
 from mlproject.motifs.pwm import Motif
@@ -25,8 +25,6 @@ from mlproject.names import check_classes
 from mlproject.system.errors import UserError
 from mlproject.system.files import atomic_hdf5
 from mlproject.system.hdf5 import hdf5_opened, read_array
-
-__all__ = ["SITE", "Dataset", "Split", "content_sha256", "new_dataset_file", "read", "write"]
 
 IN_MEMORY = 1 << 25
 
@@ -51,9 +49,7 @@ def write(dataset: Dataset, path: Path) -> None:
                 file[f"{name}/sites"] = split.sites
         if dataset.motifs:
             file["motifs"] = _motif_table(dataset.motifs)
-        for name in ("classes", "relevant", "provenance"):
-            file.attrs[name] = json.dumps(getattr(dataset, name))
-        file.attrs["sha256"] = dataset.sha256
+        _write_attributes(file, dataset)
 
 
 class NewDatasetFile:
@@ -108,9 +104,13 @@ def new_dataset_file(
         yield target
         made = make_dataset(target.splits, classes, relevant, (), provenance)
         target.listing = listing(made)
-        for name in ("classes", "relevant", "provenance"):
-            file.attrs[name] = json.dumps(getattr(made, name))
-        file.attrs["sha256"] = made.sha256
+        _write_attributes(file, made)
+
+
+def _write_attributes(file: h5py.File, dataset: Dataset) -> None:
+    for name in ("classes", "relevant", "provenance"):
+        file.attrs[name] = json.dumps(getattr(dataset, name))
+    file.attrs["sha256"] = dataset.sha256
 
 
 def read(path: Path, *, hashed: bool = False) -> Dataset:
@@ -129,7 +129,7 @@ def read(path: Path, *, hashed: bool = False) -> Dataset:
         found = "a folder" if os.path.isdir(path) else "no such file"
         raise UserError(f"{rule}: got {path}, {found}")
     with hdf5_opened(path, rule) as file:
-        if KEYS[0] not in file and onehot.holds_one_hot(file) and not hashed:
+        if KEYS[0] not in file and onehot.has_arrays(file) and not hashed:
             return onehot.read(file)
         try:
             return _read(file, hashed)
@@ -138,8 +138,7 @@ def read(path: Path, *, hashed: bool = False) -> Dataset:
 
 
 def _require_keys(file: h5py.File) -> None:
-    arrays = [file.get(key) for key in KEYS]
-    if all(isinstance(array, h5py.Dataset) and array.shape for array in arrays):
+    if onehot.has_arrays(file, KEYS):
         return
     names: list[object] = []
     file.visit(names.append)

@@ -22,17 +22,8 @@ HEADER = 128
 CHUNK = 1 << 16
 MATRIX, COMPRESSED = 14, 15
 NUMBERS = {
-    1: "i1",
-    2: "u1",
-    3: "i2",
-    4: "u2",
-    5: "i4",
-    6: "u4",
-    7: "f4",
-    9: "f8",
-    12: "i8",
-    13: "u8",
-}
+    1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8",
+}  # fmt: skip
 NUMERIC_CLASSES = range(6, 16)
 COMPLEX = 0x08
 

@@ -159,9 +159,9 @@ def open_splits(
     return splits
 
 
-def holds_one_hot(file: h5py.File) -> bool:
-    """Return whether a file has the arrays of the paper's released code."""
-    arrays = [file.get(key) for key in KEYS]
+def has_arrays(file: h5py.File, keys: Sequence[str] = KEYS) -> bool:
+    """Return whether a file has some arrays. Default: those of the paper's released code."""
+    arrays = [file.get(key) for key in keys]
     return all(isinstance(array, h5py.Dataset) and array.shape for array in arrays)
 
 

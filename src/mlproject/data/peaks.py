@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from mlproject.data.bed import Intervals, concat, read_intervals
+from mlproject.data.bed import Intervals, concat, read_intervals, remarks
 from mlproject.data.dataset import Split
 from mlproject.data.gc import gc_matched, window_codes
 from mlproject.data.genome import Genome, open_genome
@@ -23,7 +23,6 @@ from mlproject.data.genome_windows import (
 )
 from mlproject.data.layout import new_dataset_file
 from mlproject.data.listing import Listing
-from mlproject.data.remarks import remarks
 from mlproject.data.sources import Files
 from mlproject.names import check_classes
 from mlproject.sequence import shuffle_dinucleotides
@@ -205,11 +204,7 @@ def _why_none(intervals: Intervals, options: Options) -> str:
 def _split(windows: pd.DataFrame, options: Options) -> dict[str, pd.DataFrame]:
     test = windows["chrom"].isin(list(options.test))
     valid = windows["chrom"].isin(list(options.valid))
-    return {
-        "train": windows[~(test | valid)],
-        "valid": windows[valid],
-        "test": windows[test],
-    }
+    return {"train": windows[~(test | valid)], "valid": windows[valid], "test": windows[test]}
 
 
 def _fill(

@@ -31,14 +31,7 @@ class Alignments(NamedTuple):
 
 
 class Best(NamedTuple):
-    """The best alignment of each target, arrays (targets,).
-
-    Attributes:
-        score: integer score.
-        overlap: aligned columns.
-        offset: see `mlproject.motifs.tomtom.Match.offset`.
-        reverse: whether it is on the reverse strand.
-    """
+    """The best alignment of each target, arrays (targets,); offsets as in `Alignments`."""
 
     score: np.ndarray
     overlap: np.ndarray

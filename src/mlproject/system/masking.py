@@ -2,29 +2,21 @@
 
 import os
 import re
+from functools import partial
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 HIDDEN = "***"
 SHORTEST = 6
 SECRETS = (
-    "MLFLOW_TRACKING_PASSWORD",
-    "MLFLOW_TRACKING_TOKEN",
-    "DATABRICKS_TOKEN",
-    "DATABRICKS_CLIENT_SECRET",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AZURE_STORAGE_ACCESS_KEY",
-    "AZURE_STORAGE_CONNECTION_STRING",
-    "AZURE_CLIENT_SECRET",
+    "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "DATABRICKS_TOKEN",
+    "DATABRICKS_CLIENT_SECRET", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+    "AZURE_STORAGE_ACCESS_KEY", "AZURE_STORAGE_CONNECTION_STRING", "AZURE_CLIENT_SECRET",
     "PGPASSWORD",
-)
+)  # fmt: skip
 ADDRESSES = (
-    "MLFLOW_TRACKING_URI",
-    "MLFLOW_REGISTRY_URI",
-    "MLFLOW_S3_ENDPOINT_URL",
-    "HTTP_PROXY",
+    "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_S3_ENDPOINT_URL", "HTTP_PROXY",
     "HTTPS_PROXY",
-)
+)  # fmt: skip
 
 _SECRET_NAME = (
     r"(?:[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key"
@@ -77,10 +69,9 @@ def _known() -> set[str]:
             if re.fullmatch(_SECRET_NAME, key, re.IGNORECASE)
         }
     spelled = {
-        way(one) for one in found if one for way in (str, unquote, quote, quote_plus, _quoted)
+        way(one)
+        for one in found
+        if one
+        for way in (str, unquote, quote, quote_plus, partial(quote, safe=""))
     }
     return {one for one in spelled if len(one) >= SHORTEST}
-
-
-def _quoted(text: str) -> str:
-    return quote(text, safe="")
