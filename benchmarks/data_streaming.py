@@ -116,7 +116,7 @@ def train(path: str, where: str) -> None:
     backend.prepare()
     model = build(spec, data.length, len(data.classes))
     optimizer = keras.optimizers.Adam(spec.learning_rate)
-    steps = make_steps(model, optimizer, fast_pass.choose())
+    steps = make_steps(model, optimizer, fast_pass.choose(model)[0])
     rng = np.random.default_rng([spec.seed, 1])
     orders = [rng.permutation(len(split.codes)) for _ in range(1 + 100 * STEPS // len(split.codes))]
     order = np.concatenate(orders)[: (WARM + STEPS) * spec.batch_size]

@@ -36,7 +36,7 @@ def ours(spec: RunSpec) -> TrainEpoch:
     backend.prepare()
     model, optimizer = build(spec, LENGTH, CLASSES), adam(spec)
     optimizer.build(model.trainable_variables)
-    steps = make_steps(model, optimizer, fast_pass.choose())
+    steps = make_steps(model, optimizer, fast_pass.choose(model)[0])
     return lambda split, epoch: train_epoch(steps, split, spec, epoch)
 
 

@@ -38,7 +38,7 @@ def make_steps(arch: str, guarded: bool) -> Any:
     optimizer.build(model.trainable_variables)
     backend.prepare()
     steps.Guard = guard.Guard if guarded else Blind  # type: ignore[misc]
-    return spec, steps.make_steps(model, optimizer, fast_pass.choose())
+    return spec, steps.make_steps(model, optimizer, fast_pass.choose(model)[0])
 
 
 def main() -> None:

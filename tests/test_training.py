@@ -19,7 +19,8 @@ from mlproject.architectures import make_spec
 from mlproject.data import Split
 from mlproject.network import backend, checkpoint
 from mlproject.network.build import build, predict
-from mlproject.network.training import Epoch, Fit, binary_cross_entropy, fit
+from mlproject.network.protocol import Epoch
+from mlproject.network.training import Fit, binary_cross_entropy, fit
 from mlproject.sequence import encode, one_hot
 from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError

@@ -10,10 +10,12 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache, partial
-from typing import Annotated, Any, Literal, NamedTuple
+from types import UnionType
+from typing import Annotated, Any, Literal, NamedTuple, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.config import JsonDict
+from pydantic.fields import FieldInfo as FieldDeclaration
 
 from mlproject.geometry import Kernel, Window
 from mlproject.system.errors import UserError, nearest, short_repr
@@ -46,6 +48,15 @@ ATTRIBUTIONS: Mapping[str, str] = {
 MODISCO = "modisco"
 
 AlignmentName = Literal["released", "paper"]
+ActivationName = Literal[
+    "relu", "exponential", "elu", "softplus", "sigmoid", "tanh", "linear",
+    "shift_scale_relu", "shift_scale_tanh", "shift_scale_sigmoid", "exp_relu",
+    "shift_relu", "shift_tanh", "shift_sigmoid", "scale_relu", "scale_tanh", "scale_sigmoid",
+]  # fmt: skip
+Padding = Literal["same", "valid"]
+MonitorName = Literal[
+    "val_loss", "val_cross_entropy", "val_auroc", "val_aupr", "val_auroc_pooled", "val_aupr_pooled"
+]
 
 TYPE_NAMES: dict[type, str] = {int: "an integer", float: "a number", str: "a text"}
 
@@ -102,6 +113,25 @@ class Block(_Frozen):
     stride: Positive = _network(1, "step of the convolution", fits=True)
     pool: Positive = _network(..., "max-pool window, 1 = none", fits=True)
     pool_stride: Positive = _network(..., "step of the max-pool", fits=True)
+    padding: Padding = _network("same", "padding of the convolution", later=True, fits=True)
+    dilation: Positive = _network(1, "distance of neighbouring weights, nt", later=True)
+    activation: ActivationName | None = _network(
+        None, "activation; by default `activation` in block 1, relu in later ones", later=True
+    )
+    pooling: Literal["max", "average", "attention"] = _network(
+        "max", "largest value, mean, or mean with softmax weights", later=True
+    )
+    pool_padding: Padding = _network("same", "padding of the pooling", later=True, fits=True)
+    dropout: DropoutRate | None = _network(
+        None, "dropout of the block; by default `dropout_conv`", later=True
+    )
+    residual: Natural = _network(0, "residual convolutions after the block's own", later=True)
+    kernel_residual: Positive = _network(3, "width of the residual convolutions", later=True)
+    dilation_residual: Positive = _network(
+        1,
+        "factor of the dilation from one residual convolution to the next; 2: 1, 2, 4, ...",
+        later=True,
+    )
 
     @property
     def convolution(self) -> Window:
@@ -132,11 +162,37 @@ class RunSpec(_Frozen):
         ..., "convolution blocks, first to last"
     )
     units: Positive = _network(512, "units of the dense layer")
-    activation: Literal["relu", "exponential", "elu", "softplus", "sigmoid", "tanh"] = _network(
+    activation: ActivationName = _network(
         "relu", "activation of the first convolution (deeper layers: relu)"
     )
     dropout_conv: DropoutRate = _network(0.1, "dropout after each max-pool")
-    dropout_dense: DropoutRate = _network(0.5, "dropout after the dense layer")
+    dropout_dense: DropoutRate = _network(0.5, "dropout after each dense layer")
+    order: Literal["pool_dropout", "dropout_pool"] = _network(
+        "pool_dropout", "order of max-pool and dropout in a block", later=True
+    )
+    batch_norm: Literal["on", "off"] = _network("on", "batch norm before activations", later=True)
+    attention: Natural = _network(
+        0, "blocks of multi-head self-attention after the convolutions", later=True
+    )
+    attention_heads: Positive = _network(4, "heads of each attention block", later=True)
+    attention_key: Positive = _network(32, "size of each head's queries and keys", later=True)
+    recurrent: Natural = _network(
+        0, "units of a bidirectional LSTM after the convolutions, 0 = none", later=True
+    )
+    head: Literal["flatten", "global_max", "global_average"] = _network(
+        "flatten", "how the map enters the dense layers", later=True
+    )
+    dense: Annotated[str, Field(pattern=r"^([1-9]\d{0,6}(,[1-9]\d{0,6}){0,19})?$")] = _network(
+        "", "units of several dense layers, comma-separated; empty: one of `units`", later=True
+    )
+    output_l2: Annotated[float, Field(ge=0.0, le=1000.0)] | None = _network(
+        None, "L2 factor of the output layer; by default `l2`", later=True
+    )
+    strands: Literal["single", "shared"] = _network(
+        "single",
+        "`shared`: one network reads both strands, and the scores are averaged",
+        later=True,
+    )
     init: Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal"] = _training(
         "glorot_uniform", "initial weights"
     )
@@ -153,8 +209,45 @@ class RunSpec(_Frozen):
     patience: Natural = _training(
         20, "stop after so many epochs without a better `monitor`, 0 = never"
     )
-    monitor: Literal["val_loss", "val_cross_entropy"] = _training(
-        "val_loss", "its lowest value gives the best weights; val_loss includes L2"
+    monitor: MonitorName = _training(
+        "val_loss",
+        "its best value gives the best weights; losses are best at the lowest value, the others at "
+        "the highest; val_loss includes L2; `pooled`: over all classes together",
+    )
+    weights: Literal["best", "last"] = _training(
+        "best", "the epoch whose weights the run keeps", later=True
+    )
+    optimizer: Literal["adam", "adamw", "sgd"] = _training("adam", "optimizer", later=True)
+    weight_decay: Annotated[float, Field(ge=0.0, le=1.0)] = _training(
+        0.0, "decoupled weight decay of adamw", later=True
+    )
+    sgd_momentum: Momentum = _training(0.9, "momentum of sgd", later=True)
+    clip_norm: Annotated[float, Field(ge=0.0, le=1e6)] = _training(
+        0.0, "largest norm of all gradients together, 0 = no limit", later=True
+    )
+    reduce_lr_factor: Annotated[float, Field(gt=0.0, le=1.0)] = _training(
+        1.0, "factor of the learning rate where `monitor` stagnates, 1 = never", later=True
+    )
+    reduce_lr_patience: Positive = _training(
+        5, "epochs without a better `monitor` before the learning rate is reduced", later=True
+    )
+    min_lr: Annotated[float, Field(ge=0.0, le=1.0)] = _training(
+        0.0, "smallest learning rate of a schedule", later=True
+    )
+    warmup: Natural = _training(
+        0, "epochs over which the learning rate rises linearly at the start", later=True
+    )
+    decay: Literal["none", "cosine"] = _training(
+        "none", "cosine: the learning rate falls to `min_lr` over `epochs`", later=True
+    )
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = _training(
+        0.0, "share of each training label that is replaced by 1/2", later=True
+    )
+    class_weight: Literal["none", "balanced"] = _training(
+        "none", "balanced: positives and negatives of a class weigh the same in total", later=True
+    )
+    precision: Literal["float32", "bfloat16"] = _training(
+        "float32", "number format of layers; bfloat16 is for GPUs", later=True
     )
     augment: Literal["none", "reverse_complement"] = _training(
         "none", "training also on the other strand, each time with a chance of one half", later=True
@@ -218,6 +311,11 @@ class RunSpec(_Frozen):
         """The convolutions whose filters are read, counted from 1."""
         return tuple(int(name.removeprefix("conv")) for name in self.layers.split(","))
 
+    @property
+    def dense_units(self) -> tuple[int, ...]:
+        """Units of the dense layers, first to last."""
+        return tuple(map(int, self.dense.split(","))) if self.dense else (self.units,)
+
     def keeps_positions(self, number: int) -> bool:
         """Whether no pool or stride precedes convolution `number`, counted from 1."""
         return not any(block.pool > 1 or block.stride > 1 for block in self.blocks[: number - 1])
@@ -241,12 +339,16 @@ class RunSpec(_Frozen):
         for name in fields_of(*(groups or Group)):
             if name == "blocks":
                 for number, block in enumerate(self.blocks, 1):
-                    values |= {f"{key}{number}": getattr(block, key) for key in BLOCK_FIELDS}
+                    values |= {
+                        f"{key}{number}": value
+                        for key, value in block
+                        if value != _later_default(f"{key}{number}")
+                    }
                 if len(self.blocks) == 1:
                     values["filters2"] = 0
             elif self.generated or name not in GENERATED_FIELDS:
                 values[name] = getattr(self, name)
-        return values
+        return {name: value for name, value in values.items() if value is not None}
 
     def train_sha256(self, dataset_sha256: str) -> str:
         """Return the hash of everything that determines the trained weights.
@@ -311,9 +413,8 @@ def fields_of(*groups: Group) -> tuple[str, ...]:
     return tuple(name for name, declared in infos.items() if declared["group"] in groups)
 
 
-def _declared(field: Any) -> dict[str, Any]:
-    extra: dict[str, Any] = field.json_schema_extra
-    return extra
+def _declared(field: FieldDeclaration) -> dict[str, Any]:
+    return cast(dict[str, Any], field.json_schema_extra)
 
 
 BLOCK_FIELDS = tuple(Block.model_fields)
@@ -339,16 +440,22 @@ class FieldInfo(NamedTuple):
 @lru_cache(maxsize=1024)
 def field_info(name: str) -> FieldInfo | None:
     """Return what is declared about a flat field name, None if there is no such field."""
-    match = re.fullmatch(rf"({'|'.join(BLOCK_FIELDS)})([1-9]\d?)", name)
-    field = Block.model_fields[match[1]] if match else RunSpec.model_fields.get(name)
+    field = _field_of(name)
     if field is None or name == "blocks":
         return None
-    kinds: dict[object, type[int] | type[float]] = {int: int, float: float}
     extra = _declared(field)
     fits = extra["fits"] and name != "filters1"  # only a later block can be absent
-    return FieldInfo(
-        kinds.get(field.annotation, str), field.description or "", Group(extra["group"]), fits
-    )
+    return FieldInfo(_kind(field.annotation), field.description or "", Group(extra["group"]), fits)
+
+
+def _kind(annotation: Any) -> type[int] | type[float] | type[str]:
+    """Return the type of a field's values; ``X | None`` has that of X."""
+    if annotation in (int, float):
+        return int if annotation is int else float
+    inner = [one for one in get_args(annotation) if one is not type(None)]
+    if get_origin(annotation) is Annotated:
+        return _kind(inner[0])
+    return _kind(inner[0]) if get_origin(annotation) in (Union, UnionType) else str
 
 
 def field_names() -> list[str]:
@@ -387,12 +494,19 @@ def parse_value(name: str, value: object) -> int | float | str:
 
 def without_later_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out later fields at their defaults, so that the hashes of earlier versions hold."""
-    fields = {name: one for name, one in RunSpec.model_fields.items() if _declared(one)["later"]}
-    return {
-        name: value
-        for name, value in values.items()
-        if name not in fields or value != fields[name].default
-    }
+    return {name: value for name, value in values.items() if value != _later_default(name)}
+
+
+@lru_cache(maxsize=1024)
+def _later_default(name: str) -> Any:
+    """Return the default of a later field; for any other field a value that equals none."""
+    field = _field_of(name)
+    return field.default if field is not None and _declared(field)["later"] else object()
+
+
+def _field_of(name: str) -> FieldDeclaration | None:
+    match = re.fullmatch(rf"({'|'.join(BLOCK_FIELDS)})([1-9]\d?)", name)
+    return Block.model_fields[match[1]] if match else RunSpec.model_fields.get(name)
 
 
 def canonical_sha256(values: Mapping[str, Any]) -> str:

@@ -6,15 +6,16 @@ The names of the layers are ``conv1``, ``conv1_bn``, ``conv1_relu``, ``conv1_poo
 """
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 
 from mlproject.data import Rows
+from mlproject.network import blocks
 from mlproject.network.backend import forward, value
-from mlproject.network.initial import initial_kernel
+from mlproject.network.initial import initial_kernel, stream_seed
 from mlproject.sequence import OTHER, one_hot, reverse_complement
 from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError, nearest
@@ -42,27 +43,8 @@ def build(spec: RunSpec, length: int, classes: int) -> keras.Model:
     Source: Koo & Eddy 2019, Methods; `same` padding and L2 on all kernels as in the released code.
     """
     spec.map_lengths(length)
-    x = inputs = keras.Input((length, 4), name="sequence")
-    for number, block in enumerate(spec.blocks, 1):
-        name = f"conv{number}"
-        activation = spec.activation if number == 1 else "relu"
-        convolution = layers.Conv1D(
-            block.filters, block.kernel, strides=block.stride, padding="same", use_bias=False,
-            name=name, **_kernel(spec),
-        )  # fmt: skip
-        x = _normalise(convolution(x), spec, name, activation)
-        if block.pool > 1:
-            pool = layers.MaxPooling1D(
-                block.pool, block.pool_stride, padding="same", name=f"{name}_pool"
-            )
-            x = pool(x)
-        x = _dropout(spec, spec.dropout_conv, name)(x)
-    x = layers.Flatten(name="flatten")(x)
-    x = layers.Dense(spec.units, use_bias=False, name="dense", **_kernel(spec))(x)
-    x = _normalise(x, spec, "dense", "relu")
-    x = _dropout(spec, spec.dropout_dense, "dense")(x)
-    output = layers.Dense(classes, activation="sigmoid", name="output", **_kernel(spec))
-    model = keras.Model(inputs, output(x), name="network")
+    inputs = keras.Input((length, 4), name="sequence")
+    model = keras.Model(inputs, _scores(inputs, spec, classes), name="network")
     for layer in model.layers:
         if hasattr(layer, "kernel"):
             seed = stream_seed(spec.seed, layer.name)
@@ -70,15 +52,26 @@ def build(spec: RunSpec, length: int, classes: int) -> keras.Model:
     return model
 
 
-def stream_seed(seed: int, *key: int | str) -> int:
-    """Return a 31-bit seed for one stream of random numbers of a run.
+def _scores(x: Any, spec: RunSpec, classes: int) -> Any:
+    """Return the probabilities of one-hot sequences.
 
-    Args:
-        seed: the run's seed.
-        key: name of the stream, for example ``"conv1"`` or ``7, "conv1_dropout"``.
+    With shared strands the sequences and their reverse complements pass the layers as one batch of
+    twice the size, and the probabilities of both are averaged.
     """
-    words = [word for part in key for word in ([part] if isinstance(part, int) else part.encode())]
-    return int(np.random.SeedSequence([seed, *words]).generate_state(1)[0] >> 1)
+    shared = spec.strands == "shared"
+    if shared:
+        x = layers.Concatenate(axis=0, name="strands")([x, ops.flip(x, axis=(1, 2))])
+    for number in range(1, len(spec.blocks) + 1):
+        x = blocks.convolution_block(x, spec, number)
+    for number in range(1, spec.attention + 1):
+        x = blocks.attention_block(x, spec, number)
+    if spec.recurrent:
+        x = blocks.recurrent_block(x, spec)
+    x = blocks.head(x, spec)
+    for number in range(1, len(spec.dense_units) + 1):
+        x = blocks.dense_block(x, spec, number)
+    x = blocks.output_layer(x, spec, classes)
+    return ops.mean(ops.reshape(x, (2, -1, classes)), axis=0) if shared else x
 
 
 def trainable_parameters(model: keras.Model) -> int:
@@ -186,23 +179,6 @@ def maximum_possible_activation(model: keras.Model, layer: str = "conv1") -> np.
     best = (kernel * sign).max(axis=1).sum(axis=0) * sign
     scaled = norm(best.astype(np.float32)[None, None, :], training=False)
     return keras.ops.convert_to_numpy(activation(scaled))[0, 0]
-
-
-def _kernel(spec: RunSpec) -> dict[str, object]:
-    regularizer = keras.regularizers.L2(spec.l2) if spec.l2 else None
-    return {"kernel_initializer": spec.init, "kernel_regularizer": regularizer}
-
-
-def _normalise(x: object, spec: RunSpec, name: str, activation: str) -> object:
-    norm = layers.BatchNormalization(
-        momentum=spec.bn_momentum, epsilon=spec.bn_epsilon, name=f"{name}_bn"
-    )
-    return layers.Activation(activation, name=f"{name}_{activation}")(norm(x))
-
-
-def _dropout(spec: RunSpec, rate: float, name: str) -> keras.Layer:
-    name = f"{name}_dropout"
-    return layers.Dropout(rate, seed=stream_seed(spec.seed, name), name=name)
 
 
 def _stream(

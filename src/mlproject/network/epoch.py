@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from mlproject.data import Split
-from mlproject.network.build import stream_seed
+from mlproject.network.initial import stream_seed
 from mlproject.network.steps import Steps
 from mlproject.sequence import reverse_complement
 from mlproject.spec import RunSpec

@@ -1,7 +1,7 @@
 """From labels and scores to named numbers, tables and curves."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -98,7 +98,7 @@ def class_scores(
     Raises:
         UserError: the arrays do not fit together, are empty, or have scores that are not finite.
     """
-    from sklearn.metrics import auc, average_precision_score, precision_recall_curve
+    from sklearn.metrics import average_precision_score
 
     _check(labels, scores, classes)
     rows = []
@@ -107,10 +107,9 @@ def class_scores(
         negatives = len(truth) - positives
         areas: tuple[float | None, ...] = (None, None, None)
         if positives and negatives:
-            precision, recall, _ = precision_recall_curve(truth, score)
             areas = (
                 _auroc(truth, score),
-                float(auc(recall, precision)),
+                _aupr(truth, score),
                 float(average_precision_score(truth, score)),
             )
         rows.append(ClassScore(name, positives, negatives, *areas))
@@ -138,9 +137,42 @@ def mean_auroc(labels: np.ndarray, scores: np.ndarray) -> float | None:
         labels: (sequences, classes), 0 or 1.
         scores: (sequences, classes).
     """
+    return _mean(_auroc, labels, scores)
+
+
+def mean_aupr(labels: np.ndarray, scores: np.ndarray) -> float | None:
+    """Return the mean AUPR by trapezoids; arguments and result as for `mean_auroc`."""
+    return _mean(_aupr, labels, scores)
+
+
+def pooled_area(labels: np.ndarray, scores: np.ndarray, curve: Literal["ROC", "PR"]) -> float:
+    """Return the area under a curve of all classes together, as Keras' `AUC` metric has it.
+
+    Args:
+        labels: (sequences, classes), 0 or 1.
+        scores: (sequences, classes), from 0 to 1.
+        curve: which one; 200 thresholds, interpolated.
+    """
+    import keras
+
+    metric = keras.metrics.AUC(curve=curve)
+    metric.update_state(labels.reshape(-1), scores.reshape(-1))
+    return float(metric.result())
+
+
+def _mean(
+    area: Callable[[np.ndarray, np.ndarray], float], labels: np.ndarray, scores: np.ndarray
+) -> float | None:
     both = labels.min(axis=0) != labels.max(axis=0)
-    areas = [_auroc(*pair) for pair in zip(labels.T[both], scores.T[both], strict=True)]
+    areas = [area(*pair) for pair in zip(labels.T[both], scores.T[both], strict=True)]
     return float(np.mean(areas)) if areas else None
+
+
+def _aupr(truth: np.ndarray, score: np.ndarray) -> float:
+    from sklearn.metrics import auc, precision_recall_curve
+
+    precision, recall, _ = precision_recall_curve(truth, score)
+    return float(auc(recall, precision))
 
 
 def _auroc(truth: np.ndarray, score: np.ndarray) -> float:

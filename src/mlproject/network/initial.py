@@ -33,3 +33,14 @@ def initial_kernel(init: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     while (outside := np.abs(values) > 2).any():
         values[outside] = rng.standard_normal(int(outside.sum()))
     return (values * math.sqrt(variance) / TRUNCATED_SD).astype(np.float32)
+
+
+def stream_seed(seed: int, *key: int | str) -> int:
+    """Return a 31-bit seed for one stream of random numbers of a run.
+
+    Args:
+        seed: the run's seed.
+        key: what the stream is for, for example ``"conv1"`` or ``7, "conv1_dropout"``.
+    """
+    words = [word for part in key for word in ([part] if isinstance(part, int) else part.encode())]
+    return int(np.random.SeedSequence([seed, *words]).generate_state(1)[0] >> 1)

@@ -12,6 +12,7 @@ import numpy as np
 
 from mlproject.network.backend import name, on_processor
 from mlproject.network.guard import Guard, GuardedValues, LaunchExtremes
+from mlproject.network.loss import Loss, cross_entropy
 
 GUARDED = 8  # batches between two checks of the state on a CPU
 LAUNCH = 64  # batches; a launch costs much less than these, and they are a small part of an epoch
@@ -53,26 +54,32 @@ class Steps(Protocol):
 
 
 def make_steps(
-    model: keras.Model, optimizer: keras.optimizers.Optimizer, scores: TrainingPass
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    scores: TrainingPass,
+    loss: Loss = cross_entropy,
 ) -> Steps:
     """Return the compiled training steps of a built model and optimizer.
-
-    The loss is binary cross-entropy, mean over classes and sequences, plus the model's L2 terms.
 
     Args:
         model: the model to train.
         optimizer: built on the trainable weights.
         scores: the forward pass in training, from model and one-hot sequences to scores.
+        loss: (labels, scores) to the loss; the L2 terms of the model are added.
     """
     steps = _JaxSteps if name() == "jax" else _TensorFlowSteps
-    return steps(model, optimizer, scores)
+    return steps(model, optimizer, scores, loss)
 
 
 class _TensorFlowSteps:
     launch = 1
 
     def __init__(
-        self, model: keras.Model, optimizer: keras.optimizers.Optimizer, scores: TrainingPass
+        self,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        scores: TrainingPass,
+        loss: Loss,
     ) -> None:
         import tensorflow as tf
 
@@ -89,10 +96,10 @@ class _TensorFlowSteps:
         def step(codes: Any, labels: Any) -> None:
             averages = [tf.identity(one) for one in self._state().averages]
             with tf.GradientTape() as tape:
-                loss = _cross_entropy(labels, scores(model, _one_hot(codes))) + sum(model.losses)
-            gradients = tape.gradient(loss, variables)
+                value = loss(labels, scores(model, _one_hot(codes))) + sum(model.losses)
+            gradients = tape.gradient(value, variables)
             optimizer.apply_gradients(zip(gradients, variables, strict=True))
-            self._total.assign_add(loss * tf.cast(tf.shape(labels)[0], tf.float32))
+            self._total.assign_add(value * tf.cast(tf.shape(labels)[0], tf.float32))
             extremes = guard.update(
                 _extremes(self._extremes), gradients, averages, self._state().averages
             )
@@ -145,7 +152,11 @@ class _TensorFlowSteps:
 
 class _JaxSteps:
     def __init__(
-        self, model: keras.Model, optimizer: keras.optimizers.Optimizer, scores: TrainingPass
+        self,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        scores: TrainingPass,
+        loss: Loss,
     ) -> None:
         import jax
         import jax.numpy as jnp
@@ -155,16 +166,16 @@ class _JaxSteps:
         groups = (model.trainable_variables, model.non_trainable_variables, optimizer.variables)
         self.groups = groups
 
-        def loss(trainable: Any, others: Any, codes: Any, labels: Any) -> tuple[Any, Any]:
+        def value_of(trainable: Any, others: Any, codes: Any, labels: Any) -> tuple[Any, Any]:
             values = (*zip(groups[0], trainable, strict=True), *zip(groups[1], others, strict=True))
             with keras.StatelessScope(state_mapping=values) as scope:
-                value = _cross_entropy(labels, scores(model, _one_hot(codes))) + sum(model.losses)
+                value = loss(labels, scores(model, _one_hot(codes))) + sum(model.losses)
             return value, [scope.get_current_value(one) for one in groups[1]]
 
         def step(state: Any, codes: Any, labels: Any) -> Any:
             trainable, others, moments, total, extremes = state
             before = guard.select(trainable, others, moments).averages
-            gradient = jax.value_and_grad(loss, has_aux=True)
+            gradient = jax.value_and_grad(value_of, has_aux=True)
             (value, others), gradients = gradient(trainable, others, codes, labels)
             trainable, moments = optimizer.stateless_apply(moments, gradients, trainable)
             after = guard.select(trainable, others, moments).averages
@@ -264,8 +275,3 @@ def _assign_all(variables: Sequence[Any], values: Sequence[Any]) -> None:
 
 def _one_hot(codes: Any) -> Any:
     return keras.ops.cast(codes[..., None] == np.arange(4, dtype=np.uint8), "float32")
-
-
-def _cross_entropy(labels: Any, scores: Any) -> Any:
-    labels = keras.ops.cast(labels, "float32")
-    return keras.ops.mean(keras.losses.binary_crossentropy(labels, scores))

@@ -17,8 +17,19 @@ from mlproject.data import Split
 from mlproject.network import backend, checkpoint, fast_pass
 from mlproject.network.build import predictor
 from mlproject.network.epoch import seed_dropout, train_epoch
-from mlproject.network.evaluation import mean_auroc
+from mlproject.network.evaluation import mean_aupr, mean_auroc, pooled_area
 from mlproject.network.guard import DeviceFaultError
+from mlproject.network.loss import make_loss
+from mlproject.network.protocol import (
+    LOWER_IS_BETTER,
+    Epoch,
+    improves,
+    is_scheduled,
+    kept,
+    learning_rate,
+    make_optimizer,
+    reason_to_stop,
+)
 from mlproject.network.steps import make_steps
 from mlproject.sequence import one_hot
 from mlproject.spec import (
@@ -35,26 +46,6 @@ CHECKED, CHECKED_TOLERANCE = (
     100,
     1e-3,
 )  # sequences; the error of float32 through four layers is about 1e-5
-
-
-class Epoch(NamedTuple):
-    """One pass over the training split.
-
-    Attributes:
-        epoch: number of the epoch, from 1.
-        values: `train_loss` and `val_loss` (with the L2 term), `val_cross_entropy` (without it),
-            `val_auroc` (mean over classes; absent if it is undefined for all classes).
-        seconds: wall time.
-        improved: whether the weights are the best so far.
-        weights: for each layer with a kernel, ``squares/conv1``: the sum of squared weights at the
-            end; ``change/conv1``: the largest absolute change of a weight during the epoch.
-    """
-
-    epoch: int
-    values: dict[str, float]
-    seconds: float
-    improved: bool
-    weights: dict[str, float] = {}  # noqa: RUF012
 
 
 class Fit(NamedTuple):
@@ -95,7 +86,7 @@ def fit(
         spec: the protocol. A resumed training may differ in `epochs` only.
         train: the training split, in another order each epoch. With `spec.augment`, each sequence
             is reverse-complemented with a probability of one half.
-        valid: the validation split; the lowest `spec.monitor` on it gives the best epoch.
+        valid: the validation split; the best `spec.monitor` on it gives the best epoch.
         state_path: HDF5 file, written at the start and after each epoch.
         resume: continue from `state_path`; the model's weights are replaced.
         on_epoch: called after each new epoch, once its state is saved.
@@ -114,15 +105,16 @@ def fit(
         training.resume()
     else:
         training.save()
-    while (stopped := _stopped(training.history, spec)) is None:
+    while (stopped := reason_to_stop(training.history, spec)) is None:
         if not training.epoch():
             stopped = "interrupted"
             break
         on_epoch(training.history[-1])
-    _assign(model.weights, training.best, state_path)
+    if spec.weights == "best":
+        _assign(model.weights, training.best, state_path)
     if not training.history:
         return Fit([], 0, math.nan, stopped)
-    winner = _best(training.history, spec)
+    winner = kept(training.history, spec)
     return Fit(training.history, winner.epoch, winner.values[spec.monitor], stopped)
 
 
@@ -144,11 +136,10 @@ class _Training:
         self.best: checkpoint.Arrays = _values(model.weights)
         self._should_stop, self._on_fault = should_stop, on_fault
         self._path, self._owner = state_path, _owner(spec, train, valid)
-        self._optimizer = keras.optimizers.Adam(
-            spec.learning_rate, beta_1=spec.beta1, epsilon=spec.adam_epsilon, name="adam"
-        )
+        self._optimizer = make_optimizer(spec)
         self._optimizer.build(model.trainable_variables)
-        self._steps = make_steps(model, self._optimizer, fast_pass.choose())
+        scores, self.training_pass = fast_pass.choose(model)
+        self._steps = make_steps(model, self._optimizer, scores, make_loss(spec, train.labels))
         self._scores, self._check = predictor(model), _score_check(model, valid)
 
     def resume(self) -> None:
@@ -167,6 +158,8 @@ class _Training:
     def epoch(self) -> bool:
         """Train, validate and save one more epoch; return False if it is interrupted."""
         spec, number, started = self.spec, len(self.history) + 1, time.perf_counter()
+        if is_scheduled(spec):
+            self._optimizer.learning_rate.assign(learning_rate(self.history, spec))
         kernels = _kernels(self.model)
         try:
             found = self._train_and_score(number)
@@ -176,14 +169,15 @@ class _Training:
             return False
         loss, predicted = found
         labels = np.asarray(self.valid.labels)
-        values = {"train_loss": loss, **_validate(self.model, predicted, labels)}
+        values = {"train_loss": loss, **_validate(self.model, spec, predicted, labels)}
+        if is_scheduled(spec):
+            values["learning_rate"] = learning_rate(self.history, spec)
         if not all(map(math.isfinite, values.values())) or loss > LARGEST_LOSS:
             raise UserError(
                 f"the loss must stay finite and below {LARGEST_LOSS:g}: it is {loss:g} after epoch "
                 f"{number} with learning_rate={spec.learning_rate}; try a smaller rate"
             )
-        lowest = min((one.values[spec.monitor] for one in self.history), default=math.inf)
-        improved = values[spec.monitor] < lowest
+        improved = improves(values[spec.monitor], self.history, spec)
         weights = _weight_summary(kernels, _kernels(self.model))
         seconds = time.perf_counter() - started
         self.history.append(Epoch(number, values, seconds, improved, weights))
@@ -241,14 +235,35 @@ def _check_epochs(trained: int, spec: RunSpec) -> None:
         )
 
 
-def _validate(model: keras.Model, scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+def _validate(
+    model: keras.Model, spec: RunSpec, scores: np.ndarray, labels: np.ndarray
+) -> dict[str, float]:
     cross_entropy = binary_cross_entropy(labels, scores)
     penalty = sum(float(loss) for loss in model.losses)
     values = {"val_loss": cross_entropy + penalty, "val_cross_entropy": cross_entropy}
     if math.isfinite(cross_entropy):
         auroc = mean_auroc(labels, scores)
         values |= {} if auroc is None else {"val_auroc": auroc}
+        values |= _monitored(spec.monitor, labels, scores)
     return values
+
+
+def _monitored(name: str, labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    """Return a monitored score that is not computed anyway.
+
+    Raises:
+        UserError: no class has both labels.
+    """
+    if name in LOWER_IS_BETTER:
+        return {}
+    if name.endswith("_pooled"):
+        return {name: pooled_area(labels, scores, "ROC" if "auroc" in name else "PR")}
+    area = mean_auroc(labels, scores) if name == "val_auroc" else mean_aupr(labels, scores)
+    if area is None:
+        raise UserError(
+            f"`monitor={name}` needs a class with both labels in the validation split: got none"
+        )
+    return {name: area}
 
 
 def binary_cross_entropy(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -303,22 +318,10 @@ def _weight_summary(
     return squares | changes
 
 
-def _best(history: list[Epoch], spec: RunSpec) -> Epoch:
-    return min(history, key=lambda epoch: epoch.values[spec.monitor])
-
-
-def _stopped(history: list[Epoch], spec: RunSpec) -> str | None:
-    """Return the reason to stop, None if another epoch follows."""
-    if len(history) >= spec.epochs:
-        return "epochs"
-    if history and spec.patience and len(history) - _best(history, spec).epoch >= spec.patience:
-        return "patience"
-    return None
-
-
 def _owner(spec: RunSpec, train: Split, valid: Split) -> dict[str, Any]:
     values = without_later_defaults(spec.flat(Group.NETWORK, Group.TRAINING))
-    del values["epochs"]
+    if spec.decay == "none":
+        del values["epochs"]
     shapes = {"train": [*train.codes.shape], "valid": [*valid.codes.shape]}
     return {**values, **shapes, "classes": train.labels.shape[1], "backend": backend.name()}
 

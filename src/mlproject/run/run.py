@@ -18,8 +18,9 @@ from mlproject.data.dataset import blocks
 from mlproject.names import Artifact, Metric, Tag
 from mlproject.network.checkpoint import earlier, usable
 from mlproject.network.memory import check_memory
+from mlproject.network.protocol import Epoch
 from mlproject.network.saving import check_sha256
-from mlproject.network.training import Epoch, check_state, check_version
+from mlproject.network.training import check_state, check_version
 from mlproject.run import stages
 from mlproject.run.attributions import Choice, Place, attribute_run, check
 from mlproject.run.filters import read_filters, scan_motifs

@@ -19,8 +19,9 @@ from mlproject.names import Artifact, Metric, Tag
 from mlproject.network import checkpoint
 from mlproject.network.build import build, predict
 from mlproject.network.evaluation import FEW, ClassScore, Curves, class_scores, curves, metrics
+from mlproject.network.protocol import Epoch, kept
 from mlproject.network.saving import load_weights, save_weights
-from mlproject.network.training import Epoch, Fit, binary_cross_entropy, fit
+from mlproject.network.training import Fit, binary_cross_entropy, fit
 from mlproject.spec import RunSpec
 from mlproject.store import Tracker
 from mlproject.system.files import atomic_file, sha256_of
@@ -162,7 +163,7 @@ def reuse(job: Job, trained: Trained) -> tuple[keras.Model, Fit]:
     tracker.tags({Tag.WEIGHTS_OF: trained.run_id})
     for epoch in trained.history:
         _record_epoch(tracker, epoch)
-    best = min(trained.history, key=lambda epoch: epoch.values[spec.monitor])
+    best = kept(trained.history, spec)
     stopped = "epochs" if len(trained.history) >= spec.epochs else "patience"
     return model, Fit(trained.history, best.epoch, best.values[spec.monitor], stopped)
 

@@ -24,6 +24,14 @@ from mlproject.network.fast_pass.convolution import convolve
 from mlproject.network.fast_pass.pool import window_max
 from mlproject.network.steps import TrainingPass
 
+CHAINED = (
+    layers.Dropout,
+    layers.Flatten,
+    layers.Dense,
+    layers.BatchNormalization,
+    layers.Activation,
+)
+
 
 def training_pass(model: keras.Model, sequences: Any) -> Any:
     """Return the scores of one-hot sequences in training, and update the moving averages.
@@ -50,13 +58,50 @@ def training_pass(model: keras.Model, sequences: Any) -> Any:
     return x
 
 
-def choose() -> TrainingPass:
-    """Return the forward pass to train with: `training_pass` on a CPU, the model's own on a GPU.
+def supports(model: keras.Model) -> bool:
+    """Return whether `training_pass` can train a model.
+
+    The layers must form a chain of blocks (convolution without bias, dilation or `valid` padding;
+    batch norm; activation; perhaps a `same` max-pool) and of other layers after each other.
+    """
+    rest = list(model.layers[1:])
+    if not _is_chain(model):
+        return False
+    while rest:
+        layer = rest.pop(0)
+        if isinstance(layer, layers.Conv1D):
+            plain = layer.padding == "same" and not layer.use_bias and layer.dilation_rate == (1,)
+            kinds = [type(one) for one in rest[:2]]
+            if not plain or kinds != [layers.BatchNormalization, layers.Activation]:
+                return False
+            del rest[:2]
+            pooled = bool(rest) and isinstance(rest[0], layers.MaxPooling1D)
+            if pooled and rest.pop(0).padding != "same":
+                return False
+        elif type(layer) not in CHAINED:
+            return False
+    return True
+
+
+def choose(model: keras.Model) -> tuple[TrainingPass, str]:
+    """Return the pass to train with and its name.
+
+    ``fast`` is `training_pass`, for models that it `supports` on a processor; ``model`` is the
+    model's own.
 
     On a GPU `training_pass` is no faster, and on one GPU (H100, JAX 0.11.2) trainings with it had
     corrupted weights; see docs/reproduction/notes.md.
     """
-    return training_pass if backend.on_processor() else lambda model, x: model(x, training=True)
+    if backend.on_processor() and supports(model):
+        return training_pass, "fast"
+    return lambda model, x: model(x, training=True), "model"
+
+
+def _is_chain(model: keras.Model) -> bool:
+    """Return whether each layer reads the output of the layer before it, and nothing else."""
+    pairs = zip(model.layers, model.layers[1:], strict=False)
+    chained = all(after.input is before.output for before, after in pairs)
+    return chained and len(model.operations) == len(model.layers)
 
 
 def _pooled_norm(
