@@ -15,7 +15,8 @@ from mlproject.filters.site_windows import Peaks, site_windows
 from mlproject.filters.truth import compare_to_sites
 from mlproject.geometry import receptive_field
 from mlproject.motifs.databases import jaspar
-from mlproject.network.build import activation_layer, activations, build
+from mlproject.network.build import activations, build
+from mlproject.network.graph import activation_output
 from mlproject.run.model_parts import network_parts
 
 LIMIT = "10 s a layer for CNN-25, both together"
@@ -44,7 +45,7 @@ if __name__ == "__main__":
         name, spec = f"conv{number}", make_spec({"arch": arch})
         model = build(spec, data.length, len(classes))
         field = receptive_field(model, name)
-        positions = int(activation_layer(model, name).output.shape[1])
+        positions = int(activation_output(model, name).shape[1])
         start = cpu_seconds()
         found = scan(activations(model, name, test.codes))
         scanned = cpu_seconds()

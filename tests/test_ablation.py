@@ -9,7 +9,8 @@ from mlproject.architectures import make_spec
 from mlproject.filters import ablation
 from mlproject.filters.ablation import ablate, ablation_rows, ablation_scores, auroc
 from mlproject.network.backend import forward
-from mlproject.network.build import activation_layer, build
+from mlproject.network.build import build
+from mlproject.network.graph import activation_output
 from mlproject.run.model_parts import network_parts
 from mlproject.sequence import encode, one_hot
 
@@ -59,7 +60,7 @@ def test_ablation_is_what_replacing_the_map_gives(layer: str) -> None:
     codes = rng.integers(0, 4, (60, 40), np.uint8)
     labels = (rng.random((60, 3)) < 0.4).astype(np.uint8)
     found = ablate(network_parts(model, layer), layer, codes, labels, ("A", "B", "C"))
-    output = activation_layer(model, layer).output
+    output = activation_output(model, layer)
     maps = forward(keras.Model(model.inputs, output))(one_hot(codes))
     rest = forward(keras.Model(output, model.output))
 

@@ -12,7 +12,6 @@ import pytest
 from mlproject.architectures import make_spec
 from mlproject.network.backend import value
 from mlproject.network.build import (
-    activation_layer,
     activations,
     build,
     maximum_possible_activation,
@@ -20,6 +19,7 @@ from mlproject.network.build import (
     stream_seed,
     trainable_parameters,
 )
+from mlproject.network.graph import activation_chain
 from mlproject.sequence import one_hot
 from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError
@@ -271,7 +271,7 @@ def test_activations_are_those_after_batch_norm_and_activation() -> None:
 
 def test_an_unknown_layer_is_refused_with_the_known_ones() -> None:
     model = build(small_spec(), 40, 3)
-    assert activation_layer(model, "conv2").name == "conv2_relu"
+    assert activation_chain(model, "conv2")[-1].name == "conv2_relu"
     with pytest.raises(UserError, match="unknown layer 'conv9': did you mean conv2, conv1"):
         activations(model, "conv9", random_codes(2))
 

@@ -223,6 +223,11 @@ def _blocks(flat: dict[str, Any]) -> tuple[Block, ...]:
         if "pool" not in row:
             row["pool"] = _second_pool(number, count, blocks[0])
         row.setdefault("pool_stride", row["pool"])
+        if row.get("pooling") == "attention" and row["pool_stride"] != row["pool"]:
+            raise UserError(
+                f"`pooling{number}=attention` needs windows that do not overlap: got "
+                f"pool_stride{number}={row['pool_stride']}, pool{number}={row['pool']}"
+            )
         if isinstance(row["pool"], int) and row["pool_stride"] > row["pool"]:
             raise UserError(
                 f"`pool_stride{number}` must not exceed `pool{number}`, positions would be lost: "

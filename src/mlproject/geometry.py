@@ -176,6 +176,8 @@ def _behind(operation: Any, known: Mapping[int, ReceptiveField | str]) -> Recept
     if kind == "InputLayer":
         return ReceptiveField()
     inputs = _tensors(operation.input)
+    if kind == "Concatenate" and _axes(operation) == [0]:
+        return _known(inputs[0], known, name)  # a batch of both strands; the first is as given
     fields = [_known(tensor, known, name) for tensor in inputs]
     field, length, rank = fields[0], inputs[0].shape[1], len(inputs[0].shape)
     standard = (

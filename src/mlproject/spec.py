@@ -136,12 +136,15 @@ class Block(_Frozen):
     @property
     def convolution(self) -> Window:
         """The window of the convolution."""
-        return Window(self.kernel, self.stride)
+        return Window(self.kernel, self.stride, self.padding, self.dilation)
 
     @property
     def max_pool(self) -> Window:
-        """The window of the max-pool."""
-        return Window(self.pool, self.pool_stride)
+        """The window of the pooling."""
+        if self.pool == 1:
+            return Window(1)
+        padding = "valid" if self.pooling == "attention" else self.pool_padding
+        return Window(self.pool, self.pool_stride, padding)
 
 
 class RunSpec(_Frozen):
@@ -378,6 +381,11 @@ class RunSpec(_Frozen):
                     f"got kernel{number}={block.kernel} on {length} nt"
                 )
             scanned = block.convolution.outputs(lengths[-1])
+            if scanned < 1:
+                raise UserError(
+                    f"`kernel{number}` with padding{number}=valid must fit into its input: "
+                    f"got {block.convolution.span} on a map of {lengths[-1]} positions"
+                )
             if block.pool > scanned:
                 raise UserError(
                     f"`pool{number}` must not be wider than its input: "
@@ -388,7 +396,9 @@ class RunSpec(_Frozen):
         return lengths
 
     def kernels(self, length: int, classes: int) -> list[Kernel]:
-        """Return the kernels of the convolutions, the dense layer and the output, in that order.
+        """Return the kernels of the convolutions, the dense layers and the output, in that order.
+
+        Attention and recurrence are not among them.
 
         Args:
             length: nt a sequence.
@@ -402,8 +412,13 @@ class RunSpec(_Frozen):
             outputs = block.convolution.outputs(size)
             found.append(Kernel(outputs, block.kernel * channels, block.filters))
             channels = block.filters
-        dense = Kernel(1, lengths[-1] * channels, self.units)
-        return [*found, dense, Kernel(1, self.units, classes)]
+            inner = Kernel(outputs, block.kernel_residual * channels, channels)
+            found += [inner] * block.residual
+        inputs = channels * (lengths[-1] if self.head == "flatten" else 1)
+        for units in (*self.dense_units, classes):
+            found.append(Kernel(1, inputs, units))
+            inputs = units
+        return found
 
 
 @lru_cache(maxsize=256)

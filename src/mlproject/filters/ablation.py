@@ -27,16 +27,16 @@ class NetworkParts(NamedTuple):
 
     Attributes:
         filters: number of filters of the layer.
-        activations: from codes (sequences, length) to batches (`BATCH`, positions, filters).
-        pool: from one batch of activations to the output of the block.
-        tail: from that output to scores (sequences, classes).
+        head: from codes (sequences, length) to batches of lists of arrays: the activations
+            (`BATCH`, positions, filters), then the inputs of `tail`. The first input of `tail`
+            has the same filters, pooled perhaps.
+        tail: from its inputs to scores (sequences, classes).
         tail_multiply_adds: multiplications of `tail` for one sequence.
     """
 
     filters: int
-    activations: Callable[[Rows], Iterable[np.ndarray]]
-    pool: Callable[[np.ndarray], np.ndarray]
-    tail: Callable[[np.ndarray], np.ndarray]
+    head: Callable[[Rows], Iterable[list[np.ndarray]]]
+    tail: Callable[[list[np.ndarray]], np.ndarray]
     tail_multiply_adds: int
 
 
@@ -92,9 +92,9 @@ def ablate(
     rows = np.linspace(0, len(codes) - 1, count).round().astype(np.int64)
     chosen, truth = codes[rows], np.asarray(labels)[rows]
     maps, total = [], np.zeros(parts.filters)
-    for batch in parts.activations(chosen):
-        total += batch.mean(axis=1, dtype=np.float64).sum(axis=0)
-        maps.append(np.array(parts.pool(batch)))
+    for activations, *inputs in parts.head(chosen):
+        total += activations.mean(axis=1, dtype=np.float64).sum(axis=0)
+        maps.append([np.array(inputs[0]), *inputs[1:]])
     mean = (total / count).astype(np.float32)
     intact = auroc(truth, np.concatenate([parts.tail(one) for one in maps]))
     loss = np.empty((parts.filters, len(classes)))
@@ -102,10 +102,10 @@ def ablate(
         scores = []
         for one in maps:
             check_interrupts()
-            kept = one[..., number].copy()
-            one[..., number] = mean[number]
+            kept = one[0][..., number].copy()
+            one[0][..., number] = mean[number]
             scores.append(parts.tail(one))
-            one[..., number] = kept
+            one[0][..., number] = kept
         loss[number] = intact - auroc(truth, np.concatenate(scores))
     return Ablation(layer, tuple(classes), count, intact, loss)
 

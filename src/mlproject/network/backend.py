@@ -14,7 +14,7 @@ from mlproject.system.errors import UserError
 
 MASK_LEVELS = 65_536  # 16 random bits a value
 
-Forward = Callable[[np.ndarray], np.ndarray]
+Forward = Callable[[Any], Any]
 Gradient = Callable[..., tuple[np.ndarray, np.ndarray]]
 
 
@@ -148,7 +148,7 @@ def _tensorflow_forward(model: keras.Model) -> Forward:
     def call(inputs: Any) -> Any:
         return model(inputs, training=False)
 
-    return lambda inputs: call(inputs).numpy()
+    return lambda inputs: keras.tree.map_structure(np.asarray, call(inputs))
 
 
 def _jax_forward(model: keras.Model) -> Forward:
@@ -160,7 +160,8 @@ def _jax_forward(model: keras.Model) -> Forward:
 
     def run(inputs: np.ndarray) -> np.ndarray:
         groups = (model.trainable_variables, model.non_trainable_variables)
-        return np.asarray(call(*([one.value for one in group] for group in groups), inputs))
+        values = ([one.value for one in group] for group in groups)
+        return keras.tree.map_structure(np.asarray, call(*values, inputs))
 
     return run
 

@@ -13,13 +13,15 @@ import numpy as np
 from keras import layers, ops
 
 from mlproject.data import Rows
-from mlproject.network import blocks
+from mlproject.network import blocks, graph
 from mlproject.network.backend import forward, value
 from mlproject.network.initial import initial_kernel, stream_seed
 from mlproject.sequence import OTHER, one_hot, reverse_complement
 from mlproject.spec import RunSpec
-from mlproject.system.errors import UserError, nearest
+from mlproject.system.errors import UserError
 from mlproject.system.interrupts import check_interrupts
+
+STRANDS = "strands"  # the layer that joins a batch and its reverse complements
 
 
 def build(spec: RunSpec, length: int, classes: int) -> keras.Model:
@@ -45,11 +47,21 @@ def build(spec: RunSpec, length: int, classes: int) -> keras.Model:
     spec.map_lengths(length)
     inputs = keras.Input((length, 4), name="sequence")
     model = keras.Model(inputs, _scores(inputs, spec, classes), name="network")
+    _initialise(model, spec)
+    return model
+
+
+def _initialise(model: keras.Model, spec: RunSpec) -> None:
+    """Draw all kernels from the seed and the layer's name."""
     for layer in model.layers:
         if hasattr(layer, "kernel"):
             seed = stream_seed(spec.seed, layer.name)
             layer.kernel.assign(initial_kernel(spec.init, tuple(layer.kernel.shape), seed))
-    return model
+            continue
+        for number, variable in enumerate(layer.trainable_variables):
+            if variable.name.endswith("kernel"):
+                seed = stream_seed(spec.seed, number, layer.name)
+                variable.assign(initial_kernel(spec.init, tuple(variable.shape), seed))
 
 
 def _scores(x: Any, spec: RunSpec, classes: int) -> Any:
@@ -60,7 +72,7 @@ def _scores(x: Any, spec: RunSpec, classes: int) -> Any:
     """
     shared = spec.strands == "shared"
     if shared:
-        x = layers.Concatenate(axis=0, name="strands")([x, ops.flip(x, axis=(1, 2))])
+        x = layers.Concatenate(axis=0, name=STRANDS)([x, ops.flip(x, axis=(1, 2))])
     for number in range(1, len(spec.blocks) + 1):
         x = blocks.convolution_block(x, spec, number)
     for number in range(1, spec.attention + 1):
@@ -77,19 +89,6 @@ def _scores(x: Any, spec: RunSpec, classes: int) -> Any:
 def trainable_parameters(model: keras.Model) -> int:
     """Return the number of trainable parameters."""
     return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
-
-
-def activation_layer(model: keras.Model, layer: str) -> keras.Layer:
-    """Return the layer that holds the activation of a convolution: ``conv1`` gives ``conv1_relu``.
-
-    Raises:
-        UserError: the model has no such convolution.
-    """
-    for candidate in model.layers:
-        if isinstance(candidate, layers.Activation) and candidate.name.startswith(f"{layer}_"):
-            return candidate
-    names = [one.name for one in model.layers if isinstance(one, layers.Conv1D)]
-    raise UserError(f"unknown layer {layer!r}: {nearest(layer, names)}")
 
 
 def activations(
@@ -109,8 +108,8 @@ def activations(
     Raises:
         UserError: the model has no such convolution.
     """
-    inner = keras.Model(model.inputs, activation_layer(model, layer).output)
-    return _stream(forward(inner), codes, batch_size)
+    inner = keras.Model(model.inputs, graph.activation_output(model, layer))
+    return stream(forward(inner), codes, batch_size)
 
 
 def predict(
@@ -146,7 +145,7 @@ def predictor(model: keras.Model, batch_size: int = 500) -> Predictor:
     classes = model.output_shape[-1]
 
     def scores(codes: Rows, reverse: bool = False) -> np.ndarray:
-        batches = [*_stream(call, codes, batch_size, reverse)]
+        batches = [*stream(call, codes, batch_size, reverse)]
         return np.concatenate(batches) if batches else np.zeros((0, classes), np.float32)
 
     return scores
@@ -155,7 +154,8 @@ def predictor(model: keras.Model, batch_size: int = 500) -> Predictor:
 def maximum_possible_activation(model: keras.Model, layer: str = "conv1") -> np.ndarray:
     """Return the largest activation of each filter over all sequences of A, C, G and T.
 
-    It is reached with the letter in each column that maximises the value after batch norm.
+    It is reached with the letter of the largest, or smallest, weight in each column; which of both
+    counts is seen after batch norm. This holds for monotonic activations.
 
     Args:
         model: as `build` returns it.
@@ -167,24 +167,35 @@ def maximum_possible_activation(model: keras.Model, layer: str = "conv1") -> np.
     Raises:
         UserError: the layer does not read the sequence.
     """
-    activation = activation_layer(model, layer)
-    convolution, norm = model.get_layer(layer), model.get_layer(f"{layer}_bn")
-    if convolution.input is not model.inputs[0]:
+    convolution = graph.convolution(model, layer)
+    strands = [one.output for one in model.layers if one.name == STRANDS]
+    if not any(convolution.input is one for one in (*model.inputs, *strands)):
         raise UserError(
             f"the maximum possible activation is known for the first convolution only: "
             f"got {layer}; use the largest observed one"
         )
     kernel = value(convolution.kernel)
-    sign = np.where(value(norm.gamma) < 0, -1, 1)
-    best = (kernel * sign).max(axis=1).sum(axis=0) * sign
-    scaled = norm(best.astype(np.float32)[None, None, :], training=False)
-    return keras.ops.convert_to_numpy(activation(scaled))[0, 0]
+    bias = value(convolution.bias) if convolution.use_bias else np.float32(0.0)
+    ends = np.stack([kernel.max(axis=1).sum(axis=0), kernel.min(axis=1).sum(axis=0)]) + bias
+    x = keras.ops.convert_to_tensor(ends[None].astype(np.float32))
+    for step in graph.activation_chain(model, layer):
+        product = isinstance(step, layers.Multiply)
+        x = step([x] * len(step.input)) if product else step(x, training=False)
+    return keras.ops.convert_to_numpy(x)[0].max(axis=0)
 
 
-def _stream(
-    call: Callable[[np.ndarray], np.ndarray], codes: Rows, batch_size: int, reverse: bool = False
-) -> Iterator[np.ndarray]:
-    """Yield `call` of one-hot batches. The last one is padded, since each shape is compiled."""
+def stream(
+    call: Callable[[np.ndarray], Any], codes: Rows, batch_size: int = 500, reverse: bool = False
+) -> Iterator[Any]:
+    """Yield the arrays, or lists of arrays, that a compiled function returns for each batch.
+
+    Args:
+        call: a function of one-hot sequences (batch, length, 4). It always sees full batches, since
+            each shape is compiled.
+        codes: uint8 (sequences, length), in memory or in a file.
+        batch_size: sequences a batch.
+        reverse: take the reverse complements.
+    """
     size = min(batch_size, len(codes))
     for start in range(0, len(codes), size or 1):
         check_interrupts()
@@ -194,4 +205,5 @@ def _stream(
         missing = size - len(batch)
         if missing:
             batch = np.pad(batch, ((0, missing), (0, 0)), constant_values=OTHER)
-        yield call(one_hot(batch))[: size - missing]
+        kept = size - missing
+        yield keras.tree.map_structure(lambda one, kept=kept: one[:kept], call(one_hot(batch)))

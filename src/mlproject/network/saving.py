@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import keras
 
+from mlproject.network.relative_attention import RelativeAttention
 from mlproject.system.errors import UserError, reason
 from mlproject.system.files import atomic_file, sha256_of
 from mlproject.system.hdf5 import require_plain
@@ -18,6 +19,7 @@ from mlproject.system.startup import settle_keras
 WEIGHTS, CONFIG = "model.weights.h5", "config.json"
 MEGABYTE = 1 << 20
 MOST_UNPACKED, MOST_CONFIG = 4096 * MEGABYTE, 16 * MEGABYTE
+OWN = RelativeAttention.__module__
 UNSAFE = ("Lambda", "TFSMLayer", "__lambda__", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 
 
@@ -121,7 +123,8 @@ def _require_layers_only(path: Path) -> None:
         part = waiting.pop()
         if isinstance(part, dict):
             name, module = part.get("class_name"), part.get("module")
-            if name in UNSAFE or not (module is None or str(module).split(".")[0] == "keras"):
+            known = module is None or module == OWN or str(module).split(".")[0] == "keras"
+            if name in UNSAFE or not known:
                 raise ValueError(f"it has a layer {module or ''}.{name}, which may run code")
             waiting += part.values()
         elif isinstance(part, list):

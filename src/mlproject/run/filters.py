@@ -27,7 +27,8 @@ from mlproject.motifs.databases import jaspar
 from mlproject.motifs.meme import write_meme
 from mlproject.motifs.tomtom import format_tsv
 from mlproject.names import motif_names
-from mlproject.network.build import activation_layer, activations, maximum_possible_activation
+from mlproject.network.build import activations, maximum_possible_activation
+from mlproject.network.graph import activation_output
 from mlproject.run.baseline import cached_pwm_scan
 from mlproject.run.model_parts import network_parts, trace_levels
 from mlproject.run.stages import Job, record_figure, write_csv
@@ -127,7 +128,7 @@ def _peaks(job: Job, model: keras.Model, number: int, split: Split) -> Peaks | N
     if split.sites is None or not len(split.sites) or not job.spec.keeps_positions(number):
         return None
     field = _field(job, model, number)
-    positions = int(activation_layer(model, f"conv{number}").output.shape[1])
+    positions = int(activation_output(model, f"conv{number}").shape[1])
     found = site_windows(split.sites, field, positions, len(split.codes))
     return Peaks(found) if (found.site >= 0).any() else None
 

@@ -9,7 +9,8 @@ from mlproject.filters.ablation import BATCH, NetworkParts
 from mlproject.filters.trace import Level
 from mlproject.geometry import Window, multiply_adds, window_of
 from mlproject.network.backend import forward, value
-from mlproject.network.build import activation_layer, activations
+from mlproject.network.build import stream
+from mlproject.network.graph import activation_output, block_output, cut
 from mlproject.sequence import one_hot
 
 
@@ -19,13 +20,12 @@ def network_parts(model: keras.Model, layer: str) -> NetworkParts:
     Raises:
         UserError: the model has no such convolution.
     """
-    output = activation_layer(model, layer).output
-    rest = model.get_layer(f"{layer}_dropout").output
-    tail = keras.Model(rest, model.output)
+    output = activation_output(model, layer)
+    inputs = cut(model, block_output(model, output))
+    head, tail = keras.Model(model.inputs, [output, *inputs]), keras.Model(inputs, model.output)
     return NetworkParts(
         output.shape[-1],
-        partial(activations, model, layer, batch_size=BATCH),
-        forward(keras.Model(output, rest)),
+        partial(stream, forward(head), batch_size=BATCH),
         forward(tail),
         multiply_adds(tail),
     )
@@ -41,7 +41,7 @@ def _level(model: keras.Model, number: int) -> Level:
     sign = np.where(value(model.get_layer(f"conv{number}_bn").gamma) < 0, -1, 1)
     pool = f"conv{number - 1}_pool"
     pools = [window_of(layer) for layer in model.layers if layer.name == pool]
-    maps = (activation_layer(model, f"conv{number - 1}").output, convolution.input)
+    maps = (activation_output(model, f"conv{number - 1}"), convolution.input)
     below, pooled = (forward(keras.Model(model.inputs, one)) for one in maps)
     return Level(
         value(convolution.kernel) * sign,
