@@ -41,8 +41,9 @@ default, and `pool_strideN` is `poolN`.
 def choices(model: type[RunSpec] | type[Block], name: str) -> str:
     """Return the allowed values of a field in words, ``""`` for any text."""
     field = model.model_fields[name]
-    if get_origin(field.annotation) is Literal:
-        return ", ".join(f"`{value}`" for value in get_args(field.annotation))
+    for one in (field.annotation, *get_args(field.annotation)):
+        if get_origin(one) is Literal:
+            return ", ".join(f"`{value}`" for value in get_args(one))
     signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
     bounds = [
         f"{sign} {getattr(one, key):,}"
@@ -60,13 +61,17 @@ def rows(group: Group) -> list[str]:
     for name in fields_of(group):
         if name == "blocks":
             for key, field in Block.model_fields.items():
-                default = f"{defaults[f'{key}1']}, {defaults[f'{key}2']}"
+                usual = "" if field.default is None else field.default
+                both = (defaults.get(f"{key}{number}", usual) for number in (1, 2))
+                default = ", ".join(dict.fromkeys(map(str, both)))
                 found.append(
                     f"| `{key}N` | {field.description} | {default} | {choices(Block, key)} |"
                 )
         else:
             text = RunSpec.model_fields[name].description
-            found.append(f"| `{name}` | {text} | {defaults[name]} | {choices(RunSpec, name)} |")
+            found.append(
+                f"| `{name}` | {text} | {defaults.get(name, '')} | {choices(RunSpec, name)} |"
+            )
     return found
 
 

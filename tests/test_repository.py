@@ -26,8 +26,8 @@ PACKAGE = ROOT / "src" / "mlproject"
 DOCUMENTS = ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 TEXTS = {".py", ".md", ".txt", ".toml", ".yaml", ""}
 ROOMS = (
-    "system __init__",
-    "geometry sequence shuffles names spec architectures",
+    "system names __init__",
+    "geometry sequence spec architectures",
     "motifs",
     "data",
     "network",

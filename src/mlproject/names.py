@@ -38,6 +38,7 @@ class Tag:
     DEVICE = tag("device")
     THREADS = tag("threads")
     DEVICE_FAULTS = tag("device_faults")
+    TRAINING_PASS = tag("training_pass")  # `fast` or `model`
     COMMIT = "mlflow.source.git.commit"
     GIT_DIRTY = tag("git.dirty")
 

@@ -23,6 +23,7 @@ from mlproject.system.errors import UserError, nearest, short_repr
 MILLION = 1_000_000
 
 Positive = Annotated[int, Field(ge=1, le=MILLION)]
+Few = Annotated[int, Field(ge=0, le=100)]
 Natural = Annotated[int, Field(ge=0, le=MILLION)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Count = Annotated[int, Field(ge=1, le=100 * MILLION)]
@@ -125,7 +126,7 @@ class Block(_Frozen):
     dropout: DropoutRate | None = _network(
         None, "dropout of the block; by default `dropout_conv`", later=True
     )
-    residual: Natural = _network(0, "residual convolutions after the block's own", later=True)
+    residual: Few = _network(0, "residual convolutions after the block's own", later=True)
     kernel_residual: Positive = _network(3, "width of the residual convolutions", later=True)
     dilation_residual: Positive = _network(
         1,
@@ -174,12 +175,16 @@ class RunSpec(_Frozen):
         "pool_dropout", "order of max-pool and dropout in a block", later=True
     )
     batch_norm: Literal["on", "off"] = _network("on", "batch norm before activations", later=True)
-    attention: Natural = _network(
+    attention: Few = _network(
         0, "blocks of multi-head self-attention after the convolutions", later=True
     )
-    attention_heads: Positive = _network(4, "heads of each attention block", later=True)
-    attention_key: Positive = _network(32, "size of each head's queries and keys", later=True)
-    recurrent: Natural = _network(
+    attention_heads: Annotated[int, Field(ge=1, le=1024)] = _network(
+        4, "heads of each attention block", later=True
+    )
+    attention_key: Annotated[int, Field(ge=1, le=4096)] = _network(
+        32, "size of each head's queries and keys", later=True
+    )
+    recurrent: Annotated[int, Field(ge=0, le=16_384)] = _network(
         0, "units of a bidirectional LSTM after the convolutions, 0 = none", later=True
     )
     head: Literal["flatten", "global_max", "global_average"] = _network(

@@ -182,6 +182,8 @@ def _ablate(job: Job, model: keras.Model, number: int, done: Interpreted) -> Non
     """Take away the filters of the layer that was read last, one by one, and record it."""
     data, reading = job.data, done.readings[-1]
     name = reading.layer
+    if job.spec.strands == "shared":  # one activation map holds both strands of a batch
+        return
     labels = np.asarray(data.test.labels)
     parts = network_parts(model, f"conv{number}")
     lost = ablate(parts, f"conv{number}", data.test.codes, labels, data.classes)

@@ -16,7 +16,7 @@ from mlproject.data import Dataset
 from mlproject.draw.curves import history_figure, pr_figure, roc_figure
 from mlproject.draw.logos import save
 from mlproject.names import Artifact, Metric, Tag
-from mlproject.network import checkpoint
+from mlproject.network import checkpoint, fast_pass
 from mlproject.network.build import build, predict
 from mlproject.network.evaluation import FEW, ClassScore, Curves, class_scores, curves, metrics
 from mlproject.network.protocol import Epoch, kept
@@ -97,6 +97,7 @@ def train(job: Job, previous: Previous | None) -> tuple[keras.Model, Fit]:
     """
     spec, data, tracker = job.spec, job.data, job.tracker
     model = build(spec, data.length, len(data.classes))
+    tracker.tags({Tag.TRAINING_PASS: fast_pass.choose(model)[1]})
     state = tracker.journal.artifacts / Artifact.STATE
     state.parent.mkdir(parents=True, exist_ok=True)
     if previous:
