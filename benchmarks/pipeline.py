@@ -124,8 +124,8 @@ def run_here(arch: str, epochs: int, backend: str | None) -> None:
 
     prepare_keras(backend, 1)
     from mlproject.architectures import make_spec
+    from mlproject.run.context import Settings
     from mlproject.run.run import run
-    from mlproject.run.stages import Settings
 
     ledger.count_imports()
     ledger.count_parts()

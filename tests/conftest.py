@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from mlproject.run.run import RunResult
+    from mlproject.run.context import RunResult
 
 SETTINGS = (
     *("MLFLOW_", "KERAS_", "JAX_", "XLA_", "TF_", "MPL", "DASK_", "OPTUNA_", "XDG_", "GIT_"),
@@ -101,8 +101,8 @@ def finished(
     from recorded import inside
 
     from mlproject.architectures import make_spec
+    from mlproject.run.context import Settings
     from mlproject.run.run import run
-    from mlproject.run.stages import Settings
 
     with inside(tmp_path_factory.mktemp("finished"), migrated_store) as folder:
         return folder, run(make_spec(FINISHED), Settings(quiet=True))

@@ -21,7 +21,7 @@ from mlproject.report.build import build
 from mlproject.report.content import Wish
 from mlproject.store import connect
 from mlproject.store.exchange.exporting import export
-from mlproject.store.results.artifacts import HISTORY, read_matches, read_motifs, read_table
+from mlproject.store.results.recorded import HISTORY, read_matches, read_motifs, read_table
 from mlproject.system.errors import UserError
 from mlproject.system.hdf5 import require_plain
 

@@ -24,12 +24,13 @@ from mlproject.commands.cli import cli
 from mlproject.names import Artifact, Tag
 from mlproject.report.content import Wish
 from mlproject.report.recording import make_report
-from mlproject.run.run import RunResult
-from mlproject.store import Store, Told, connect
+from mlproject.run.context import RunResult
+from mlproject.store import Store, connect
 from mlproject.store.exchange import folder as folders
 from mlproject.store.exchange.exporting import export
 from mlproject.store.exchange.folder import LIMIT, read, read_all
 from mlproject.store.exchange.importing import _digest, import_runs
+from mlproject.store.transfer import RecordedRun
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import Interrupted
 from mlproject.system.processes import this_process
@@ -185,7 +186,7 @@ def test_ctrl_c_waits_for_the_run_at_hand(workplace: Path, migrated_store: Path)
     old = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(Interrupted, match="SIGINT after 1 of 3 runs; start it again"):
         import_runs(
-            here, Path("out"), "table1", tell=lambda name: os.kill(os.getpid(), signal.SIGINT)
+            here, Path("out"), "table1", progress=lambda name: os.kill(os.getpid(), signal.SIGINT)
         )
     for number, handler in zip((signal.SIGINT, signal.SIGTERM), old, strict=True):
         signal.signal(number, handler)
@@ -247,7 +248,7 @@ def test_an_import_that_fails_half_way_leaves_no_run(workplace: Path, migrated_s
     Path("blocked").write_text("a file where the folder of the artifacts would be")
     experiment = here.client.create_experiment("table1", (workplace / "blocked").as_uri())
     for _ in range(2):
-        with pytest.raises(UserError, match="the tracking store must take what is imported") as e:
+        with pytest.raises(UserError, match="the tracking store must accept imported runs") as e:
             import_runs(here, Path("out"), "table1")
         assert "\n" not in str(e.value)
         assert not here.client.search_runs([experiment])
@@ -260,10 +261,10 @@ def test_two_imports_do_not_make_the_same_run(workplace: Path, migrated_store: P
     record({"seed": 0}, 0.97)
     export(connect(), Path("out"))
     here = another("other", migrated_store)
-    told = read_all(Path("out"))[0]
+    recorded = read_all(Path("out"))[0]
     parent = psutil.Process(os.getppid())
     rival = this_process()._replace(pid=parent.pid, started=parent.create_time())
-    tags = {Tag.IMPORTED: told.run_id, "mlproject.process": str(rival)}
+    tags = {Tag.IMPORTED: recorded.run_id, "mlproject.process": str(rival)}
     experiment = here.experiment("table1")
     theirs = here.client.create_run(experiment, tags=tags).info.run_id
     with pytest.raises(UserError, match=f"another one is at work on .*{theirs}"):
@@ -280,14 +281,14 @@ def test_two_imports_do_not_make_the_same_run(workplace: Path, migrated_store: P
 def test_the_recorded_reproduction_reads_and_hashes_as_ever() -> None:
     folder = Path(__file__).parents[1] / "docs" / "reproduction"
     table = pandas.read_csv(folder / "runs.csv")
-    told = {folders.key_of(one): one for one in read_all(folder)}
-    assert sorted(told) == sorted(name[: folders.KEY] for name in table["spec_sha256"])
+    recorded = {folders.key_of(one): one for one in read_all(folder)}
+    assert sorted(recorded) == sorted(name[: folders.KEY] for name in table["spec_sha256"])
     for _, row in table.iterrows():
-        tags = told[row["spec_sha256"][: folders.KEY]].tags
+        tags = recorded[row["spec_sha256"][: folders.KEY]].tags
         assert tags["mlproject.train_sha256"] == row["train_sha256"]
-    for one in told.values():
+    for one in recorded.values():
         assert all(list(part) == sorted(part) for part in one.inputs), "its digest would change"
-    one = Told("1" * 32, "n", 1, 2, {"a": "b"}, {"c": "d"}, [{"name": "e"}], [], {"f": b"g"})
+    one = RecordedRun("1" * 32, "n", 1, 2, {"a": "b"}, {"c": "d"}, [{"name": "e"}], [], {"f": b"g"})
     assert _digest(one).startswith("3e76831b0f488ad7")
 
 
@@ -359,41 +360,41 @@ def test_exporting_adds_to_what_is_there_and_replaces_only_by_a_later_version(
     assert table["metric_version"].tolist() == [2, 1]
 
 
-def large(told: Told, size: int) -> Told:
+def large(recorded: RecordedRun, size: int) -> RecordedRun:
     rng = np.random.default_rng(0)
     text = "".join(f"{value:.6f}\n" for value in rng.random(size // 9))
-    return told._replace(files={**told.files, "filters/conv2.meme": text.encode()})
+    return recorded._replace(files={**recorded.files, "filters/conv2.meme": text.encode()})
 
 
 def test_a_large_run_is_packed_and_what_still_does_not_fit_is_left_out(
     workplace: Path, trained: Path
 ) -> None:
-    told = read_all(trained / "out")[0]
-    folder = Path("runs") / folders.key_of(told)
+    recorded = read_all(trained / "out")[0]
+    folder = Path("runs") / folders.key_of(recorded)
 
     def size() -> int:
         return sum(len(content) for content in contents(folder).values())
 
-    assert folders.write(folder, large(told, 200_000)) == []
+    assert folders.write(folder, large(recorded, 200_000)) == []
     assert size() <= LIMIT
     assert (folder / "filters" / "conv2.meme.xz").exists()
     assert (folder / "filters" / "conv1.meme").exists()
-    assert read(folder) == large(told, 200_000)
+    assert read(folder) == large(recorded, 200_000)
     packed = folder / "filters" / "conv2.meme.xz"
     content = lzma.decompress(packed.read_bytes())
     (folder / "filters" / "conv2.meme.gz").write_bytes(gzip.compress(content))
     packed.rename(workplace / "away")
-    assert read(folder) == large(told, 200_000)
+    assert read(folder) == large(recorded, 200_000)
     (workplace / "away").rename(packed)
     packed.write_bytes(packed.read_bytes()[:-50])
     with pytest.raises(UserError, match="is damaged"):
         read(folder)
-    assert folders.write(folder, large(told, 900_000)) == [
-        f"{folder.name}/filters/conv2.meme ({told.name})"
+    assert folders.write(folder, large(recorded, 900_000)) == [
+        f"{folder.name}/filters/conv2.meme ({recorded.name})"
     ]
     assert size() <= LIMIT
     assert json.loads((folder / "run.json").read_text())["left_out"] == ["filters/conv2.meme"]
-    assert read(folder) == told
+    assert read(folder) == recorded
 
 
 def test_the_commands_say_what_they_did(

@@ -161,7 +161,7 @@ def test_a_run_lives_until_its_end_is_written(tmp_path: Path) -> None:
 def test_a_record_that_is_removed_leaves_only_what_was_refused(tmp_path: Path) -> None:
     journal = _journal(tmp_path / "run")
     (tmp_path / "run" / "reused" / "deep").mkdir(parents=True)
-    journal.refuse(journal.entries()[0], "too long")
+    journal.set_aside(journal.entries()[0], "too long")
     journal.remove()
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["refused.jsonl"]
     assert list(journals(tmp_path)) == []

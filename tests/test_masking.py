@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlproject.store import connect
-from mlproject.store.basis import first_line
+from mlproject.store.errors import first_line
 from mlproject.system.errors import UserError
 from mlproject.system.masking import mask, mask_addresses, without_credentials
 

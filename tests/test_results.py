@@ -11,7 +11,7 @@ from recorded import inside, reading, record, record_filters, start
 
 from mlproject import results
 from mlproject.architectures import make_spec
-from mlproject.run.run import RunResult
+from mlproject.run.context import RunResult
 from mlproject.store import connect
 from mlproject.store.results.conditions import Condition, parse
 from mlproject.system.errors import UserError
@@ -99,7 +99,7 @@ def test_pools_are_equal_for_runs_that_differ_in_their_seed_only(workplace: Path
         record(options)
     record({"seed": 3}, data="e" * 64)
     record({"seed": 4}, version="2")
-    pools = list(results.runs()["pool"])
+    pools = list(results.runs()["replicates"])
     assert pools[0] == pools[1]
     assert len(set(pools)) == 4
 
@@ -248,5 +248,5 @@ def test_another_data_set_than_the_runs_is_refused(
 
 
 def test_runs_are_read_page_by_page(several: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlproject.store.results.frame.PAGE", 2)
+    monkeypatch.setattr("mlproject.store.connection.PAGE", 2)
     assert list(results.runs()["arch"]) == ["CNN-2", "CNN-10", "CNN-25", "CNN-1-1-100", "CNN-50"]

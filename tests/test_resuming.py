@@ -19,8 +19,9 @@ from mlproject.commands.cli import main
 from mlproject.data import Split, make_dataset, write
 from mlproject.names import Artifact
 from mlproject.network import checkpoint
-from mlproject.run.run import complete, find_previous, find_trained, run
-from mlproject.run.stages import Settings
+from mlproject.run.context import Settings
+from mlproject.run.resuming import complete, find_previous, find_trained
+from mlproject.run.run import run
 from mlproject.store import connect, sync
 from mlproject.store.journal import Journal
 from mlproject.system.errors import UserError
@@ -183,7 +184,7 @@ def _alive(here: Made) -> None:
     ("change", "message"),
     [
         (_both_damaged, "must have an intact saved state"),
-        (_other_data, "`resume` goes on with the data of run"),
+        (_other_data, "`resume` needs the data of run"),
         (_alive, "is alive; interrupt it first"),
     ],
 )

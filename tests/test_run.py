@@ -17,8 +17,9 @@ from mlproject.architectures import make_spec
 from mlproject.data import make_dataset, make_synthetic, write
 from mlproject.data.paper import CLASSES
 from mlproject.motifs.meme import read_meme
-from mlproject.run.run import RunResult, find_previous, run
-from mlproject.run.stages import Settings
+from mlproject.run.context import RunResult, Settings
+from mlproject.run.resuming import find_previous
+from mlproject.run.run import run
 from mlproject.store import connect
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import Interrupted

@@ -17,7 +17,7 @@ import sqlalchemy
 from conftest import PATIENCE
 
 from mlproject.store import connect
-from mlproject.store.creation import is_whole, locked, make_sqlite_store, sqlite_path
+from mlproject.store.creation import is_complete, locked, make_sqlite_store, sqlite_path
 from mlproject.system.errors import UserError
 
 WRITER = """
@@ -55,7 +55,7 @@ def test_makers_that_start_together_get_one_store_and_leave_nothing_else(
     def make() -> None:
         try:
             make_sqlite_store(path)
-            assert is_whole(path)
+            assert is_complete(path)
         except BaseException as error:
             failed.append(error)
 
@@ -76,9 +76,9 @@ def test_a_store_that_was_left_half_made_is_made_good(
     _initial_tables(path)
     (tmp_path / ".mlflow.db.00000000.partial").write_bytes(b"of a maker that was killed")
     (tmp_path / ".mlflow.db.lock").touch()
-    assert not is_whole(path)
+    assert not is_complete(path)
     make_sqlite_store(path)
-    assert is_whole(path)
+    assert is_complete(path)
     assert _names(tmp_path) == ["mlflow.db"]
 
 
@@ -102,7 +102,7 @@ def test_any_half_made_store_without_runs_is_made_good(
             database.execute(statement)
             database.commit()
     make_sqlite_store(path)
-    assert is_whole(path)
+    assert is_complete(path)
 
 
 def test_a_store_with_runs_is_never_made_anew(workplace: Path) -> None:

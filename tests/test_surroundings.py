@@ -12,7 +12,7 @@ import pytest
 from conftest import FINISHED
 from recorded import weights_of
 
-from mlproject.run.run import RunResult
+from mlproject.run.context import RunResult
 from mlproject.store import connect
 
 KERAS_JSON = {

@@ -217,8 +217,8 @@ def test_an_outcome_of_a_run_that_the_store_has_whole_lacks_nothing(store: Store
 
 def test_a_cell_is_not_run_on_other_data_than_it_was_planned_for(workplace: Path) -> None:
     from mlproject.architectures import make_spec
+    from mlproject.run.context import Settings
     from mlproject.run.run import run
-    from mlproject.run.stages import Settings
 
     spec = make_spec({"sequences": 50, "length": 150})
     with pytest.raises(UserError, match="`dataset` must stay as it was when the run was planned"):

@@ -111,7 +111,7 @@ def test_a_left_over_run_id_of_somebody_else_is_never_written_to(
     tracker.finish("FINISHED")
     assert tracker.run_id != theirs
     assert store.run(theirs).to_dictionary() == before
-    assert f"note: MLFLOW_RUN_ID={theirs} is left as it is" in capsys.readouterr().err
+    assert f"note: MLFLOW_RUN_ID={theirs} is not used" in capsys.readouterr().err
 
 
 def test_a_run_of_mlflow_run_is_adopted_once(
@@ -142,7 +142,7 @@ def test_a_run_that_mlflow_run_has_not_made_for_us_is_left_alone(
     offered = offer_run(store, monkeypatch)
     store.client.set_tag(offered, tag, value)
     store.fail(offered, "some mistake")
-    assert store.adopted() is None
+    assert store.take_offered_run() is None
     assert store.run(offered).info.status == "RUNNING"
     assert "mlproject.failure" not in store.run(offered).data.tags
 
@@ -202,7 +202,7 @@ def test_a_run_deleted_in_the_store_is_named_and_the_others_are_delivered(
         tracker.flush()
         tracker.metrics({"loss": 1.0})
         tracker.finish("KILLED")
-        tracker.journal.start_again()
+        tracker.journal.mark_undelivered()
     store.client.delete_run(deleted.run_id)
     file = damaged.journal.folder / "journal.jsonl"
     file.write_bytes(b"\xff\x00{]\n" + file.read_bytes() + b'{"kind": "met')
@@ -210,7 +210,7 @@ def test_a_run_deleted_in_the_store_is_named_and_the_others_are_delivered(
     assert list(done.failed) == [deleted.run_id]
     assert "mlflow runs restore" in done.failed[deleted.run_id]
     assert {damaged.run_id, well.run_id} <= set(done.runs)
-    assert "damaged and left out: 1" in done.notes[damaged.run_id]
+    assert "damaged lines of its journal were skipped: 1" in done.notes[damaged.run_id]
     assert store.run(damaged.run_id).data.metrics == {"loss": 1.0}
 
 
@@ -343,7 +343,7 @@ def test_a_run_is_made_anew_where_its_store_was_lost(workplace: Path, migrated_s
 def test_runs_of_another_store_are_not_made_anew(workplace: Path, migrated_store: Path) -> None:
     tracker = connect().start("elsewhere", {}, workplace / "runs")
     tracker.finish("KILLED")
-    tracker.journal.start_again()
+    tracker.journal.mark_undelivered()
     shutil.copy(migrated_store, workplace / "other.db")
     other = connect(f"sqlite:///{workplace / 'other.db'}")
     done = sync(workplace / "runs", other)

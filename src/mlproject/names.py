@@ -25,7 +25,6 @@ def is_project_tag(name: str) -> bool:
 class Tag:
     """Names of tags."""
 
-    # The network, the data and the machine.
     ARCH = tag("arch")
     PROTOCOL = tag("protocol")
     SPEC = tag("spec")
@@ -41,15 +40,11 @@ class Tag:
     TRAINING_PASS = tag("training_pass")  # `fast` or `model`
     COMMIT = "mlflow.source.git.commit"
     GIT_DIRTY = tag("git.dirty")
-
-    # The process that writes the run, and how the run ended.
     PROCESS = tag("process")
     HEARTBEAT = tag("heartbeat")
     MARK = tag("mark")
     FAILURE = tag("failure")
     REFUSED = tag("refused")
-
-    # Links between runs.
     PARENT = "mlflow.parentRunId"
     RESUMES = tag("resumes")
     RESUMED_BY = tag("resumed_by")
@@ -58,15 +53,13 @@ class Tag:
     IMPORTED = tag("imported")
     IMPORTED_SHA256 = tag("imported_sha256")
     INTERPRETS = tag("interprets")
-
-    # Sweeps.
     SWEEP = tag("sweep")
     SWEEP_KIND = tag("sweep_kind")
     TASK = tag("task")
     TRIAL = tag("trial")
+    TRIAL_STATE = tag("trial_state")
     PROGRESS = tag("progress")
     CONTINUED_BY = tag("went_on_with")
-
     ATTRIBUTIONS = tag("attributions")
     REPORT = tag("report")
 
@@ -85,7 +78,6 @@ class Metric:
     TEST_AUROC = "test_auroc"
     TEST_AUPR = "test_aupr"
     TEST_AP = "test_ap"
-
     TIME = "time/"
     TIME_EPOCH = "time/epoch"
     TIME_TRAIN = "time/train"
@@ -105,21 +97,9 @@ class Artifact:
     WEIGHTS_FOLDER = "weights"
     STATE = "state/state.h5"  # an interrupted run is resumed from it
     CARD = "card.html"
-
-    @staticmethod
-    def filters(layer: str, ending: str) -> str:
-        """Return a file on a layer's filters: ``conv1``, ``_truth.csv``."""
-        return f"filters/{layer}{ending}"
-
-    @staticmethod
-    def attributions(name: str) -> str:
-        """Return a file on attributions: ``saliency.h5``."""
-        return f"attributions/{name}"
-
-    @staticmethod
-    def plot(name: str) -> str:
-        """Return a plot: ``roc`` gives ``plots/roc.png``."""
-        return f"plots/{name}.png"
+    FILTERS = "filters/"  # followed by a layer: ``filters/conv1_truth.csv``
+    ATTRIBUTIONS = "attributions/"  # followed by a method: ``attributions/saliency.h5``
+    PLOTS = "plots/"
 
 
 def metric_name(name: str) -> str:

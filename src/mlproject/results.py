@@ -1,4 +1,4 @@
-"""Recorded runs as tables and objects, read from the tracking server alone.
+"""Recorded runs as tables and objects, read from the tracking server.
 
 >>> from mlproject import results
 >>> done = results.runs(experiment="table1", arch=["CNN-2", "CNN-25"], where="test_auroc > 0.9")

@@ -38,7 +38,7 @@ def journal(first: str = "journal.jsonl", checked: bool = True) -> Files:
         record.append("artifact", path="spec.json")
         record.append("tag_other", run_id="0" * 32, key="a", value="b")
         record.append("status", status="FINISHED", time=1_700_000_000_001)
-        record.come_from({"store": "sqlite:///a.db", "experiment": "0"})
+        record.set_origin({"store": "sqlite:///a.db", "experiment": "0"})
         record.mark_delivered(record.entries()[1])
         names = ("journal.jsonl", DELIVERED, ORIGIN, "owner")
         found = {name: (record.folder / name).read_bytes() for name in names}
@@ -50,8 +50,8 @@ def journal(first: str = "journal.jsonl", checked: bool = True) -> Files:
 def exported(first: str = "run.json") -> Files:
     """A run as `export` writes it."""
     from mlproject.architectures import make_spec
-    from mlproject.store import Told, Value
     from mlproject.store.exchange.folder import write
+    from mlproject.store.transfer import RecordedRun, Value
 
     spec, data = make_spec({"arch": "CNN-2"}), "ab" * 32
     tags = {
@@ -64,13 +64,13 @@ def exported(first: str = "run.json") -> Files:
     inputs = [{"context": "train", "digest": "abab", "name": "x", "profile": "", "source": "{}"}]
     values = [Value("val_loss", step, 1_700_000_000_000 + step, 0.5 / step) for step in (1, 2, 3)]
     files = {"filters/conv1.meme": meme()["a.meme"], "history.csv": b"epoch,loss\n1,0.5\n"}
-    told = Told(
+    run = RecordedRun(
         "0" * 32, "CNN-2", 1_700_000_000_000, 1_700_000_001_000, tags, {"arch": "CNN-2"}, inputs,
         values, files,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / spec.spec_sha256(data)[:16]
-        write(root, told)
+        write(root, run)
         paths = sorted(path for path in root.rglob("*") if path.is_file())
         found = {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
     return {first: found.pop(first), **found}

@@ -17,7 +17,7 @@ from mlproject.system.errors import UserError, nearest
 from mlproject.system.startup import prepare_keras
 
 if TYPE_CHECKING:
-    from mlproject.run.run import RunResult
+    from mlproject.run.context import RunResult
 
 INPUTS = ("arch", "protocol")
 FLAGS = ("resume", "experiment", "name", "backend", "threads", "quiet")
@@ -74,8 +74,9 @@ def train(
     options = spec_options(context.args)
     spec = make_spec(options) if options or not resume else None
     prepare_keras(backend, threads)
-    from mlproject.run.run import complete, find_previous, run
-    from mlproject.run.stages import Settings
+    from mlproject.run.context import Settings
+    from mlproject.run.resuming import complete, find_previous
+    from mlproject.run.run import run
 
     if resume and (completed := complete(resume)):
         _print_result(completed)

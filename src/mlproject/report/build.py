@@ -28,9 +28,10 @@ from mlproject.report.truth_tables import (
     patterns_table,
     sites_table,
 )
-from mlproject.store import Store, without_credentials
+from mlproject.store import Store
 from mlproject.store.results.conditions import parse
 from mlproject.system.errors import UserError, nearest
+from mlproject.system.masking import without_credentials
 
 UI = "http://127.0.0.1:5000"
 

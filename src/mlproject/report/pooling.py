@@ -81,7 +81,7 @@ def pool(frame: pandas.DataFrame, arch: str, metric: str) -> Pool:
     rows = rows[rows[metric].notna()] if metric in rows else rows.iloc[:0]
     if rows.empty:
         return Pool(arch, rows, (), ())
-    groups = [group for _, group in rows.groupby("pool", sort=False)]
+    groups = [group for _, group in rows.groupby("replicates", sort=False)]
     chosen, *others = sorted(
         groups,
         key=lambda group: (

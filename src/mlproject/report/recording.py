@@ -1,6 +1,5 @@
 """Build a report, write it to a folder, record it as a run of the tracking store."""
 
-import os
 import shutil
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from mlproject.report.build import build
 from mlproject.report.content import Report, Wish
 from mlproject.report.page import write_report
 from mlproject.store import Store, connect, first_line
+from mlproject.store.environment import offered_run_id
 
 
 class WrittenReport(NamedTuple):
@@ -46,7 +46,7 @@ def make_report(wish: Wish, out: Path, record: bool = True) -> WrittenReport:
 
 
 def _record(report: Report, files: list[Path], out: Path, store: Store) -> str:
-    experiment = None if "MLFLOW_RUN_ID" in os.environ else report.experiment
+    experiment = None if offered_run_id() else report.experiment
     tracker = store.start("report", {Tag.REPORT: "1"}, Path("runs"), experiment)
     try:
         tracker.note("\n".join(f"- {line}" for line in report.summary))

@@ -1,4 +1,4 @@
-"""The stage that attributes: of a run under way, or of one that has finished."""
+"""The attribution stage, for a run under way and for one that has finished."""
 
 import json
 import shutil
@@ -19,34 +19,33 @@ from mlproject.attribution.completeness import completeness_error
 from mlproject.attribution.files import write_arrays, write_attributions
 from mlproject.attribution.truth import PlantedScores, owners, planted, score, summarise
 from mlproject.data import Dataset
-from mlproject.draw.logos import save
 from mlproject.draw.pattern_logos import pattern_figure
 from mlproject.draw.tracks import Track, cropped, marks, richest, track_figure
 from mlproject.filters.reading import match_scores
 from mlproject.motifs.databases import jaspar
 from mlproject.motifs.meme import write_meme
 from mlproject.motifs.tomtom import format_tsv
-from mlproject.names import Tag
+from mlproject.names import Artifact, Metric, Tag
 from mlproject.network.build import predict
+from mlproject.run.context import RunContext
+from mlproject.run.stages import record_figure
 from mlproject.spec import ATTRIBUTIONS, MODISCO
-from mlproject.store import Tracker
 from mlproject.system.errors import UserError, nearest
-from mlproject.system.interrupts import Interrupts
 from mlproject.system.progress import MethodProgress
 
 MOST_TRACKS, SPAN = 12, 200
 
-Record: TypeAlias = Callable[[], None]
+Recorder: TypeAlias = Callable[[], None]
 
 
 class Choice(NamedTuple):
-    """Which sequences of the test split are attributed, each for which of its classes.
+    """The test sequences to attribute, and the classes to attribute each of them for.
 
     Attributes:
-        sequences: the first so many; None: all.
-        above: for the classes whose predicted probability is above it; None: for those that the
-            labels name.
-        classes: for these classes only; () = all.
+        sequences: the number of sequences, from the first on; None: all.
+        above: attribute the classes whose predicted probability exceeds this; None: the classes
+            that the labels give.
+        classes: attribute these classes only; () = all.
     """
 
     sequences: int | None = 300
@@ -54,10 +53,10 @@ class Choice(NamedTuple):
     classes: tuple[str, ...] = ()
 
     def rows(self, model: keras.Model, data: Dataset) -> tuple[np.ndarray, np.ndarray]:
-        """Return the sequences and classes of the rows to attribute, by sequence.
+        """Return the sequence and the class of each row to attribute, ordered by sequence.
 
         Raises:
-            UserError: an unknown class, or no row is left.
+            UserError: a class is unknown, or no row remains.
         """
         for name in self.classes:
             if name not in data.classes:
@@ -77,115 +76,101 @@ class Choice(NamedTuple):
         return sequences, targets
 
 
-class Place(NamedTuple):
-    """Where the stage works: on a run's model and data, and to whom it tells what it finds.
-
-    Attributes:
-        name: of the run, for people.
-        model: with the trained weights.
-        data: the data set.
-        tracker: of the run.
-        interrupts: what is told while they are deferred is told whole.
-        seed: of the methods that draw random numbers.
-        evalue: largest E-value of a match.
-        quiet: show no progress.
-    """
-
-    name: str
-    model: keras.Model
-    data: Dataset
-    tracker: Tracker
-    interrupts: Interrupts
-    seed: int = 0
-    evalue: float = 0.1
-    quiet: bool = False
-
-
 def check(methods: Sequence[str]) -> None:
-    """Raise a `UserError` where a method needs a package that is not installed."""
+    """Raise a `UserError` if a method needs a package that is not installed."""
     if MODISCO in methods:
         patterns.require()
 
 
-def attribute_run(place: Place, methods: Sequence[str], choice: Choice) -> dict[str, float]:
-    """Attribute with each method, score the planted positions, and record what was found.
+def attribute_run(
+    context: RunContext, model: keras.Model, methods: Sequence[str], choice: Choice
+) -> dict[str, float]:
+    """Attribute with each method, score the planted positions, and record the results.
 
-    A method is recorded as soon as it is done, whole or not at all.
+    The results of a method are recorded together, as soon as the method is done.
+
+    Args:
+        context: the run.
+        model: with the trained weights.
+        methods: names of methods.
+        choice: the sequences and classes.
 
     Returns:
-        Metrics of all methods: ``saliency/auroc``, ``saliency/auroc/CEBPB`` and so on where the
-        truth is known, ``modisco/coverage`` and so on, ``time/NAME`` in seconds.
+        Metrics of all methods: ``saliency/auroc``, ``saliency/auroc/CEBPB`` and so on if planted
+        motifs are known, ``modisco/coverage`` and so on, ``time/NAME`` in seconds.
 
     Raises:
         UserError: see `Choice.rows`, `mlproject.attribution.attribute` and `patterns.find`.
-        Interrupted: a signal; what was recorded before stays.
+        Interrupted: a signal; the methods recorded before it stay.
     """
-    sequences, targets = choice.rows(place.model, place.data)
-    codes = place.data.test.codes[sequences]
+    sequences, targets = choice.rows(model, context.data)
+    codes = context.data.test.codes[sequences]
     values: dict[str, float] = {}
     found: Attributions | None = None
     for name in methods:
         started = time.perf_counter()
         if name == MODISCO:
             assert found is not None
-            record, own = _patterns(place, found)
+            record, own = _patterns(context, found)
         else:
-            with MethodProgress(ATTRIBUTIONS[name], place.quiet) as bar:
+            with MethodProgress(ATTRIBUTIONS[name], context.settings.quiet) as bar:
                 found = attribute(
-                    place.model, name, codes, targets,
-                    sequences=sequences, seed=place.seed, progress=bar.show,
+                    model, name, codes, targets,
+                    sequences=sequences, seed=context.spec.seed, progress=bar.show,
                 )  # fmt: skip
-            record, own = _attributions(place, found)
-        own[f"time/{name}"] = time.perf_counter() - started
-        place.interrupts.check()
-        with place.interrupts.deferred():
+            record, own = _attributions(context, model, found)
+        own[f"{Metric.TIME}{name}"] = time.perf_counter() - started
+        context.interrupts.check()
+        with context.interrupts.deferred():
             record()
-            place.tracker.tags({Tag.attributions(name): json.dumps(choice._asdict())})
-            place.tracker.metrics(own)
-        place.interrupts.check()
-        if not place.quiet:
+            context.tracker.tags({Tag.attributions(name): json.dumps(choice._asdict())})
+            context.tracker.metrics(own)
+        context.interrupts.check()
+        if not context.settings.quiet:
             print(_line(name, own, len(codes)), file=sys.stderr, flush=True)
         values |= own
     return values
 
 
-def _attributions(place: Place, found: Attributions) -> tuple[Record, dict[str, float]]:
-    """Return what records a method's scores, and its metrics."""
-    data, name = place.data, found.method
+def _attributions(
+    context: RunContext, model: keras.Model, found: Attributions
+) -> tuple[Recorder, dict[str, float]]:
+    """Return a function that records a method's scores, and the method's metrics."""
+    data, name = context.data, found.method
     covered = planted(data.test, found.sequences, found.targets, owners(data))
     truth = score(found.importance, covered)
     own = {
         f"{name}/{key}": value
         for key, value in summarise(truth, found.targets, data.classes).items()
     }
-    error = completeness_error(place.model, found, place.seed)
+    error = completeness_error(model, found, context.spec.seed)
     if error is not None:
         own[f"{name}/completeness_error"] = error
-    figure = _figure(place, found, truth)
+    figure = _figure(context, found, truth)
 
     def record() -> None:
-        stem = f"attributions/{name}"
-        place.tracker.artifact(
+        stem = f"{Artifact.ATTRIBUTIONS}{name}"
+        context.tracker.artifact(
             f"{stem}.h5", lambda path: write_attributions(path, found, data.classes, data.sha256)
         )
-        _record_figure(place.tracker, stem, figure)
+        record_figure(context.tracker, stem, figure, "png", "pdf")
 
     return record, own
 
 
-def _patterns(place: Place, found: Attributions) -> tuple[Record, dict[str, float]]:
-    """Return what records TF-MoDISco's patterns, and their scores."""
+def _patterns(context: RunContext, found: Attributions) -> tuple[Recorder, dict[str, float]]:
+    """Return a function that records TF-MoDISco's patterns, and the patterns' metrics."""
     folder = Path(tempfile.mkdtemp(prefix="modisco-"))
     try:
         ohe, shap = write_arrays(folder, found)
         made = folder / "modisco.h5"
-        with MethodProgress(f"TF-MoDISco on {ATTRIBUTIONS[found.method]}", place.quiet):
+        with MethodProgress(f"TF-MoDISco on {ATTRIBUTIONS[found.method]}", context.settings.quiet):
             patterns.find(ohe, shap, made, found.codes.shape[1])
-        read = patterns.read(made, jaspar(), place.evalue)
+        read = patterns.read(made, jaspar(), context.spec.evalue)
         files = {path.name: path.read_bytes() for path in (ohe, shap, made)}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    reading, relevant = read.reading, place.data.relevant
+    reading, relevant = read.reading, context.data.relevant
     own = {"modisco/patterns": float(len(reading.motifs))}
     own["modisco/negative_patterns"] = float(read.negative)
     if not reading.motifs:
@@ -195,27 +180,29 @@ def _patterns(place: Place, found: Attributions) -> tuple[Record, dict[str, floa
         own |= {f"modisco/{key.replace('filters/', 'patterns/')}": values[key] for key in values}
         own.pop("modisco/dead")
     targets = {motif.id: motif for motif in jaspar()}
-    title = f"{place.name} · TF-MoDISco on {ATTRIBUTIONS[found.method]}"
+    title = f"{context.name} · TF-MoDISco on {ATTRIBUTIONS[found.method]}"
     figure = pattern_figure(read, targets, relevant, title)
     table = format_tsv(reading.matches)
 
     def record() -> None:
-        tracker, stem = place.tracker, f"attributions/{MODISCO}"
+        tracker, stem = context.tracker, f"{Artifact.ATTRIBUTIONS}{MODISCO}"
         for name, content in files.items():
-            tracker.artifact(f"attributions/{name}", partial(_write_bytes, content))
+            tracker.artifact(
+                f"{Artifact.ATTRIBUTIONS}{name}", partial(Path.write_bytes, data=content)
+            )
         if reading.motifs:
             tracker.artifact(f"{stem}.meme", lambda path: write_meme(path, reading.motifs))
         tracker.artifact(
             f"{stem}_matches.tsv", lambda path: path.write_text(table, encoding="utf-8")
         )
-        _record_figure(tracker, stem, figure)
+        record_figure(tracker, stem, figure, "png", "pdf")
 
     return record, own
 
 
-def _figure(place: Place, found: Attributions, truth: PlantedScores) -> Figure:
-    """Draw one row of each class, for which the method does as well as it usually does."""
-    data = place.data
+def _figure(context: RunContext, found: Attributions, truth: PlantedScores) -> Figure:
+    """Draw one row of each class: the row with the median AUROC."""
+    data = context.data
     chosen = []
     for target in np.unique(found.targets):
         rows = np.flatnonzero(found.targets == target)
@@ -232,11 +219,11 @@ def _figure(place: Place, found: Attributions, truth: PlantedScores) -> Figure:
             note = f"nt {start + 1} to {stop} of {note}"
         shown = cropped(marks(data, sequence, [int(found.targets[row])]), start, stop)
         tracks.append(Track(name, note, found.codes[row, start:stop], heights[start:stop], shown))
-    title = f"{place.name} · {ATTRIBUTIONS[found.method]}"
-    line = "For each class the sequence with the median AUROC of all that were attributed. "
+    title = f"{context.name} · {ATTRIBUTIONS[found.method]}"
+    line = "For each class the attributed sequence with the median AUROC. "
     line += "Planted motifs are marked, those of the class in purple."
     if data.test.sites is None:
-        line = "Each class in one of its sequences; where motifs lie is not known."
+        line = "One sequence for each class; the positions of motifs are unknown."
     return track_figure([tracks], [], title, line)
 
 
@@ -245,19 +232,8 @@ def _heights(found: Attributions, row: int) -> np.ndarray:
     return one.importance[0]
 
 
-def _record_figure(tracker: Tracker, stem: str, figure: Figure) -> None:
-    for kind in ("png", "pdf"):
-        tracker.artifact(
-            f"{stem}.{kind}", lambda path: save(figure, path.with_suffix(""), [path.suffix[1:]])
-        )
-
-
-def _write_bytes(content: bytes, path: Path) -> None:
-    path.write_bytes(content)
-
-
 def _line(name: str, own: Mapping[str, float], rows: int) -> str:
-    """Return one line that tells what a method has found."""
+    """Return a one-line summary of a method's metrics."""
     kinds = {"AUROC": "auroc", "AUPR": "aupr", "SNR": "snr", "patterns": "patterns"}
     kinds |= {"coverage": "coverage", "completeness error": "completeness_error"}
     parts = [
@@ -265,4 +241,4 @@ def _line(name: str, own: Mapping[str, float], rows: int) -> str:
         for label, kind in kinds.items()
         if (key := f"{name}/{kind}") in own
     ]
-    return f"{name}: {', '.join([f'{rows} rows', *parts])}, {own[f'time/{name}']:.1f} s"
+    return f"{name}: {', '.join([f'{rows} rows', *parts])}, {own[f'{Metric.TIME}{name}']:.1f} s"

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from mlproject import results
 from mlproject.data import Dataset
-from mlproject.run.attributions import Choice, Place, attribute_run, check
+from mlproject.names import Tag
+from mlproject.run.attributions import Choice, attribute_run, check
+from mlproject.run.context import RunContext, Settings
 from mlproject.spec import parse_methods
 from mlproject.store import STORE_ERRORS, Store, connect
-from mlproject.store.liveness import tag_run
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import Interrupts
 
@@ -56,24 +57,23 @@ def interpret_run(
         spec = results.spec_of(run_id, store)
         tracker = store.amend(run_id, home / "runs")
         try:
-            place = Place(
+            model = results.model(run_id, store)
+            context = RunContext(
                 name=store.run(run_id).info.run_name,
-                model=results.model(run_id, store),
+                spec=spec,
                 data=_dataset(run_id, home, store, dataset),
+                settings=Settings(home, quiet=quiet),
                 tracker=tracker,
                 interrupts=interrupts,
-                seed=spec.seed,
-                evalue=spec.evalue,
-                quiet=quiet,
             )
-            values = attribute_run(place, names, choice or Choice())
+            values = attribute_run(context, model, names, choice or Choice())
         finally:
             with interrupts.deferred():
                 tracker.close()
-        if adopted := store.adopted():
+        if offered := store.take_offered_run():
             with suppress(*STORE_ERRORS):
-                tag_run(store, adopted, {"interprets": run_id})
-                store.client.update_run(adopted, name=f"interpret · {place.name}")
+                store.set_tags(offered, {Tag.INTERPRETS: run_id})
+                store.client.update_run(offered, name=f"interpret · {context.name}")
         return AddedAttributions(values, tracker.problem)
 
 

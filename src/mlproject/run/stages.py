@@ -1,10 +1,10 @@
-"""The stages of a run: train, test. Each records what it finds; see also `filter_stage`."""
+"""The stages that train and test a network; each records its results."""
 
 import csv
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,6 @@ import keras
 import numpy as np
 from matplotlib.figure import Figure
 
-from mlproject.data import Dataset
 from mlproject.draw.curves import history_figure, pr_figure, roc_figure
 from mlproject.draw.logos import save
 from mlproject.names import Artifact, Metric, Tag
@@ -22,86 +21,29 @@ from mlproject.network.evaluation import FEW, ClassScore, Curves, class_scores, 
 from mlproject.network.protocol import Epoch, kept
 from mlproject.network.saving import load_weights, save_weights
 from mlproject.network.training import Fit, binary_cross_entropy, fit
-from mlproject.spec import RunSpec
+from mlproject.run.context import Previous, RunContext, Trained
 from mlproject.store import Tracker
 from mlproject.system.files import atomic_file, sha256_of
-from mlproject.system.interrupts import Interrupted, Interrupts
+from mlproject.system.interrupts import Interrupted
 from mlproject.system.progress import EpochProgress
 
 STATE_SECONDS = 60.0
 WEIGHT_COLUMNS = "weights/"  # prefix of the columns of history.csv that describe the weights
 
 
-class Settings(NamedTuple):
-    """What surrounds a run and cannot change its result.
-
-    Attributes:
-        home: folder of ``data`` and ``runs``.
-        experiment: name of the MLflow experiment.
-        name: name of the run.
-        parent: id of the parent run.
-        tags: further tags.
-        quiet: show no progress.
-        dataset_sha256: of the data that the run is meant for; others are refused.
-        should_stop: asked at each step; true ends the training, to be resumed later. A text says
-            who wants it.
-        on_start: told the run's id, once it has one.
-        on_epoch: told each epoch and its values.
-    """
-
-    home: Path = Path()
-    experiment: str | None = None
-    name: str | None = None
-    parent: str | None = None
-    tags: Mapping[str, str] = {}
-    quiet: bool = False
-    dataset_sha256: str = ""
-    should_stop: Callable[[], bool | str] = lambda: False
-    on_start: Callable[[str], None] = lambda run_id: None
-    on_epoch: Callable[[int, Mapping[str, float]], None] = lambda epoch, values: None
-
-
-class Previous(NamedTuple):
-    """An interrupted run to go on from: its id, its spec, where its state is, its data's hash."""
-
-    run_id: str
-    spec: RunSpec
-    state: Path
-    dataset_sha256: str = ""
-
-
-class Trained(NamedTuple):
-    """A finished run whose weights are used again: its id, its best weights, its epochs."""
-
-    run_id: str
-    weights: Path
-    history: list[Epoch]
-
-
-class Job(NamedTuple):
-    """A run under way."""
-
-    name: str
-    spec: RunSpec
-    data: Dataset
-    settings: Settings
-    tracker: Tracker
-    interrupts: Interrupts
-
-
-def train(job: Job, previous: Previous | None) -> tuple[keras.Model, Fit]:
-    """Train the network, or go on with an interrupted training, and record each epoch.
+def train(context: RunContext, previous: Previous | None) -> tuple[keras.Model, Fit]:
+    """Train the network, or resume an interrupted training, and record each epoch.
 
     Raises:
         Interrupted: the training was stopped; its state is kept.
     """
-    spec, data, tracker = job.spec, job.data, job.tracker
+    spec, data, tracker = context.spec, context.data, context.tracker
     model = build(spec, data.length, len(data.classes))
     tracker.tags({Tag.TRAINING_PASS: fast_pass.choose(model)[1]})
     state = tracker.journal.artifacts / Artifact.STATE
     state.parent.mkdir(parents=True, exist_ok=True)
     if previous:
-        _take_up(tracker, previous, state)
+        _resume_state(tracker, previous, state)
         for row in checkpoint.read_history(state):
             _record_epoch(tracker, Epoch(**row))
     delivered = time.monotonic()
@@ -110,7 +52,7 @@ def train(job: Job, previous: Previous | None) -> tuple[keras.Model, Fit]:
     def record_fault(element: str) -> None:
         faults.append(element)
         tracker.tags({Tag.DEVICE_FAULTS: f"{len(faults)}: {', '.join(faults)}"[:5000]})
-        print(f"warning: the device spoilt {element}; the epoch is repeated", file=sys.stderr)
+        print(f"warning: the device corrupted {element}; repeating the epoch", file=sys.stderr)
 
     def record(epoch: Epoch) -> None:
         nonlocal delivered
@@ -119,13 +61,13 @@ def train(job: Job, previous: Previous | None) -> tuple[keras.Model, Fit]:
             tracker.artifact_if_there(Artifact.STATE)
             delivered = time.monotonic()
         bar.show(epoch.epoch, epoch.values, epoch.seconds)
-        job.settings.on_epoch(epoch.epoch, epoch.values)
+        context.settings.on_epoch(epoch.epoch, epoch.values)
 
     def should_stop() -> bool:
         tracker.beat()
-        return job.interrupts.reason is not None
+        return context.interrupts.reason is not None
 
-    with EpochProgress(spec.epochs, job.settings.quiet) as bar:
+    with EpochProgress(spec.epochs, context.settings.quiet) as bar:
         fitted = fit(
             model,
             spec,
@@ -139,15 +81,15 @@ def train(job: Job, previous: Previous | None) -> tuple[keras.Model, Fit]:
         )
     if fitted.stopped == "interrupted":
         raise Interrupted(
-            f"interrupted by {job.interrupts.reason} after epoch {len(fitted.history)}"
+            f"interrupted by {context.interrupts.reason} after epoch {len(fitted.history)}"
         )
     return model, fitted
 
 
-def _take_up(tracker: Tracker, previous: Previous, state: Path) -> None:
-    """Copy the state of an interrupted run, which nobody needs from then on.
+def _resume_state(tracker: Tracker, previous: Previous, state: Path) -> None:
+    """Copy the state of an interrupted run and tag that run as resumed.
 
-    The store gets the copy before the tag that says so: a run stays resumable until another is.
+    The copy reaches the store before the tag, so that one of the two runs is always resumable.
     """
     tracker.tags({Tag.RESUMES: previous.run_id})
     with atomic_file(state) as file:
@@ -156,9 +98,9 @@ def _take_up(tracker: Tracker, previous: Previous, state: Path) -> None:
     tracker.tag_other(previous.run_id, Tag.RESUMED_BY, tracker.run_id)
 
 
-def reuse(job: Job, trained: Trained) -> tuple[keras.Model, Fit]:
-    """Take the weights of a finished run of the same training, and record its epochs."""
-    spec, data, tracker = job.spec, job.data, job.tracker
+def reuse(context: RunContext, trained: Trained) -> tuple[keras.Model, Fit]:
+    """Load the weights of a finished run of the same training, and record its epochs."""
+    spec, data, tracker = context.spec, context.data, context.tracker
     model = build(spec, data.length, len(data.classes))
     load_weights(model, trained.weights)
     tracker.tags({Tag.WEIGHTS_OF: trained.run_id})
@@ -174,18 +116,18 @@ def _record_epoch(tracker: Tracker, epoch: Epoch) -> None:
 
 
 class Tested(NamedTuple):
-    """What the test split says: a row and curves for each class, all numbers by metric name."""
+    """Scores on the test split: a row and curves for each class, all numbers by metric name."""
 
     rows: list[ClassScore]
     curves: list[Curves]
     values: dict[str, float]
 
 
-def test(job: Job, model: keras.Model, fitted: Fit) -> Tested:
+def test(context: RunContext, model: keras.Model, fitted: Fit) -> Tested:
     """Evaluate the best weights on the test split and record them with their history."""
-    data, tracker = job.data, job.tracker
+    data, tracker = context.data, context.tracker
     labels = np.asarray(data.test.labels)
-    predicted = predict(model, data.test.codes, average=job.spec.average)
+    predicted = predict(model, data.test.codes, average=context.spec.average)
     rows = class_scores(labels, predicted, data.classes)
     penalty = sum(float(loss) for loss in model.losses)
     best = fitted.history[fitted.best_epoch - 1].values
@@ -213,7 +155,7 @@ def test(job: Job, model: keras.Model, fitted: Fit) -> Tested:
         "pr": pr_figure(rows, tested.curves),
     }
     for name, figure in figures.items():
-        record_figure(tracker, Artifact.plot(name), figure)
+        record_figure(tracker, f"{Artifact.PLOTS}{name}", figure)
     return tested
 
 
@@ -230,9 +172,13 @@ def history_rows(fitted: Fit) -> list[dict[str, float]]:
     ]
 
 
-def record_figure(tracker: Tracker, path: str, figure: Figure) -> None:
-    """Record a figure in the format that its path ends in."""
-    tracker.artifact(path, lambda target: save(figure, target.with_suffix(""), [target.suffix[1:]]))
+def record_figure(tracker: Tracker, stem: str, figure: Figure, *kinds: str) -> None:
+    """Record a figure as ``STEM.png``, or as one artifact for each of the `kinds`."""
+    for kind in kinds or ("png",):
+        tracker.artifact(
+            f"{stem}.{kind}",
+            lambda path: save(figure, path.with_suffix(""), [path.suffix[1:]]),
+        )
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""A finished run in words and on one page: the description in MLflow, the card."""
+"""Summary of a finished run: the description in MLflow and the card."""
 
 from collections.abc import Mapping
 
@@ -12,38 +12,39 @@ from mlproject.network.build import trainable_parameters
 from mlproject.network.evaluation import FEW, undefined
 from mlproject.network.training import Fit
 from mlproject.run.card import CardData, render
-from mlproject.run.filters import Interpreted
-from mlproject.run.stages import Job, Tested, history_rows
+from mlproject.run.context import RunContext
+from mlproject.run.filters import FilterResults
+from mlproject.run.stages import Tested, history_rows
 from mlproject.system import environment
 
 STOPPED = {"epochs": "all epochs done", "patience": "no further improvement"}
 
 
-def summarise(
-    job: Job,
+def card_data(
+    context: RunContext,
     model: keras.Model,
     fitted: Fit,
     tested: Tested,
-    interpreted: Interpreted,
+    read: FilterResults,
     values: Mapping[str, float],
 ) -> CardData:
-    """Return all that the card shows of a run.
+    """Return the content of a run's card.
 
     Args:
-        job: the run.
+        context: the run.
         model: with the best weights.
-        fitted: how the training went.
-        tested: what the test split says.
-        interpreted: what the filters say.
-        values: all final metrics, times (``time/...``, seconds) among them.
+        fitted: the result of the training.
+        tested: scores on the test split.
+        read: results of reading the filters.
+        values: all final metrics, including times (``time/...``, seconds).
     """
-    spec, data = job.spec, job.data
+    spec, data = context.spec, context.data
     lines = [
-        _what(job, model),
+        _network(context, model),
         f"Best epoch {fitted.best_epoch} of {len(fitted.history)} ({STOPPED[fitted.stopped]}), "
-        f"validation loss {values['best_val_loss']:.4f}.",
-        _how_well(tested),
-        *(line for reading in interpreted.readings for line in _found(job, reading)),
+        f"validation loss {values[Metric.BEST_VAL_LOSS]:.4f}.",
+        _test_scores(tested),
+        *(line for reading in read.readings for line in _matches(context, reading)),
     ]
     backend = keras.backend.backend()
     facts = {
@@ -53,13 +54,13 @@ def summarise(
         "data set": spec.dataset,
         "backend": f"{backend} {environment.backend_version(backend)}, Keras {keras.__version__}",
         "device": environment.device(backend),
-        "run": job.tracker.run_id,
+        "run": context.tracker.run_id,
         "spec": spec.spec_sha256(data.sha256),
         "training": spec.train_sha256(data.sha256),
         "data": data.sha256,
     }
     return CardData(
-        name=job.name,
+        name=context.name,
         description="\n".join(lines),
         facts=facts,
         spec=spec.flat(),
@@ -67,9 +68,9 @@ def summarise(
         history=history_rows(fitted),
         rows=tested.rows,
         curves=tested.curves,
-        readings=interpreted.readings,
-        truths=interpreted.truths,
-        ablations=interpreted.ablations,
+        readings=read.readings,
+        truths=read.truths,
+        ablations=read.ablations,
         targets=jaspar(),
         relevant=data.relevant,
         truth=data.motifs,
@@ -77,15 +78,15 @@ def summarise(
     )
 
 
-def tell(job: Job, card: CardData) -> None:
-    """Record the card as ``card.html`` and its sentences as the run's description."""
+def record_card(context: RunContext, card: CardData) -> None:
+    """Record the card as ``card.html`` and its description as the run's description."""
     page = render(card)
-    job.tracker.artifact(Artifact.CARD, lambda path: path.write_text(page, encoding="utf-8"))
-    job.tracker.note("\n".join(f"- {line}" for line in card.description.splitlines()))
+    context.tracker.artifact(Artifact.CARD, lambda path: path.write_text(page, encoding="utf-8"))
+    context.tracker.note("\n".join(f"- {line}" for line in card.description.splitlines()))
 
 
-def _what(job: Job, model: keras.Model) -> str:
-    spec, data = job.spec, job.data
+def _network(context: RunContext, model: keras.Model) -> str:
+    spec, data = context.spec, context.data
     counts = " / ".join(f"{len(split.codes):,}" for split in data.splits.values())
     return (
         f"{printed_name(arch_name(spec))} with {trainable_parameters(model):,} parameters, "
@@ -94,12 +95,12 @@ def _what(job: Job, model: keras.Model) -> str:
     )
 
 
-def _how_well(tested: Tested) -> str:
+def _test_scores(tested: Tested) -> str:
     values = tested.values
     if Metric.TEST_AUROC not in values:
         return "Test: no class has both positives and negatives, AUROC and AUPR are not defined."
-    line = f"Test AUROC {values['test_auroc']:.4f}, AUPR {values['test_aupr']:.4f}"
-    line += f", AP {values['test_ap']:.4f}"
+    line = f"Test AUROC {values[Metric.TEST_AUROC]:.4f}, AUPR {values[Metric.TEST_AUPR]:.4f}"
+    line += f", AP {values[Metric.TEST_AP]:.4f}"
     missing = undefined(tested.rows)
     if missing:
         line += f"; not defined for {', '.join(missing)}"
@@ -107,8 +108,8 @@ def _how_well(tested: Tested) -> str:
     return line + (f"; fewer than {FEW} positives: {', '.join(few)}." if few else ".")
 
 
-def _found(job: Job, reading: LayerReading) -> list[str]:
-    relevant, count = job.data.relevant, len(reading.motifs)
+def _matches(context: RunContext, reading: LayerReading) -> list[str]:
+    relevant, count = context.data.relevant, len(reading.motifs)
     values = match_scores(reading, relevant)
     layer = reading.layer + " (approximate)" * is_approximate(reading.layer)
     line = f"{layer}: {values['match_jaspar'] * count:.0f} of {count} filters match JASPAR"

@@ -1,4 +1,4 @@
-"""The SQLite store of a folder: made whole or not at all, by one process at a time."""
+"""Make a SQLite store atomically, by one process at a time."""
 
 import os
 import secrets
@@ -27,7 +27,7 @@ EMPTY = "experiments", "workspaces", "alembic_version"
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """Return the file of a SQLite store, None of any other store and of one in memory."""
+    """Return the file of a SQLite store, None for other stores and for a store in memory."""
     if not uri.startswith("sqlite"):
         return None
     try:
@@ -41,43 +41,44 @@ def sqlite_path(uri: str) -> Path | None:
 
 
 def make_sqlite_store(path: Path) -> None:
-    """See that `path` is a whole store; one that is there with anything in it stays as it is.
+    """Make sure that `path` is a complete store; a store with content stays as it is.
 
-    A new one grows under another name and appears when it is complete. What a maker that was killed
-    has left, MLflow's own command too, is filled. Several processes may ask at once.
+    A new store is built under a temporary name and renamed when it is complete. An empty store that
+    a killed process left half-made, MLflow's commands included, is completed. Several processes may
+    call this at once.
 
     Raises:
-        UserError: the folder cannot be written, or another process takes for ever.
-        sqlite3.Error: the file is no database, or cannot be read.
-        OSError: likewise.
+        UserError: another process holds the lock for too long.
+        sqlite3.Error: the file is not a database, or cannot be read.
+        OSError: the folder cannot be written.
     """
-    if is_whole(path) and not (_leftovers(path) and os.access(path.parent, os.W_OK)):
+    if is_complete(path) and not (_leftovers(path) and os.access(path.parent, os.W_OK)):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.with_name(f".{path.name}.lock")):
         for one in _leftovers(path):
             one.unlink(missing_ok=True)
-        if is_whole(path):
+        if is_complete(path):
             return
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
         try:
             if path.exists():
                 _wait_for_another_maker(path)
-                if is_whole(path) or not is_empty(path):
-                    return  # whole by now; or of another version of MLflow, which says so
+                if is_complete(path) or not is_empty(path):
+                    return  # completed meanwhile; or MLflow reports another version
                 _build(temporary)
                 with closing(sqlite3.connect(temporary)) as new, closing(_opened(path)) as old:
                     new.backup(old)
             else:
                 _build(temporary)
-                _appear(temporary, path)
+                _publish(temporary, path)
         finally:
             for end in ("", "-journal", "-wal", "-shm"):
                 Path(f"{temporary}{end}").unlink(missing_ok=True)
 
 
-def is_whole(path: Path) -> bool:
-    """Return whether a store has been made to its end: all tables and its first experiment."""
+def is_complete(path: Path) -> bool:
+    """Return whether a store is complete: it has all tables and its first experiment."""
     from mlflow.store.db.base_sql_model import Base
     from mlflow.store.tracking import sqlalchemy_store  # noqa: F401, it declares the tables
 
@@ -87,12 +88,12 @@ def is_whole(path: Path) -> bool:
         tables = _tables(database)
         if not {*Base.metadata.tables, "alembic_version"} <= tables:
             return False
-        asked = "SELECT EXISTS (SELECT 1 FROM alembic_version), EXISTS (SELECT 1 FROM experiments)"
-        return database.execute(asked).fetchone() == (1, 1)
+        query = "SELECT EXISTS (SELECT 1 FROM alembic_version), EXISTS (SELECT 1 FROM experiments)"
+        return database.execute(query).fetchone() == (1, 1)
 
 
 def is_empty(path: Path) -> bool:
-    """Return whether nobody has put anything into a store: making it anew loses nothing."""
+    """Return whether a store has no content, so that it can be made again without loss."""
     with closing(_opened(path)) as database:
         tables = _tables(database)
         for table in tables - {*EMPTY}:
@@ -107,9 +108,9 @@ def is_empty(path: Path) -> bool:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`, which is gone afterwards; a killed holder holds nothing.
+    """Hold the lock file `path` and remove it afterwards; a killed process releases its lock.
 
-    Where the file system knows no locks, nothing is locked.
+    On a file system without locks, nothing is locked.
 
     Raises:
         UserError: another process holds it for `WAIT_SECONDS`.
@@ -150,7 +151,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _take(file: int) -> bool | None:
-    """Return whether the lock was free and is ours now, None where there are no locks."""
+    """Return whether this process obtained the lock, None if the file system has no locks."""
     try:
         if sys.platform == "win32":
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
@@ -164,7 +165,7 @@ def _take(file: int) -> bool | None:
 
 
 def _is_file_of(file: int, path: Path) -> bool:
-    """Return whether a lock is on the file of that name: its last holder may have removed it."""
+    """Return whether an open file still has its name: the last holder may have removed it."""
     try:
         return os.path.samestat(os.fstat(file), path.stat())
     except FileNotFoundError:
@@ -172,7 +173,7 @@ def _is_file_of(file: int, path: Path) -> bool:
 
 
 def _build(path: Path) -> None:
-    """Make a complete store; its artifacts will be in ``mlruns`` of the current folder."""
+    """Make a complete store, with the artifacts in ``mlruns`` of the current folder."""
     from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
@@ -182,8 +183,8 @@ def _build(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _appear(temporary: Path, path: Path) -> None:
-    """Give a file its name unless another file has it by now."""
+def _publish(temporary: Path, path: Path) -> None:
+    """Give a file its final name unless another file already has it."""
     try:
         os.link(temporary, path)
     except FileExistsError:
@@ -197,7 +198,7 @@ def _wait_for_another_maker(path: Path) -> None:
     """Wait while another program, such as ``mlflow run`` or ``mlflow ui``, makes the store."""
     until, seen, since = time.monotonic() + WAIT_SECONDS, _marks(path), time.monotonic()
     while time.monotonic() < until:
-        if is_whole(path):
+        if is_complete(path):
             return
         if (now := _marks(path)) != seen:
             seen, since = now, time.monotonic()
@@ -215,7 +216,7 @@ def _marks(path: Path) -> list[tuple[int, int]]:
 
 
 def _in_use(path: Path) -> bool:
-    """Return whether another process of ours has the file open."""
+    """Return whether another process of this user has the file open."""
     for process in psutil.process_iter():
         if process.pid == os.getpid():
             continue
@@ -226,7 +227,7 @@ def _in_use(path: Path) -> bool:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    """Open a database for writing, which undoes what a killed writer has left half done."""
+    """Open a database for writing, which rolls back the transaction of a killed writer."""
     database = sqlite3.connect(path, timeout=60, isolation_level=None)
     try:
         database.execute("BEGIN IMMEDIATE").execute("ROLLBACK")

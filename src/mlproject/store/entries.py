@@ -1,4 +1,4 @@
-"""The lines of a run's journal: what each may say, and the checksum that proves it whole."""
+"""The lines of a run's journal: the fields of each kind of entry, and the checksum."""
 
 import hashlib
 import json
@@ -20,12 +20,12 @@ _CHECK = re.compile(r', "check": "([0-9a-f]{16})"}$')
 
 
 class Entry(NamedTuple):
-    """One thing that a run has to tell.
+    """One entry of a journal.
 
     Attributes:
         kind: params, metrics, ...
         content: its fields.
-        end: where its line ends in the journal, bytes; 0 if it was not read from one.
+        end: the byte at which its line ends in the journal; 0 if it was not read from one.
     """
 
     kind: str
@@ -70,9 +70,9 @@ def write_line(kind: str, content: Mapping[str, Any]) -> str:
 
 
 def read_line(line: str) -> Entry | None:
-    """Return the entry of a line, None if the line is cut off, damaged or of no known kind.
+    """Return the entry of a line, None if the line is cut off, damaged or of an unknown kind.
 
-    Lines of earlier versions have no ``check``: their fields alone must be right.
+    Lines of earlier versions have no ``check``; only their fields are validated.
     """
     if found := _CHECK.search(line):
         line = line[: found.start()] + "}"

@@ -1,4 +1,4 @@
-"""Experiments by name, or as MLflow's environment says; deleted ones are refused at once."""
+"""Find and make experiments, by name or from MLflow's environment; deleted ones are refused."""
 
 import os
 
@@ -6,17 +6,17 @@ import mlflow
 from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 
-from mlproject.store.basis import is_absent
+from mlproject.store.errors import is_absent
 from mlproject.system.errors import UserError
 
 WAYS = "MLFLOW_EXPERIMENT_NAME, `--experiment` or, with `mlflow run`, `--experiment-name`"
 
 
 def find_experiment(client: mlflow.MlflowClient, name: str | None) -> Experiment | None:
-    """Return the experiment `name` (default: as MLflow's environment says), None if it is not made.
+    """Return the experiment `name` (default: that of MLflow's environment), None if none exists.
 
     Raises:
-        UserError: it is deleted, or ``MLFLOW_EXPERIMENT_ID`` names none.
+        UserError: it is deleted, or no experiment has the id in ``MLFLOW_EXPERIMENT_ID``.
     """
     found: Experiment | None
     by_id = os.environ.get("MLFLOW_EXPERIMENT_ID") if name is None else None
@@ -28,7 +28,7 @@ def find_experiment(client: mlflow.MlflowClient, name: str | None) -> Experiment
                 raise
             raise UserError(
                 f"`MLFLOW_EXPERIMENT_ID` must be the id of an experiment in the tracking store: "
-                f"got {by_id}, which it does not have; unset it, or choose by {WAYS}"
+                f"got {by_id}, which does not exist; unset it, or choose with {WAYS}"
             ) from error
     else:
         found = client.get_experiment_by_name(_name(name))
@@ -36,13 +36,15 @@ def find_experiment(client: mlflow.MlflowClient, name: str | None) -> Experiment
         raise UserError(
             f"experiment {found.name!r} (id {found.experiment_id}) is deleted: restore it with "
             f"`mlflow experiments restore --experiment-id {found.experiment_id}`, or choose "
-            f"another by {WAYS}"
+            f"another with {WAYS}"
         )
     return found
 
 
 def make_experiment(client: mlflow.MlflowClient, name: str | None) -> str:
-    """Return the id of the experiment, made if it is not there; another process may do the same.
+    """Return the id of the experiment, which is made if it does not exist.
+
+    Several processes may make the same experiment at once.
 
     Raises:
         UserError: see `find_experiment`.

@@ -1,16 +1,16 @@
-"""A run's record on the local disk: written first, delivered to the tracking store afterwards.
+"""A run's journal on the local disk: written first, delivered to the tracking store afterwards.
 
-A folder a run: ``journal.jsonl`` (one entry a line, each with a checksum), ``artifacts/``,
-``delivered`` (how much of it the store has) and ``owner`` (the process that writes).
-Entries carry their own times: delivering one twice changes nothing. A line that was cut off or
-damaged is left out, the others count.
+Each run has a folder with ``journal.jsonl`` (one entry a line, each with a checksum),
+``artifacts/``, ``delivered`` (how much the store has) and ``owner`` (the process that writes).
+Entries carry their times, so that a second delivery of an entry changes nothing. Lines that were
+cut off or damaged are skipped.
 """
 
 import json
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,7 +30,7 @@ class _Line(NamedTuple):
 
 
 class Journal:
-    """The record of one run in `folder`, which is made when the first entry is written."""
+    """The journal of one run in `folder`, which is made when the first entry is written."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -45,69 +45,76 @@ class Journal:
         return self.folder.name
 
     def append(self, kind: str, **content: Any) -> None:
-        """Write one entry and push it to the disk; a line cut off before is closed first."""
-        self._write(self.folder / JOURNAL, write_line(kind, content))
+        """Write one entry and sync it to the disk; a line that was cut off is closed first."""
+        self.extend([Entry(kind, content)])
 
-    def refuse(self, entry: Entry, reason: str) -> None:
-        """Set aside what the store will never take: ``refused.jsonl`` keeps it."""
-        self._write(self.folder / REFUSED, write_line(entry.kind, {**entry.content, "why": reason}))
+    def extend(self, entries: Iterable[Entry]) -> None:
+        """Write entries and sync them to the disk together."""
+        self._write(
+            self.folder / JOURNAL, [write_line(entry.kind, entry.content) for entry in entries]
+        )
+
+    def set_aside(self, entry: Entry, reason: str) -> None:
+        """Keep an entry that the store refused, with the reason, in ``refused.jsonl``."""
+        content = {**entry.content, "why": reason}
+        self._write(self.folder / REFUSED, [write_line(entry.kind, content)])
 
     def entries(self) -> list[Entry]:
-        """Return all entries; lines that were cut off or damaged are left out."""
-        return [line.entry for line in self._all() if line.entry is not None]
+        """Return all entries; lines that were cut off or damaged are skipped."""
+        return [line.entry for line in self._read_lines() if line.entry is not None]
 
     def pending(self) -> list[Entry]:
         """Return the entries that the store does not have yet."""
-        return [line.entry for line in self._open() if line.entry is not None]
+        return [line.entry for line in self._pending_lines() if line.entry is not None]
 
     def damaged(self) -> list[int]:
         """Return the numbers, from 1, of lines that were cut off or damaged."""
-        return [number for number, line in enumerate(self._all(), 1) if line.entry is None]
+        return [number for number, line in enumerate(self._read_lines(), 1) if line.entry is None]
 
     def mark_delivered(self, last: Entry) -> None:
-        """Note that the store has everything up to `last`, an entry of this journal.
+        """Record that the store has all entries up to `last`, an entry of this journal.
 
-        Somebody else may have delivered as much, or more, in the meantime: that stays noted.
+        If another process has delivered more in the meantime, its mark stays.
         """
-        lines = self._open()
+        lines = self._pending_lines()
         if lines and last.end >= lines[0].end:
             self._set_delivered(last.end)
 
-    def start_again(self) -> None:
-        """Note that the store has nothing of it."""
+    def mark_undelivered(self) -> None:
+        """Record that the store has no entry."""
         self._set_delivered(0)
 
     @property
     def status(self) -> str | None:
-        """How the run has ended, None if it has not."""
+        """The status with which the run ended, None if it has not ended."""
         ends = [entry.content["status"] for entry in self.entries() if entry.kind == "status"]
         return ends[-1] if ends else None
 
     def own(self, process: str) -> None:
-        """Note the process that writes the record."""
+        """Record the process that writes the journal."""
         self.artifacts.mkdir(parents=True, exist_ok=True)
         (self.folder / OWNER).write_text(process, "utf-8")
 
     def disown(self) -> None:
-        """Note that nobody writes the record any more, on a full disk too."""
+        """Record that no process writes the journal; this works on a full disk too."""
         with suppress(OSError):
             (self.folder / OWNER).unlink()
 
     @property
     def owner(self) -> str:
-        """The process that writes the record, or the last that did; "" if that is unknown."""
+        """The process that writes the journal or wrote it last, "" if unknown."""
         try:
             return (self.folder / OWNER).read_text(encoding="utf-8", errors="replace").strip()
         except OSError:
             return ""
 
-    def come_from(self, origin: Mapping[str, Any]) -> None:
-        """Note the store where the run was made, and what it takes to make it anew."""
+    def set_origin(self, origin: Mapping[str, Any]) -> None:
+        """Record the store where the run was made, and the facts that `Store.recreate` needs."""
         (self.folder / ORIGIN).write_text(json.dumps(dict(origin)))
 
     @property
     def origin(self) -> dict[str, Any]:
-        """What `come_from` noted, {} if that is unknown."""
+        """The values of `set_origin`, {} if unknown."""
         try:
             found = json.loads((self.folder / ORIGIN).read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):
@@ -115,14 +122,15 @@ class Journal:
         return found if isinstance(found, dict) else {}
 
     def rename(self, run_id: str) -> "Journal":
-        """Give the record to another run, which has nothing of it yet."""
-        self._set_delivered(0)
+        """Move the journal to another run, in which no entry is delivered yet."""
+        self.mark_undelivered()
         return Journal(self.folder.rename(self.folder.with_name(run_id)))
 
     def is_live(self) -> bool:
-        """Return whether somebody still writes the record.
+        """Return whether a process still writes the journal.
 
-        On this machine the owner must run; elsewhere the record was touched within ten minutes.
+        An owner on this machine must be running. For an owner elsewhere the journal must have
+        changed within ten minutes.
         """
         if self.status is not None or not (self.folder / OWNER).exists():
             return False
@@ -133,9 +141,9 @@ class Journal:
         return is_alive(parse_process(self.owner), last_sign)
 
     def remove(self) -> None:
-        """Remove the record, once the store has everything; what is cut off can be done again.
+        """Remove the journal after its delivery; a removal that was cut off can be repeated.
 
-        What the store has refused stays.
+        Entries that the store refused stay.
         """
         shutil.rmtree(self.artifacts, ignore_errors=True)
         last = (JOURNAL, DELIVERED, REFUSED)
@@ -146,20 +154,21 @@ class Journal:
         if not (self.folder / REFUSED).exists():
             self.folder.rmdir()
 
-    def _write(self, path: Path, line: str) -> None:
+    def _write(self, path: Path, lines: list[str]) -> None:
         self.artifacts.mkdir(parents=True, exist_ok=True)
         with self._lock, path.open("a+b") as file:
             end = file.seek(0, os.SEEK_END)
-            whole = True
+            closed = True
             if end:
                 file.seek(end - 1)
-                whole = file.read(1) == b"\n"
-            file.write((b"" if whole else b"\n") + line.encode() + b"\n")
+                closed = file.read(1) == b"\n"
+            content = "".join(f"{line}\n" for line in lines).encode()
+            file.write((b"" if closed else b"\n") + content)
             file.flush()
             os.fsync(file.fileno())
 
-    def _all(self) -> list[_Line]:
-        """Return all whole lines; only those are read that are new since the last call."""
+    def _read_lines(self) -> list[_Line]:
+        """Return all complete lines; a call reads only the lines added since the last call."""
         with self._lock:
             try:
                 with (self.folder / JOURNAL).open("rb") as file:
@@ -176,12 +185,12 @@ class Journal:
                 self._lines.append(_Line(start, entry and entry._replace(end=start)))
             return list(self._lines)
 
-    def _open(self) -> list[_Line]:
+    def _pending_lines(self) -> list[_Line]:
         """Return the lines that the store does not have.
 
-        Where ``delivered`` is empty or damaged these are all: sent again, they change nothing.
+        If ``delivered`` is empty or damaged, all lines are returned: sending them again is safe.
         """
-        lines = self._all()
+        lines = self._read_lines()
         try:
             words = self._delivered.read_text(encoding="utf-8").split()
             number = int(words[0])

@@ -1,65 +1,59 @@
-"""Which runs the tracking store has, which of them are alive, and the end of those that are not."""
+"""Find runs in the tracking store, tell live from lost ones, and end the lost ones."""
 
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from mlflow.entities import RunStatus
+
 from mlproject.names import Artifact, Tag, tag
-from mlproject.store import STORE_ERRORS, Store, deliver, first_line, is_terminated
+from mlproject.store.connection import StoreConnection
+from mlproject.store.delivery import deliver
+from mlproject.store.errors import STORE_ERRORS, first_line
 from mlproject.store.journal import JOURNAL, Journal
 from mlproject.system import processes
 from mlproject.system.errors import UserError
 from mlproject.system.processes import parse_process
 
-PAGE = 500
 METRIC_VERSION = "1"
 
 
-def find_runs(store: Store, experiment_id: str, **tags: str) -> list[Any]:
+def find_runs(store: StoreConnection, experiment_id: str, **tags: str) -> list[Any]:
     """Return the runs of an experiment, newest first.
 
     Args:
         store: where to look.
         experiment_id: the experiment.
-        tags: what ``mlproject.NAME`` must be; None as value: that it is there at all.
+        tags: required values of the tags ``mlproject.NAME``; "": any value.
     """
     names = {"parent": Tag.PARENT}
     conditions = [
         f"tags.`{names.get(name, tag(name))}` " + (f"= '{value}'" if value else "LIKE '%'")
         for name, value in tags.items()
     ]
-    found: list[Any] = []
-    token = None
-    while True:
-        page = store.client.search_runs(
-            [experiment_id],
-            " AND ".join(conditions),
-            max_results=PAGE,
-            order_by=["attributes.start_time DESC"],
-            page_token=token,
-        )
-        found += page
-        token = page.token
-        if not token:
-            return found
+    return [*store.search([experiment_id], " AND ".join(conditions), "start_time DESC")]
+
+
+def is_terminated(run: Any) -> bool:
+    """Return whether a run has ended: finished, failed or killed."""
+    return bool(RunStatus.is_terminated(RunStatus.from_string(run.info.status)))
 
 
 def is_alive(run: Any, root: Path = Path("runs")) -> bool:
-    """Return whether somebody works on a run that has not ended.
+    """Return whether a process works on a run that has not ended.
 
-    On this machine its process must be there; elsewhere it must have told something within ten
-    minutes. Where its local record is here, that must be open too: the process may have ended this
-    run and be at work on another.
+    A process on this machine must exist. A process elsewhere must have sent a heartbeat within ten
+    minutes. If the journal of the run is on this machine, it must be live too, because the process
+    may have ended this run and work on another.
 
     Args:
         run: of the tracking store.
-        root: folder of the local records.
+        root: folder of the journals.
     """
     if is_terminated(run):
         return False
-    record = root / run.info.run_id
-    if (record / JOURNAL).exists() and not Journal(record).is_live():
+    folder = root / run.info.run_id
+    if (folder / JOURNAL).exists() and not Journal(folder).is_live():
         return False
     process = parse_process(run.data.tags.get(Tag.PROCESS, ""))
     return processes.is_alive(process, last_heartbeat(run))
@@ -74,16 +68,16 @@ def last_heartbeat(run: Any) -> float:
 
 
 def metric_version(run: Any) -> int:
-    """Return the version of a run's metrics, 0 where it tells none."""
+    """Return the version of a run's metrics, 0 if it has none."""
     text = run.data.tags.get(Tag.METRIC_VERSION, "")
     return int(text) if text.isdecimal() else 0
 
 
-def counts_as_done(store: Store, run: Any) -> bool:
+def counts_as_done(store: StoreConnection, run: Any) -> bool:
     """Return whether a run is the result of its spec.
 
-    It has to be FINISHED, with metrics of this version; of an older one if it was imported without
-    weights, since nothing but a new training could give others.
+    It must be FINISHED with metrics of this version. A run that was imported without weights may
+    have an older version, because only a new training could update its metrics.
     """
     if run.info.status != "FINISHED":
         return False
@@ -95,18 +89,18 @@ def counts_as_done(store: Store, run: Any) -> bool:
 
 
 def end_dead(
-    store: Store, run: Any, reason: str, status: str = "KILLED", root: Path = Path("runs")
+    store: StoreConnection, run: Any, reason: str, status: str = "KILLED", root: Path = Path("runs")
 ) -> None:
-    """Record the end of a run whose process could not do so any more.
+    """Record the end of a run whose process was lost.
 
-    If its local record knows how it ended, that is delivered instead.
+    If the journal of the run contains its end, the journal is delivered instead.
 
     Args:
         store: where the run is.
-        run: not ended there.
+        run: a run that has not ended in the store.
         reason: why it is ended.
-        status: how.
-        root: folder of the local records.
+        status: KILLED or FAILED.
+        root: folder of the journals.
 
     Raises:
         UserError: the store cannot be written.
@@ -122,9 +116,3 @@ def end_dead(
         raise UserError(
             f"run `{run.info.run_id}` could not be ended: {first_line(error)}"
         ) from error
-
-
-def tag_run(store: Store, run_id: str, tags: Mapping[str, str]) -> None:
-    """Set tags ``mlproject.NAME`` of a run, ended or not."""
-    for name, value in tags.items():
-        store.client.set_tag(run_id, tag(name), value)

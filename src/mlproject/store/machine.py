@@ -1,6 +1,6 @@
-"""Metrics of the machine: ``MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING`` asks for them.
+"""Metrics of the machine, recorded if ``MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING`` is set.
 
-They go through the run's journal as all others do, so that a store that is away costs none.
+They go through the run's journal like all other metrics, so that an absent store loses none.
 """
 
 import threading
@@ -12,9 +12,9 @@ Record = Callable[[Mapping[str, float], int], None]
 
 
 class MachineMetrics:
-    """Records ``system/...`` metrics until it is stopped, where the user wants them.
+    """Records ``system/...`` metrics until it is stopped, if the user enabled them.
 
-    MLflow's own variables say how often: ``MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL`` (10 s),
+    MLflow's variables set the interval: ``MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL`` (10 s),
     ``MLFLOW_SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING``, ``MLFLOW_SYSTEM_METRICS_NODE_ID``.
     """
 
@@ -31,7 +31,7 @@ class MachineMetrics:
         self._thread.start()
 
     def stop(self) -> None:
-        """Record what was measured last, and no more."""
+        """Record the last measurement and stop."""
         if self._thread is not None:
             self._end.set()
             self._thread.join()
@@ -51,5 +51,5 @@ class MachineMetrics:
             try:
                 self._record({f"system/{node}{key}": value for key, value in values.items()}, step)
             except OSError:
-                return  # the disk is full: the run itself says so
+                return  # the disk is full: the run itself reports it
             step += 1

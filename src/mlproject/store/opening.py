@@ -1,4 +1,4 @@
-"""The tracking store: found, made where it is to be a file here, opened."""
+"""Find the tracking store, make it if it is a missing SQLite file, and open it."""
 
 import os
 import sqlite3
@@ -11,10 +11,11 @@ from pathlib import Path
 import mlflow
 import sqlalchemy
 
-from mlproject.store.basis import STORE_ERRORS, unwritable
-from mlproject.store.client import Store, identity
+from mlproject.store.client import Store
+from mlproject.store.connection import file_identity
 from mlproject.store.creation import locked, make_sqlite_store, sqlite_path
-from mlproject.store.settings import prepare
+from mlproject.store.environment import use_store, without_store
+from mlproject.store.errors import STORE_ERRORS, unwritable
 from mlproject.system.errors import UserError
 from mlproject.system.masking import mask
 
@@ -22,7 +23,7 @@ DATABASES = ("postgresql", "mysql", "mssql", "oracle", "sqlite")
 
 _opened: dict[Path, tuple[int, int] | None] = {}
 
-DRIVERS = {  # module of a database driver -> the package that brings it ready to use
+DRIVERS = {  # module of a database driver -> the package that contains it
     "psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient",
 }  # fmt: skip
 
@@ -30,20 +31,21 @@ DRIVERS = {  # module of a database driver -> the package that brings it ready t
 def connect(uri: str | None = None) -> Store:
     """Open the tracking store: `uri`, else ``MLFLOW_TRACKING_URI``, else SQLite in this folder.
 
-    A SQLite store that is not there is made, whole or not at all, whoever else asks for it.
+    A missing SQLite store is made atomically; several processes may ask for it at once. MLflow uses
+    the store from then on, also in child processes, see `mlproject.store.environment`.
 
     Raises:
-        UserError: a file store (MLflow 3 no longer reads them), one that cannot be opened, or one
-            whose driver is not installed.
+        UserError: it is a file store, which MLflow 3 does not read, cannot be opened, or needs a
+            driver that is not installed.
     """
     refuse_file_store(uri)
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
-    prepare(uri)
+    use_store(uri)
     path = sqlite_path(uri)
     try:
         if path is not None:
             make_sqlite_store(path)
-        with _one_at_a_time(uri):
+        with _table_lock(uri):
             client = mlflow.MlflowClient()
             _forget_removed(client, path)
             client.search_experiments(max_results=1)
@@ -58,8 +60,17 @@ def connect(uri: str | None = None) -> Store:
     return Store(uri, client, path)
 
 
+@contextmanager
+def temporary_store() -> Iterator[Store]:
+    """Open an empty store with an experiment ``runs``; it is removed afterwards."""
+    with without_store(), tempfile.TemporaryDirectory() as folder:
+        store = connect(f"sqlite:///{folder}/mlflow.db")
+        store.client.create_experiment("runs", (Path(folder) / "artifacts").as_uri())
+        yield store
+
+
 def refuse_file_store(uri: str | None = None) -> None:
-    """Raise a `UserError` where MLflow would pick a file store, which it no longer supports."""
+    """Raise a `UserError` if MLflow would open a file store, which it no longer supports."""
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI")
     if uri is None:
         old = sorted(Path.cwd().glob("mlruns/*/meta.yaml"))
@@ -78,10 +89,10 @@ def refuse_file_store(uri: str | None = None) -> None:
 
 
 @contextmanager
-def _one_at_a_time(uri: str) -> Iterator[None]:
-    """Let one process of this computer at a time make the tables of a database on a server.
+def _table_lock(uri: str) -> Iterator[None]:
+    """Let one process of this computer at a time make the tables of a database server.
 
-    What cannot be reached is found out first, at once: MLflow asks for more than a minute.
+    An unreachable server is reported at once; MLflow would retry for more than a minute.
     """
     if uri.partition("://")[0].partition("+")[0] not in DATABASES or uri.startswith("sqlite"):
         yield
@@ -98,10 +109,10 @@ def _one_at_a_time(uri: str) -> Iterator[None]:
 
 
 def _forget_removed(client: mlflow.MlflowClient, path: Path | None) -> None:
-    """Close MLflow's connections to a file that was removed or replaced since it was opened."""
+    """Close MLflow's connections to a file that was removed or replaced after it was opened."""
     if path is None:
         return
-    now = identity(path)
+    now = file_identity(path)
     if _opened.get(path, now) != now:
         client._tracking_client.store.engine.dispose()
     _opened[path] = now

@@ -1,19 +1,15 @@
-"""``sync``: what runs have recorded here and the store does not have yet."""
+"""``sync``: deliver the journals of runs to the store, and end runs whose process was lost."""
 
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from mlproject.names import Artifact, Tag
-from mlproject.store.basis import (
-    STORE_ERRORS,
-    first_line,
-    is_absent,
-    is_terminated,
-)
 from mlproject.store.client import Store
 from mlproject.store.delivery import Delivery
+from mlproject.store.errors import STORE_ERRORS, first_line, is_absent
 from mlproject.store.journal import ARTIFACTS, JOURNAL, Journal, journals
+from mlproject.store.liveness import is_terminated
 from mlproject.system.errors import UserError
 from mlproject.system.processes import parse_process
 
@@ -21,12 +17,12 @@ LOST = "its process was lost"
 
 
 class Delivered(NamedTuple):
-    """What `sync` did.
+    """The result of `sync`.
 
     Attributes:
-        runs: brought up to date.
-        failed: runs that still miss something, and why.
-        notes: runs of which something was left out, and what.
+        runs: runs that were delivered or ended.
+        failed: runs that still lack entries, and the reason.
+        notes: runs that were delivered in part or recreated, and the details.
     """
 
     runs: list[str]
@@ -35,23 +31,23 @@ class Delivered(NamedTuple):
 
 
 def sync(root: Path, store: Store) -> Delivered:
-    """Deliver what the runs below `root` have recorded and the store does not have yet.
+    """Deliver the pending entries of all journals below `root`.
 
-    Runs that somebody works on are left alone: they deliver themselves. Runs whose process was
-    lost end as KILLED. The folders of finished runs, of what was added to them, and of interrupted
-    ones that were taken up again or left nothing to go on from, are removed. What one run lacks
-    stops no other. Runs of a SQLite store whose file is another by now are made anew. Runs whose
-    process was lost before it could record anything here, which the store alone knows, end as
-    KILLED too.
+    - Live runs are skipped: they deliver their own journals.
+    - Runs whose process was lost end as KILLED, including those that have no journal yet.
+    - Journals of finished runs are removed, and those of interrupted runs that were resumed or
+      cannot be resumed.
+    - Runs of a SQLite store whose file was replaced are made again in the new file.
+    - An error of one run does not stop the others.
     """
     done = Delivered([], {}, {})
-    taken_up = _taken_up(root)
+    resumed = _resumed(root)
     for journal in journals(root):
         try:
-            _bring_up_to_date(journal, store, done, taken_up)
+            _deliver(journal, store, done, resumed)
         except (UserError, *STORE_ERRORS) as error:
             if is_absent(error):
-                _make_anew(journal, store, done, taken_up)
+                _recreate(journal, store, done, resumed)
             else:
                 done.failed[journal.run_id] = first_line(error)
     with suppress(*STORE_ERRORS):
@@ -61,10 +57,10 @@ def sync(root: Path, store: Store) -> Delivered:
 
 
 def _end_unrecorded(root: Path, store: Store, done: Delivered) -> None:
-    """End the runs that this machine has made and that have no record below `root`."""
+    """End lost runs of this machine that have no journal below `root`."""
     experiments = [one.experiment_id for one in store.client.search_experiments()]
     wanted = f"attributes.status = 'RUNNING' AND tags.`{Tag.PROCESS}` LIKE '%'"
-    for run in store.client.search_runs(experiments, wanted) if experiments else ():
+    for run in store.search(experiments, wanted):
         run_id = run.info.run_id
         process = parse_process(run.data.tags[Tag.PROCESS])
         if process and process.gone and not (root / run_id / JOURNAL).exists():
@@ -73,9 +69,9 @@ def _end_unrecorded(root: Path, store: Store, done: Delivered) -> None:
 
 
 def _remove_unrecorded(root: Path, store: Store) -> None:
-    """Remove folders without a journal: of ended runs, or of processes that are gone.
+    """Remove folders without a journal that belong to ended runs or lost processes.
 
-    These were lost before they wrote one, or had fetched something to go on from.
+    A process may be lost before it writes a journal, or after it downloads a state to resume.
     """
     for artifacts in root.glob(f"*/{ARTIFACTS}"):
         journal = Journal(artifacts.parent)
@@ -88,21 +84,21 @@ def _remove_unrecorded(root: Path, store: Store) -> None:
                 journal.remove()
 
 
-def _taken_up(root: Path) -> set[str]:
-    """Return the runs that other runs have resumed which by now have a state of their own."""
+def _resumed(root: Path) -> set[str]:
+    """Return the runs that another run resumed, if that run has written a state itself."""
     found: set[str] = set()
     for journal in journals(root):
         with suppress(OSError):
             if journal.status == "FINISHED" or _has_state(journal):
-                told = [
+                tags = [
                     entry.content["values"] for entry in journal.entries() if entry.kind == "tags"
                 ]
-                found |= {values[Tag.RESUMES] for values in told if Tag.RESUMES in values}
+                found |= {values[Tag.RESUMES] for values in tags if Tag.RESUMES in values}
     return found
 
 
 def _has_state(journal: Journal) -> bool:
-    """Return whether a run has left something to go on from."""
+    """Return whether a run has left a state, from which it can be resumed."""
     return any((journal.artifacts / Artifact.STATE).parent.glob("*.h5"))
 
 
@@ -111,46 +107,46 @@ def _end(store: Store, run_id: str) -> None:
     store.client.set_terminated(run_id, "KILLED")
 
 
-def _make_anew(journal: Journal, store: Store, done: Delivered, taken_up: set[str]) -> None:
-    """Make a run that the store does not have once more, if it is the store that was lost."""
+def _recreate(journal: Journal, store: Store, done: Delivered, resumed: set[str]) -> None:
+    """Make a run again if the store has lost it; else report that the store never had it."""
     lost = journal.run_id
     if not store.has_lost(journal):
-        place = journal.origin.get("store") or "another store"
+        origin = journal.origin.get("store") or "another store"
         done.failed[lost] = (
-            f"the store {store.address} has no such run, it was made in {place}: set "
-            f"MLFLOW_TRACKING_URI to that, or remove {journal.folder} if nobody needs it"
+            f"the store {store.address} has no such run, it was made in {origin}: set "
+            f"MLFLOW_TRACKING_URI to that, or remove {journal.folder} if it is not needed"
         )
         return
     try:
-        made = store.make_anew(journal)
-        done.notes[made.run_id] = f"made anew of {lost}, which the store has lost"
-        _bring_up_to_date(made, store, done, taken_up)
+        made = store.recreate(journal)
+        done.notes[made.run_id] = f"made again from {lost}, which the store has lost"
+        _deliver(made, store, done, resumed)
     except (UserError, *STORE_ERRORS) as error:
         done.failed[lost] = first_line(error)
 
 
-def _bring_up_to_date(journal: Journal, store: Store, done: Delivered, taken_up: set[str]) -> None:
+def _deliver(journal: Journal, store: Store, done: Delivered, resumed: set[str]) -> None:
     if journal.is_live():
         return
     if damaged := journal.damaged():
         numbers = ", ".join(map(str, damaged[:10])) + (", ..." if len(damaged) > 10 else "")
-        done.notes[journal.run_id] = f"lines of its journal are damaged and left out: {numbers}"
+        done.notes[journal.run_id] = f"damaged lines of its journal were skipped: {numbers}"
     changed = bool(journal.pending())
     delivery = Delivery(journal, store.client)
     if changed:
         delivery.deliver()
-    if end_lost(journal, store) or changed:
+    if _end_lost(journal, store) or changed:
         done.runs.append(journal.run_id)
-    if _needed_no_more(journal, store, taken_up):
+    if _is_obsolete(journal, store, resumed):
         delivery.restore_artifacts()
         journal.remove()
 
 
-def end_lost(journal: Journal, store: Store) -> bool:
-    """End a run as KILLED whose process is gone for certain and has not recorded an end.
+def _end_lost(journal: Journal, store: Store) -> bool:
+    """End a run as KILLED if its process is certainly gone and recorded no end.
 
     Returns:
-        Whether it was so.
+        Whether the run was ended.
     """
     if journal.status is not None or journal.is_live():
         return False
@@ -163,10 +159,10 @@ def end_lost(journal: Journal, store: Store) -> bool:
     return True
 
 
-def _needed_no_more(journal: Journal, store: Store, taken_up: set[str]) -> bool:
-    """Return whether a run that the store has whole needs no local record any more."""
+def _is_obsolete(journal: Journal, store: Store, resumed: set[str]) -> bool:
+    """Return whether the journal of a delivered run can be removed."""
     run = store.client.get_run(journal.run_id)
     if "FINISHED" in (journal.status, run.info.status):
         return True
-    gone_on = Tag.RESUMED_BY in run.data.tags or journal.run_id in taken_up
-    return is_terminated(run) and (gone_on or not _has_state(journal))
+    continued = Tag.RESUMED_BY in run.data.tags or journal.run_id in resumed
+    return is_terminated(run) and (continued or not _has_state(journal))

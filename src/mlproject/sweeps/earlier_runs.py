@@ -14,7 +14,7 @@ from mlproject.sweeps.task import CellTask, Outcome
 from mlproject.system.processes import this_process
 
 if TYPE_CHECKING:
-    from mlproject.run.stages import Previous, Trained
+    from mlproject.run.context import Previous, Trained
 
 UNREADABLE = (AttributeError, LookupError, OSError, TypeError, ValueError)
 
@@ -67,11 +67,11 @@ def tag_resumed(store: Store, task: CellTask, run_id: str) -> None:
         for run in liveness.find_runs(store, task.experiment_id, spec_sha256=task.spec_sha256):
             ended = run.info.status in ("KILLED", "FAILED")
             if ended and Tag.RESUMED_BY not in run.data.tags:
-                liveness.tag_run(store, run.info.run_id, {"resumed_by": run_id})
+                store.set_tags(run.info.run_id, {Tag.RESUMED_BY: run_id})
 
 
 def _find_trained(store: Store, task: CellTask, note: Callable[[str], None]) -> "Trained | None":
-    from mlproject.run.run import find_trained
+    from mlproject.run.resuming import find_trained
 
     folder = Path(task.home) / "runs" / f"reuse-{task.token}"
     for run in liveness.find_runs(store, task.experiment_id, train_sha256=task.train_sha256):
@@ -89,7 +89,7 @@ def _find_previous(run: Any, task: CellTask, note: Callable[[str], None]) -> "Pr
     import keras
 
     from mlproject.network.checkpoint import read_history
-    from mlproject.run.run import find_previous
+    from mlproject.run.resuming import find_previous
 
     backend = run.data.tags.get(Tag.BACKEND, "")
     if backend.split(" ", maxsplit=1)[0] != keras.backend.backend():

@@ -146,7 +146,7 @@ class SweepRun:
         experiment_id = store.experiment(experiment)
         older = find_runs(store, experiment_id, sweep=plan.name)
         open_ones = [run for run in older if Tag.CONTINUED_BY not in run.data.tags]
-        adopted = store.adopted() if open_ones else None
+        adopted = store.take_offered_run() if open_ones else None
         tags = {Tag.SWEEP: plan.name}
         if open_ones:
             self.tracker = store.reopen(open_ones[0].info.run_id, root)

@@ -18,7 +18,7 @@ from distributed.core import Status
 
 from mlproject.architectures import make_spec
 from mlproject.names import Tag
-from mlproject.store import STORE_ERRORS, connect, first_line, liveness
+from mlproject.store import STORE_ERRORS, connect, first_line
 from mlproject.sweeps import run_state
 from mlproject.sweeps.earlier_runs import find_rival, find_start, remove_fetched, tag_resumed
 from mlproject.sweeps.task import OLDER, PRUNED, CellTask, Outcome
@@ -98,8 +98,8 @@ def _run(task: CellTask, worker: Worker, request: _StopRequest) -> Outcome:
     os.chdir(task.home)
     os.environ["MLFLOW_EXPERIMENT_ID"] = task.experiment_id
     _prepare(task)
+    from mlproject.run.context import Settings
     from mlproject.run.run import run
-    from mlproject.run.stages import Settings
 
     worker.log_event(task.sweep, {"kind": "start", "token": task.token})
     store = _retry(lambda: connect(task.uri), request)
@@ -144,7 +144,7 @@ def _run(task: CellTask, worker: Worker, request: _StopRequest) -> Outcome:
         done = run(make_spec(task.options), settings, start)
     except Interrupted:
         if request.reason == PRUNED and request.run_id:
-            liveness.tag_run(store, request.run_id, {"trial_state": "PRUNED"})
+            store.set_tags(request.run_id, {Tag.TRIAL_STATE: "PRUNED"})
         raise
     finally:
         remove_fetched(task, start)

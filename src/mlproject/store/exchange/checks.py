@@ -1,12 +1,9 @@
-"""What ``run.json`` and ``metrics.csv`` may hold: all is checked before any of it is believed.
+"""Validate ``run.json``: its types, limits, names and hashes.
 
-The limits are those of MLflow's SQL store, so that what passes here can be recorded there.
+The limits are those of MLflow's SQL store, so that it accepts every valid run.
 """
 
-import csv
-import io
 import json
-import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -16,8 +13,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mlproject.names import Artifact, Tag, is_project_tag, tag
-from mlproject.store import KEPT_TAGS, LOCAL_TAGS, Value
 from mlproject.store.results.recorded import Profile, parse_spec
+from mlproject.store.transfer import COPIED_TAGS, LOCAL_TAGS
 
 VERSION = 1
 RUN, METRICS = "run.json", "metrics.csv"
@@ -25,18 +22,15 @@ SUFFIXES = (".json", ".csv", ".tsv", ".meme")
 PACKED = (".xz", ".gz")
 
 LAST_TIME = 32_503_680_000_000  # the year 3000, in ms
-LAST_STEP = 2**31 - 1
 MOST_ENTRIES, MOST_FILES, MOST_INPUTS = 1_000, 1_000, 100
 LONGEST_KEY, LONGEST_PATH = 250, 200
 MLFLOW = re.compile(r"[/\w.\- :]+")
 _FILE_NAME = re.compile(r"[\w.,+=@() \-]+")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-_INTEGER = re.compile(r"-?\d{1,15}", re.ASCII)
-_NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?", re.ASCII)
 
 
 def is_key(text: str) -> bool:
-    """Return whether MLflow takes a text as the name of a metric, parameter or tag."""
+    """Return whether MLflow accepts a text as the name of a metric, parameter or tag."""
     parts = text.split("/")
     return bool(
         len(text) <= LONGEST_KEY
@@ -47,7 +41,7 @@ def is_key(text: str) -> bool:
 
 
 def is_file_name(text: str) -> bool:
-    """Return whether a text is the path of a file that stays below its folder on any system."""
+    """Return whether a text is a relative path that is valid on every operating system."""
     parts = text.split("/")
     return len(text) <= LONGEST_PATH and all(
         _FILE_NAME.fullmatch(part)
@@ -58,7 +52,7 @@ def is_file_name(text: str) -> bool:
     )
 
 
-def _key(text: str) -> str:
+def checked_key(text: str) -> str:
     if not is_key(text):
         raise ValueError(f"must be of letters, digits and _-./: (250 at most), got {text[:60]!r}")
     return text
@@ -86,7 +80,7 @@ def _path(text: str) -> str:
     return text
 
 
-Key = Annotated[str, AfterValidator(_key)]
+Key = Annotated[str, AfterValidator(checked_key)]
 Line = Annotated[str, Field(min_length=1, max_length=250), AfterValidator(_line)]
 Time = Annotated[int, Field(ge=0, le=LAST_TIME)]
 Sha256 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
@@ -97,7 +91,7 @@ class _Strict(BaseModel):
 
 
 class Input(_Strict):
-    """A data set of a run, as MLflow has it; in the order of the names, as in ``run.json``."""
+    """A data set of a run; the fields are in the order of ``run.json``."""
 
     context: Annotated[str, Field(max_length=500), AfterValidator(_line)]
     digest: Annotated[str, Field(min_length=1, max_length=36), AfterValidator(_line)]
@@ -147,7 +141,7 @@ class About(_Strict):
 
 def _check_tags(tags: Mapping[str, str]) -> None:
     for name in tags:
-        if name in LOCAL_TAGS or not (is_project_tag(name) or name in KEPT_TAGS):
+        if name in LOCAL_TAGS or not (is_project_tag(name) or name in COPIED_TAGS):
             raise ValueError(f"`export` writes no tag `{name}`")
     for name in ("spec_sha256", "train_sha256", "dataset_sha256"):
         if not re.fullmatch(r"[0-9a-f]{64}", tags.get(tag(name), "")):
@@ -171,18 +165,18 @@ def _check_tags(tags: Mapping[str, str]) -> None:
 
 
 def _check_names(names: Iterable[str]) -> None:
-    """Refuse names that are one file, or a file and a folder, on some file system."""
+    """Refuse names that collide on some file system, as one file or as a file and a folder."""
     seen: dict[str, str] = {}
     folders: dict[str, str] = {}
     for name in names:
-        whole = unicodedata.normalize("NFC", name).casefold()
+        folded = unicodedata.normalize("NFC", name).casefold()
         for suffix in ("", *PACKED):
-            if (other := seen.setdefault(whole + suffix, name)) != name:
+            if (other := seen.setdefault(folded + suffix, name)) != name:
                 raise ValueError(f"{other!r} and {name!r} are one file on some systems")
-        for folder in PurePosixPath(whole).parents:
+        for folder in PurePosixPath(folded).parents:
             folders.setdefault(folder.as_posix(), name)
-    for whole, name in seen.items():
-        if whole in folders:
+    for folded, name in seen.items():
+        if folded in folders:
             raise ValueError(f"{name!r} is a file and a folder")
     if METRICS not in seen:
         raise ValueError(f"`files` must have {METRICS}")
@@ -191,10 +185,10 @@ def _check_names(names: Iterable[str]) -> None:
 
 
 def json_object(text: str | bytes) -> dict[str, Any]:
-    """Read a JSON object; a name that stands twice in one is refused.
+    """Read a JSON object; a repeated name is refused.
 
     Raises:
-        ValueError: no JSON, not an object, or nested too deep.
+        ValueError: it is not JSON, not an object, or nested too deeply.
     """
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -224,7 +218,7 @@ def about_of(content: bytes) -> About:
     try:
         found = json_object(content)
     except ValueError as error:
-        raise ValueError(f"{RUN} cannot be read: {_short(error)}") from error
+        raise ValueError(f"{RUN} cannot be read: {shortened(error)}") from error
     try:
         return About.model_validate(found)
     except ValidationError as error:
@@ -232,54 +226,14 @@ def about_of(content: bytes) -> About:
 
 
 def one_line(error: ValidationError) -> str:
-    """Return the first thing that is wrong: where it stands, the rule, what was received."""
+    """Return the first error in one line: the field, the rule, the value received."""
     first = error.errors(include_url=False, include_context=False)[0]
     place = ".".join(str(part)[:60] for part in first["loc"] if part != "[key]")
     rule = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     received = "" if first["type"] == "value_error" else f", got {repr(first['input'])[:60]}"
-    return _short(f"`{place}` {rule}{received}" if place else rule)
+    return shortened(f"`{place}` {rule}{received}" if place else rule)
 
 
-def values_of(content: bytes, started: int) -> list[Value]:
-    """Read ``metrics.csv``.
-
-    Args:
-        content: of the file.
-        started: of the run, ms since 1970; the times of metrics are after it.
-
-    Raises:
-        ValueError: a row that is none; the message names the line.
-    """
-    rows = csv.reader(io.StringIO(content.decode()), strict=True)
-    found: list[Value] = []
-    try:
-        if next(rows, None) != list(Value._fields):
-            raise ValueError(f"the first line must be {','.join(Value._fields)}")
-        for row in rows:
-            found.append(_value(row, started))
-    except (ValueError, csv.Error) as error:
-        raise ValueError(f"{METRICS}, line {max(rows.line_num, 1)}: {_short(error)}") from error
-    if len(set(found)) < len(found):
-        raise ValueError(f"{METRICS}: a value stands twice")
-    return found
-
-
-def _value(row: list[str], started: int) -> Value:
-    if len(row) != len(Value._fields):
-        raise ValueError(f"must have {len(Value._fields)} cells, got {len(row)}")
-    if not (_INTEGER.fullmatch(row[1]) and _INTEGER.fullmatch(row[2])):
-        raise ValueError(f"step and time must be integers, got {row[1][:20]!r}, {row[2][:20]!r}")
-    if not _NUMBER.fullmatch(row[3]):
-        raise ValueError(f"a value must be a finite number, got {row[3][:20]!r}")
-    value = Value(_key(row[0]), int(row[1]), int(row[2]), float(row[3]))
-    if not 0 <= value.step <= LAST_STEP:
-        raise ValueError(f"a step must be 0 to {LAST_STEP}, got {value.step}")
-    if not 0 <= started + value.time <= LAST_TIME:
-        raise ValueError(f"a time must lie between 1970 and 3000, got {value.time} ms")
-    if not math.isfinite(value.value):
-        raise ValueError(f"a value must be a finite number, got {row[3][:20]!r}")
-    return value
-
-
-def _short(error: object) -> str:
+def shortened(error: object) -> str:
+    """Return a message in one line of at most 300 characters."""
     return " ".join(str(error).split())[:300]

@@ -1,52 +1,43 @@
-"""``export``: finished runs of the tracking store as small folders, and a table of them."""
+"""``export``: write finished runs of the tracking store as small folders, with a table."""
 
 import csv
 import io
 import json
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mlproject.architectures import ARCHITECTURES
 from mlproject.names import Artifact, Tag, tag
-from mlproject.store import STORE_ERRORS, Store, Told, first_line, told_by
+from mlproject.store.client import Store
+from mlproject.store.errors import STORE_ERRORS, first_line
 from mlproject.store.exchange import folder as folders
 from mlproject.store.exchange.checks import SUFFIXES, is_file_name
 from mlproject.store.exchange.folder import RUNS, key_of, read_all
 from mlproject.store.results import frame
 from mlproject.store.results.conditions import parse
+from mlproject.store.transfer import RecordedRun, read_run
 from mlproject.system.errors import UserError
 from mlproject.system.files import atomic_file
 
 ROOM = 1 << 20
 FACTS = (
-    "arch",
-    "protocol",
-    "seed",
-    "spec_sha256",
-    "train_sha256",
-    "dataset_sha256",
-    "metric_version",
-    "backend",
-    "device",
-    "threads",
-    "commit",
-    "epochs_done",
-)
+    "arch", "protocol", "seed", "spec_sha256", "train_sha256", "dataset_sha256", "metric_version",
+    "backend", "device", "threads", "commit", "epochs_done",
+)  # fmt: skip
 
 
 class Exported(NamedTuple):
-    """What `export` did, runs by the names of their folders.
+    """The result of `export`; runs are given by the names of their folders.
 
     Attributes:
-        added: were not there.
-        updated: were there with less, or with something else.
-        same: were there as they are.
-        kept: of another run of the same spec, which stays.
-        left_out: files that did not fit.
+        added: new folders.
+        updated: folders that had fewer files or other content.
+        same: folders that did not change.
+        kept: folders of another run of the same spec, which did not change.
+        left_out: files that exceeded the size limit.
         unreadable: a sentence on each run that could not be exported.
-        table: where all runs of the folder are listed.
+        table: the table of all runs of the folder.
     """
 
     added: list[str]
@@ -64,12 +55,11 @@ def export(
     experiment: list[str] | None = None,
     where: str = "",
     weights: bool = False,
-    tell: Callable[[str], None] = lambda text: None,
 ) -> Exported:
-    """Write the runs that count below ``out/runs`` and list all that is there in ``out/runs.csv``.
+    """Write the counted runs below ``out/runs`` and list all runs there in ``out/runs.csv``.
 
-    What is there already stays. A run takes the place of another one of the same spec if its
-    metrics are of a later version. A run that cannot be read is named and left out.
+    Runs already in the folder stay. A run replaces another run of the same spec only if its metrics
+    have a later version. A run that cannot be read is named and left out.
 
     Args:
         store: the tracking store.
@@ -77,29 +67,29 @@ def export(
         experiment: names of the experiments, None: all.
         where: conditions, see `mlproject.results.runs`.
         weights: also the trained weights.
-        tell: is told the name of each run.
 
     Raises:
-        UserError: see `mlproject.results.runs`; the folder cannot be written, or holds runs that
-            are damaged.
+        UserError: see `mlproject.results.runs`; the folder cannot be written, or contains damaged
+            runs.
     """
     found = frame.find(experiment, parse(where), store)
     done = Exported([], [], [], [], [], found.unreadable, out / "runs.csv")
-    present = {key_of(told): told for told in _present(out)}
+    present = {key_of(run): run for run in _present(out)}
     counted = frame.counted(found.runs).sort_values(
         "metric_version", key=lambda column: column.map(_version)
     )
     for row in counted.to_dict("records"):
-        tell(f"{row['name']}")
         try:
-            told = told_by(store, store.run(row["run_id"]), SUFFIXES, (Artifact.WEIGHTS,) * weights)
+            recorded = read_run(
+                store, store.run(row["run_id"]), SUFFIXES, (Artifact.WEIGHTS,) * weights
+            )
         except (UserError, *STORE_ERRORS) as error:
             _require_room()
             _require_answer(store)
             done.unreadable.append(_left_out(row["run_id"], error))
             continue
         try:
-            _export(out, told, present, done)
+            _export(out, recorded, present, done)
         except UserError:
             raise
         except (KeyError, ValueError) as error:
@@ -110,11 +100,11 @@ def export(
 
 
 def _left_out(run_id: str, error: Exception) -> str:
-    return f"run `{run_id}` is left out, it cannot be read whole: {first_line(error)}"
+    return f"run `{run_id}` is left out, it cannot be read completely: {first_line(error)}"
 
 
 def _require_room() -> None:
-    """Raise a `UserError` where it is this machine that has no room for what is downloaded."""
+    """Raise a `UserError` if this machine has no room for the files of a run."""
     try:
         with tempfile.TemporaryFile() as file:
             file.write(bytes(ROOM))
@@ -127,18 +117,18 @@ def _require_room() -> None:
 
 
 def _require_answer(store: Store) -> None:
-    """Raise a `UserError` where the store is away, so that no run of it can be read."""
+    """Raise a `UserError` if the store does not answer, so that no run can be read."""
     try:
         store.client.search_experiments(max_results=1)
     except STORE_ERRORS as error:
         raise UserError(
-            f"the tracking store must answer: {store.address} says '{first_line(error)}'; start it "
-            "again, `export` goes on"
+            f"the tracking store must answer: {store.address} answers '{first_line(error)}'; start "
+            "it again, then continue with `export`"
         ) from error
 
 
-def _present(out: Path) -> list[Told]:
-    """Return the runs that the folder has; what an earlier call has left half-done is made good."""
+def _present(out: Path) -> list[RecordedRun]:
+    """Return the runs of the folder, after the repair of a replacement that was cut off."""
     if not (out / RUNS).is_dir():
         return []
     try:
@@ -149,44 +139,50 @@ def _present(out: Path) -> list[Told]:
     return read_all(out)
 
 
-def _export(out: Path, told: Told, present: dict[str, Told], done: Exported) -> None:
-    key = key_of(told)
+def _export(
+    out: Path, recorded: RecordedRun, present: dict[str, RecordedRun], done: Exported
+) -> None:
+    key = key_of(recorded)
     before = present.get(key)
-    if before and before.run_id != told.run_id and not _later(told, before):
+    if before and before.run_id != recorded.run_id and not _is_later(recorded, before):
         done.kept.append(key)
         return
-    if before and before.run_id == told.run_id and Artifact.WEIGHTS in before.files:
-        told.files.setdefault(Artifact.WEIGHTS, before.files[Artifact.WEIGHTS])
-    for name in [name for name in told.files if not is_file_name(name)]:
-        del told.files[name]
-        done.left_out.append(f"{key}/{name!r} ({told.name})")
-    left_out = folders.write(out / RUNS / key, told) if told != before else []
+    if before and before.run_id == recorded.run_id and Artifact.WEIGHTS in before.files:
+        recorded.files.setdefault(Artifact.WEIGHTS, before.files[Artifact.WEIGHTS])
+    for name in [name for name in recorded.files if not is_file_name(name)]:
+        del recorded.files[name]
+        done.left_out.append(f"{key}/{name!r} ({recorded.name})")
+    left_out = folders.write(out / RUNS / key, recorded) if recorded != before else []
     done.left_out.extend(left_out)
-    (done.added if before is None else done.updated if told != before else done.same).append(key)
-    present[key] = told
+    (done.added if before is None else done.updated if recorded != before else done.same).append(
+        key
+    )
+    present[key] = recorded
 
 
 def _version(text: str | None) -> int:
     return int(text) if text and text.isdigit() else 0
 
 
-def _later(told: Told, before: Told) -> bool:
-    versions = [_version(one.tags.get(Tag.METRIC_VERSION)) for one in (told, before)]
+def _is_later(recorded: RecordedRun, before: RecordedRun) -> bool:
+    versions = [_version(one.tags.get(Tag.METRIC_VERSION)) for one in (recorded, before)]
     return versions[0] > versions[1]
 
 
-def _table(runs: list[Told]) -> str:
+def _table(runs: list[RecordedRun]) -> str:
     """Return all runs as CSV, a row each, in the order of the paper's networks and the seed."""
-    finals = [{one.metric: one.value for one in told.metrics if one.step == 0} for told in runs]
+    finals = [
+        {one.metric: one.value for one in recorded.metrics if one.step == 0} for recorded in runs
+    ]
     metrics = sorted({name for values in finals for name in values})
     order = {name: number for number, name in enumerate(ARCHITECTURES)}
     rows = []
-    for told, values in zip(runs, finals, strict=True):
-        tags = told.tags
+    for recorded, values in zip(runs, finals, strict=True):
+        tags = recorded.tags
         spec = json.loads(tags[Tag.SPEC])
         facts: dict[str, Any] = {name: tags.get(tag(name), "") for name in FACTS}
         facts |= {"seed": spec["seed"], "commit": tags.get(Tag.COMMIT, "")[:12]}
-        facts["epochs_done"] = max((one.step for one in told.metrics), default=0)
+        facts["epochs_done"] = max((one.step for one in recorded.metrics), default=0)
         place = (
             order.get(facts["arch"], len(order)), facts["arch"], facts["protocol"], spec["seed"],
             facts["spec_sha256"],

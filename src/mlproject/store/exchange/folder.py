@@ -1,13 +1,11 @@
-"""A finished run as a folder: text that shows in a diff, every file under its SHA-256.
+"""Write and read a finished run as a folder of text files, each verified by its SHA-256.
 
-``run.json`` (name, times, tags, parameters, data sets, hashes of the files and of itself),
-``metrics.csv`` (every value of every metric) and the run's artifacts under their own paths; what
-would not fit otherwise is packed (``.xz``; ``.gz`` is read too).
+The folder has ``run.json`` (name, times, tags, parameters, data sets, hashes of the files and of
+itself), ``metrics.csv`` (every value of every metric) and the run's artifacts under their paths.
+Large files are packed with xz; gzip is read too.
 """
 
-import csv
 import hashlib
-import io
 import json
 import lzma
 import os
@@ -18,16 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from mlproject.names import Artifact, Tag
-from mlproject.store import Told, Value
-from mlproject.store.exchange.checks import (
-    METRICS,
-    RUN,
-    VERSION,
-    About,
-    about_of,
-    values_of,
-)
+from mlproject.store.exchange.checks import METRICS, RUN, VERSION, About, about_of
 from mlproject.store.exchange.members import MEGABYTE, plain, stored
+from mlproject.store.exchange.metrics_csv import format_values, parse_values
+from mlproject.store.transfer import RecordedRun
 from mlproject.system.errors import UserError
 
 LIMIT = 150_000
@@ -36,26 +28,26 @@ RUNS = "runs"
 KEY = 16
 
 
-def key_of(told: Told) -> str:
+def key_of(run: RecordedRun) -> str:
     """Return the name of a run's folder: the start of its spec's hash."""
-    return told.tags[Tag.SPEC_SHA256][:KEY]
+    return run.tags[Tag.SPEC_SHA256][:KEY]
 
 
-def write(folder: Path, told: Told) -> list[str]:
-    """Write a run as `folder`, whole or not at all, in place of an older one.
+def write(folder: Path, run: RecordedRun) -> list[str]:
+    """Write a run to `folder` atomically; an older run in it is replaced.
 
     Returns:
-        What was left out because the run would be larger than `LIMIT` bytes (weights aside): the
-        smallest file that is enough, else the largest and so on.
+        The files that were left out to keep the run below `LIMIT` bytes, weights not counted: the
+        smallest file that suffices, else the largest files.
 
     Raises:
         ValueError: `read` would refuse the run.
         UserError: the folder cannot be written.
     """
-    whole = _contents(told)
-    metrics = whole[METRICS]
-    contents, missing = _packed(whole)
-    values_of(metrics, about_of(contents[RUN]).started)
+    files = _contents(run)
+    metrics = files[METRICS]
+    contents, missing = _packed(files)
+    parse_values(metrics, about_of(contents[RUN]).started)
     new, old = _aside(folder, "partial"), _aside(folder, "old")
     try:
         recover(folder)
@@ -73,23 +65,23 @@ def write(folder: Path, told: Told) -> list[str]:
         shutil.rmtree(new, ignore_errors=True)
         with suppress(OSError):
             recover(folder)
-    return [f"{folder.name}/{name} ({told.name})" for name in missing]
+    return [f"{folder.name}/{name} ({run.name})" for name in missing]
 
 
 def recover(folder: Path) -> None:
-    """Put back the older run of a folder whose replacement was cut off; remove it otherwise."""
+    """Restore the older run if its replacement was cut off; otherwise remove it."""
     old = _aside(folder, "old")
     if not folder.exists() and old.exists():
         os.rename(old, folder)
     shutil.rmtree(old, ignore_errors=True)
 
 
-def read(folder: Path) -> Told:
-    """Read what `write` wrote.
+def read(folder: Path) -> RecordedRun:
+    """Read a folder that `write` wrote.
 
     Raises:
-        UserError: a file is missing, is not what was written or is not allowed there, something
-            has the wrong type or is out of its range, or the spec has another hash.
+        UserError: a file is missing, changed or not allowed, a value has the wrong type or is out
+            of range, or the hash of the spec differs.
     """
     try:
         if folder.is_symlink():
@@ -104,20 +96,20 @@ def read(folder: Path) -> Told:
         for name, sha256 in about.files.items():
             files[name] = stored(folder, name, sha256, room)
             room -= len(files[name]) if name != Artifact.WEIGHTS else 0
-        return _told(about, files)
+        return _recorded(about, files)
     except (OSError, ValueError, MemoryError) as error:
         reason = " ".join(f"{error}".split()) or type(error).__name__
         raise UserError(
             f"a run's folder must be as `export` wrote it: {' '.join(str(folder).split())} is "
-            f"damaged ({reason}); take it anew from where it came, or remove it"
+            f"damaged ({reason}); copy it again from its source, or remove it"
         ) from error
 
 
 def folders_of(root: Path) -> list[Path]:
-    """Return the folders of the runs below ``root/runs``, by their names.
+    """Return the folders of the runs below ``root/runs``, ordered by name.
 
     Raises:
-        UserError: no such folder, or one that cannot be read.
+        UserError: the folder does not exist or cannot be read.
     """
     if not (root / RUNS).is_dir():
         raise UserError(
@@ -130,14 +122,14 @@ def folders_of(root: Path) -> list[Path]:
     return [path for path in paths if path.is_dir() and not path.name.startswith(".")]
 
 
-def read_all(root: Path) -> list[Told]:
-    """Read all runs below ``root/runs``, in the order of their start.
+def read_all(root: Path) -> list[RecordedRun]:
+    """Read all runs below ``root/runs``, ordered by start.
 
     Raises:
-        UserError: no such folder, or a run that is damaged.
+        UserError: the folder does not exist, or a run is damaged.
     """
     return sorted(
-        (read(path) for path in folders_of(root)), key=lambda told: (told.started, key_of(told))
+        (read(path) for path in folders_of(root)), key=lambda run: (run.started, key_of(run))
     )
 
 
@@ -145,10 +137,10 @@ def _aside(folder: Path, kind: str) -> Path:
     return folder.with_name(f".{folder.name}.{kind}")
 
 
-def _told(about: About, files: dict[str, bytes]) -> Told:
-    values = values_of(files.pop(METRICS), about.started)
+def _recorded(about: About, files: dict[str, bytes]) -> RecordedRun:
+    values = parse_values(files.pop(METRICS), about.started)
     inputs = [one.model_dump() for one in about.inputs]
-    return Told(
+    return RecordedRun(
         about.run_id, about.name, about.started, about.ended, about.tags, about.params, inputs,
         values, files,
     )  # fmt: skip
@@ -160,20 +152,14 @@ def _own_sha256(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(_json(rest)).hexdigest()
 
 
-def _contents(told: Told) -> dict[str, bytes]:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Value._fields)
-    writer.writerows(
-        (one.metric, one.step, one.time, repr(float(one.value))) for one in told.metrics
-    )
-    artifacts = {name: told.files[name] for name in told.files if name not in (RUN, METRICS)}
+def _contents(run: RecordedRun) -> dict[str, bytes]:
+    artifacts = {name: run.files[name] for name in run.files if name not in (RUN, METRICS)}
     about: dict[str, Any] = {
         "version": VERSION,
-        **{name: getattr(told, name) for name in ("run_id", "name", "started", "ended")},
-        **{name: getattr(told, name) for name in ("tags", "params", "inputs")},
+        **{name: getattr(run, name) for name in ("run_id", "name", "started", "ended")},
+        **{name: getattr(run, name) for name in ("tags", "params", "inputs")},
     }
-    return {METRICS: text.getvalue().encode(), **artifacts, RUN: _json(about)}
+    return {METRICS: format_values(run.metrics), **artifacts, RUN: _json(about)}
 
 
 def _json(values: Mapping[str, Any]) -> bytes:
@@ -182,10 +168,10 @@ def _json(values: Mapping[str, Any]) -> bytes:
 
 
 def _packed(contents: dict[str, bytes]) -> tuple[dict[str, bytes], list[str]]:
-    """Return the files as they are stored, ``run.json`` with their hashes, and what is left out.
+    """Return the stored files, with their hashes in ``run.json``, and the names left out.
 
     Raises:
-        ValueError: what must not be left out is too large.
+        ValueError: a file that must not be left out is too large.
     """
     about = json.loads(contents.pop(RUN))
     weights = {name: contents.pop(name) for name in [Artifact.WEIGHTS] if name in contents}

@@ -1,4 +1,4 @@
-"""Single files of a run's folder: read whole, bounded in size, as regular files only."""
+"""Read single files of a run's folder: regular files only, of bounded size."""
 
 import hashlib
 import lzma
@@ -18,16 +18,16 @@ _GZIP = 31
 
 
 def plain(folder: Path, name: str, most: int) -> bytes:
-    """Return a file of a folder as it is stored.
+    """Return the stored content of a file.
 
     Args:
         folder: of a run.
         name: path below it.
-        most: bytes that it may have.
+        most: largest size, in bytes.
 
     Raises:
-        ValueError: a link, a device or the like, or larger than `most`.
-        OSError: it is not there, or cannot be read.
+        ValueError: it is a link, a folder or a device, or larger than `most`.
+        OSError: it does not exist or cannot be read.
     """
     path = folder
     for part in PurePosixPath(name).parts:
@@ -44,16 +44,16 @@ def plain(folder: Path, name: str, most: int) -> bytes:
 
 
 def stored(folder: Path, name: str, sha256: str, most: int) -> bytes:
-    """Return a file of a folder, unpacked, that has the SHA-256 it must have.
+    """Return the unpacked content of a file and verify its SHA-256.
 
     Args:
         folder: of a run.
-        name: path below it; the file may be packed, with ``.xz`` or ``.gz`` after its name.
+        name: path below it; a packed file has ``.xz`` or ``.gz`` after it.
         sha256: of the content.
-        most: bytes that the content may have.
+        most: largest size of the content, in bytes.
 
     Raises:
-        ValueError: see `plain`; or it is packed wrongly, cut short or not what was written.
+        ValueError: see `plain`; or it is packed wrongly, cut short, or has another hash.
         OSError: see `plain`.
     """
     content = None
@@ -72,10 +72,10 @@ def stored(folder: Path, name: str, sha256: str, most: int) -> bytes:
 
 
 def unpacked(packed: bytes, suffix: str, name: str, most: int) -> bytes:
-    """Return what one xz or gzip stream holds; not more than `most` bytes are ever unpacked.
+    """Return the content of one xz or gzip stream; at most `most` bytes are unpacked.
 
     Raises:
-        ValueError: damaged, cut short, more behind it, or larger than `most`.
+        ValueError: it is damaged, cut short, followed by other data, or larger than `most`.
     """
     stream = _UNPACKERS[suffix]()
     try:

@@ -1,1 +1,1 @@
-"""Recorded runs, read from the tracking server alone; users call `mlproject.results`."""
+"""Read recorded runs from the tracking server; users import `mlproject.results`."""

@@ -1,6 +1,6 @@
 """Conditions on columns, as users write them: ``pool1 >= 10 and arch != CNN-25``.
 
-They are read by a small grammar of their own; nothing a user writes is ever executed.
+A small grammar parses them; no text of a user is executed.
 """
 
 import operator
@@ -33,14 +33,14 @@ class Condition(NamedTuple):
 
 
 def parse(text: str) -> list[Condition]:
-    """Read conditions joined by ``and``, all of which must hold.
+    """Parse conditions joined by ``and``.
 
     Args:
         text: each ``COLUMN SIGN VALUE`` with a sign of ``= == != < <= > >=``, or
-            ``COLUMN in (VALUE, VALUE)``; texts may stand in quotes; ``""`` is no condition.
+            ``COLUMN in (VALUE, VALUE)``; texts may be quoted; ``""`` gives no condition.
 
     Raises:
-        UserError: a part that is no condition.
+        UserError: a part is not a condition.
     """
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         raise UserError(f"`where` must be text in UTF-8: got {text!r}")
@@ -62,24 +62,24 @@ def parse(text: str) -> list[Condition]:
 
 
 def equals(column: str, value: object) -> Condition:
-    """Return the condition that a column has the value, or one of several."""
+    """Return the condition that a column has the value, or one of several values."""
     if isinstance(value, Iterable) and not isinstance(value, str):
         return Condition(column, "in", tuple(value))
     return Condition(column, "=", (value,))
 
 
 def check_columns(wanted: Sequence[str], known: Sequence[str]) -> None:
-    """Raise a `UserError` with the nearest valid names where a column does not exist."""
+    """Raise a `UserError` with the nearest valid names if a column does not exist."""
     for name in wanted:
         if name not in known:
             raise UserError(f"no run has a column `{name}`: {nearest(name, known)}")
 
 
 def select(frame: pandas.DataFrame, conditions: Sequence[Condition]) -> pandas.DataFrame:
-    """Return the rows that meet all conditions; a row without the value meets none.
+    """Return the rows that meet all conditions; a missing value meets no condition.
 
     Raises:
-        UserError: a number is compared with a text, or a text by its size.
+        UserError: a number is compared with a text, or a text with ``<`` or ``>``.
     """
     for condition in conditions:
         column = frame[condition.column]

@@ -1,4 +1,4 @@
-"""All runs of a tracking server as one typed table, a row each."""
+"""The runs of a tracking server as one typed table, a row for each run."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -15,29 +15,22 @@ from mlproject.store.results.recorded import parse_spec
 from mlproject.system.errors import UserError, nearest
 from mlproject.system.masking import mask_addresses
 
-PAGE = 1000
 COUNTED = "finished"
 FACTS = ("run_id", "name", "experiment", "state", "started", "seconds", "parent", "imported")
 TAGS = (
-    "arch",
-    "protocol",
-    "spec_sha256",
-    "train_sha256",
-    "dataset_sha256",
-    "metric_version",
-    "backend",
-    "device",
-)
-HIDDEN = ("spec", "experiment_id", "inputs", "pool")
+    "arch", "protocol", "spec_sha256", "train_sha256", "dataset_sha256", "metric_version",
+    "backend", "device",
+)  # fmt: skip
+HIDDEN = ("spec", "experiment_id", "inputs", "replicates")
 _STATES = {"RUNNING": "running", "SCHEDULED": "running", "FAILED": "failed", "KILLED": "killed"}
-_UNPOOLED = ("seed", *fields_of(Group.DATA), "attributions", "attributed")
+_VARYING = ("seed", *fields_of(Group.DATA), "attributions", "attributed")
 
 
 class Found(NamedTuple):
-    """What a tracking server holds.
+    """The runs of a tracking server.
 
     Attributes:
-        runs: as `runs` returns them.
+        runs: the table that `runs` returns.
         unreadable: a sentence on each run that cannot be read.
     """
 
@@ -51,30 +44,30 @@ def runs(
     store: Store | None = None,
     **equal: object,
 ) -> pandas.DataFrame:
-    """Return the runs of this project that a tracking server holds, oldest first.
+    """Return the runs of this project on a tracking server, oldest first.
 
     Args:
         experiment: name of the experiment, or several; None: all.
         where: conditions such as ``"pool1 >= 10 and test_auroc > 0.9"``, see
             `mlproject.store.results.conditions.parse`.
         store: the tracking store; None: the one that ``MLFLOW_TRACKING_URI`` names.
-        equal: columns and the value they must have, or several of which they must have one:
-            ``arch="CNN-25"``, ``pool1=[10, 25]``.
+        equal: columns and their required value, or several allowed values: ``arch="CNN-25"``,
+            ``pool1=[10, 25]``.
 
     Returns:
         One row a run. Columns: the facts ``run_id name experiment state started seconds parent
         imported``; tags without their prefix (``arch protocol spec_sha256 ...``); the spec's
         fields (``pool1`` is Int64, ``l2`` float64); final metrics (``test_auroc``,
         ``conv1/match_relevant``, float64). ``state`` is ``finished`` for a run that counts, else
-        ``duplicate`` (the same spec, data set and metric version finished earlier),
-        ``resumed`` (another run went on with it), ``running``, ``failed`` or ``killed``. The
-        columns `HIDDEN` hold what other functions need; ``pool`` is equal where runs may be pooled:
-        same spec but for the seed, same data set, same metric version. A run that cannot be read
-        is left out, with a warning that names it.
+        ``duplicate`` (a run of the same spec, data set and metric version finished earlier),
+        ``resumed`` (another run continued it), ``running``, ``failed`` or ``killed``. The columns
+        `HIDDEN` serve other functions; ``replicates`` is equal for runs that differ in the seed
+        only: same spec otherwise, same data set, same metric version. A run that cannot be read is
+        left out, with a warning that names it.
 
     Raises:
-        UserError: no such experiment, an unknown column, a condition that cannot be read, a server
-            that does not answer.
+        UserError: an experiment or a column does not exist, a condition is invalid, or the server
+            does not answer.
     """
     conditions = [*parse(where), *(equals(name, value) for name, value in equal.items())]
     found = find(experiment, conditions, store)
@@ -88,13 +81,13 @@ def find(
     conditions: Sequence[Condition] = (),
     store: Store | None = None,
 ) -> Found:
-    """Return the runs as `runs` does, and what it warns of."""
+    """Return the table of `runs`, and its warnings."""
     store = store or connect()
     try:
         found, unreadable = _rows(store, _experiments(store, experiment))
     except STORE_ERRORS as error:
         raise UserError(
-            f"the tracking store must answer: {store.address} says '{first_line(error)}'; "
+            f"the tracking store must answer: {store.address} answers '{first_line(error)}'; "
             "start it, or set MLFLOW_TRACKING_URI"
         ) from error
     frame = _typed(found)
@@ -105,17 +98,17 @@ def find(
 
 
 def counted(frame: pandas.DataFrame) -> pandas.DataFrame:
-    """Return the runs that count: finished ones, each spec once."""
+    """Return the runs that count: finished runs, one for each spec."""
     return frame[frame["state"] == COUNTED]
 
 
 def visible(frame: pandas.DataFrame) -> list[str]:
-    """Return the names of a table's columns that users may ask for."""
+    """Return the names of a table's columns that users may name."""
     return [name for name in frame.columns if name not in HIDDEN]
 
 
 def _experiments(store: Store, wanted: str | Sequence[str] | None) -> dict[str, str]:
-    """Return id -> name of the experiments asked for."""
+    """Return id -> name of the wanted experiments."""
     names = {one.experiment_id: one.name for one in store.client.search_experiments()}
     if wanted is None:
         return names
@@ -131,20 +124,12 @@ def _experiments(store: Store, wanted: str | Sequence[str] | None) -> dict[str, 
 def _rows(store: Store, experiments: Mapping[str, str]) -> tuple[list[dict[str, Any]], list[str]]:
     rows: list[dict[str, Any]] = []
     unreadable: list[str] = []
-    token = None
-    while experiments:
-        page = store.client.search_runs(
-            list(experiments), max_results=PAGE, order_by=["start_time ASC"], page_token=token
-        )
-        for run in page:
-            if Tag.SPEC in run.data.tags:
-                try:
-                    rows.append(_row(run, experiments))
-                except UserError as error:
-                    unreadable.append(f"run `{run.info.run_id}` is left out: {error}")
-        token = page.token
-        if not token:
-            break
+    for run in store.search(list(experiments), order="start_time ASC"):
+        if Tag.SPEC in run.data.tags:
+            try:
+                rows.append(_row(run, experiments))
+            except UserError as error:
+                unreadable.append(f"run `{run.info.run_id}` is left out: {error}")
     return rows, unreadable
 
 
@@ -166,8 +151,8 @@ def _row(run: Any, experiments: Mapping[str, str]) -> dict[str, Any]:
     known = {name: tags.get(tag(name)) for name in TAGS}
     row |= {name: value and mask_addresses(value) for name, value in known.items()}
     row |= spec
-    alike = {key: value for key, value in spec.items() if key not in _UNPOOLED}
-    row["pool"] = canonical_sha256(
+    alike = {key: value for key, value in spec.items() if key not in _VARYING}
+    row["replicates"] = canonical_sha256(
         alike | {"data": row["dataset_sha256"], "version": row["metric_version"]}
     )
     row |= {"spec": spec, "experiment_id": info.experiment_id, "inputs": run.inputs}
@@ -197,7 +182,7 @@ def _typed(rows: list[dict[str, Any]]) -> pandas.DataFrame:
         info = field_info(name)
         if info and info.kind is not str:
             kinds[name] = "Int64" if info.kind is int else "float64"
-    frame = frame.astype(kinds).copy()  # in one piece again: pandas warns of many columns apart
+    frame = frame.astype(kinds).copy()  # one block again: pandas warns about fragmented frames
     return frame.assign(started=pandas.to_datetime(frame["started"], unit="ms", utc=True))
 
 

@@ -1,4 +1,4 @@
-"""What a run has left in the tracking store, loaded back: history, filters, model, data set."""
+"""Load a run's recorded results from the tracking store: history, filters, model, data set."""
 
 import json
 import tempfile
@@ -15,20 +15,21 @@ from mlproject.filters.reading import LayerReading
 from mlproject.names import Artifact, Tag, metric_name
 from mlproject.spec import RunSpec
 from mlproject.store import Store, connect
-from mlproject.store.results.artifacts import (
+from mlproject.store.results.recorded import (
     HISTORY,
     IMPORTANCE,
     PER_CLASS,
     TRUTH,
     Columns,
+    Profile,
+    damage_as_user_error,
     downloaded,
+    parse_spec,
     read_matches,
     read_motifs,
     read_table,
     read_text,
-    told_as_damaged,
 )
-from mlproject.store.results.recorded import Profile, parse_spec
 from mlproject.system.errors import UserError
 
 Run: TypeAlias = str | Mapping[str, Any] | pandas.Series
@@ -53,23 +54,23 @@ def per_class(run: Run, store: Store | None = None) -> pandas.DataFrame:
 
 
 def site_truth(run: Run, layer: str = "conv1", store: Store | None = None) -> pandas.DataFrame:
-    """Return what each filter of a run's layer detects of the planted motifs, a row a filter.
+    """Return each filter's detection of the planted motifs, a row for each filter of a layer.
 
     Columns as `mlproject.filters.truth.truth_rows` has them; arguments as for `filters`.
     """
-    return _table(run, f"filters/{layer}_truth.csv", TRUTH, store)
+    return _table(run, f"{Artifact.FILTERS}{layer}_truth.csv", TRUTH, store)
 
 
 def importance(run: Run, layer: str = "conv1", store: Store | None = None) -> pandas.DataFrame:
-    """Return what a run's network loses without each filter of a layer, a row a filter.
+    """Return the loss of performance without each filter, a row for each filter of a layer.
 
     Columns as `mlproject.filters.ablation.ablation_rows` has them; arguments as for `filters`.
     """
-    return _table(run, f"filters/{layer}_importance.csv", IMPORTANCE, store)
+    return _table(run, f"{Artifact.FILTERS}{layer}_importance.csv", IMPORTANCE, store)
 
 
 def filters(run: Run, layer: str = "conv1", store: Store | None = None) -> LayerReading:
-    """Return what a run's layer has learned: position weight matrices, sites, matches.
+    """Return a layer's filters as motifs: position weight matrices, sites, matches.
 
     Args:
         run: its id, or its row of `mlproject.results.runs`.
@@ -80,7 +81,7 @@ def filters(run: Run, layer: str = "conv1", store: Store | None = None) -> Layer
         UserError: the run has no such reading.
     """
     store = store or connect()
-    run_id, stem = id_of(run), f"filters/{layer}"
+    run_id, stem = id_of(run), f"{Artifact.FILTERS}{layer}"
     with downloaded(store, run_id, f"{stem}.meme") as path:
         motifs = read_motifs(path)
     by_id = {motif.id: motif for motif in motifs}
@@ -88,12 +89,12 @@ def filters(run: Run, layer: str = "conv1", store: Store | None = None) -> Layer
         clipped = read_motifs(path)
         for motif in clipped:
             if motif.id not in by_id or motif.width > by_id[motif.id].width:
-                raise ValueError(f"`{motif.id}` is no part of a motif of {stem}.meme")
+                raise ValueError(f"`{motif.id}` is not a part of a motif of {stem}.meme")
     parts = {motif.id: motif for motif in clipped}
     with downloaded(store, run_id, f"{stem}_matches.tsv") as path:
         matches = read_matches(read_text(path))
         if unknown := {match.query_id for match in matches} - set(parts):
-            raise ValueError(f"`{min(unknown)}` is no motif of {stem}_clipped.meme")
+            raise ValueError(f"`{min(unknown)}` is not a motif of {stem}_clipped.meme")
     starts = tuple(
         _start(motif.pwm, parts[motif.id].pwm) if motif.id in parts else 0 for motif in motifs
     )
@@ -102,7 +103,7 @@ def filters(run: Run, layer: str = "conv1", store: Store | None = None) -> Layer
 
 
 def attributions(run: Run, method: str, store: Store | None = None) -> Any:
-    """Return what one method says of a run's test sequences: `mlproject.attribution.Attributions`.
+    """Return a method's `mlproject.attribution.Attributions` of a run's test sequences.
 
     Args:
         run: see `history`.
@@ -110,11 +111,11 @@ def attributions(run: Run, method: str, store: Store | None = None) -> Any:
         store: see `history`.
 
     Raises:
-        UserError: the run has not been interpreted so.
+        UserError: the run has no attributions of that method.
     """
     from mlproject.attribution.files import read_attributions
 
-    with downloaded(store or connect(), id_of(run), f"attributions/{method}.h5") as path:
+    with downloaded(store or connect(), id_of(run), f"{Artifact.ATTRIBUTIONS}{method}.h5") as path:
         found = read_attributions(path)
         if found.method != method:
             raise ValueError(f"it is of the method {found.method}")
@@ -122,10 +123,10 @@ def attributions(run: Run, method: str, store: Store | None = None) -> Any:
 
 
 def model(run: Run, store: Store | None = None) -> Any:
-    """Return the trained Keras model of a run: the logged one, else built anew with its weights.
+    """Return the trained Keras model of a run: the logged model, or one built from its weights.
 
     Raises:
-        UserError: the run has logged none and has no weights, as one that was imported without.
+        UserError: the run has neither a logged model nor weights.
     """
     store = store or connect()
     found = store.run(id_of(run))
@@ -148,7 +149,9 @@ def model(run: Run, store: Store | None = None) -> Any:
         if not shape.keys() >= {"length", "classes"}:
             raise UserError(f"run `{id_of(run)}` must say how long its sequences are: it does not")
         network = build(spec_of(id_of(run), store), shape["length"], shape["classes"])
-        with told_as_damaged(f"the artifact `{Artifact.WEIGHTS}` of run `{id_of(run)}`", weights):
+        with damage_as_user_error(
+            f"the artifact `{Artifact.WEIGHTS}` of run `{id_of(run)}`", weights
+        ):
             known = json.loads(found.data.tags.get(Tag.ARTIFACT_SHA256, "{}"))
             load_weights(network, weights, known.get(Artifact.WEIGHTS))
     return network
@@ -157,16 +160,16 @@ def model(run: Run, store: Store | None = None) -> Any:
 def dataset(
     run: Run, folder: Path = Path("data"), store: Store | None = None, path: Path | None = None
 ) -> Any:
-    """Return the data set that a run was trained on: generated again, or read from its file.
+    """Return the data set of a run: generated again, or read from its file.
 
     Args:
         run: see `history`.
         folder: where generated data sets are kept.
         store: see `history`.
-        path: where its file is now; None: where it was.
+        path: the current path of its file; None: the recorded path.
 
     Raises:
-        UserError: its file is not there, or what is there is not what the run had.
+        UserError: the file does not exist, or its content differs from the run's data set.
     """
     from mlproject.data import load, read
 
@@ -196,8 +199,8 @@ def spec_of(run: Run, store: Store | None = None) -> RunSpec:
 def relevant(row: Mapping[str, Any] | pandas.Series) -> dict[str, tuple[str, ...]]:
     """Return class -> ids of relevant motifs of a run's data set, from its row.
 
-    It stands in the profile of the run's inputs; for runs that have none, the classes of the
-    paper have the paper's motifs, and other classes none.
+    They are in the profile of the run's inputs. In runs without a profile, the paper's classes have
+    the paper's motifs, and other classes have none.
     """
     profile = _profile(row["inputs"], str(row["run_id"]))
     if "relevant" in profile:
@@ -207,10 +210,10 @@ def relevant(row: Mapping[str, Any] | pandas.Series) -> dict[str, tuple[str, ...
 
 
 def _profile(inputs: Any, run_id: str) -> dict[str, Any]:
-    """Return what a run's inputs say of its data set: ``length``, ``classes``, ``relevant``.
+    """Return the profile of a run's data set: ``length``, ``classes``, ``relevant``.
 
     Raises:
-        UserError: it is no profile.
+        UserError: the profile is invalid.
     """
     for one in inputs.dataset_inputs if inputs else ():
         try:
@@ -231,7 +234,7 @@ def address(row: Mapping[str, Any] | pandas.Series, base: str) -> str:
 
 
 def id_of(run: Run) -> str:
-    """Return the id of a run that is given by its id or by its row."""
+    """Return the id of a run, given its id or its row."""
     return run if isinstance(run, str) else str(run["run_id"])
 
 
@@ -240,8 +243,8 @@ def _table(run: Run, path: str, columns: Columns, store: Store | None) -> pandas
         return read_table(local, columns)
 
 
-def _start(whole: np.ndarray, part: np.ndarray) -> int:
-    """Return the column of `whole` where `part`, a rounded copy of some columns, starts."""
-    places = range(len(whole) - len(part) + 1)
-    errors = [np.abs(whole[start : start + len(part)] - part).max() for start in places]
+def _start(pwm: np.ndarray, part: np.ndarray) -> int:
+    """Return the column of `pwm` at which `part`, a rounded copy of some columns, starts."""
+    places = range(len(pwm) - len(part) + 1)
+    errors = [np.abs(pwm[start : start + len(part)] - part).max() for start in places]
     return int(np.argmin(errors))

@@ -1,18 +1,15 @@
-"""A thread that brings a run's journal to the store, so that a training never waits for it."""
+"""A thread that delivers a run's journal to the store, so that a training never waits for it."""
 
 import os
 import threading
 import time
-from typing import TYPE_CHECKING
 
 from mlproject.names import Tag
-from mlproject.store.basis import first_line
+from mlproject.store.connection import StoreConnection
 from mlproject.store.delivery import Delivery
+from mlproject.store.errors import first_line
 from mlproject.store.journal import Journal
 from mlproject.system.interrupts import check_interrupts
-
-if TYPE_CHECKING:
-    from mlproject.store.client import Store
 
 HEARTBEAT_SECONDS = 30.0
 RETRY_SECONDS = 30.0
@@ -22,18 +19,18 @@ AWAY_SECONDS = 15.0
 LOOK_SECONDS = 0.5
 
 
-class Courier:
-    """Delivers what the journal of a run holds; the journal on the disk is its queue.
+class DeliveryThread:
+    """Delivers a run's journal in the background and sends the run's heartbeat.
 
     Attributes:
-        problem: why the last attempt failed, None if it did not.
+        problem: why the last attempt failed, None if it succeeded.
     """
 
-    def __init__(self, store: "Store", journal: Journal) -> None:
+    def __init__(self, store: StoreConnection, journal: Journal) -> None:
         self.problem: str | None = None
         self._store = store
         self._journal = journal
-        self._delivery = Delivery(journal, store.client, self._tell_progress)
+        self._delivery = Delivery(journal, store.client, self._note_progress)
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._process = os.getpid()
@@ -48,29 +45,29 @@ class Courier:
         self._stopped = False
 
     def wake(self) -> None:
-        """Say that the journal has something new; returns at once."""
+        """Announce a new entry of the journal; return at once."""
         with self._changed:
             self._written += 1
             self._start()
             self._changed.notify_all()
 
     def start(self) -> None:
-        """Begin to tell the store, twice a minute, that the run is alive."""
+        """Start the heartbeat, which tells the store twice a minute that the run is alive."""
         with self._changed:
             self._start()
 
     def deliver(self, at_end: bool = False, verify: bool = False) -> bool:
-        """Wait until the store has everything, or for as long as there is hope.
+        """Wait until the store has all entries, or until delivery is unlikely to succeed.
 
-        That is until an attempt fails that began after this call, or nothing has arrived for a
-        minute; for a quarter of one if the store has been away.
+        The wait ends when an attempt that began after this call fails, or when nothing arrives for
+        a minute (a quarter of a minute if the store has been away).
 
         Args:
-            at_end: no signal cuts it short.
-            verify: the journal goes away afterwards: make sure that all artifacts are there.
+            at_end: do not stop for a signal.
+            verify: check that all artifacts are in the store, because the journal is removed next.
 
         Returns:
-            Whether the store has everything.
+            Whether the store has all entries.
 
         Raises:
             Interrupted: a signal asks for the end of the run.
@@ -97,18 +94,18 @@ class Courier:
         return True
 
     def stop(self) -> None:
-        """Let the thread end after what it is doing; its daemon dies with the process."""
+        """Let the thread end after its current attempt; as a daemon it dies with the process."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
 
     def _start(self) -> None:
-        """Start the thread where there is none: at first, and in a process that was forked."""
+        """Start the thread if this process has none: a forked process does not inherit it."""
         if self._stopped or (self._thread and self._process == os.getpid()):
             return
         self._process = os.getpid()
         self._thread = threading.Thread(
-            target=self._work, name=f"courier {self._journal.run_id}", daemon=True
+            target=self._work, name=f"delivery {self._journal.run_id}", daemon=True
         )
         self._thread.start()
 
@@ -156,10 +153,10 @@ class Courier:
             if beat:
                 now = f"{time.time():.0f}"
                 self._store.client.set_tag(self._journal.run_id, Tag.HEARTBEAT, now)
-        except Exception as error:  # nobody but the run itself could hear of it
+        except Exception as error:  # only the run itself can report it
             return error
         return None
 
-    def _tell_progress(self) -> None:
+    def _note_progress(self) -> None:
         with self._changed:
             self._progress_at = time.monotonic()

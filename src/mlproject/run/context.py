@@ -1,0 +1,95 @@
+"""The context of a run: the caller's settings, the run under way, and what it continues from."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+from mlproject.data import Dataset
+from mlproject.network.protocol import Epoch
+from mlproject.spec import RunSpec
+from mlproject.store import Tracker
+from mlproject.system.interrupts import Interrupts
+
+
+class Settings(NamedTuple):
+    """Settings of a run that cannot change its result.
+
+    Attributes:
+        home: folder of ``data`` and ``runs``.
+        experiment: name of the MLflow experiment.
+        name: name of the run.
+        parent: id of the parent run.
+        tags: further tags.
+        quiet: show no progress.
+        dataset_sha256: SHA-256 of the expected data set; others are refused.
+        should_stop: called at each step; true stops the training, which can be resumed. A text
+            names the requester.
+        on_start: called with the run's id as soon as the run has one.
+        on_epoch: called with each epoch's number and values.
+    """
+
+    home: Path = Path()
+    experiment: str | None = None
+    name: str | None = None
+    parent: str | None = None
+    tags: Mapping[str, str] = {}
+    quiet: bool = False
+    dataset_sha256: str = ""
+    should_stop: Callable[[], bool | str] = lambda: False
+    on_start: Callable[[str], None] = lambda run_id: None
+    on_epoch: Callable[[int, Mapping[str, float]], None] = lambda epoch, values: None
+
+
+class Previous(NamedTuple):
+    """An interrupted run to resume: its id, its spec, the path of its state, its data's hash."""
+
+    run_id: str
+    spec: RunSpec
+    state: Path
+    dataset_sha256: str = ""
+
+
+class Trained(NamedTuple):
+    """A finished run whose weights are reused: its id, the file of its best weights, its epochs."""
+
+    run_id: str
+    weights: Path
+    history: list[Epoch]
+
+
+Source: TypeAlias = Previous | Trained | None
+"""The earlier run that a run continues from, None for a new training."""
+
+
+class RunContext(NamedTuple):
+    """A run under way.
+
+    Attributes:
+        name: name of the run, for people.
+        spec: the run's spec.
+        data: the data set.
+        settings: the caller's settings.
+        tracker: records the run.
+        interrupts: signals that ask for the end of the run.
+    """
+
+    name: str
+    spec: RunSpec
+    data: Dataset
+    settings: Settings
+    tracker: Tracker
+    interrupts: Interrupts
+
+
+class RunResult(NamedTuple):
+    """The result of a run.
+
+    Attributes:
+        run_id: its id in the tracking store.
+        metrics: the final ones.
+        undelivered: why the store lacks some entries (`sync` delivers them), None if it has all.
+    """
+
+    run_id: str
+    metrics: dict[str, float]
+    undelivered: str | None
