@@ -5,12 +5,14 @@ such settings is tested on purpose, in test_surroundings.py.
 """
 
 import atexit
+import json
 import os
 import shutil
 import site
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,32 +82,61 @@ TINY = {
 FINISHED = TINY | {"attributions": "saliency", "attributed": 6}  # of the fixture `finished`
 
 
+def made_once(name: str, make: Callable[[Path], str]) -> tuple[Path, str]:
+    """Return a folder that all workers of pytest-xdist share, and the text that `make` returned.
+
+    The first worker that asks makes it, the others wait.
+    """
+    folder = Path(os.environ["MLPROJECT_TESTS"]) / name
+    made, failed = folder / "made.txt", folder / "failed.txt"
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        until = time.monotonic() + PATIENCE
+        while not made.exists():
+            if failed.exists() or time.monotonic() > until:
+                raise AssertionError(f"another worker has not made {name}") from None
+            time.sleep(0.1)
+    else:
+        try:
+            (folder / "part.txt").write_text(make(folder))
+        except BaseException:
+            failed.touch()
+            raise
+        (folder / "part.txt").rename(made)
+    return folder, made.read_text()
+
+
 @pytest.fixture(scope="session")
-def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def migrated_store() -> Path:
     """An empty SQLite store with all tables, which take MLflow seconds to make."""
     from mlproject.store import connect
 
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(path.parent)
-        patch.setenv("MLFLOW_TRACKING_URI", "")
-        connect(f"sqlite:///{path}")
-    return path
+    def make(folder: Path) -> str:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            patch.setenv("MLFLOW_TRACKING_URI", "")
+            connect(f"sqlite:///{folder / 'mlflow.db'}")
+        return ""
+
+    return made_once("store", make)[0] / "mlflow.db"
 
 
 @pytest.fixture(scope="session")
-def finished(
-    tmp_path_factory: pytest.TempPathFactory, migrated_store: Path
-) -> tuple[Path, "RunResult"]:
+def finished(migrated_store: Path) -> tuple[Path, "RunResult"]:
     """A small run from end to end, `FINISHED`, and the folder with its store: for reading only."""
     from recorded import inside
 
     from mlproject.architectures import make_spec
     from mlproject.run.context import Settings
-    from mlproject.run.run import run
+    from mlproject.run.run import RunResult, run
 
-    with inside(tmp_path_factory.mktemp("finished"), migrated_store) as folder:
-        return folder, run(make_spec(FINISHED), Settings(quiet=True))
+    def make(folder: Path) -> str:
+        with inside(folder, migrated_store):
+            return json.dumps(run(make_spec(FINISHED), Settings(quiet=True))._asdict())
+
+    folder, content = made_once("finished", make)
+    return folder, RunResult(**json.loads(content))
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from fault_server import FaultRelay
 from sweep_processes import SWEEP, cells_of, write_plan
 from tracking_server import free_port, kill, serve
 
+from mlproject.names import Artifact
 from mlproject.store import Store, connect, liveness, sync
 from mlproject.store.liveness import METRIC_VERSION, counts_as_done, end_dead, find_runs
 from mlproject.sweeps.run_state import finished_runs
@@ -189,6 +190,7 @@ def test_sync_leaves_a_live_run_alone_and_removes_what_is_needed_no_more(workpla
     live.metrics({"loss": 1.0}, 1)
     killed = store.start("killed", {}, root)
     killed.metrics({"loss": 1.0}, 1)
+    killed.artifact(Artifact.STATE, lambda path: path.write_bytes(b"something to resume from"))
     killed.finish("KILLED", "by a test")
     assert sync(root, store).runs == []
     assert store.run(live.run_id).info.status == "RUNNING"
