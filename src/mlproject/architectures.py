@@ -7,6 +7,7 @@ Source: Koo & Eddy, PLoS Comput Biol 15(12): e1007560, 2019, Methods and Table 1
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ from pydantic import ValidationError
 
 from mlproject.spec import (
     BLOCK_FIELDS,
+    BLOCKS,
+    BUILDER_FIELDS,
     GENERATED_FIELDS,
     TRAINING_VERSION,
     AlignmentName,
@@ -26,8 +29,10 @@ from mlproject.spec import (
     parse_value,
 )
 from mlproject.system.errors import UserError, nearest, short_repr
+from mlproject.system.files import sha256_of
 
 Options = Mapping[str, object]
+FIRST = "first"  # `layers` of a model that is no chain of blocks: its first convolution
 
 BASE: Options = MappingProxyType(
     {"filters1": 30, "kernel1": 19, "pool1": 25, "filters2": 128, "kernel2": 5}
@@ -129,12 +134,28 @@ def make_spec(options: Options) -> RunSpec:
                 f"`{unused[0]}` is for dataset=synthetic only: got dataset={values['dataset']}; "
                 f"leave {', '.join(unused)} out"
             )
-    pattern = re.compile(rf"({'|'.join(BLOCK_FIELDS)})(\d+)")
-    flat_blocks = {name: values.pop(name) for name in list(values) if pattern.fullmatch(name)}
+    flat_blocks = {name: values.pop(name) for name in list(values) if _of_block(name)}
+    if (model := values.get("model", BLOCKS)) == BLOCKS:
+        values["blocks"] = _blocks(flat_blocks)
+    else:
+        unused = [name for name in options if name in BUILDER_FIELDS or _of_block(name)]
+        if unused or "arch" in options:
+            raise UserError(
+                f"`{[*unused, 'arch'][0]}` is for model={BLOCKS} only: got model={model}; "
+                "`model_args` has the arguments of its function"
+            )
+        values = {name: value for name, value in values.items() if name not in BUILDER_FIELDS}
+        values = {"layers": FIRST, **values, "blocks": ()}
+        if "model_sha256" not in values and ":" in model:
+            values["model_sha256"] = sha256_of(Path(model.rpartition(":")[0]))
     try:
-        return RunSpec(blocks=_blocks(flat_blocks), **values)
+        return RunSpec(**values)
     except ValidationError as error:
         raise UserError(_one_line(error)) from error
+
+
+def _of_block(name: str) -> bool:
+    return re.fullmatch(rf"({'|'.join(BLOCK_FIELDS)})\d+", name) is not None
 
 
 def recorded_spec(values: Options) -> RunSpec:
@@ -149,7 +170,9 @@ def recorded_spec(values: Options) -> RunSpec:
 
 
 def arch_name(spec: RunSpec) -> str:
-    """Return the paper's name of the network, ``custom`` if it has none."""
+    """Return the paper's name of the network, that of its function, or ``custom``."""
+    if spec.model != BLOCKS:
+        return spec.model.rpartition(":")[2]
     for name in ARCHITECTURES:
         if _same(spec, make_spec({"arch": name}), fields_of(Group.NETWORK)):
             return name
@@ -162,10 +185,12 @@ def protocol_name(spec: RunSpec) -> str:
     The window may be that of the protocol or that of the network's own row.
     """
     arch = arch_name(spec)
+    unused = BUILDER_FIELDS if spec.model != BLOCKS else ()
     for name, row in PROTOCOLS.items():
         plain = make_spec({"protocol": name})
-        own = plain if arch == "custom" else make_spec({"protocol": name, "arch": arch})
-        if _same(spec, plain, (*row, "threshold")) and spec.window in (plain.window, own.window):
+        own = make_spec({"protocol": name, "arch": arch}) if arch in ARCHITECTURES else plain
+        fields = tuple(field for field in (*row, "threshold") if field not in unused)
+        if _same(spec, plain, fields) and spec.window in (plain.window, own.window):
             return name
     return "custom"
 
@@ -181,6 +206,8 @@ def run_name(spec: RunSpec) -> str:
     A network that has no name in the paper is told by its difference from CNN-25.
     """
     arch, protocol = arch_name(spec), protocol_name(spec)
+    if spec.arguments:
+        arch += " " + ", ".join(f"{name}={value}" for name, value in spec.arguments.items())
     if arch == "custom":
         base = make_spec({}).flat()
         own = [

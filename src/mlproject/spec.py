@@ -33,8 +33,12 @@ Epsilon = Annotated[float, Field(ge=1e-30, le=1000.0)]  # float32 has it, and it
 PositiveFloat = Annotated[float, Field(gt=0.0)]
 
 MOST_DIGITS = 60  # characters of a number
+MOST_ARGUMENTS = 2000
 
 TRAINING_VERSION = 2  # 2: initial weights from numpy
+BLOCKS = "blocks"
+MODEL_PATTERN = r"^([a-z][a-z0-9_]{0,60}|[^\n]{1,900}\.py:[A-Za-z_]\w{0,100})$"
+LAYERS_PATTERN = r"^[A-Za-z0-9_.-]{1,100}(,[A-Za-z0-9_.-]{1,100}){0,99}$"
 ATTRIBUTIONS: Mapping[str, str] = {
     "saliency": "Saliency",
     "gradient_x_input": "Gradient × input",
@@ -162,9 +166,17 @@ class RunSpec(_Frozen):
     )
     length: Positive = _data(200, "synthetic data: nt a sequence", fits=True)
     data_seed: Seed = _data(0, "synthetic data: seed of the generator")
-    blocks: Annotated[tuple[Block, ...], Field(min_length=1)] = _network(
-        ..., "convolution blocks, first to last"
+    model: Annotated[str, Field(pattern=MODEL_PATTERN)] = _network(
+        BLOCKS,
+        "`blocks`: convolution blocks and dense layers by the parameters below; a file of "
+        "`mlproject.network.zoo`; or FILE.py:FUNCTION, a function of yours",
+        later=True,
     )
+    model_args: str = _network("{}", "arguments of the model's function, a JSON object", later=True)
+    model_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = _network(
+        "", "set by the program: SHA-256 of FILE.py", later=True
+    )
+    blocks: tuple[Block, ...] = _network(..., "convolution blocks, first to last")
     units: Positive = _network(512, "units of the dense layer")
     activation: ActivationName = _network(
         "relu", "activation of the first convolution (deeper layers: relu)"
@@ -267,8 +279,8 @@ class RunSpec(_Frozen):
     training_version: Annotated[int, Field(ge=1, le=TRAINING_VERSION)] = _training(
         1, f"version of the training code; only {TRAINING_VERSION} can be trained", later=True
     )
-    layers: Annotated[str, Field(pattern=r"^conv[1-9][0-9]?(,conv[1-9][0-9]?)*$")] = (
-        _interpretation("conv1", "layers whose filters are read, comma-separated", fits=True)
+    layers: Annotated[str, Field(pattern=LAYERS_PATTERN)] = _interpretation(
+        "conv1", "layers whose filters are read, comma-separated", fits=True
     )
     through_pool: Literal["refuse", "argmax"] = _interpretation(
         "refuse",
@@ -295,6 +307,25 @@ class RunSpec(_Frozen):
         """The ways to attribute, `MODISCO` after the one that it is for."""
         return () if self.attributions == "none" else tuple(self.attributions.split(","))
 
+    @field_validator("model_args", mode="after")
+    @classmethod
+    def _canonical_arguments(cls, text: str) -> str:
+        try:
+            values = json.loads(text)
+            if not isinstance(values, dict) or len(text) > MOST_ARGUMENTS:
+                raise ValueError
+            return json.dumps(values, sort_keys=True, allow_nan=False)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(
+                f"must be a JSON object of at most {MOST_ARGUMENTS:,} characters, such as "
+                f'{{"width": 3}}: got {short_repr(text)}'
+            ) from error
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of the model's function."""
+        return cast(dict[str, Any], json.loads(self.model_args))
+
     @field_validator("attributions", mode="after")
     @classmethod
     def _known_methods(cls, text: str) -> str:
@@ -302,8 +333,13 @@ class RunSpec(_Frozen):
 
     @model_validator(mode="after")
     def _layers_keep_positions(self) -> "RunSpec":
-        if len(set(self.layer_numbers)) < len(self.layer_numbers):
+        names = self.layers.split(",")
+        if len(set(names)) < len(names):
             raise ValueError("must name each convolution once")
+        if self.model != BLOCKS:
+            return self
+        if not all(re.fullmatch(r"conv[1-9][0-9]?", name) for name in names):
+            raise ValueError("must be conv1, conv2 and so on, comma-separated")
         for number in self.layer_numbers:
             if number > len(self.blocks):
                 raise ValueError(f"must name convolutions 1 to {len(self.blocks)} of the network")
@@ -354,9 +390,15 @@ class RunSpec(_Frozen):
                     }
                 if len(self.blocks) == 1:
                     values["filters2"] = 0
-            elif self.generated or name not in GENERATED_FIELDS:
+            elif self._has(name):
                 values[name] = getattr(self, name)
         return {name: value for name, value in values.items() if value is not None}
+
+    def _has(self, name: str) -> bool:
+        """Whether a field takes part: generated data and blocks have their own fields."""
+        if name in GENERATED_FIELDS:
+            return self.generated
+        return self.model == BLOCKS or name not in BUILDER_FIELDS
 
     def train_sha256(self, dataset_sha256: str) -> str:
         """Return the hash of everything that determines the trained weights.
@@ -365,6 +407,8 @@ class RunSpec(_Frozen):
             dataset_sha256: content hash of the data set; its path and generator do not count.
         """
         values = without_later_defaults(self.flat(Group.NETWORK, Group.TRAINING))
+        if self.model_sha256:
+            values["model"] = self.model.rpartition(":")[2]
         return canonical_sha256(values | {"dataset_sha256": dataset_sha256})
 
     def spec_sha256(self, dataset_sha256: str) -> str:
@@ -378,7 +422,7 @@ class RunSpec(_Frozen):
         Raises:
             UserError: a filter is wider than the sequence, or a max-pool wider than its input.
         """
-        lengths = [length]
+        lengths = [length]  # a model that is not made of blocks checks its input itself
         for number, block in enumerate(self.blocks, 1):
             if block.kernel > length:
                 raise UserError(
@@ -423,7 +467,7 @@ class RunSpec(_Frozen):
         for units in (*self.dense_units, classes):
             found.append(Kernel(1, inputs, units))
             inputs = units
-        return found
+        return found if self.model == BLOCKS else []
 
 
 @lru_cache(maxsize=256)
@@ -439,6 +483,11 @@ def _declared(field: FieldDeclaration) -> dict[str, Any]:
 
 BLOCK_FIELDS = tuple(Block.model_fields)
 GENERATED_FIELDS = tuple(name for name in fields_of(Group.DATA) if name != "dataset")
+BUILDER_FIELDS = (
+    *(name for name in fields_of(Group.NETWORK) if not name.startswith("model")),
+    "init", "l2", "bn_epsilon", "bn_momentum", "precision",
+)  # fmt: skip
+"""Fields that only the builder of `blocks` reads."""
 
 
 class FieldInfo(NamedTuple):

@@ -16,8 +16,9 @@ from mlproject.data import Rows
 from mlproject.network import blocks, graph
 from mlproject.network.backend import forward, value
 from mlproject.network.initial import initial_kernel, stream_seed
+from mlproject.network.own_model import build_own
 from mlproject.sequence import OTHER, one_hot, reverse_complement
-from mlproject.spec import RunSpec
+from mlproject.spec import BLOCKS, RunSpec
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import check_interrupts
 
@@ -44,6 +45,8 @@ def build(spec: RunSpec, length: int, classes: int) -> keras.Model:
 
     Source: Koo & Eddy 2019, Methods; `same` padding and L2 on all kernels as in the released code.
     """
+    if spec.model != BLOCKS:
+        return build_own(spec, length, classes)
     spec.map_lengths(length)
     inputs = keras.Input((length, 4), name="sequence")
     model = keras.Model(inputs, _scores(inputs, spec, classes), name="network")

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 
 from mlproject.sequence import LETTERS
-from mlproject.spec import RunSpec
+from mlproject.spec import BLOCKS, RunSpec
 from mlproject.system.errors import UserError
 
 FLOAT = 4
@@ -23,6 +23,8 @@ def check_memory(spec: RunSpec, length: int, classes: int) -> None:
         length: nt a sequence.
         classes: number of outputs.
     """
+    if spec.model != BLOCKS:
+        return
     needed, present = least_bytes(spec, length, classes), machine_bytes()
     if needed > present:
         raise UserError(

@@ -1,0 +1,99 @@
+"""Models made by a function: of the zoo, or of a Python file of the user's.
+
+The function takes ``(length, classes, **arguments)`` and returns a Keras model from one-hot
+sequences (batch, length, 4) to probabilities, or logits, (batch, classes). Its weights are drawn by
+Keras from the run's seed; they depend on the backend.
+"""
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras import layers
+
+from mlproject.network import zoo
+from mlproject.network.initial import stream_seed
+from mlproject.spec import RunSpec
+from mlproject.system.errors import UserError, nearest, reason
+from mlproject.system.files import sha256_of
+
+
+def build_own(spec: RunSpec, length: int, classes: int) -> keras.Model:
+    """Return the model of a spec's function with its initial weights.
+
+    Raises:
+        UserError: no such function, its file has changed, it fails, or it returns something else.
+    """
+    function = _function(spec)
+    keras.utils.set_random_seed(stream_seed(spec.seed, "model"))
+    try:
+        model = function(length, classes, **spec.arguments)
+    except Exception as error:
+        raise UserError(
+            f"`model`: {spec.model} must return a model for length={length}, classes={classes} and "
+            f"the arguments {spec.model_args}: it says '{type(error).__name__}: {reason(error)}'"
+        ) from error
+    return _with_probabilities(_checked(model, spec, length, classes))
+
+
+def zoo_names() -> list[str]:
+    """Return the names of the models of the zoo."""
+    files = Path(zoo.__path__[0]).glob("*.py")
+    return sorted(path.stem for path in files if path.stem != "__init__")
+
+
+def _function(spec: RunSpec) -> Callable[..., Any]:
+    path, _, name = spec.model.rpartition(":")
+    if not path:
+        if spec.model not in zoo_names():
+            raise UserError(f"unknown model {spec.model!r}: {nearest(spec.model, zoo_names())}")
+        found: Callable[..., Any] = importlib.import_module(f"{zoo.__name__}.{spec.model}").build
+        return found
+    if (now := sha256_of(Path(path))) != spec.model_sha256:
+        raise UserError(
+            f"`model` must be the file that the run began with: {path} had sha256 "
+            f"{spec.model_sha256[:12]}, now {now[:12]}; restore it, or start a new run"
+        )
+    loader = importlib.util.spec_from_file_location(f"own_model_{now[:12]}", path)
+    assert loader is not None and loader.loader is not None
+    module = importlib.util.module_from_spec(loader)
+    try:
+        loader.loader.exec_module(module)
+        function = getattr(module, name)
+    except Exception as error:
+        raise UserError(
+            f"`model`: {path} must load and have a function {name}: it says "
+            f"'{type(error).__name__}: {reason(error)}'"
+        ) from error
+    if not callable(function):
+        raise UserError(f"`model`: {name} of {path} must be a function: got {function!r}")
+    return function  # type: ignore[no-any-return]
+
+
+def _checked(model: object, spec: RunSpec, length: int, classes: int) -> keras.Model:
+    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
+        raise UserError(
+            f"`model`: {spec.model} must return a keras.Model with inputs and outputs (functional "
+            f"or sequential): got {type(model).__name__}"
+        )
+    for kind, tensors, wanted in (
+        ("input", model.inputs, (length, 4)), ("output", model.outputs, (classes,)),
+    ):  # fmt: skip
+        shapes = [tuple(one.shape[1:]) for one in tensors]
+        if shapes != [wanted]:
+            raise UserError(
+                f"`model`: {spec.model} must have one {kind} of shape {wanted}: got {shapes}"
+            )
+    return model
+
+
+def _with_probabilities(model: keras.Model) -> keras.Model:
+    """Return a model that ends in a sigmoid; one that ends in logits gets one."""
+    last = model.outputs[0]._keras_history.operation
+    if getattr(last, "activation", None) is keras.activations.sigmoid:
+        return model
+    output = layers.Activation("sigmoid", dtype="float32", name="probabilities")
+    return keras.Model(model.inputs, output(model.outputs[0]), name="network")

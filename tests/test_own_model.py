@@ -1,0 +1,134 @@
+"""Models made by a function of the zoo or of the user's file."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from test_training import TRAIN, VALID, after_calls
+
+from mlproject.architectures import arch_name, make_spec, protocol_name, run_name
+from mlproject.network import backend
+from mlproject.network.build import build, predict
+from mlproject.network.own_model import zoo_names
+from mlproject.network.training import fit
+from mlproject.system.errors import UserError
+
+LENGTH = 30
+MINE = """
+import keras
+from keras import layers
+
+def build(length, classes, width=5, end="sigmoid"):
+    x = inputs = keras.Input((length, 4))
+    x = layers.Conv1D(6, width, padding="same", activation="relu", name="first")(x)
+    x = layers.GlobalMaxPooling1D()(x)
+    return keras.Model(inputs, layers.Dense(classes, activation=end)(layers.Dropout(0.1)(x)))
+
+def two_outputs(length, classes):
+    x = keras.Input((length, 4))
+    y = layers.Dense(classes)(layers.Flatten()(x))
+    return keras.Model(x, [y, y])
+
+def wrong_length(length, classes):
+    x = keras.Input((length + 1, 4))
+    return keras.Model(x, layers.Dense(classes)(layers.Flatten()(x)))
+
+def fails(length, classes):
+    raise ValueError("no such thing\\nsecond line")
+
+def nothing(length, classes):
+    return None
+
+text = "no function"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "my_net.py"
+    path.write_text(MINE)
+    return path
+
+
+@pytest.mark.parametrize("name", zoo_names())
+def test_a_model_of_the_zoo_trains_and_resumes_to_equal_weights(name: str, tmp_path: Path) -> None:
+    spec = make_spec({"model": name, "epochs": 2, "batch_size": 64, "learning_rate": 0.01})
+    ends = []
+    for path, stop in ((tmp_path / "a.h5", None), (tmp_path / "b.h5", after_calls(9))):
+        model = build(spec, LENGTH, 2)
+        options = {} if stop is None else {"should_stop": stop}
+        fit(model, spec, TRAIN, VALID, state_path=path, **options)
+        if stop is not None:
+            model = build(spec, LENGTH, 2)
+            fit(model, spec, TRAIN, VALID, state_path=path, resume=True)
+        ends.append([backend.value(one) for one in model.weights])
+    for one, other in zip(*ends, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert arch_name(spec) == name
+
+
+def test_the_content_of_the_file_and_the_arguments_determine_the_hash(file: Path) -> None:
+    spec = make_spec({"model": f"{file}:build", "model_args": '{"width": 3}'})
+    other = file.with_name("elsewhere.py")
+    other.write_text(MINE)
+    moved = make_spec({"model": f"{other}:build", "model_args": ' {"width":3}'})
+    assert spec.train_sha256("x") == moved.train_sha256("x")
+    assert make_spec({"model": f"{file}:build"}).train_sha256("x") != spec.train_sha256("x")
+    assert make_spec(spec.flat()) == spec
+    assert run_name(spec) == "build width=3 · seed 0"
+    assert protocol_name(spec) == "released"
+    other.write_text(MINE + "\n# changed\n")
+    changed = make_spec({"model": f"{other}:build", "model_args": '{"width": 3}'})
+    assert changed.train_sha256("x") != spec.train_sha256("x")
+    with pytest.raises(UserError, match="must be the file that the run began with"):
+        build(moved, LENGTH, 2)
+
+
+def test_logits_become_probabilities_and_probabilities_stay(file: Path) -> None:
+    for end in ("sigmoid", "linear"):
+        spec = make_spec({"model": f"{file}:build", "model_args": f'{{"end": "{end}"}}'})
+        scores = predict(build(spec, LENGTH, 2), VALID.codes)
+        assert scores.min() > 0.0
+        assert scores.max() < 1.0
+        last = build(spec, LENGTH, 2).layers[-1]
+        assert isinstance(last, keras.layers.Dense if end == "sigmoid" else keras.layers.Activation)
+
+
+def test_initial_weights_follow_from_the_seed(file: Path) -> None:
+    one, same, other = (
+        build(make_spec({"model": f"{file}:build", "seed": seed}), LENGTH, 2) for seed in (1, 1, 2)
+    )
+    kernels = [backend.value(model.get_layer("first").kernel) for model in (one, same, other)]
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert not np.array_equal(kernels[0], kernels[2])
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"model": "{}:two_outputs"}, r"one output of shape \(2,\): got \[\(2,\), \(2,\)\]"),
+        ({"model": "{}:wrong_length"}, r"one input of shape \(30, 4\)"),
+        ({"model": "{}:fails"}, "ValueError: no such thing'"),
+        ({"model": "{}:nothing"}, "must return a keras.Model"),
+        ({"model": "{}:missing"}, "have a function missing"),
+        ({"model": "{}:text"}, "must be a function"),
+        ({"model": "{}:build", "model_args": '{{"depth": 3}}'}, "unexpected keyword argument"),
+        ({"model": "{}:build", "model_args": "[3]"}, "JSON object"),
+        ({"model": "{}:build", "model_args": '{{"width": NaN}}'}, "JSON object"),
+        ({"model": "{}x.py:build"}, "cannot read"),
+        ({"model": "resnet9000"}, "unknown model 'resnet9000'"),
+        ({"model": "{}:build", "pool1": 3}, "`pool1` is for model=blocks only"),
+        ({"model": "{}:build", "arch": "CNN-2"}, "`arch` is for model=blocks only"),
+    ],
+)  # fmt: skip
+def test_a_model_that_cannot_be_used_is_refused_in_one_line(
+    options: dict[str, object], says: str, file: Path
+) -> None:
+    filled = {
+        key: value.format(file) if isinstance(value, str) else value
+        for key, value in options.items()
+    }
+    with pytest.raises(UserError, match=says) as caught:
+        build(make_spec(filled), LENGTH, 2)
+    assert "\n" not in str(caught.value)
