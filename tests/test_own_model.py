@@ -57,8 +57,7 @@ def test_a_model_of_the_zoo_trains_and_resumes_to_equal_weights(name: str, tmp_p
     ends = []
     for path, stop in ((tmp_path / "a.h5", None), (tmp_path / "b.h5", after_calls(9))):
         model = build(spec, LENGTH, 2)
-        options = {} if stop is None else {"should_stop": stop}
-        fit(model, spec, TRAIN, VALID, state_path=path, **options)
+        fit(model, spec, TRAIN, VALID, state_path=path, should_stop=stop or (lambda: False))
         if stop is not None:
             model = build(spec, LENGTH, 2)
             fit(model, spec, TRAIN, VALID, state_path=path, resume=True)

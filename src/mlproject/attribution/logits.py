@@ -30,35 +30,21 @@ def logit_model(model: keras.Model) -> keras.Model:
         A model from one-hot (batch, length, 4) to logits (batch, classes).
 
     Raises:
-        UserError: the last layer is not a dense layer with a sigmoid.
+        UserError: the network does not end in a sigmoid of a dense layer.
     """
-    last = model.layers[-1]
-    if not isinstance(last, layers.Dense) or last.activation is not keras.activations.sigmoid:
+    last = model.outputs[0]._keras_history.operation
+    if getattr(last, "activation", None) is not keras.activations.sigmoid:
         raise UserError(
-            f"attributions need a network that ends in a dense sigmoid layer: got {last.name}"
+            f"attributions of logits need a network that ends in a sigmoid: got {last.name}"
         )
+    if isinstance(last, layers.Activation):
+        return keras.Model(model.inputs, last.input, name="logits_of_network")
+    if not isinstance(last, layers.Dense):
+        raise UserError(f"attributions of logits need a sigmoid of a dense layer: got {last.name}")
     head = layers.Dense(last.units, use_bias=last.use_bias, name="logits")
     outputs = head(last.input)
     head.set_weights(last.get_weights())
     return keras.Model(model.inputs, outputs, name="logits_of_network")
-
-
-def chain(model: keras.Model) -> list[keras.Layer]:
-    """Return the layers of a network that is a chain of layers, without its input.
-
-    Raises:
-        UserError: a layer does not read the output of the layer before it.
-    """
-    reached = model.inputs[0]
-    found: list[keras.Layer] = []
-    for layer in model.layers:
-        if isinstance(layer, layers.InputLayer):
-            continue
-        if layer.input is not reached:
-            raise UserError(f"the network must be one chain of layers: {layer.name} branches off")
-        found.append(layer)
-        reached = layer.output
-    return found
 
 
 def selector(targets: np.ndarray, classes: int) -> np.ndarray:

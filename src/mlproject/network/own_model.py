@@ -70,7 +70,7 @@ def _function(spec: RunSpec) -> Callable[..., Any]:
         ) from error
     if not callable(function):
         raise UserError(f"`model`: {name} of {path} must be a function: got {function!r}")
-    return function  # type: ignore[no-any-return]
+    return function
 
 
 def _checked(model: object, spec: RunSpec, length: int, classes: int) -> keras.Model:

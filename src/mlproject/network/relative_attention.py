@@ -46,12 +46,27 @@ class RelativeAttention(layers.Layer):
 
     def call(self, x: Any) -> Any:
         """Return the attended map (batch, positions, channels)."""
+        query, key, value = self.split(x)
+        weights = ops.softmax(self.scores(query, key) + self.relative(), axis=-1)
+        return self.joined(self.weighted(weights, value))
+
+    def split(self, x: Any) -> list[Any]:
+        """Return queries, keys and values, each (batch, positions, heads, key)."""
         shape = (-1, self.positions, 3, self.heads, self.key)
-        query, key, value = ops.unstack(ops.reshape(self.query_key_value(x), shape), axis=2)
-        scores = ops.einsum("bqhk,bphk->bhqp", query, key) / np.sqrt(self.key)
-        weights = ops.softmax(scores + self.relative(), axis=-1)
-        found = ops.einsum("bhqp,bphk->bqhk", weights, value)
-        return self.output_dense(ops.reshape(found, (-1, self.positions, self.heads * self.key)))
+        return list(ops.unstack(ops.reshape(self.query_key_value(x), shape), axis=2))
+
+    def scores(self, query: Any, key: Any) -> Any:
+        """Return the scaled products (batch, heads, query positions, key positions)."""
+        return ops.einsum("bqhk,bphk->bhqp", query, key) / np.sqrt(self.key)
+
+    def weighted(self, weights: Any, value: Any) -> Any:
+        """Return the weighted sums of values, (batch, positions, heads, key)."""
+        return ops.einsum("bhqp,bphk->bqhk", weights, value)
+
+    def joined(self, found: Any) -> Any:
+        """Return the heads joined by the last dense layer, (batch, positions, channels)."""
+        flat = ops.reshape(found, (-1, self.positions, self.heads * self.key))
+        return self.output_dense(flat)
 
     def relative(self) -> Any:
         """Return the bias of each head, query and key position, (heads, positions, positions)."""
