@@ -5,13 +5,18 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from test_training import TRAIN, VALID, after_calls
+from test_training import TRAIN, VALID, after_calls, planted
 
+from mlproject import results
 from mlproject.architectures import arch_name, make_spec, protocol_name, run_name
+from mlproject.data import make_dataset, write
 from mlproject.network import backend
 from mlproject.network.build import build, predict
 from mlproject.network.own_model import zoo_names
 from mlproject.network.training import fit
+from mlproject.run.context import Settings
+from mlproject.run.run import run
+from mlproject.store import connect
 from mlproject.system.errors import UserError
 
 LENGTH = 30
@@ -131,3 +136,58 @@ def test_a_model_that_cannot_be_used_is_refused_in_one_line(
     with pytest.raises(UserError, match=says) as caught:
         build(make_spec(filled), LENGTH, 2)
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = tmp_path / "data.h5"
+    test = planted(200, 3)
+    splits = {"train": TRAIN, "valid": VALID, "test": test}
+    relevant = {"AP1": ["MA0477"], "SP1": ["MA0079"]}
+    write(make_dataset(splits, ["AP1", "SP1"], relevant), path)
+    return path
+
+
+def test_a_run_of_an_own_model_has_its_file_its_filters_and_its_attributions(
+    file: Path, data: Path, workplace: Path
+) -> None:
+    options = {
+        "model": f"{file}:build", "dataset": str(data), "epochs": 2, "batch_size": 64,
+        "attributions": "saliency,deeplift", "attributed": 20, "window": 7,
+    }  # fmt: skip
+    done = run(make_spec(options), Settings(quiet=True))
+    store = connect()
+    found = store.run(done.run_id)
+    assert found.info.status == "FINISHED"
+    assert found.data.tags["mlproject.training_pass"] == "model"
+    assert found.data.tags["mlproject.arch"] == "build"
+    assert "first/match_jaspar" in done.metrics
+    assert "first/ablation_mean" in done.metrics
+    assert done.metrics["deeplift/completeness_error"] < 1e-3
+    copy = store.download(done.run_id, "model.py", workplace / "copy")
+    assert copy.read_text() == MINE
+    file.unlink()
+    model = results.model(done.run_id)
+    assert predict(model, VALID.codes[:3]).shape == (3, 2)
+
+
+def test_a_layer_behind_a_pool_is_left_out_with_a_note(
+    data: Path, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = workplace / "pooled.py"
+    deeper = (
+        "x = layers.MaxPooling1D(2, name='p')(x)",
+        "x = layers.Conv1D(4, 3, name='second')(x)",
+        "x = layers.GlobalMaxPooling1D()(x)",
+    )
+    path.write_text(MINE.replace("x = layers.GlobalMaxPooling1D()(x)", "\n    ".join(deeper)))
+    options = {
+        "model": f"{path}:build",
+        "dataset": str(data),
+        "epochs": 1,
+        "layers": "first,second",
+    }
+    done = run(make_spec(options), Settings(quiet=True))
+    assert "first/match_jaspar" in done.metrics
+    assert not any(name.startswith("second/") for name in done.metrics)
+    assert "second follows p, a pool or a stride" in capsys.readouterr().err

@@ -34,7 +34,7 @@ def test_tracing_is_what_following_each_site_by_hand_gives() -> None:
     codes = rng.integers(0, 4, (7, 45), np.uint8)
     found = scan(activations(model, "conv3", codes))
     assert spec.origin(3) == 1
-    traced = trace(trace_levels(model, 3, 1), found.released, codes)
+    traced = trace(trace_levels(model, "conv3", "conv1"), found.released, codes)
     assert len(traced) > 50
     maps = {number: next(activations(model, f"conv{number}", codes)) for number in (1, 2)}
     for before, after in zip(found.released, traced, strict=True):
@@ -77,7 +77,9 @@ def test_a_filter_that_reads_one_motif_through_a_pool_shows_that_motif() -> None
     codes = np.asarray(data.train.codes)
     found = scan(activations(model, "conv2", codes))
     field = receptive_field(model, "conv1")
-    traced = found._replace(released=trace(trace_levels(model, 2, 1), found.released, codes))
+    traced = found._replace(
+        released=trace(trace_levels(model, "conv2", "conv1"), found.released, codes)
+    )
     shown = align(traced, "released", codes, field, 19).pwms[0, : motif.width]
     blurred = align(
         found, "released", codes, receptive_field(model, "conv2"), 19

@@ -60,6 +60,7 @@ class Tag:
     TRIAL_STATE = tag("trial_state")
     PROGRESS = tag("progress")
     CONTINUED_BY = tag("went_on_with")
+    FILTERS_LEFT_OUT = tag("filters_left_out")
     ATTRIBUTIONS = tag("attributions")
     REPORT = tag("report")
 
@@ -91,6 +92,7 @@ class Artifact:
     """Paths of artifacts."""
 
     SPEC = "spec.json"
+    MODEL_FILE = "model.py"
     HISTORY = "history.csv"
     PER_CLASS = "test_per_class.csv"
     WEIGHTS = "weights/best.weights.h5"

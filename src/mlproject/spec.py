@@ -340,6 +340,9 @@ class RunSpec(_Frozen):
             return self
         if not all(re.fullmatch(r"conv[1-9][0-9]?", name) for name in names):
             raise ValueError("must be conv1, conv2 and so on, comma-separated")
+        plain = self.batch_norm == "on" and all(
+            one.pooling == "max" and not one.residual for one in self.blocks
+        )
         for number in self.layer_numbers:
             if number > len(self.blocks):
                 raise ValueError(f"must name convolutions 1 to {len(self.blocks)} of the network")
@@ -347,6 +350,11 @@ class RunSpec(_Frozen):
                 raise ValueError(
                     "must have no pooling or stride before it, for the position of an activation "
                     "is lost (through_pool=argmax aligns approximately)"
+                )
+            if not plain and not self.keeps_positions(number):
+                raise ValueError(
+                    "can be traced through max-pools with batch norm and without residual "
+                    "convolutions only"
                 )
         return self
 

@@ -22,8 +22,6 @@ from mlproject.spec import BLOCKS, RunSpec
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import check_interrupts
 
-STRANDS = "strands"  # the layer that joins a batch and its reverse complements
-
 
 def build(spec: RunSpec, length: int, classes: int) -> keras.Model:
     """Return the network of a spec with its initial weights.
@@ -75,7 +73,7 @@ def _scores(x: Any, spec: RunSpec, classes: int) -> Any:
     """
     shared = spec.strands == "shared"
     if shared:
-        x = layers.Concatenate(axis=0, name=STRANDS)([x, ops.flip(x, axis=(1, 2))])
+        x = layers.Concatenate(axis=0, name=graph.STRANDS)([x, ops.flip(x, axis=(1, 2))])
     for number in range(1, len(spec.blocks) + 1):
         x = blocks.convolution_block(x, spec, number)
     for number in range(1, spec.attention + 1):
@@ -171,8 +169,7 @@ def maximum_possible_activation(model: keras.Model, layer: str = "conv1") -> np.
         UserError: the layer does not read the sequence.
     """
     convolution = graph.convolution(model, layer)
-    strands = [one.output for one in model.layers if one.name == STRANDS]
-    if not any(convolution.input is one for one in (*model.inputs, *strands)):
+    if not graph.reads_sequence(model, layer):
         raise UserError(
             f"the maximum possible activation is known for the first convolution only: "
             f"got {layer}; use the largest observed one"

@@ -1,7 +1,7 @@
 """Find layers in the graph of a Keras model by their place, not by their name."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -13,6 +13,8 @@ ELEMENTWISE = (
     layers.BatchNormalization, layers.Activation, layers.Rescaling, layers.ReLU, layers.LeakyReLU,
     layers.PReLU, layers.ELU, layers.Identity,
 )  # fmt: skip
+STRANDS = "strands"  # the layer that joins a batch and its reverse complements
+POOLS = (layers.MaxPooling1D, layers.AveragePooling1D)
 CHANNELWISE = (
     layers.MaxPooling1D, layers.AveragePooling1D, layers.Dropout, layers.Cropping1D,
     layers.ZeroPadding1D,
@@ -34,6 +36,30 @@ def convolution(model: keras.Model, name: str) -> keras.Layer:
     if name not in names:
         raise UserError(f"unknown layer {name!r}: {nearest(name, names)}")
     return model.get_layer(name)
+
+
+def reads_sequence(model: keras.Model, name: str) -> bool:
+    """Return whether a convolution reads the sequences, or a batch of both strands."""
+    strands = [one.output for one in model.layers if one.name == STRANDS]
+    return any(convolution(model, name).input is one for one in (*model.inputs, *strands))
+
+
+def require_positions(model: keras.Model, name: str) -> None:
+    """Raise a `UserError` if a pool or a stride before a convolution hides exact positions."""
+    waiting, layer = _tensors(convolution(model, name).input), None
+    while waiting:
+        operation = waiting.pop()._keras_history.operation
+        if isinstance(operation, layers.InputLayer):
+            continue
+        strides = getattr(operation, "strides", (1,))
+        if isinstance(operation, POOLS) or tuple(strides) != (1,):
+            layer = operation.name
+        waiting += _tensors(operation.input)
+    if layer is not None:
+        raise UserError(
+            f"filters are read where the position of an activation is known: {name} follows "
+            f"{layer}, a pool or a stride"
+        )
 
 
 def activation_chain(model: keras.Model, name: str) -> list[keras.Layer]:
@@ -103,5 +129,5 @@ def _is_elementwise(layer: Any) -> bool:
     return isinstance(layer, ELEMENTWISE)
 
 
-def _tensors(value: Any) -> Sequence[Any]:
+def _tensors(value: Any) -> list[Any]:
     return [*value] if isinstance(value, list | tuple) else [value]

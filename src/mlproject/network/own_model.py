@@ -52,10 +52,12 @@ def _function(spec: RunSpec) -> Callable[..., Any]:
             raise UserError(f"unknown model {spec.model!r}: {nearest(spec.model, zoo_names())}")
         found: Callable[..., Any] = importlib.import_module(f"{zoo.__name__}.{spec.model}").build
         return found
-    if (now := sha256_of(Path(path))) != spec.model_sha256:
+    now = sha256_of(Path(path)) if Path(path).is_file() else "no file"
+    if now != spec.model_sha256:
         raise UserError(
             f"`model` must be the file that the run began with: {path} had sha256 "
-            f"{spec.model_sha256[:12]}, now {now[:12]}; restore it, or start a new run"
+            f"{spec.model_sha256[:12]}, now {now[:12]}; restore it (the run's artifact model.py is "
+            "a copy), or start a new run"
         )
     loader = importlib.util.spec_from_file_location(f"own_model_{now[:12]}", path)
     assert loader is not None and loader.loader is not None

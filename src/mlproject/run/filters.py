@@ -1,11 +1,13 @@
 """The filter stage of a run: motif matches, detection of planted motifs, ablation."""
 
+import sys
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
-from mlproject.architectures import ALIGNMENTS, AlignmentRule
+from mlproject.architectures import ALIGNMENTS, FIRST, AlignmentRule
 from mlproject.data import Split
 from mlproject.draw.logos import logo_figure
 from mlproject.filters.ablation import Ablation, ablate, ablation_rows, ablation_scores
@@ -26,14 +28,20 @@ from mlproject.geometry import receptive_field
 from mlproject.motifs.databases import jaspar
 from mlproject.motifs.meme import write_meme
 from mlproject.motifs.tomtom import format_tsv
-from mlproject.names import Artifact, motif_names
+from mlproject.names import Artifact, Tag, motif_names
 from mlproject.network.build import activations, maximum_possible_activation
-from mlproject.network.graph import activation_output
+from mlproject.network.graph import (
+    activation_output,
+    convolutions,
+    reads_sequence,
+    require_positions,
+)
 from mlproject.run.baseline import cached_pwm_scan
 from mlproject.run.context import RunContext
 from mlproject.run.model_parts import network_parts, trace_levels
 from mlproject.run.stages import record_figure, write_csv
-from mlproject.spec import AlignmentName
+from mlproject.spec import BLOCKS, AlignmentName
+from mlproject.system.errors import UserError
 
 
 class FilterResults(NamedTuple):
@@ -67,28 +75,39 @@ class SplitScan(NamedTuple):
 class LayerReader:
     """Reads the filters of one convolution of a run."""
 
-    def __init__(self, context: RunContext, model: keras.Model, number: int) -> None:
-        spec = context.spec
-        self._context, self._model, self._number = context, model, number
-        self._exact = spec.keeps_positions(number)
-        self.convolution = f"conv{number}"
-        self.name = self.convolution + ("" if self._exact else APPROXIMATE)
-        """``conv1``; with a suffix if a max-pool before the layer hides the exact positions."""
-        self._field = receptive_field(model, f"conv{spec.origin(number)}")
+    def __init__(self, context: RunContext, model: keras.Model, layer: str, origin: str) -> None:
+        """Prepare to read a layer.
+
+        Args:
+            context: the run.
+            model: its network.
+            layer: name of the convolution.
+            origin: the convolution in whose map sites are placed; another one than `layer` if a
+                max-pool before `layer` hides the exact positions.
+
+        Raises:
+            UserError: `origin` has no receptive field; the message gives the reason.
+        """
+        self._context, self._model, self._origin = context, model, origin
+        self._exact = origin == layer
+        self.convolution = layer
+        self.name = layer + ("" if self._exact else APPROXIMATE)
+        self._field = receptive_field(model, origin)
 
     def scan(self, split: Split) -> SplitScan:
         """Return the sites of the layer's filters; behind a max-pool they are traced back."""
         peaks = self._peaks(split)
-        model, number = self._model, self._number
+        model = self._model
+        first = reads_sequence(model, self.convolution)
         batches = activations(model, self.convolution, split.codes)
         sites = scan(
             peaks.watch(batches) if peaks else batches,
             released=self._rule("released").threshold,
             paper=self._rule("paper").threshold,
-            possible=maximum_possible_activation(model, self.convolution) if number == 1 else None,
+            possible=maximum_possible_activation(model, self.convolution) if first else None,
         )
         if not self._exact:
-            levels = trace_levels(model, number, self._context.spec.origin(number))
+            levels = trace_levels(model, self.convolution, self._origin)
             sites = sites._replace(
                 released=trace(levels, sites.released, split.codes),
                 paper=trace(levels, sites.paper, split.codes),
@@ -130,13 +149,41 @@ def read_filters(context: RunContext, model: keras.Model) -> FilterResults:
     The test split is read with both alignments, the validation split with the spec's own.
     """
     results = FilterResults([], {}, {}, {})
-    for number in context.spec.layer_numbers:
-        reader = LayerReader(context, model, number)
+    for reader in _readers(context, model):
         _read_test(context, reader, results)
         _ablate(context, model, reader, results)
         _read_validation(context, reader, results)
     context.tracker.metrics(results.values)
     return results
+
+
+def _readers(context: RunContext, model: keras.Model) -> Iterator[LayerReader]:
+    """Yield a reader for each layer of the spec.
+
+    A layer of a model that is not made of blocks is left out, with a note, if the positions of its
+    activations cannot be traced.
+    """
+    spec = context.spec
+    if spec.model == BLOCKS:
+        for number in spec.layer_numbers:
+            yield LayerReader(context, model, f"conv{number}", f"conv{spec.origin(number)}")
+        return
+    names = convolutions(model)[:1] if spec.layers == FIRST else spec.layers.split(",")
+    if not names:
+        _leave_out(
+            context, "filters are read from one-dimensional convolutions: the model has none"
+        )
+    for name in names:
+        try:
+            require_positions(model, name)
+            yield LayerReader(context, model, name, name)
+        except UserError as error:
+            _leave_out(context, str(error))
+
+
+def _leave_out(context: RunContext, note: str) -> None:
+    context.tracker.tags({Tag.FILTERS_LEFT_OUT: note[:1000]})
+    print(f"note: {note}", file=sys.stderr)
 
 
 def scan_motifs(context: RunContext) -> dict[str, float]:

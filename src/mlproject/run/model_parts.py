@@ -31,9 +31,10 @@ def network_parts(model: keras.Model, layer: str) -> NetworkParts:
     )
 
 
-def trace_levels(model: keras.Model, number: int, lowest: int) -> list[Level]:
-    """Return the levels from convolution `number` down to `lowest`, for `trace`."""
-    return [_level(model, one) for one in range(number, lowest, -1)]
+def trace_levels(model: keras.Model, layer: str, origin: str) -> list[Level]:
+    """Return the levels from one convolution down to another, ``conv3`` to ``conv1``."""
+    highest, lowest = (int(name.removeprefix("conv")) for name in (layer, origin))
+    return [_level(model, one) for one in range(highest, lowest, -1)]
 
 
 def _level(model: keras.Model, number: int) -> Level:

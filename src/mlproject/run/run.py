@@ -170,6 +170,9 @@ def _record_inputs(context: RunContext) -> None:
     tracker.params({**names, **spec.flat()})
     text = json.dumps(spec.flat(), indent=2, sort_keys=True) + "\n"
     tracker.artifact(Artifact.SPEC, lambda path: path.write_text(text, encoding="utf-8"))
+    if spec.model_sha256:
+        own = Path(spec.model.rpartition(":")[0]).read_bytes()
+        tracker.artifact(Artifact.MODEL_FILE, lambda path: path.write_bytes(own))
     contexts = {"train": "training", "valid": "validation", "test": "testing"}
     for split, (codes, labels, _) in data.splits.items():
         profile = {
