@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mlproject.draw.logos import logo_figure, save
+from mlproject.draw.logos import logo_figure
+from mlproject.draw.output import save_figure
 from mlproject.filters.align import Aligned
 from mlproject.filters.reading import LayerReading, read_layer
 from mlproject.motifs.databases import jaspar
@@ -42,7 +43,7 @@ def measure(count: int, folder: Path) -> str:
     start = cpu_seconds()
     figure = logo_figure(reading, targets, {"CEBPB": ("MA0466",)}, jaspar()[:12], "JASPAR")
     drawn = cpu_seconds()
-    png, pdf = save(figure, folder / f"filters{count}")
+    png, pdf = save_figure(figure, folder / f"filters{count}")
     end = cpu_seconds()
     size = f"{png.stat().st_size / 1e6:.2f} {pdf.stat().st_size / 1e6:7.2f}"
     times = f"{drawn - start:8.2f} {end - drawn:8.2f} {end - start:8.2f} {LIMITS[count]:8}"

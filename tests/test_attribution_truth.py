@@ -12,12 +12,12 @@ from mlproject.attribution import Attributions, patterns
 from mlproject.attribution.files import write_arrays
 from mlproject.attribution.truth import PlantedScores, owners, planted, score, sites_of, summarise
 from mlproject.data import SITE, Dataset, Split, make_dataset
-from mlproject.draw.logos import save
+from mlproject.draw.output import save_figure
 from mlproject.draw.pattern_logos import pattern_figure
 from mlproject.draw.tracks import Mark, Track, cropped, marks, richest, track_figure
 from mlproject.filters.reading import match_scores
 from mlproject.motifs.databases import jaspar, jaspar_by_id
-from mlproject.report.truth_tables import patterns_table
+from mlproject.report.sections.truth import patterns_table
 from mlproject.system.errors import UserError
 
 needs_modisco = pytest.mark.skipif(
@@ -110,7 +110,7 @@ def test_tracks_are_drawn_for_any_letters_and_heights(tmp_path: Path) -> None:
         Track("nothing", "", codes, np.zeros(4)),
     ]
     figure = track_figure([tracks, tracks], [("one", "x"), ("two", "y")], "title", "line")
-    (png,) = save(figure, tmp_path / "tracks", ["png"])
+    (png,) = save_figure(figure, tmp_path / "tracks", ["png"])
     assert png.stat().st_size > 5000
     assert len(figure.axes) == 2 * 3
 

@@ -18,7 +18,7 @@ from mlproject.commands.cli import main
 from mlproject.motifs.meme import write_meme
 from mlproject.motifs.tomtom import HEADER, format_tsv
 from mlproject.report.build import build
-from mlproject.report.content import Wish
+from mlproject.report.content import ReportRequest
 from mlproject.store import connect
 from mlproject.store.exchange.exporting import export
 from mlproject.store.results.recorded import HISTORY, read_matches, read_motifs, read_table
@@ -131,7 +131,7 @@ def test_metrics_with_the_names_of_columns_change_no_column(workplace: Path) -> 
     frame = results.counted(results.runs())
     assert list(frame["arch"]) == ["CNN-2", "CNN-25"]
     assert list(frame["pool1"]) == [2, 25]
-    assert len(build(Wish(figures=False), connect()).tables) > 3
+    assert len(build(ReportRequest(figures=False), connect()).tables) > 3
 
 
 def _cut(content: bytes) -> bytes:
@@ -174,7 +174,7 @@ def test_a_damaged_file_is_one_line_with_its_name_and_run(path: str, damaged: st
 
 def test_a_report_goes_on_without_filters_that_are_damaged(damaged: str) -> None:
     stored(damaged, "filters/conv1_matches.tsv").write_text("no table\n")
-    report = build(Wish(), connect())
+    report = build(ReportRequest(), connect())
     assert [damaged in line for line in report.unreadable] == [True]
     assert report.atlases["synthetic"].networks == ("CNN-2", "CNN-25")
 

@@ -22,7 +22,7 @@ from recorded import inside, reading, record, record_filters, start
 from mlproject import results
 from mlproject.commands.cli import cli
 from mlproject.names import Artifact, Tag
-from mlproject.report.content import Wish
+from mlproject.report.content import ReportRequest
 from mlproject.report.recording import make_report
 from mlproject.run.context import RunResult
 from mlproject.store import Store, connect
@@ -171,7 +171,7 @@ def test_a_report_counts_imported_runs(workplace: Path, migrated_store: Path) ->
         record_filters({"arch": arch}, reading(10))
     export(connect(), Path("out"))
     import_runs(another("other", migrated_store), Path("out"), "elsewhere")
-    report = make_report(Wish(figures=False), Path("report"), record=False).report
+    report = make_report(ReportRequest(figures=False), Path("report"), record=False).report
     assert "2 of them were imported." in report.summary
     table = report.table("table1")
     assert table is not None

@@ -9,16 +9,16 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from mlproject.draw.letters import letter_heights
 from mlproject.draw.logos import (
-    COLORS,
     draw_logo,
     filter_labels,
     format_evalue,
-    heights,
     logo_figure,
-    save,
     summary,
 )
+from mlproject.draw.output import save_figure
+from mlproject.draw.style import LETTER_COLORS
 from mlproject.filters.align import Aligned
 from mlproject.filters.reading import LayerReading, read_layer
 from mlproject.motifs.databases import jaspar, jaspar_by_id
@@ -50,20 +50,22 @@ def texts(figure: Figure) -> list[str]:
 
 def test_a_column_is_as_high_as_its_information() -> None:
     pwm = jaspar_by_id(["MA0083.3"])[0].pwm
-    np.testing.assert_allclose(heights(pwm).sum(axis=1), information(pwm), atol=1e-12)
-    assert heights(np.array([[1.0, 0, 0, 0]])).tolist() == [[2, 0, 0, 0]]
-    assert not heights(np.full((2, 4), 0.25)).any()
+    np.testing.assert_allclose(letter_heights(pwm).sum(axis=1), information(pwm), atol=1e-12)
+    assert letter_heights(np.array([[1.0, 0, 0, 0]])).tolist() == [[2, 0, 0, 0]]
+    assert not letter_heights(np.full((2, 4), 0.25)).any()
 
 
 def test_letters_are_drawn_at_their_place_in_their_height_and_colour() -> None:
     axes: Axes = Figure().add_subplot()
     draw_logo(axes, np.array([[1.0, 0, 0, 0], [0, 0, 0.5, 0.5]]), span=4)
     boxes = {patch.get_facecolor()[:3]: patch.get_path().get_extents() for patch in axes.patches}
-    assert set(boxes) == {to_rgb(COLORS[letter]) for letter in "AGT"}
-    first = boxes[to_rgb(COLORS["A"])]
+    assert set(boxes) == {to_rgb(LETTER_COLORS[letter]) for letter in "AGT"}
+    first = boxes[to_rgb(LETTER_COLORS["A"])]
     assert (first.ymin, first.ymax) == pytest.approx((0, 2))
-    assert first.xmax < 0.5 < boxes[to_rgb(COLORS["G"])].xmin
-    lower, upper = sorted((boxes[to_rgb(COLORS[letter])] for letter in "GT"), key=lambda b: b.ymin)
+    assert first.xmax < 0.5 < boxes[to_rgb(LETTER_COLORS["G"])].xmin
+    lower, upper = sorted(
+        (boxes[to_rgb(LETTER_COLORS[letter])] for letter in "GT"), key=lambda b: b.ymin
+    )
     assert (lower.ymin, lower.ymax, upper.ymax) == pytest.approx((0, 0.5, 1.0))
     assert axes.get_ylim() == (0, 2)
     assert axes.get_xlim() == (-1.5, 2.5)
@@ -148,7 +150,8 @@ def test_letters_stay_apart_without_red_or_green_cones(kind: str) -> None:
         return np.array([116 * root[1] - 16, 500 * (root[0] - root[1]), 200 * (root[1] - root[2])])
 
     distances = [
-        np.linalg.norm(lab(one) - lab(other)) for one, other in combinations(COLORS.values(), 2)
+        np.linalg.norm(lab(one) - lab(other))
+        for one, other in combinations(LETTER_COLORS.values(), 2)
     ]
     assert min(distances) > 20
 
@@ -156,7 +159,8 @@ def test_letters_stay_apart_without_red_or_green_cones(kind: str) -> None:
 def test_files_are_whole_and_the_same_each_time(tmp_path: Path, reading: LayerReading) -> None:
     figures = [logo_figure(reading, TARGETS, RELEVANT, (), "title") for _ in range(2)]
     one, other = (
-        save(figure, tmp_path / name / "conv1") for figure, name in zip(figures, "ab", strict=True)
+        save_figure(figure, tmp_path / name / "conv1")
+        for figure, name in zip(figures, "ab", strict=True)
     )
     assert [path.name for path in one] == ["conv1.png", "conv1.pdf"]
     assert one[0].read_bytes().startswith(b"\x89PNG")
@@ -169,4 +173,4 @@ def test_files_are_whole_and_the_same_each_time(tmp_path: Path, reading: LayerRe
 def test_a_place_that_cannot_be_written_is_the_users_to_mend(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):
-        save(Figure(), tmp_path / "file" / "conv1")
+        save_figure(Figure(), tmp_path / "file" / "conv1")

@@ -7,13 +7,13 @@ import pytest
 from matplotlib.figure import Figure
 
 from mlproject.draw.curves import (
-    class_styles,
     history_figure,
     mean_precision_recall,
     mean_roc,
     pr_figure,
     roc_figure,
 )
+from mlproject.draw.style import class_styles
 from mlproject.network.evaluation import ClassScore, Curves, class_scores, curves
 
 HISTORY = [

@@ -27,16 +27,17 @@ from mlproject.draw.panels import Block, panel_figure, shares
 from mlproject.filters.reading import LayerReading
 from mlproject.motifs.databases import jaspar
 from mlproject.report.build import build
-from mlproject.report.content import Report, Wish
-from mlproject.report.figures import filters_figure, message_figure
-from mlproject.report.more_tables import user_table
+from mlproject.report.content import ReportRequest
+from mlproject.report.document import Report
 from mlproject.report.page import write_report
-from mlproject.report.paper_tables import deeper_table, main_table
-from mlproject.report.pooling import pool
 from mlproject.report.published import SYNTHETIC
 from mlproject.report.recording import WrittenReport, make_report
-from mlproject.report.statements import statements_table
+from mlproject.report.sections.charts import filters_figure, message_figure
+from mlproject.report.sections.printed import deeper_table, main_table
+from mlproject.report.sections.statements import statements_table
+from mlproject.report.sections.user import user_table
 from mlproject.report.table import Table
+from mlproject.report.trials import trials
 from mlproject.store import connect
 from mlproject.system.errors import UserError
 
@@ -60,7 +61,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path) -> Ite
 @pytest.fixture(scope="module")
 def made(swept: Path) -> WrittenReport:
     """The whole report of that store, written and recorded."""
-    wish = Wish(rows=("arch",), columns=("test_auroc",), networks=("CNN-25",))
+    wish = ReportRequest(rows=("arch",), columns=("test_auroc",), networks=("CNN-25",))
     return make_report(wish, swept / "out")
 
 
@@ -218,7 +219,7 @@ def test_the_report_is_a_run_with_its_files_and_no_run_of_the_next_report(
 def test_a_folder_with_a_readme_of_its_own_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("mine")
     report = Report("empty", [])
-    with pytest.raises(UserError, match="`--out` must be a folder of its own"):
+    with pytest.raises(UserError, match="`--out` must be a folder for reports only"):
         write_report(report, tmp_path)
     assert (tmp_path / "README.md").read_text() == "mine"
 
@@ -267,8 +268,8 @@ def test_runs_that_differ_are_not_pooled_and_the_report_names_what_differs(
     table = main_table(counted, SYNTHETIC)
     assert row(table, arch="CNN-25")["test_auroc"] == pytest.approx(0.97)
     notes = " ".join(table.notes)
-    assert "1 runs on another data set (eeeeeeeeeeee) are left out" in notes
-    assert "CNN-25: 1 run not pooled with these, for they have epochs=20 instead of 100" in notes
+    assert "Left out: 1 run on the data set eeeeeeeeeeee" in notes
+    assert "CNN-25: 1 run left out, with epochs=20 instead of 100" in notes
     assert "metric version 2 instead of 1" in notes
     own = user_table(counted, ["arch"], ["test_auroc"])
     assert [column.key for column in own.columns][:4] == [
@@ -282,7 +283,7 @@ def test_the_full_protocol_comes_before_more_seeds_of_a_shorter_one(workplace: P
     record({"arch": "CNN-25"})
     for seed in (1, 2):
         record({"arch": "CNN-25", "seed": seed, "epochs": 20})
-    found = pool(results.counted(results.runs()), "CNN-25", "test_auroc")
+    found = trials(results.counted(results.runs()), "CNN-25", "test_auroc")
     assert list(found.runs["epochs"]) == [100]
     assert found.unlike == ()
 
@@ -310,7 +311,7 @@ def test_deeper_layers_are_read_from_runs_that_have_them(workplace: Path) -> Non
 def test_an_empty_server_gives_the_published_tables_and_one_clear_sentence(
     workplace: Path,
 ) -> None:
-    report = build(Wish(), connect())
+    report = build(ReportRequest(), connect())
     assert report.summary == [
         "The tracking store has no runs yet: `python -m mlproject train` makes one."
     ]
@@ -318,15 +319,15 @@ def test_an_empty_server_gives_the_published_tables_and_one_clear_sentence(
     assert table is not None
     assert len(table.commands) == 16
     assert set(report.pictures) == {"fig1"}
-    with pytest.raises(UserError, match="needs runs that finished"):
-        build(Wish(rows=("arch",), columns=("test_auroc",), figures=False), connect())
+    with pytest.raises(UserError, match="needs finished runs"):
+        build(ReportRequest(rows=("arch",), columns=("test_auroc",), figures=False), connect())
 
 
 def test_one_run_failed_runs_and_runs_without_filters_give_a_report(workplace: Path) -> None:
     record({"arch": "CNN-25"}, 0.97, relevant=None)
     record({"arch": "CNN-2"}, status="FAILED")
     start({"arch": "CNN-4"})
-    report = build(Wish(), connect())
+    report = build(ReportRequest(), connect())
     assert report.summary[0] == ("3 runs, of which 1 count (left out: 1 failed, 1 running).")
     found = row(report.table("table1"), arch="CNN-25")
     assert found["test_auroc verdict"] == "cannot tell (n = 1)"
@@ -341,14 +342,14 @@ def test_one_run_failed_runs_and_runs_without_filters_give_a_report(workplace: P
 def test_runs_whose_filters_are_gone_are_named_and_the_rest_is_drawn(workplace: Path) -> None:
     gone = record({"arch": "CNN-25"}, 0.97, 0.9)
     record_filters({"arch": "CNN-2"}, reading(2))
-    report = build(Wish(), connect())
+    report = build(ReportRequest(), connect())
     assert report.atlases["synthetic"].networks == ("CNN-2",)
     assert [gone in text for text in report.unreadable] == [True]
 
 
 def test_only_failed_runs_are_a_report_without_numbers(workplace: Path) -> None:
     record({"arch": "CNN-25"}, status="FAILED")
-    report = build(Wish(figures=False), connect())
+    report = build(ReportRequest(figures=False), connect())
     assert report.summary[0] == "1 run, of which 0 count (left out: 1 failed)."
     assert row(report.table("table1"), arch="CNN-25")["test_auroc verdict"] == "no runs"
 
@@ -360,7 +361,7 @@ def test_in_vivo_runs_fill_table_2_and_hard_factors_are_tested(workplace: Path) 
             more |= {f"conv1/filters/{name}": 1.0 for name in ("CEBPB", "MAX", "SRF", "YY1")}
             options = {"arch": arch, "seed": seed, "dataset": "peaks.h5"}
             record(options, auroc + seed / 1000, 0.7, more=more, data="f" * 64)
-    report = build(Wish(figures=False), connect())
+    report = build(ReportRequest(figures=False), connect())
     assert row(report.table("table2"), arch="CNN-25")["n"] == 2
     assert row(report.table("table1"), arch="CNN-25")["n"] == 0
     table = report.table("statements")
@@ -418,7 +419,9 @@ def test_tables_are_what_the_statistics_module_makes_of_the_runs(made: WrittenRe
     assert experiment is not None
     found = client.search_runs([experiment.experiment_id], "attributes.status = 'FINISHED'")
     runs = [run.data for run in found if "mlproject.arch" in run.data.tags]
-    source = files("mlproject.report").joinpath("published", "table1_synthetic.csv")
+    source = files("mlproject.report").joinpath(
+        "published", "koo_eddy_2019", "table1_synthetic.csv"
+    )
     lines = csv.DictReader(source.read_text(encoding="utf-8").splitlines())
     theirs = {line["model"]: line for line in lines}
     names = {

@@ -9,7 +9,7 @@ import pytest
 from conftest import PATIENCE
 from recorded import inside, reading, record, record_filters
 
-from mlproject.report.content import Wish
+from mlproject.report.content import ReportRequest
 from mlproject.report.recording import make_report
 
 pytestmark = pytest.mark.browser
@@ -45,7 +45,7 @@ def page(browser: Any, tmp_path_factory: pytest.TempPathFactory, migrated_store:
         record_filters({"arch": "CNN-25"}, reading(13), 0.97)
         record({"arch": "CNN-100"}, 0.95, 0.9)
         record({"arch": "CNN-10"}, status="FAILED")
-        make_report(Wish(), folder / "out", record=False)
+        make_report(ReportRequest(), folder / "out", record=False)
     browser.get((folder / "out" / "report.html").as_uri())
     return browser
 

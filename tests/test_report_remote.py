@@ -11,7 +11,7 @@ from recorded import inside, reading, record, record_filters
 from tracking_server import free_port, kill, serve
 
 from mlproject import results
-from mlproject.report.content import Wish
+from mlproject.report.content import ReportRequest
 from mlproject.report.recording import make_report
 from mlproject.store import Store, connect
 from mlproject.store.exchange.exporting import export
@@ -75,7 +75,7 @@ def test_runs_are_asked_for_by_the_page_and_never_one_by_one(
 def test_a_report_is_made_and_kept_over_http(server: Store, calls: list[str]) -> None:
     run = server.run(results.runs("table1", store=server).run_id[0])
     assert run.info.artifact_uri.startswith("mlflow-artifacts:")
-    made = make_report(Wish(experiment=("table1",)), Path("out"))
+    made = make_report(ReportRequest(experiment=("table1",)), Path("out"))
     assert {"message", "fig2", "atlas_synthetic"} <= set(made.report.pictures)
     assert made.run_id is not None
     kept = server.download(made.run_id, "report.html", Path("back")).read_bytes()

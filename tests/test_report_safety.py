@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from recorded import reading, record, record_filters, start
 
-from mlproject.report.content import Wish
+from mlproject.report.content import ReportRequest
 from mlproject.report.recording import make_report
 from mlproject.store import connect
 from mlproject.store.exchange.exporting import export
@@ -25,7 +25,7 @@ def test_names_are_shown_and_never_run(workplace: Path) -> None:
     connect().client.set_tag(tracker.run_id, "mlflow.runName", nasty)
     bad = record({"arch": "CNN-4"})
     connect().client.set_tag(bad, "mlproject.spec", f'{{"{nasty[2:]}": 1}}')
-    wish = Wish(rows=("device",), columns=("test_auroc", "backend"), figures=False)
+    wish = ReportRequest(rows=("device",), columns=("test_auroc", "backend"), figures=False)
     files = make_report(wish, Path("report"), record=False).files
     pages = [path for path in files if path.suffix in (".html", ".md")]
     assert len(pages) > 8
@@ -38,7 +38,7 @@ def test_names_are_shown_and_never_run(workplace: Path) -> None:
 
 def test_a_report_that_cannot_be_written_changes_nothing(workplace: Path) -> None:
     record({"arch": "CNN-2"})
-    wish = Wish(figures=False)
+    wish = ReportRequest(figures=False)
     make_report(wish, Path("report"), record=False)
     before = {path: path.read_bytes() for path in Path("report").rglob("*") if path.is_file()}
     record({"arch": "CNN-4"})
@@ -100,7 +100,7 @@ def test_credentials_are_in_no_report_and_no_export(workplace: Path) -> None:
     client.log_param(tracker.run_id, "dataset_at", address)
     client.set_tag(tracker.run_id, "mlproject.device", f"gpu of {address}")
     export(connect(), Path("out"))
-    make_report(Wish(figures=False, ui=""), Path("report"), record=False)
+    make_report(ReportRequest(figures=False, ui=""), Path("report"), record=False)
     for path in (*Path("out").rglob("*"), *Path("report").rglob("*")):
         if path.is_file():
             assert "hunter22" not in path.read_text(), path

@@ -11,12 +11,11 @@ from recorded import inside, record
 from mlproject import results
 from mlproject.data.paper import CLASSES
 from mlproject.report.build import build
-from mlproject.report.content import Report, Wish
-from mlproject.report.paper_tables import main_table
+from mlproject.report.content import ReportRequest
+from mlproject.report.document import Report
 from mlproject.report.published import IN_VIVO, SYNTHETIC
-from mlproject.report.table import Table
-from mlproject.report.truth_figures import methods_figure, sites_figure
-from mlproject.report.truth_tables import (
+from mlproject.report.sections.printed import main_table
+from mlproject.report.sections.truth import (
     MOTIFS,
     factor_sites_table,
     methods_of,
@@ -24,6 +23,8 @@ from mlproject.report.truth_tables import (
     patterns_table,
     sites_table,
 )
+from mlproject.report.sections.truth_figures import methods_figure, sites_figure
+from mlproject.report.table import Table
 from mlproject.store import connect
 
 AREAS = {"CNN-2": (0.06, 0.08), "CNN-4": (0.12,), "CNN-25": (0.75, 0.79)}
@@ -68,7 +69,7 @@ def counted(
 
 @pytest.fixture(scope="module")
 def report(counted: pandas.DataFrame) -> Report:
-    return build(Wish(figures=False), connect())
+    return build(ReportRequest(figures=False), connect())
 
 
 def row(table: Table | None, name: str, column: str = "network") -> pandas.Series:

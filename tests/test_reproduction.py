@@ -100,5 +100,5 @@ def test_a_readme_of_ones_own_is_left_alone_and_an_empty_folder_named(tmp_path: 
     with pytest.raises(UserError, match="needs runs that `export` wrote"):
         make_reproduction(tmp_path)
     (tmp_path / "README.md").write_text("# Mine\n")
-    with pytest.raises(UserError, match=r"call it notes\.md"):
+    with pytest.raises(UserError, match=r"rename it to notes\.md"):
         make_reproduction(tmp_path)

@@ -200,6 +200,17 @@ def printed_name(arch: str) -> str:
     return re.sub(r"x(\d+)$", r" (\1)", arch)
 
 
+def network_order(arch: str) -> tuple[int, str]:
+    """Return the sort key of a network: the paper's order, then other networks by name."""
+    names = list(ARCHITECTURES)
+    return (names.index(arch) if arch in ARCHITECTURES else len(names)), arch
+
+
+def preset_names(spec: RunSpec) -> dict[str, str]:
+    """Return the names of the spec's network and protocol, as ``arch`` and ``protocol``."""
+    return {"arch": arch_name(spec), "protocol": protocol_name(spec)}
+
+
 def run_name(spec: RunSpec) -> str:
     """Return a name that people can tell runs by: ``CNN-25 · seed 3``, ``CNN-4 · paper · seed 0``.
 

@@ -50,13 +50,13 @@ def report(
         return
     if bool(rows) != bool(columns):
         raise UserError("`--rows` and `--columns` go together: give both, or neither")
-    from mlproject.report.content import Wish
+    from mlproject.report.content import ReportRequest
     from mlproject.report.recording import make_report
 
-    wish = Wish(
+    request = ReportRequest(
         experiments, where, split_list(rows), split_list(columns), split_list(networks), figures, ui
     )
-    made = make_report(wish, out, record)
+    made = make_report(request, out, record)
     if rows:
         print(made.report.tables[0].markdown())
     for line in made.report.unreadable:

@@ -1,8 +1,4 @@
-"""A page of many logos, drawn at once: all letters of one colour are a single path.
-
-logomaker makes an object of every letter, which is right for one logo and takes half a minute for
-a page of a hundred. The outlines are the same.
-"""
+"""A page of many logos, measured in inches."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -12,15 +8,13 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.patches import PathPatch, Rectangle
-from matplotlib.path import Path
+from matplotlib.patches import Rectangle
 from matplotlib.textpath import TextPath
 
-from mlproject.draw.logos import COLORS, FONT, heights
+from mlproject.draw.letters import LetterPaths, letter_heights
+from mlproject.draw.style import RULE
 
-LINE = "#C5CCD3"
 LOWEST = 0.02
-SMALLEST = 6.5
 
 
 class Canvas:
@@ -31,7 +25,7 @@ class Canvas:
         self.axes = self.figure.add_axes((0, 0, 1, 1))
         self.axes.set(xlim=(0, width), ylim=(height, 0))
         self.axes.axis("off")
-        self._letters: dict[str, list[Path]] = {letter: [] for letter in COLORS}
+        self._letters = LetterPaths()
         self._lines: list[Sequence[tuple[float, float]]] = []
 
     def logo(self, pwm: np.ndarray, left: float, bottom: float, column: float, bits: float) -> None:
@@ -44,13 +38,7 @@ class Canvas:
             column: width of a column, inches.
             bits: height of two bits, inches.
         """
-        for number, values in enumerate(heights(pwm)):
-            floor = bottom
-            for letter in np.argsort(values, kind="stable"):
-                if values[letter] >= LOWEST:
-                    height = values[letter] / 2 * bits
-                    self._add("ACGT"[letter], left + number * column, floor, column * 0.96, height)
-                    floor -= height
+        self._letters.add_logo(letter_heights(pwm), left, bottom, column, -bits / 2, LOWEST)
 
     def line(self, left: float, right: float, y: float) -> None:
         """Draw a thin horizontal line."""
@@ -62,45 +50,26 @@ class Canvas:
         self.axes.add_patch(box).set_zorder(-1)
 
     def text(self, x: float, y: float, text: str, size: float, color: str, **more: Any) -> None:
-        """Write, by default from `x` on and with the middle of the line at `y`."""
+        """Write a text that starts at `x` and is centred on the height `y`."""
         self.axes.text(x, y, text, **{"size": size, "color": color, "va": "center", **more})
 
     def finish(self) -> Figure:
-        """Return the figure with all that was drawn."""
-        self.axes.add_collection(LineCollection(self._lines, colors=LINE, linewidths=0.5))
-        for letter, paths in self._letters.items():
-            if paths:
-                whole = Path.make_compound_path(*paths)
-                self.axes.add_patch(PathPatch(whole, facecolor=COLORS[letter], linewidth=0))
+        """Draw the collected letters and lines and return the figure."""
+        self.axes.add_collection(LineCollection(self._lines, colors=RULE, linewidths=0.5))
+        self._letters.draw(self.axes)
         return self.figure
-
-    def _add(self, letter: str, left: float, floor: float, width: float, height: float) -> None:
-        shape = _outline(letter)
-        points = np.asarray(shape.vertices, float) * [width, -height] + [left, floor]
-        self._letters[letter].append(Path(points, shape.codes))
 
 
 @lru_cache(maxsize=4096)
 def fitted(text: str, size: float, width: float, weight: str = "normal") -> str:
-    """Return a text, its end replaced by an ellipsis if it is wider than `width` inches."""
+    """Return a text; an ellipsis replaces its end if the text is wider than `width` inches."""
     font = FontProperties(weight=weight)
 
-    def wide(shown: str) -> float:
+    def inches(shown: str) -> float:
         return float(TextPath((0, 0), shown, size=size, prop=font).get_extents().width) / 72
 
     shown = text
-    while len(text) > 1 and wide(shown) > width:
+    while len(text) > 1 and inches(shown) > width:
         text = text[:-1].rstrip(":-(")
         shown = f"{text}…"
     return shown
-
-
-@lru_cache
-def _outline(letter: str) -> Path:
-    """Return a letter's outline in the unit square, y upwards."""
-    path = TextPath((0, 0), letter, size=1, prop=FontProperties(family=FONT, weight="bold"))
-    low, high = np.array(path.get_extents().get_points())
-    ends = path.codes == Path.CLOSEPOLY
-    points = (np.asarray(path.vertices) - low) / (high - low)
-    points[ends] = 0.0
-    return Path(points, path.codes)

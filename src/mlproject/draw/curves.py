@@ -1,65 +1,40 @@
-"""Plots of a run: training history, ROC and precision-recall curves.
-
-Up to 18 classes have a line style of their own, made of six colours that stay apart under colour
-blindness (Okabe and Ito) and three dashes; more classes are grey around their mean.
-"""
+"""Plots of a run: training history, ROC and precision-recall curves."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mlproject.draw.style import GREY, GRID, INK, TRAIN, VALID, class_styles, style_axes
 from mlproject.network.evaluation import ClassScore, Curves
 
-COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
-DASHES = ("", "5 2", "1.5 1.5")
-INK, GREY, FAINT, LINE = "#1F2933", "#66727F", "#B4BDC6", "#E1E6EB"
-TRAIN, VALID = "#0072B2", "#D55E00"
-GRID = np.linspace(0.0, 1.0, 201)
-
-
-class Style(NamedTuple):
-    """Colour and dash (lengths in points, ``""`` = solid) of a line."""
-
-    color: str
-    dash: str
-
-
-def class_styles(count: int) -> list[Style]:
-    """Return a style for each of `count` classes."""
-    if count > len(COLORS) * len(DASHES):
-        return [Style(FAINT, "")] * count
-    return [
-        Style(COLORS[number % len(COLORS)], DASHES[number // len(COLORS)])
-        for number in range(count)
-    ]
+GRID_POINTS = np.linspace(0.0, 1.0, 201)
 
 
 def mean_roc(curves: Sequence[Curves]) -> np.ndarray:
     """Return the mean true positive rate at each false positive rate, (202, 2), from (0, 0)."""
-    rates = [np.interp(GRID, curve.roc[:, 0], curve.roc[:, 1]) for curve in curves]
-    return np.concatenate([[[0.0, 0.0]], np.stack([GRID, np.mean(rates, axis=0)], axis=1)])
+    rates = [np.interp(GRID_POINTS, curve.roc[:, 0], curve.roc[:, 1]) for curve in curves]
+    return np.concatenate([[[0.0, 0.0]], np.stack([GRID_POINTS, np.mean(rates, axis=0)], axis=1)])
 
 
 def mean_precision_recall(curves: Sequence[Curves]) -> np.ndarray:
     """Return the mean precision at each recall, (201, 2)."""
     rising = [curve.precision_recall[::-1] for curve in curves]
-    rates = [np.interp(GRID, points[:, 0], points[:, 1]) for points in rising]
-    return np.stack([GRID, np.mean(rates, axis=0)], axis=1)
+    rates = [np.interp(GRID_POINTS, points[:, 0], points[:, 1]) for points in rising]
+    return np.stack([GRID_POINTS, np.mean(rates, axis=0)], axis=1)
 
 
 def history_figure(
     history: Sequence[Mapping[str, float]], best_epoch: int | None = None, title: str = ""
 ) -> Figure:
-    """Draw the losses and the validation AUROC of each epoch, the best epoch marked.
+    """Draw the losses and the validation AUROC of each epoch, and mark the best epoch.
 
     Args:
-        history: for each epoch ``epoch`` and what was measured: ``train_loss``, ``val_loss``,
-            ``val_auroc``; what is missing is left out.
+        history: for each epoch ``epoch`` and the measured values: ``train_loss``, ``val_loss``,
+            ``val_auroc``; missing values are not drawn.
         best_epoch: the epoch whose weights were kept, counted from 1.
-        title: stands above.
+        title: text above the plots.
     """
     figure = Figure(figsize=(7.5, 3.0), layout="constrained", facecolor="white")
     left, right = figure.subplots(1, 2)
@@ -68,7 +43,7 @@ def history_figure(
         _line(left, history, key, label, color)
     _line(right, history, "val_auroc", "validation", VALID)
     for axes, name in ((left, "Loss"), (right, "AUROC")):
-        tidy(axes, "Epoch", name)
+        style_axes(axes, "Epoch", name)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlim(0, max([row["epoch"] for row in history], default=1) + 1)
         if best_epoch is not None:
@@ -88,15 +63,15 @@ def roc_figure(rows: Sequence[ClassScore], curves: Sequence[Curves], title: str 
 
     Args:
         rows: scores of all classes.
-        curves: curves of the classes for which they are defined.
-        title: stands above.
+        curves: of the classes that have both labels.
+        title: text above the plot.
     """
     scores = {row.name: row.auroc for row in rows}
     lines = [(curve.name, curve.roc) for curve in curves]
     mean = mean_roc(curves) if curves else None
     figure, axes = _curve_figure(lines, mean, scores, title)
-    axes.plot([0, 1], [0, 1], color=LINE, linewidth=0.8, zorder=0)
-    tidy(axes, "False positive rate", "True positive rate")
+    axes.plot([0, 1], [0, 1], color=GRID, linewidth=0.8, zorder=0)
+    style_axes(axes, "False positive rate", "True positive rate")
     return figure
 
 
@@ -106,7 +81,7 @@ def pr_figure(rows: Sequence[ClassScore], curves: Sequence[Curves], title: str =
     lines = [(curve.name, curve.precision_recall) for curve in curves]
     mean = mean_precision_recall(curves) if curves else None
     figure, axes = _curve_figure(lines, mean, scores, title)
-    tidy(axes, "Recall", "Precision")
+    style_axes(axes, "Recall", "Precision")
     return figure
 
 
@@ -122,8 +97,7 @@ def _curve_figure(
     styles = dict(zip(scores, class_styles(len(scores)), strict=True))
     handles = []
     for name, points in lines:
-        color, dash = styles[name]
-        pattern = (0, tuple(float(part) for part in dash.split())) if dash else "solid"
+        color, pattern = styles[name].color, styles[name].pattern
         handles += axes.plot(*points.T, color=color, linestyle=pattern, linewidth=1.1, zorder=2)
         handles[-1].set_label(f"{name}  {scores[name]:.3f}")
     handles.sort(key=lambda handle: -float(str(handle.get_label()).split()[-1]))
@@ -131,7 +105,7 @@ def _curve_figure(
         average = np.mean([value for value in scores.values() if value is not None])
         (line,) = axes.plot(*mean.T, color=INK, linewidth=2.2, zorder=3)
         line.set_label(f"mean of {len(lines)}  {average:.3f}")
-        shown = handles if len(scores) <= len(COLORS) * len(DASHES) else []
+        shown = handles if len(set(styles.values())) == len(styles) else []
         figure.legend(handles=[line, *shown], loc="outside right center", frameon=False, fontsize=8)
     else:
         axes.text(0.5, 0.5, "no class has both labels", ha="center", color=GREY, size=9)
@@ -146,17 +120,6 @@ def _line(
     if points:
         marker = "o" if len(points) == 1 else ""
         axes.plot(*zip(*points, strict=True), color=color, label=label, marker=marker, zorder=2)
-
-
-def tidy(axes: Axes, x: str, y: str) -> None:
-    """Label both axes and draw them in our style."""
-    axes.set_xlabel(x, size=8.5, color=INK)
-    axes.set_ylabel(y, size=8.5, color=INK)
-    axes.tick_params(labelsize=8, color=FAINT, labelcolor=GREY, length=3)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(FAINT)
-    axes.grid(color=LINE, linewidth=0.6)
-    axes.set_axisbelow(True)
 
 
 def _title(figure: Figure, title: str) -> None:

@@ -1,51 +1,34 @@
-"""Logos: one figure of all filters of a layer, laid out like Fig 2 of the paper.
+"""Logos of all filters of a layer in one figure, laid out like Fig 2 of the paper."""
 
-logomaker draws the letters. Its cost is a path a letter, so letters too low to be seen are left
-out, and all logos are axes of one figure, which is then written as PNG and as PDF.
-"""
-
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib
 import matplotlib.lines
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mlproject.draw.letters import draw_letters, letter_heights
+from mlproject.draw.style import GREY, INK, LABEL_COLORS, RULE
 from mlproject.filters.reading import LayerReading, best_matches
-from mlproject.motifs.pwm import Motif, information, reverse_complement
-from mlproject.system.files import atomic_file
-from mlproject.system.interrupts import check_interrupts
+from mlproject.motifs.pwm import Motif, reverse_complement
 
-# Okabe and Ito's green and blue; all four stay apart under red-green blindness.
-COLORS = {"A": "#009E73", "C": "#0072B2", "G": "#EDA200", "T": "#CC3311"}
-FONT = "DejaVu Sans"
-LOWEST = 0.01
-
-INK, GREY, FAINT, LINE = "#1F2933", "#66727F", "#98A3AE", "#C5CCD3"
 # Inches: a cell and its logo, the caption above it, a row of cells; margins, the strip's heading.
 CELL, WIDTH, LOGO, CAPTION, ROW = 1.2, 1.07, 0.42, 0.13, 0.64
 LEFT, TOP, BOTTOM, STRIP = 0.34, 0.5, 0.06, 0.3
 
 
 class Label(NamedTuple):
-    """What stands above a filter's logo: a name, its E-value, and how sure it is."""
+    """The caption of a filter's logo: name and E-value of its match, and the kind of match.
+
+    The kind is ``relevant``, ``other``, ``none`` (no match) or ``dead`` (the filter is never
+    active); it selects the colour from `LABEL_COLORS`.
+    """
 
     name: str
     evalue: str
     kind: str
-
-
-LABEL_COLORS = {"relevant": INK, "other": GREY, "none": FAINT, "dead": FAINT}
-
-
-def heights(pwm: np.ndarray) -> np.ndarray:
-    """Return the height of each letter in a logo, (width, 4), bits: probability x information."""
-    return pwm * information(pwm)[:, None]
 
 
 def filter_labels(
@@ -53,7 +36,7 @@ def filter_labels(
     targets_by_id: Mapping[str, Motif],
     relevant: Mapping[str, Sequence[str]],
 ) -> list[Label]:
-    """Return what to write above each filter: its best relevant match, else its best match."""
+    """Return the caption of each filter: its best relevant match, else its best match."""
     best = best_matches(reading, relevant)
     labels = []
     for motif in reading.motifs:
@@ -71,7 +54,7 @@ def filter_labels(
 
 
 def format_evalue(value: float) -> str:
-    """Return an E-value in few letters: ``3e-12``, ``0.04``."""
+    """Return an E-value in its shortest form: ``3e-12``, ``0.04``."""
     if value >= 0.001 or value == 0:
         return f"{value:.2g}"
     mantissa, exponent = f"{value:.0e}".split("e")
@@ -85,14 +68,14 @@ def logo_figure(
     truth: Sequence[Motif] = (),
     title: str = "",
 ) -> Figure:
-    """Draw all filters of a layer, 0 to 2 bits on a common axis, the ground truth in a strip below.
+    """Draw all filters of a layer on a common axis (0 to 2 bits) and the ground truth below them.
 
     Args:
         reading: the layer.
-        targets_by_id: the motifs that the matches name.
-        relevant: class -> ids; a relevant match is named in black, any other in grey.
+        targets_by_id: the motifs of the matches, by id.
+        relevant: class -> ids; names of relevant matches are black, other names are grey.
         truth: ground-truth motifs, drawn with their reverse complements.
-        title: stands above the filters; a line with the counts follows it.
+        title: text above the filters; a line with the counts follows it.
     """
     count, columns = len(reading.motifs), 6 if len(reading.motifs) <= 36 else 8
     rows, pairs = -(-count // columns), -(-len(truth) // columns)
@@ -125,7 +108,7 @@ def logo_figure(
         line = 1 - top / height
         figure.add_artist(
             matplotlib.lines.Line2D(
-                [LEFT / width, 1 - 0.06 / width], [line, line], color=LINE, linewidth=0.6
+                [LEFT / width, 1 - 0.06 / width], [line, line], color=RULE, linewidth=0.6
             )
         )
         write(top + 0.06, "Ground truth, and below each motif its reverse complement", 6.5, GREY)
@@ -142,7 +125,12 @@ def logo_figure(
 
 
 def summary(labels: Sequence[Label], any_relevant: bool = True) -> str:
-    """Return one line that counts the kinds of filters; `any_relevant`: some motif is relevant."""
+    """Return one line with the number of filters of each kind.
+
+    Args:
+        labels: the captions of the filters.
+        any_relevant: whether the data set has relevant motifs.
+    """
     kinds = Counter(label.kind for label in labels)
     if any_relevant:
         first = f"{kinds['relevant']} of {len(labels)} filters match a relevant motif (black)"
@@ -156,23 +144,15 @@ def summary(labels: Sequence[Label], any_relevant: bool = True) -> str:
 
 def draw_logo(axes: Axes, pwm: np.ndarray, span: int | None = None, scale: bool = True) -> None:
     """Draw a logo, 0 to 2 bits, centred in `span` columns; `scale` labels the axis."""
-    import logomaker
-    import pandas
-
-    check_interrupts()
-    letters = heights(pwm)
-    letters[letters < LOWEST] = 0.0
-    if letters.any():
-        frame = pandas.DataFrame(letters, columns=list("ACGT"))
-        logomaker.Logo(frame, ax=axes, color_scheme=COLORS, font_name=FONT, baseline_width=0)
+    draw_letters(axes, letter_heights(pwm))
     middle, half = (len(pwm) - 1) / 2, (span or len(pwm)) / 2
     axes.set(xlim=(middle - half, middle + half), ylim=(0, 2), xticks=[], yticks=[0, 1, 2])
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set(color=LINE, linewidth=0.5)
+    axes.spines[["left", "bottom"]].set(color=RULE, linewidth=0.5)
     axes.spines["left"].set_visible(scale)
     axes.patch.set_visible(False)
     axes.tick_params(left=scale, labelleft=scale, length=1.5, width=0.5, pad=1, labelsize=5)
-    axes.tick_params(color=LINE, labelcolor=GREY)
+    axes.tick_params(color=RULE, labelcolor=GREY)
     if scale:
         axes.set_ylabel("bits", size=5.5, color=GREY, labelpad=1.5)
 
@@ -186,26 +166,3 @@ def _caption(axes: Axes, label: Label, number: int | None = None) -> None:
     start = 0 if number is None else 0.13 if number < 100 else 0.17
     axes.text(x=start, s=name, size=6.5, color=color, weight=weight, **place)
     axes.text(x=1, s=label.evalue, size=5, color=GREY, ha="right", **place)
-
-
-def save(figure: Figure, stem: Path, formats: Sequence[str] = ("png", "pdf")) -> list[Path]:
-    """Write a figure as ``<stem>.png`` (200 dpi) and ``<stem>.pdf``, each whole or not at all.
-
-    The same figure gives the same bytes. The folder is made if it does not exist.
-
-    Raises:
-        UserError: a file cannot be written.
-    """
-    paths = []
-    for kind in formats:
-        buffer = io.BytesIO()
-        metadata = {"CreationDate": None} if kind == "pdf" else {}
-        with matplotlib.rc_context({"pdf.fonttype": 42}):
-            figure.savefig(buffer, format=kind, dpi=200, metadata=metadata)
-        path = stem.with_name(f"{stem.name}.{kind}")
-        with atomic_file(path) as file:
-            rest = buffer.getbuffer()
-            while rest:
-                rest = rest[file.write(rest) :]
-        paths.append(path)
-    return paths

@@ -1,6 +1,6 @@
 """Logos of several networks side by side, as Fig 2, 3, 4, S1 and S2 of the paper show them.
 
-A figure is as wide as a printed page, whatever it shows, and its smallest text is readable there.
+Every figure is as wide as a printed page, and its smallest text is readable in print.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from mlproject.draw.canvas import SMALLEST, Canvas, fitted
-from mlproject.draw.logos import LABEL_COLORS, Label, filter_labels
+from mlproject.draw.canvas import Canvas, fitted
+from mlproject.draw.logos import Label, filter_labels
+from mlproject.draw.style import GREY, INK, LABEL_COLORS, SMALLEST
 from mlproject.filters.reading import LayerReading, best_matches
 from mlproject.motifs.pwm import Motif, reverse_complement
 
-INK, GREY = "#1F2933", "#66727F"
 PAGE = 7.0
 COLUMNS = 9
 BESIDE = 4
@@ -24,7 +24,7 @@ LEFT, TOP, HEADING, BOTTOM = 0.06, 0.32, 0.54, 0.02
 
 
 class Block(NamedTuple):
-    """One network's layer: what stands above, and its filters."""
+    """A layer of a network: the title above it, and its filters."""
 
     title: str
     reading: LayerReading
@@ -38,19 +38,19 @@ def panel_figure(
     title: str = "",
     truth_title: str = "Ground truth, and its reverse complement",
 ) -> Figure:
-    """Draw the filters of each block, named where they match, and the ground truth below.
+    """Draw the filters of each block with the names of their matches, and the ground truth below.
 
-    Filters that match a relevant motif come first, by its name; then those that match another
-    motif (grey), then those that match none; dead filters last, empty. Up to four blocks stand
-    side by side, more in several bands.
+    Filters that match a relevant motif come first, in the order of its name; then filters that
+    match another motif (grey), then filters without a match; dead filters come last, empty. Up to
+    four blocks stand side by side, more blocks in several bands.
 
     Args:
         blocks: from left to right.
         relevant: class -> ids.
-        targets: the motifs that matches name.
+        targets: the motifs of the matches.
         truth: motifs of the strip below.
-        title: stands above all.
-        truth_title: stands above the strip.
+        title: text above the figure.
+        truth_title: text above the strip.
 
     Returns:
         A figure `PAGE` inches wide.
@@ -112,7 +112,7 @@ def panel_figure(
 
 
 def _between(wides: Sequence[int]) -> float:
-    """Return the space between blocks that fills the page, `BETWEEN` at least where it fits."""
+    """Return the space between blocks that fills the page, at most 3 x `BETWEEN`."""
     if len(wides) < 2:
         return 0.0
     free = PAGE - 2 * LEFT - sum(wides) * CELL + CELL - WIDTH
@@ -120,9 +120,9 @@ def _between(wides: Sequence[int]) -> float:
 
 
 def shares(counts: Sequence[int], columns: int) -> list[int]:
-    """Share columns among blocks of `counts` things so that the longest is as short as possible.
+    """Distribute columns over blocks of `counts` filters so that the longest block is shortest.
 
-    Where blocks are alike, columns may be left over: alike blocks are alike wide.
+    Blocks of equal length get the same width, so that some columns may stay unused.
     """
     wides = [1] * len(counts)
     while sum(wides) < columns:
@@ -136,7 +136,7 @@ def shares(counts: Sequence[int], columns: int) -> list[int]:
 
 
 def balanced(count: int, most: int) -> int:
-    """Return how many of `count` things stand in a row of at most `most`, rows evenly full."""
+    """Return the length of rows of at most `most` that divides `count` most evenly."""
     most = max(most, 1)
     return max(-(-count // max(-(-count // most), 1)), 1)
 
@@ -144,7 +144,7 @@ def balanced(count: int, most: int) -> int:
 def order(
     reading: LayerReading, labels: Sequence[Label], relevant: Mapping[str, Sequence[str]]
 ) -> list[int]:
-    """Return the filters' numbers in the order in which they are shown."""
+    """Return the numbers of the filters in the order of drawing."""
     kinds = {"relevant": 0, "other": 1, "none": 2, "dead": 3}
     best = best_matches(reading, relevant)
 

@@ -1,4 +1,4 @@
-"""The patterns of TF-MoDISco as logos, each above the motif that it matches."""
+"""The patterns of TF-MoDISco as logos, each above its best match."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,17 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlproject.attribution.patterns import Patterns
-from mlproject.draw.logos import (
-    COLORS,
-    FAINT,
-    FONT,
-    GREY,
-    INK,
-    LABEL_COLORS,
-    LINE,
-    filter_labels,
-    heights,
-)
+from mlproject.draw.letters import draw_letters, letter_heights
+from mlproject.draw.logos import filter_labels
+from mlproject.draw.style import FAINT, GREY, INK, LABEL_COLORS, RULE, bare_axes
 from mlproject.filters.reading import best_matches
 from mlproject.motifs.pwm import Motif, reverse_complement
 
@@ -35,13 +27,13 @@ def pattern_figure(
     relevant: Mapping[str, Sequence[str]],
     title: str,
 ) -> Figure:
-    """Draw mean contributions of each pattern, and below it the motif that it matches best.
+    """Draw the mean contributions of each pattern, with its best match below it.
 
     Args:
         found: the patterns.
-        targets: the motifs that the matches name, by id.
-        relevant: class -> ids; a relevant match is named in black, any other in grey.
-        title: stands above the patterns; a line with the counts follows it.
+        targets: the motifs of the matches, by id.
+        relevant: class -> ids; names of relevant matches are black, other names are grey.
+        title: text above the patterns; a line with the counts follows it.
     """
     reading = found.reading
     labels = filter_labels(reading, targets, relevant)
@@ -71,7 +63,7 @@ def pattern_figure(
         if match := best.get(motif.id):
             pwm = targets[match.match.target_id].pwm
             turned = reverse_complement(pwm) if match.match.orientation == "-" else pwm
-            _logo(lower, heights(turned), -match.match.offset, span, 2.0)
+            _logo(lower, letter_heights(turned), -match.match.offset, span, 2.0)
         else:
             lower.set_axis_off()
         color = LABEL_COLORS[label.kind]
@@ -86,20 +78,10 @@ def pattern_figure(
 def _logo(
     axes: Axes, letters: np.ndarray, first: int, span: tuple[float, float], top: float | None = None
 ) -> None:
-    import logomaker
-    import pandas
-
     high = top or float(letters.clip(min=0).sum(axis=1).max(initial=1e-9))
-    shown = np.where(np.abs(letters) < 0.01 * high, 0.0, letters)
-    columns = range(first, first + len(shown))
-    keep = [span[0] < column < span[1] for column in columns]
-    frame = pandas.DataFrame(shown, columns=list("ACGT"), index=list(columns))[keep]
-    if len(frame):
-        logomaker.Logo(
-            frame, ax=axes, color_scheme=COLORS, font_name=FONT, baseline_width=0, flip_below=False
-        )
-    low = min(0.0, float(shown.clip(max=0).sum(axis=1).min(initial=0.0)))
-    axes.axhline(0, color=LINE, linewidth=0.5, zorder=0)
-    axes.set(xlim=span, ylim=(low, high), xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)
-    axes.patch.set_visible(False)
+    low = min(0.0, float(letters.clip(max=0).sum(axis=1).min(initial=0.0)))
+    columns = first + np.arange(len(letters))
+    inside = (span[0] < columns) & (columns < span[1])
+    draw_letters(axes, letters * inside[:, None], first, 0.01 * high)
+    axes.axhline(0, color=RULE, linewidth=0.5, zorder=0)
+    bare_axes(axes, span, (low, high))

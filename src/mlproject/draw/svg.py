@@ -1,17 +1,16 @@
 """Logos and charts as inline SVG, small and sharp at any size.
 
-The four letters stand once in a page (`glyphs`), as the outlines that logomaker uses; a logo refers
-to them. A logo of 19 columns takes about 3 KB.
+A page defines the four letters once (`letters.svg_letters`); logos refer to them. A logo of 19
+columns takes about 3 KB.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from markupsafe import Markup, escape
 
-from mlproject.draw.logos import COLORS, FONT, heights
+from mlproject.draw.letters import FILL, letter_heights, stack_letters, svg_numbers
 
 COLUMN, LOGO = 10.0, 44.0
 LOWEST = 0.03
@@ -24,10 +23,10 @@ class Line(NamedTuple):
     Attributes:
         points: (points, 2) x and y.
         color: as in CSS.
-        label: shown where the mouse rests.
+        label: the tooltip.
         dash: lengths, ``""`` = solid.
         width: px.
-        key: what scripts find the line by, ``""`` = not at all.
+        key: the name by which scripts find the line, ``""`` = none.
     """
 
     points: np.ndarray
@@ -39,7 +38,7 @@ class Line(NamedTuple):
 
 
 class Scale(NamedTuple):
-    """An axis: its name, its range and where its ticks are."""
+    """An axis: name, range and places of the ticks."""
 
     name: str
     low: float
@@ -47,48 +46,14 @@ class Scale(NamedTuple):
     ticks: tuple[float, ...]
 
 
-@lru_cache
-def glyphs() -> Markup:
-    """Return the hidden SVG element that defines the letters, once for a page."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.path import Path
-    from matplotlib.textpath import TextPath
-
-    names = {
-        Path.MOVETO: "M",
-        Path.LINETO: "L",
-        Path.CURVE3: "Q",
-        Path.CURVE4: "C",
-        Path.CLOSEPOLY: "Z",
-    }
-    defined = []
-    for letter, color in COLORS.items():
-        path = TextPath((0, 0), letter, size=1, prop=FontProperties(family=FONT, weight="bold"))
-        low, high = np.array(path.get_extents().get_points())
-        commands = []
-        for points, code in path.iter_segments():
-            unit = (points.reshape(-1, 2) - low) / (high - low)
-            unit[:, 1] = 1 - unit[:, 1]
-            numbers = "" if code == Path.CLOSEPOLY else _numbers(unit.ravel(), 3)
-            commands.append(names[Path.code_type(code)] + numbers)
-        defined.append(f'<path id="{letter}" fill="{color}" d="{"".join(commands)}"/>')
-    return Markup(
-        '<svg width="0" height="0" class="hidden" aria-hidden="true"><defs>{}</defs></svg>'
-    ).format(Markup("").join(Markup(path) for path in defined))
-
-
 def logo(pwm: np.ndarray, left: float = 0.0, top: float = 0.0) -> Markup:
-    """Return the letters of a logo, `COLUMN` wide each, 2 bits `LOGO` high."""
+    """Return the letters of a logo: columns are `COLUMN` wide, 2 bits are `LOGO` high."""
     parts = []
-    for number, column in enumerate(heights(pwm)):
-        floor = top + LOGO
-        x = _numbers([left + number * COLUMN + 0.2], 1)
-        for letter in np.argsort(column, kind="stable"):
-            if column[letter] >= LOWEST:
-                height = column[letter] / 2 * LOGO
-                floor -= height
-                place = f"{COLUMN - 0.4:g} 0 0 {_numbers([height], 2)} {x} {_numbers([floor], 1)}"
-                parts.append(f'<use href="#{"ACGT"[letter]}" transform="matrix({place})"/>')
+    for letter, number, bottom, height in stack_letters(letter_heights(pwm), LOWEST):
+        x = svg_numbers((left + (number + (1 - FILL) / 2) * COLUMN,), 1)
+        y = svg_numbers((top + LOGO - (bottom + height) / 2 * LOGO,), 1)
+        size = f"{FILL * COLUMN:g} 0 0 {svg_numbers((height / 2 * LOGO,), 2)}"
+        parts.append(f'<use href="#{letter}" transform="matrix({size} {x} {y})"/>')
     return Markup("".join(parts))
 
 
@@ -104,16 +69,13 @@ def placed(pwm: np.ndarray, start: int, columns: int, title: str, band: tuple[in
 
     Args:
         pwm: (width, 4).
-        start: where its first column stands.
+        start: column of the element at which the logo starts.
         columns: width of the element.
-        title: text for those who do not see the picture.
-        band: columns from and to which the ground is shaded.
+        title: the alternative text.
+        band: first and last + 1 shaded column.
     """
     first, last = band
-    shade = Markup('<rect class="band" x="{:g}" width="{:g}" y="0" height="{:g}" rx="2"/>').format(
-        first * COLUMN, (last - first) * COLUMN, LOGO + 1
-    )
-    parts = [shade] if last > first else []
+    parts = [_band(first, last, LOGO + 1)] if last > first else []
     parts += [logo(pwm, start * COLUMN), _baseline(0, columns, LOGO)]
     return _element(columns * COLUMN, LOGO + 2, title, Markup("").join(parts), "logo")
 
@@ -126,26 +88,22 @@ def pair(
     span: tuple[int, int],
     title: str,
 ) -> Markup:
-    """Return a filter's logo above that of the motif it matches, aligned.
+    """Return a filter's logo above the aligned logo of its matching motif.
 
     Args:
         query: (width, 4), the filter.
-        target: (width, 4), the motif on the strand that matches; None: there is no match.
-        shift: column of the filter above the motif's first column.
-        overlap: columns of the filter from and to which the two are aligned.
+        target: (width, 4), the motif on the matching strand; None = no match.
+        shift: column of the filter at which the motif starts.
+        overlap: first and last + 1 column of the filter that are aligned with the motif.
         span: first and last + 1 column shown.
-        title: text for those who do not see the picture.
+        title: the alternative text.
     """
     first, last = span
     width, gap = (last - first) * COLUMN, 14.0
     parts = []
     if target is not None:
         start, stop = overlap
-        parts.append(
-            Markup('<rect class="band" x="{:g}" width="{:g}" y="0" height="{:g}" rx="2"/>').format(
-                (start - first) * COLUMN, (stop - start) * COLUMN, 2 * LOGO + gap + 1
-            )
-        )
+        parts.append(_band(start - first, stop - first, 2 * LOGO + gap + 1))
     parts += [logo(query, -first * COLUMN), _baseline(-first, len(query) - first, LOGO)]
     if target is not None:
         top = LOGO + gap
@@ -165,11 +123,11 @@ def chart(
     """Return a line chart as an SVG element.
 
     Args:
-        lines: drawn in this order.
+        lines: in the order of drawing.
         x: the horizontal axis.
         y: the vertical axis.
-        title: text for those who do not see the picture.
-        mark: where on the x axis a dashed line stands, and its label.
+        title: the alternative text.
+        mark: x of a dashed line, and its label.
         size: px.
     """
     width, height = size
@@ -203,7 +161,7 @@ def chart(
         dash = Markup(' stroke-dasharray="{}"').format(line.dash) if line.dash else ""
         parts.append(
             Markup('<polyline class="line"{}{} stroke="{}" stroke-width="{}" points="{}">').format(
-                key, dash, line.color, line.width, _numbers(place(line.points).ravel(), 1)
+                key, dash, line.color, line.width, svg_numbers(place(line.points).ravel(), 1)
             )
             + Markup("<title>{}</title></polyline>").format(line.label)
         )
@@ -211,7 +169,7 @@ def chart(
 
 
 def nice_ticks(low: float, high: float, count: int = 5, integer: bool = False) -> tuple[float, ...]:
-    """Return round numbers inside low..high, about `count` of them."""
+    """Return about `count` round numbers from `low` to `high`."""
     from matplotlib.ticker import MaxNLocator
 
     steps = MaxNLocator(count, integer=integer, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
@@ -229,13 +187,19 @@ def _element(width: float, height: float, title: str, content: Markup, kind: str
     )
 
 
+def _band(first: float, last: float, height: float) -> Markup:
+    return Markup('<rect class="band" x="{:g}" width="{:g}" y="0" height="{:g}" rx="2"/>').format(
+        first * COLUMN, (last - first) * COLUMN, height
+    )
+
+
 def _baseline(start: float, stop: float, y: float) -> Markup:
     return _segment("base", (start * COLUMN, y + 0.5), (stop * COLUMN, y + 0.5))
 
 
 def _segment(kind: str, start: tuple[float, float], end: tuple[float, float]) -> Markup:
     return Markup('<path class="{}" d="M{}L{}"/>').format(
-        kind, _numbers(start, 1), _numbers(end, 1)
+        kind, svg_numbers(start, 1), svg_numbers(end, 1)
     )
 
 
@@ -243,7 +207,3 @@ def _text(kind: str, x: float, y: float, text: str, anchor: str) -> Markup:
     return Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
         kind, x, y, anchor, escape(text)
     )
-
-
-def _numbers(values: Sequence[float] | np.ndarray, digits: int) -> str:
-    return " ".join(f"{value:.{digits}f}".rstrip("0").rstrip(".") or "0" for value in values)

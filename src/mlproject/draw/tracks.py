@@ -1,31 +1,26 @@
-"""Tracks: the contributions of a sequence's letters as a logo, the planted motifs below it."""
+"""Tracks: the contributions of a sequence as a logo, with the planted motifs below it."""
 
-import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import matplotlib.patches
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.path import Path
-from matplotlib.textpath import TextPath
 
 from mlproject.attribution.truth import owners, sites_of
 from mlproject.data import Dataset
-from mlproject.draw.logos import COLORS, FONT, GREY, INK, LINE
-from mlproject.sequence import LETTERS, OTHER
+from mlproject.draw.letters import draw_letters
+from mlproject.draw.style import GREY, INK, OTHER_SITE, RULE, SITE, bare_axes
+from mlproject.sequence import one_hot
 
-LOWEST, WIDE = 0.01, 0.95
-SITE, OTHER_SITE = "#7A4FBF", "#B8BFC6"
+LOWEST = 0.01
 # Inches: width of a column, height of a track and of the strip of planted motifs; margins.
 TRACK, STRIP, LEFT, TOP, BOTTOM, GAP = 0.42, 0.2, 0.14, 0.5, 0.06, 0.13
 
 
 class Mark(NamedTuple):
-    """A planted motif: columns `start` to `stop`, its name, whether the track is about it."""
+    """A planted motif: columns `start` to `stop`, name, and whether the track's class owns it."""
 
     start: int
     stop: int
@@ -37,12 +32,12 @@ class Track(NamedTuple):
     """One logo.
 
     Attributes:
-        title: stands above it, at the left.
-        note: stands above it, at the right.
+        title: text above the logo, at the left.
+        note: text above the logo, at the right.
         codes: (L,) the letters.
         contributions: (L,) their heights.
-        marks: planted motifs, named below it; () = no strip.
-        shaded: planted motifs that are shaded behind it.
+        marks: planted motifs in the strip below the logo; () = no strip.
+        shaded: planted motifs whose columns are shaded.
     """
 
     title: str
@@ -54,7 +49,7 @@ class Track(NamedTuple):
 
 
 def marks(data: Dataset, sequence: int, targets: Sequence[int]) -> tuple[Mark, ...]:
-    """Return the planted motifs of a test sequence; those of the classes `targets` are its own."""
+    """Return the planted motifs of a test sequence; those of the classes `targets` are `own`."""
     mine = owners(data)
     return tuple(
         Mark(
@@ -68,7 +63,7 @@ def marks(data: Dataset, sequence: int, targets: Sequence[int]) -> tuple[Mark, .
 
 
 def cropped(marks: Sequence[Mark], start: int, stop: int) -> tuple[Mark, ...]:
-    """Return what of the marks lies in a region, in its positions."""
+    """Return the marks that overlap a region, cut to it, in positions of the region."""
     return tuple(
         mark._replace(start=max(mark.start, start) - start, stop=min(mark.stop, stop) - start)
         for mark in marks
@@ -77,7 +72,10 @@ def cropped(marks: Sequence[Mark], start: int, stop: int) -> tuple[Mark, ...]:
 
 
 def richest(contributions: np.ndarray, width: int) -> tuple[int, int]:
-    """Return the region of `width` nt, or all, whose contributions are largest in sum."""
+    """Return the region of `width` nt with the largest sum of absolute contributions.
+
+    A sequence that is not longer than `width` is returned complete.
+    """
     if len(contributions) <= width:
         return 0, len(contributions)
     sums = np.convolve(np.abs(contributions), np.ones(width), "valid")
@@ -86,53 +84,26 @@ def richest(contributions: np.ndarray, width: int) -> tuple[int, int]:
 
 
 def draw_track(axes: Axes, track: Track) -> None:
-    """Draw letters as high as their contributions, those below zero hanging, on a scale of its own.
+    """Draw letters as high as their contributions; the largest one sets the scale of the track.
 
-    Letters below `LOWEST` of the highest are left out: they cannot be seen.
+    Letters with a negative contribution hang below the baseline. Letters below `LOWEST` of the
+    largest are left out: they cannot be seen.
     """
     length = len(track.codes)
     top = float(np.abs(track.contributions).max(initial=0.0)) or 1.0
     heights = track.contributions / top
-    rows = np.flatnonzero((np.abs(heights) >= LOWEST) & (track.codes != OTHER))
-    shapes, codes = _letters()
-    letters = [LETTERS[code] for code in track.codes[rows]]
-    paths = []
-    for row, letter, height in zip(rows, letters, heights[rows], strict=True):
-        corner = np.array([row - WIDE / 2, min(height, 0.0)])
-        vertices = shapes[letter] * np.array([WIDE, abs(height)]) + corner
-        paths.append(Path(vertices, codes[letter]))
-    colors = [COLORS[letter] for letter in letters]
-    axes.add_collection(PathCollection(paths, facecolors=colors, linewidths=0), autolim=False)
+    draw_letters(axes, one_hot(track.codes[None])[0] * heights[:, None], 0.0, LOWEST)
     for mark in track.shaded:
         color = SITE if mark.own else OTHER_SITE
         axes.axvspan(
             mark.start - 0.5, mark.stop - 0.5, color=color, alpha=0.1, linewidth=0, zorder=0
         )
     low = min(0.0, float(heights.min(initial=0.0)))
-    axes.axhline(0, color=LINE, linewidth=0.5, zorder=0)
-    axes.set(xlim=(-0.5, length - 0.5), ylim=(low - 0.03, 1.03), xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)
-    axes.patch.set_visible(False)
+    axes.axhline(0, color=RULE, linewidth=0.5, zorder=0)
+    bare_axes(axes, (-0.5, length - 0.5), (low - 0.03, 1.03))
     place: dict[str, Any] = {"y": 1.02, "transform": axes.transAxes, "va": "bottom"}
     axes.text(x=0, s=track.title, size=7, color=INK, weight="bold", **place)
     axes.text(x=1, s=track.note, size=6, color=GREY, ha="right", **place)
-
-
-@functools.cache
-def _letters() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Return vertices and codes of the letters' paths, each filling the unit square.
-
-    A collection of such paths is drawn some twenty times as fast as logomaker's patch a letter.
-    """
-    font = FontProperties(family=FONT, weight="bold")
-    vertices, codes = {}, {}
-    for letter in LETTERS:
-        path = TextPath((0, 0), letter, size=1, prop=font)
-        corners = np.asarray(path.vertices)
-        low = corners.min(axis=0)
-        vertices[letter] = (corners - low) / (corners.max(axis=0) - low)
-        codes[letter] = np.asarray(path.codes)
-    return vertices, codes
 
 
 def draw_marks(axes: Axes, track: Track) -> None:
@@ -146,9 +117,7 @@ def draw_marks(axes: Axes, track: Track) -> None:
             (mark.start + mark.stop - 1) / 2, 0.6, mark.name, size=6.5, ha="center", va="top",
             color=color if mark.own else GREY, weight="bold" if mark.own else "normal",
         )  # fmt: skip
-    axes.set(xlim=(-0.5, length - 0.5), ylim=(0, 1), xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)
-    axes.patch.set_visible(False)
+    bare_axes(axes, (-0.5, length - 0.5), (0, 1))
 
 
 def track_figure(
@@ -158,14 +127,14 @@ def track_figure(
     subtitle: str,
     width: float = 7.2,
 ) -> Figure:
-    """Draw columns of tracks beside each other.
+    """Draw columns of tracks side by side.
 
     Args:
-        columns: of tracks, equally many in each.
-        headings: name and note of each column; () = none.
-        title: stands above all.
-        subtitle: the line below it.
-        width: inches, of the whole figure.
+        columns: the tracks of each column, equally many.
+        headings: name and note of each column; () = no headings.
+        title: text above all tracks.
+        subtitle: the line below the title.
+        width: of the figure, inches.
     """
     count = len(columns[0])
     strips = [bool(columns[0][row].marks) for row in range(count)]

@@ -1,1 +1,1 @@
-"""What a run looks like: plots and the card."""
+"""The report: tables and figures of many runs beside the published numbers."""

@@ -1,7 +1,7 @@
 """The atlas: for each factor, the filter of each network that matches it best, all aligned.
 
-Every filter is turned and shifted onto the factor's ground-truth motif, so that what a network has
-of the motif, and what it lacks, stands below the motif's own columns.
+Every filter is turned to the strand of the factor's ground-truth motif and shifted onto it, so that
+the columns of the motif that the filter has, or lacks, are visible.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,14 +11,14 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from mlproject.draw.canvas import SMALLEST, Canvas
+from mlproject.draw.canvas import Canvas
 from mlproject.draw.logos import format_evalue
+from mlproject.draw.style import BAND, FAINT, GREY, INK, SMALLEST
 from mlproject.draw.svg import placed
 from mlproject.filters.reading import LayerReading, classes_of
 from mlproject.motifs.pwm import Motif, information, reverse_complement
 from mlproject.motifs.tomtom import Match
 
-INK, GREY, FAINT, BAND = "#1F2933", "#66727F", "#98A3AE", "#EEF2F5"
 FLANK = 3
 # Inches.
 PAGE, GAP, ROW, LOGO, LEFT, TOP = 7.0, 0.06, 0.52, 0.32, 0.56, 0.36
@@ -29,10 +29,10 @@ class Entry(NamedTuple):
 
     Attributes:
         pwm: (width, 4), turned to the strand of the factor's motif.
-        shift: column of the motif below which the filter's first column stands.
-        match: what Tomtom says.
-        seed: of the run it is from.
-        run_id: the run.
+        shift: column of the motif at which the filter starts.
+        match: the match with a relevant motif.
+        seed: of the filter's run.
+        run_id: of the filter's run.
     """
 
     pwm: np.ndarray
@@ -46,17 +46,20 @@ class Atlas(NamedTuple):
     """The best filters of some networks.
 
     Attributes:
+        dataset: kind of the data set.
         networks: from left to right.
         motifs: class -> its motif, in order.
-        entries: (class, network) -> filter; absent where none matches.
+        entries: (class, network) -> filter; absent where no filter matches.
     """
 
+    dataset: str
     networks: tuple[str, ...]
     motifs: dict[str, Motif]
     entries: dict[tuple[str, str], Entry]
 
 
 def make_atlas(
+    dataset: str,
     readings: Mapping[str, Sequence[tuple[int, str, LayerReading]]],
     relevant: Mapping[str, Sequence[str]],
     motifs: Mapping[str, Motif],
@@ -64,6 +67,7 @@ def make_atlas(
     """Choose and align the best filter of each network for each factor.
 
     Args:
+        dataset: kind of the data set.
         readings: network -> (seed, run id, reading) of each trial.
         relevant: class -> ids.
         motifs: class -> the motif to align to.
@@ -78,7 +82,7 @@ def make_atlas(
                     if name in motifs and (known is None or match.e_value < known.match.e_value):
                         pwm, shift = aligned(by_id[match.query_id].pwm, motifs[name].pwm)
                         entries[name, network] = Entry(pwm, shift, match, seed, run_id)
-    return Atlas(tuple(readings), dict(motifs), entries)
+    return Atlas(dataset, tuple(readings), dict(motifs), entries)
 
 
 def aligned(pwm: np.ndarray, motif: np.ndarray) -> tuple[np.ndarray, int]:
@@ -89,8 +93,9 @@ def aligned(pwm: np.ndarray, motif: np.ndarray) -> tuple[np.ndarray, int]:
         motif: (columns, 4).
 
     Returns:
-        The filter on the motif's strand, and the motif's column below its first: of all, the place
-        where the sum of products of both matrices, less 1/4, weighted by information, is largest.
+        The filter on the strand of the motif, and the column of the motif at which it starts. This
+        place has the largest sum of products of both matrices, less 1/4 and weighted by
+        information.
     """
     best: tuple[float, np.ndarray, int] = (-np.inf, pwm, 0)
     weighted = (motif - 0.25) * information(motif)[:, None]
@@ -107,8 +112,8 @@ def aligned(pwm: np.ndarray, motif: np.ndarray) -> tuple[np.ndarray, int]:
 def atlas_figure(atlas: Atlas, title: str = "") -> Figure:
     """Draw the atlas: a row for each factor, the motif first, then a column for each network.
 
-    The motif's columns are shaded; above each filter stands its E-value. The figure is `PAGE`
-    inches wide, of few networks less.
+    The columns of the motif are shaded; the E-value is above each filter. The figure is at most
+    `PAGE` inches wide.
     """
     columns, rows = len(atlas.networks) + 1, len(atlas.motifs)
     top = TOP + (0.24 if title else 0.0)
@@ -159,14 +164,14 @@ def _draw(
 
 
 def _cut(entry: Entry, motif: Motif) -> tuple[np.ndarray, int]:
-    """Return the columns of a filter that are shown, and the first one's place on the motif."""
+    """Return the shown columns of a filter, and the column of the motif at which they start."""
     first = max(-FLANK - entry.shift, 0)
     last = min(motif.width + FLANK - entry.shift, len(entry.pwm))
     return entry.pwm[first:last], entry.shift + first
 
 
 def atlas_cards(atlas: Atlas) -> list[dict[str, Any]]:
-    """Return for each factor what the page shows: its logo and that of each network's filter."""
+    """Return the logos of each factor and of each network's filter, for the page."""
     widest = max((motif.width for motif in atlas.motifs.values()), default=1) + 2 * FLANK
     cards = []
     for name, motif in atlas.motifs.items():

@@ -1,33 +1,14 @@
-"""The report of a tracking server: which tables and figures it has."""
-
-from collections.abc import Callable
+"""The report of a tracking server."""
 
 import pandas
 
 from mlproject import results
 from mlproject.architectures import ARCHITECTURES
-from mlproject.report.content import Report, Wish
-from mlproject.report.cost import cost_table
-from mlproject.report.joint_tables import joint_table, readings_table
-from mlproject.report.more_tables import (
-    alignment_table,
-    factor_tables,
-    protocol_table,
-    runs_table,
-    user_table,
-)
-from mlproject.report.paper_tables import deeper_table, main_table
-from mlproject.report.pictures import Readings, draw
-from mlproject.report.pooling import dataset_kinds
-from mlproject.report.published import DATASETS
-from mlproject.report.statements import statements_table
+from mlproject.report.content import Content, ReportRequest
+from mlproject.report.document import Report
+from mlproject.report.measure import Measure
+from mlproject.report.registry import fill
 from mlproject.report.table import Table
-from mlproject.report.truth_tables import (
-    factor_sites_table,
-    methods_tables,
-    patterns_table,
-    sites_table,
-)
 from mlproject.store import Store
 from mlproject.store.results.conditions import parse
 from mlproject.system.errors import UserError, nearest
@@ -36,54 +17,31 @@ from mlproject.system.masking import without_credentials
 UI = "http://127.0.0.1:5000"
 
 
-def build(wish: Wish, store: Store, tell: Callable[[str], None] = lambda text: None) -> Report:
+def build(request: ReportRequest, store: Store) -> Report:
     """Read the tracking server and make all tables and figures.
 
     Args:
-        wish: what to report.
+        request: the subject of the report.
         store: the tracking store.
-        tell: is told what is going on.
 
     Raises:
-        UserError: see `mlproject.results.runs`, `mlproject.report.more_tables.user_table`; unknown
-            networks.
+        UserError: see `mlproject.results.runs`, `mlproject.report.sections.user.user_table`;
+            unknown networks.
     """
-    tell("reading runs")
-    for name in wish.networks:
+    for name in request.networks:
         if name not in ARCHITECTURES:
             raise UserError(f"unknown network {name!r}: {nearest(name, ARCHITECTURES)}")
-    found = results.find(list(wish.experiment) or None, parse(wish.where), store)
+    found = results.find(list(request.experiment) or None, parse(request.where), store)
     runs = found.runs
-    counted = results.counted(runs)
+    ui = request.ui or (without_credentials(store.uri) if store.uri.startswith("http") else UI)
+    content = Content(request, runs, results.counted(runs), store, ui, list(found.unreadable))
     names = runs["experiment"].unique()
-    about = ", ".join(wish.experiment) or ("all experiments" if len(names) != 1 else names[0])
-    report = Report(f"Motif representations by network: {about}", _summary(runs, wish.where))
-    report.unreadable += found.unreadable
+    about = ", ".join(request.experiment) or ("all experiments" if len(names) != 1 else names[0])
+    report = Report(f"Motif representations by network: {about}", _summary(runs, request.where))
     report.experiment = str(names[0]) if len(names) == 1 else None
-    if wish.rows:
-        report.tables.append(user_table(counted, wish.rows, wish.columns, wish.where))
-    kinds = [kind for kind in DATASETS if (dataset_kinds(counted) == kind).any()]
-    report.tables += [main_table(counted, kind) for kind in DATASETS]
-    report.tables.append(deeper_table(counted))
+    fill(report, content)
     report.summary += _verdicts(report.tables)
-    report.tables += [one for one in (joint_table(counted), readings_table(counted)) if one]
-    report.tables.append(statements_table(counted))
-    for kind in kinds:
-        report.tables += factor_tables(counted, kind)
-    optional = [
-        sites_table(counted),
-        factor_sites_table(counted),
-        *methods_tables(counted),
-        patterns_table(counted),
-        *(alignment_table(counted, kind) for kind in kinds),
-        protocol_table(counted),
-        cost_table(counted),
-    ]
-    report.tables += [table for table in optional if table]
-    ui = wish.ui or (without_credentials(store.uri) if store.uri.startswith("http") else UI)
-    report.tables.append(runs_table(runs, ui))
-    if wish.figures:
-        draw(report, counted, wish.networks, Readings(store), tell)
+    report.unreadable += content.unreadable
     return report
 
 
@@ -114,17 +72,19 @@ def _summary(runs: pandas.DataFrame, where: str) -> list[str]:
 
 
 def _verdicts(tables: list[Table]) -> list[str]:
-    """Say how many printed numbers have runs to compare with, and how they compare."""
-    values: list[str] = []
-    for table in tables:
-        for name in table.frame:
-            if str(name).endswith(" verdict"):
-                values += [str(value).partition(" (")[0] for value in table.frame[name] if value]
-    known = [value for value in values if value != "no runs"]
+    """Return a sentence on the number of published values, and how our runs compare with them."""
+    measures = [
+        value
+        for table in tables
+        for row in table.rows
+        for value in row.values()
+        if isinstance(value, Measure) and value.verdict
+    ]
+    known = [one.short_verdict for one in measures if one.verdict != "no runs"]
     if not known:
         return []
     counts = ", ".join(
         f"{known.count(kind)} {text}"
         for kind, text in (("agrees", "agree"), ("differs", "differ"), ("cannot tell", "undecided"))
     )
-    return [f"Of {len(values)} printed numbers, {len(known)} have runs of ours: {counts}."]
+    return [f"Of {len(measures)} printed numbers, {len(known)} have runs of ours: {counts}."]

@@ -1,24 +1,27 @@
-"""What a report is about and what it holds: plain data, shared by those who make and write it."""
+"""The request for a report, and the loaded runs that its sections are made from."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from matplotlib.figure import Figure
+import pandas
 
-from mlproject.report.atlas import Atlas
-from mlproject.report.table import Table
+from mlproject import results
+from mlproject.filters.reading import LayerReading
+from mlproject.store import Store
+from mlproject.system.errors import UserError
 
 
-class Wish(NamedTuple):
-    """What a report is about.
+class ReportRequest(NamedTuple):
+    """The subject of a report.
 
     Attributes:
         experiment: names of the experiments, () = all.
         where: conditions on the runs, see `mlproject.results.runs`.
-        rows: columns that make the rows of a table of the user's own, () = no such table.
+        rows: columns that make the rows of the user's table, () = no such table.
         columns: its columns.
-        networks: names of networks to show side by side, beside the paper's figures.
-        figures: whether to draw any.
+        networks: names of networks to show side by side in a figure.
+        figures: whether to draw figures.
         ui: address of the MLflow UI, for links; "" = from the tracking store.
     """
 
@@ -31,43 +34,40 @@ class Wish(NamedTuple):
     ui: str = ""
 
 
-class Picture(NamedTuple):
-    """A figure, its title and what it shows."""
-
-    figure: Figure
-    title: str
-    caption: str
-
-
 @dataclass
-class Report:
-    """All that the pages and files show.
+class Content:
+    """The runs of a report.
 
     Attributes:
-        title: one line.
-        summary: sentences: how many runs, which count.
-        tables: in order.
-        pictures: name of the files -> figure, in order.
-        atlases: kind of data set -> atlas.
-        missing: sentences on figures that could not be drawn.
+        request: the subject of the report.
+        runs: all runs, one row each.
+        counted: the runs that count, see `mlproject.results.counted`.
+        store: where the runs have their files.
+        ui: address of the MLflow UI.
         unreadable: sentences on runs, or files of runs, that could not be read.
-        experiment: the experiment that holds all runs, None if there are several.
     """
 
-    title: str
-    summary: list[str]
-    tables: list[Table] = field(default_factory=list)
-    pictures: dict[str, Picture] = field(default_factory=dict)
-    atlases: dict[str, Atlas] = field(default_factory=dict)
-    missing: list[str] = field(default_factory=list)
+    request: ReportRequest
+    runs: pandas.DataFrame
+    counted: pandas.DataFrame
+    store: Store
+    ui: str
     unreadable: list[str] = field(default_factory=list)
-    experiment: str | None = None
+    _readings: dict[tuple[str, str], LayerReading] = field(default_factory=dict)
 
-    def note_unreadable(self, text: str) -> None:
-        """Note, once, that a run or a file of one could not be read."""
-        if text not in self.unreadable:
-            self.unreadable.append(text)
+    def filters(
+        self, run: pandas.Series, layer: str
+    ) -> tuple[LayerReading, Mapping[str, Sequence[str]]] | None:
+        """Return the filters of a layer of a run, and the relevant motifs of each class.
 
-    def table(self, name: str) -> Table | None:
-        """Return the table of a name, None if there is none."""
-        return next((table for table in self.tables if table.name == name), None)
+        None: they could not be read, and `unreadable` says why. Each layer is loaded once.
+        """
+        key = (str(run["run_id"]), layer)
+        try:
+            if key not in self._readings:
+                self._readings[key] = results.filters(run, layer, self.store)
+            return self._readings[key], results.relevant(run)
+        except UserError as error:
+            if str(error) not in self.unreadable:
+                self.unreadable.append(str(error))
+            return None

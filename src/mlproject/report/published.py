@@ -1,4 +1,4 @@
-"""What the paper prints, by the names of our metrics, and what does not fit together in it."""
+"""The published numbers under the names of our metrics, and where they contradict each other."""
 
 import io
 from functools import lru_cache
@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pandas
 
+PAPER = "koo_eddy_2019"
 TRIALS = 5
 SYNTHETIC, IN_VIVO = "synthetic", "in vivo"
 DATASETS = (SYNTHETIC, IN_VIVO)
@@ -27,9 +28,9 @@ class Inconsistency(NamedTuple):
     """Printed numbers that contradict each other.
 
     Attributes:
-        dataset: where they stand.
-        archs: the networks concerned, () = all.
-        metrics: ours that are concerned, () = none, it is about the table as a whole.
+        dataset: kind of the data set.
+        archs: names of the networks, () = all.
+        metrics: names of our metrics, () = the note is about the complete table.
         text: one sentence.
     """
 
@@ -102,17 +103,19 @@ INCONSISTENCIES = (
 
 @lru_cache
 def published() -> pandas.DataFrame:
-    """Return what the paper prints.
+    """Return the published numbers.
 
     Returns:
         Columns ``dataset`` (`SYNTHETIC` or `IN_VIVO`), ``arch`` (our name of the network),
         ``metric`` (ours: ``test_auroc``, ``conv2/match_relevant``, ...), ``mean``, ``sd`` over
-        `TRIALS` trials. Source: the files in ``published/``, see SOURCE.md there.
+        `TRIALS` trials. Source: the files in ``published/<PAPER>/``, see SOURCE.md there.
     """
     rows: dict[tuple[str, str, str], tuple[float, float]] = {}
     for name, dataset in _SOURCES:
-        text = files("mlproject.report").joinpath("published", name).read_text(encoding="utf-8")
-        for row in pandas.read_csv(io.StringIO(text)).to_dict("records"):
+        path = files("mlproject.report").joinpath("published", PAPER, name)
+        for row in pandas.read_csv(io.StringIO(path.read_text(encoding="utf-8"))).to_dict(
+            "records"
+        ):
             where = dataset or {"synthetic": SYNTHETIC, "invivo": IN_VIVO}[row["dataset"]]
             for key, metric in _METRICS.items():
                 if key in row:
@@ -124,7 +127,7 @@ def published() -> pandas.DataFrame:
 
 
 def printed(dataset: str, arch: str, metric: str) -> tuple[float, float] | None:
-    """Return mean and sd that the paper prints, None if it prints none."""
+    """Return the published mean and standard deviation, None if there are none."""
     table = published()
     found = table[
         (table["dataset"] == dataset) & (table["arch"] == arch) & (table["metric"] == metric)
@@ -133,7 +136,7 @@ def printed(dataset: str, arch: str, metric: str) -> tuple[float, float] | None:
 
 
 def archs_of(dataset: str, metric: str = "test_auroc") -> list[str]:
-    """Return the networks for which the paper prints a metric, in its order."""
+    """Return the networks that have a published value of a metric, in the order of the paper."""
     table = published()
     return list(table["arch"][(table["dataset"] == dataset) & (table["metric"] == metric)])
 

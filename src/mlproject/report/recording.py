@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from mlproject.names import Tag
 from mlproject.report.build import build
-from mlproject.report.content import Report, Wish
+from mlproject.report.content import ReportRequest
+from mlproject.report.document import Report
 from mlproject.report.page import write_report
 from mlproject.store import Store, connect, first_line
 from mlproject.store.environment import offered_run_id
@@ -27,11 +28,11 @@ class WrittenReport(NamedTuple):
     run_id: str | None
 
 
-def make_report(wish: Wish, out: Path, record: bool = True) -> WrittenReport:
+def make_report(request: ReportRequest, out: Path, record: bool = True) -> WrittenReport:
     """Build a report from the tracking store, write it to a folder, record it as a run.
 
     Args:
-        wish: choice of runs, tables and figures.
+        request: choice of runs, tables and figures.
         out: folder to write to.
         record: whether the files become artifacts of a report run.
 
@@ -39,7 +40,7 @@ def make_report(wish: Wish, out: Path, record: bool = True) -> WrittenReport:
         UserError: see `build` and `write_report`, or the store cannot be written.
     """
     store = connect()
-    report = build(wish, store)
+    report = build(request, store)
     files = write_report(report, out)
     run_id = _record(report, files, out, store) if record else None
     return WrittenReport(report, files, run_id)

@@ -1,6 +1,6 @@
-"""The page of a reproduction: what the exported runs of a folder say, beside what the paper says.
+"""The page of a reproduction: the exported runs of a folder beside the published numbers.
 
-It is made of the files in the folder alone, so that anybody can make it again.
+The page depends on the files in the folder only, so that anybody can make it again.
 """
 
 import dataclasses
@@ -10,14 +10,16 @@ from pathlib import Path
 import pandas
 
 from mlproject import results
-from mlproject.draw.logos import save
-from mlproject.draw.templating import text_template
+from mlproject.draw.output import save_figure, text_template
 from mlproject.report.build import build
-from mlproject.report.content import Report, Wish
-from mlproject.report.cost import cost_table
+from mlproject.report.content import ReportRequest
+from mlproject.report.document import Report
+from mlproject.report.labels import label_of
+from mlproject.report.measure import Measure
 from mlproject.report.page import small
-from mlproject.report.paper_tables import label_of, main_table
 from mlproject.report.published import SYNTHETIC
+from mlproject.report.sections.printed import main_table
+from mlproject.report.sections.runs import cost_table
 from mlproject.report.sentences import (
     METRICS,
     alignment_says,
@@ -28,7 +30,7 @@ from mlproject.report.sentences import (
     verdicts,
     who,
 )
-from mlproject.report.table import Column, Table
+from mlproject.report.table import Column, Table, published_column
 from mlproject.store import temporary_store
 from mlproject.store.exchange.importing import import_runs
 from mlproject.system.errors import UserError
@@ -42,7 +44,7 @@ LARGEST, COLORS = 290_000, (64, 32, 16, 8)
 def make_reproduction(folder: Path) -> list[Path]:
     """Write ``README.md``, ``figures/`` and ``tables/`` (CSV) of the runs that `folder` has.
 
-    ``notes.md`` of the folder, where there is one, becomes a section.
+    If the folder has ``notes.md``, it becomes a section.
 
     Returns:
         The files, README.md first.
@@ -53,15 +55,15 @@ def make_reproduction(folder: Path) -> list[Path]:
     readme = folder / "README.md"
     if readme.exists() and not readme.read_text(encoding="utf-8").startswith(MARK):
         raise UserError(
-            f"`--reproduction` writes README.md: {readme} is not one of its own; move it away, or "
-            "call it notes.md to have it as a section"
+            f"`--reproduction` writes README.md: {readme} was not written by it; move the file, or "
+            "rename it to notes.md to have it as a section"
         )
     with temporary_store() as store:
         import_runs(store, folder, "runs")
         counted = results.counted(results.runs("runs", store=store))
         if counted.empty:
             raise UserError(f"`--reproduction` needs runs that `export` wrote: {folder} has none")
-        report = build(Wish(experiment=("runs",)), store)
+        report = build(ReportRequest(experiment=("runs",)), store)
     note = folder / "notes.md"
     notes = note.read_text(encoding="utf-8").strip() if note.exists() else ""
     texts = {"README.md": markdown(report, counted, notes)}
@@ -74,23 +76,27 @@ def make_reproduction(folder: Path) -> list[Path]:
             paths.append(folder / name)
         for name in PICTURES:
             if name in report.pictures:
-                (path,) = save(report.pictures[name].figure, aside / "figures" / name, ["png"])
+                (path,) = save_figure(
+                    report.pictures[name].figure, aside / "figures" / name, ["png"]
+                )
                 _shrink(path)
                 paths.append(folder / "figures" / path.name)
     return paths
 
 
 def _tables(report: Report) -> list[Table]:
-    """Return the tables that become files, without ids of the runs, which are new each time."""
+    """Return the tables that become files, without the ids of runs: each import makes new ones."""
     return [
-        dataclasses.replace(one, frame=one.frame.drop(columns="run_ids", errors="ignore"))
+        dataclasses.replace(
+            one, rows=[{k: v for k, v in row.items() if k != "run_ids"} for row in one.rows]
+        )
         for one in report.tables
         if one.name not in ("runs", "table2")
     ]
 
 
 def _shrink(path: Path) -> None:
-    """Reduce a picture's colours until it is small enough for a repository."""
+    """Reduce the colours of a picture until its file is small enough for a repository."""
     content = path.read_bytes()
     for colors in COLORS:
         content = small(path, colors)
@@ -106,7 +112,7 @@ def markdown(report: Report, counted: pandas.DataFrame, notes: str) -> str:
     Args:
         report: of the runs.
         counted: the runs.
-        notes: what is written by hand, Markdown.
+        notes: the hand-written section, Markdown.
     """
     table1 = main_table(counted[counted["protocol"] == "released"], SYNTHETIC)
     protocols = report.table("protocols")
@@ -125,17 +131,17 @@ def markdown(report: Report, counted: pandas.DataFrame, notes: str) -> str:
         result=result(statements),
         verdicts=verdicts(table1),
         table1=shown(compact(table1)),
-        joint=shown(_of_one_kind(report.table("joint"))),
-        readings=shown(_with_runs(report.table("readings"), "n")),
-        statements=shown(_with_runs(statements, "n")),
-        deeper=shown(_with_runs(report.table("deeper_layers"), "n")),
+        joint=shown(_without_dataset(report.table("joint"))),
+        readings=shown(_with_runs(report.table("readings"))),
+        statements=shown(_with_runs(statements)),
+        deeper=shown(_with_runs(report.table("deeper_layers"))),
         alignments=shown(alignments),
         alignment_says=alignment_says(alignments),
         protocols=shown(protocols),
         protocol_fields=protocol_fields(),
         protocol_says=protocol_says(protocols),
         sites=shown(report.table("truth_filters")),
-        factors=shown(turned(report.table("factors_synthetic_coverage"))),
+        factors=shown(transposed(report.table("factors_synthetic_coverage"))),
         cost=shown(cost),
         notes=notes,
         picture=picture,
@@ -147,59 +153,56 @@ def markdown(report: Report, counted: pandas.DataFrame, notes: str) -> str:
 
 
 def compact(table: Table) -> Table:
-    """Return a table of the paper with fewer columns: difference and verdict are one."""
-    frame = table.frame.copy()
+    """Return a table of the paper with difference and verdict in one column."""
     columns = [Column("network", "network"), Column("n", "n", digits=0)]
     for metric in METRICS:
         label = label_of(metric)
-        frame[f"{metric} says"] = [
-            _says(difference, verdict, n)
-            for difference, verdict, n in zip(
-                frame[f"{metric} difference"], frame[f"{metric} verdict"], frame["n"], strict=True
-            )
-        ]
         columns += [
-            Column(metric, "ours", label, f"{metric} sd", 3),
-            Column(
-                f"{metric} published", "published", label, f"{metric} published sd", 3,
-                mark=f"{metric} mark",
-            ),
-            Column(f"{metric} says", "Δ", label),
-        ]  # fmt: skip
+            Column(metric, "ours", label, 3),
+            published_column(metric, label),
+            Column(f"{metric} verdict", "Δ", label),
+        ]
+    rows = [
+        {**row, **{f"{metric} verdict": _verdict(row.get(metric)) for metric in METRICS}}
+        for row in table.rows
+    ]
     notes = tuple(note.replace("`cannot tell`", "`undecided`") for note in table.notes)
-    return dataclasses.replace(table, frame=frame, columns=tuple(columns), notes=notes)
+    return dataclasses.replace(table, rows=rows, columns=tuple(columns), notes=notes)
 
 
-def turned(table: Table | None) -> Table | None:
-    """Return a table factor x network with the networks as rows: it is higher, not wider."""
+def transposed(table: Table | None) -> Table | None:
+    """Return a table factor x network with a row for each network: it fits on a page."""
     if table is None:
         return None
-    first, *rest = table.columns
-    frame = table.frame.set_index(first.key)[[column.key for column in rest]].T
-    frame.insert(0, "network", [column.label for column in rest])
-    columns = [Column("network", "network")]
-    columns += [Column(name, name, digits=rest[0].digits) for name in frame.columns[1:]]
-    return dataclasses.replace(table, frame=frame, columns=tuple(columns))
+    factor, *networks = table.columns
+    names = [str(row[factor.key]) for row in table.rows]
+    rows = [
+        {"network": network.label}
+        | {name: row[network.key] for name, row in zip(names, table.rows, strict=True)}
+        for network in networks
+    ]
+    columns = [Column(name, name, digits=networks[0].digits) for name in names]
+    return dataclasses.replace(table, rows=rows, columns=(Column("network", "network"), *columns))
 
 
-def _of_one_kind(table: Table | None) -> Table | None:
-    """Return a table without the column of the data set, which is the same throughout."""
-    if table is None or table.frame["dataset"].nunique() > 1:
+def _without_dataset(table: Table | None) -> Table | None:
+    """Return a table without the column of the data set if all rows have the same one."""
+    if table is None or len({row["dataset"] for row in table.rows}) > 1:
         return table
     columns = tuple(column for column in table.columns if column.key != "dataset")
     return dataclasses.replace(table, columns=columns)
 
 
-def _says(difference: float, verdict: object, n: float) -> str:
-    """Return difference and verdict of a cell; nothing where nothing is printed."""
-    if not n > 0:
-        return "no runs" if n == 0 else ""
-    return f"{difference:+.3f} {short(str(verdict))}".replace("-", "−")
+def _verdict(measure: Measure | None) -> str:
+    """Return difference and verdict of a cell, nothing where nothing is published."""
+    if measure is None or measure.verdict is None:
+        return ""
+    if not measure.n or measure.difference is None:
+        return "no runs"
+    return f"{measure.difference:+.3f} {short(measure.short_verdict)}".replace("-", "−")
 
 
-def _with_runs(table: Table | None, column: str) -> Table | None:
-    """Return a table without the rows that have no runs, None if none is left."""
-    if table is None:
-        return None
-    frame = table.frame[table.frame[column] > 0]
-    return dataclasses.replace(table, frame=frame) if len(frame) else None
+def _with_runs(table: Table | None) -> Table | None:
+    """Return a table without the rows that have no runs, None if no row is left."""
+    rows = [row for row in table.rows if row["n"] > 0] if table else []
+    return dataclasses.replace(table, rows=rows) if table and rows else None

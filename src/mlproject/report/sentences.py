@@ -1,9 +1,14 @@
-"""What the page of a reproduction says in sentences: every number in them is of the runs."""
+"""The sentences of a reproduction's page; every number in them is computed from the runs."""
 
+import math
+from collections import Counter
+
+import numpy as np
 import pandas
 
 from mlproject.architectures import PROTOCOLS
-from mlproject.report.paper_tables import label_of
+from mlproject.report.labels import label_of
+from mlproject.report.measure import Measure, measure
 from mlproject.report.table import Table
 
 METRICS = ("test_auroc", "conv1/match_jaspar", "conv1/match_relevant")
@@ -11,12 +16,12 @@ MATCHES = METRICS[1:]
 
 
 def short(verdict: str) -> str:
-    """Return a verdict without its n; what cannot be told is undecided."""
+    """Return a verdict without its n; ``cannot tell`` becomes ``undecided``."""
     return verdict.partition(" (")[0].replace("cannot tell", "undecided")
 
 
 def who(counted: pandas.DataFrame) -> str:
-    """Say which runs these are, and where they were made."""
+    """Return a sentence on the runs: protocols, trials, machines, hours."""
     kinds = []
     for protocol, runs in counted.groupby("protocol", sort=False):
         seeds = runs.groupby("arch")["seed"].nunique()
@@ -46,16 +51,14 @@ def who(counted: pandas.DataFrame) -> str:
 
 
 def result(statements: Table | None) -> str:
-    """Return the paper's message and what our runs say to it, with the size of the effect."""
-    if statements is None or statements.frame.empty:
+    """Return the main statement of the paper, our verdict on it, and the size of the effect."""
+    if statements is None or not statements.rows or not statements.rows[0]["n"]:
         return ""
-    row = statements.frame.iloc[0]
-    if not row["n"]:
-        return ""
+    row = statements.rows[0]
     published = f"; the paper's own numbers give {row['published']:+.3f}"
     seeds = f"{row['n']} seed{'s' * int(row['n'] != 1)}"
-    counts = statements.frame["verdict"][statements.frame["n"] > 0].map(short)
-    rest = ", ".join(f"{count} {name}" for name, count in counts.value_counts().items())
+    counts = Counter(short(one["verdict"]) for one in statements.rows if one["n"])
+    rest = ", ".join(f"{count} {name}" for name, count in counts.most_common())
     text = (
         f"**{row['statement']}** Here: {short(row['verdict'])}, effect "
         f"{row['effect']:+.3f} ({row['interval']}, {seeds}{published}). "
@@ -65,49 +68,51 @@ def result(statements: Table | None) -> str:
 
 
 def verdicts(table: Table) -> str:
-    """Say which cells agree, which differ, and of which it cannot be told."""
+    """Return for each metric which networks agree, differ or are undecided."""
     lines = []
     for metric in METRICS:
-        frame = table.frame[table.frame["n"] > 0]
-        kinds = frame[f"{metric} verdict"].map(short)
-        parts = []
-        for kind in ("agrees", "differs", "undecided"):
-            if names := list(frame["network"][kinds == kind]):
-                few = f" ({', '.join(names)})" if kind != "agrees" else ""
-                parts.append(f"{kind} for {len(names)}{few}")
+        found: dict[str, list[str]] = {"agrees": [], "differs": [], "undecided": []}
+        for row in table.rows:
+            if row["n"] > 0 and (kind := short(row[metric].short_verdict)) in found:
+                found[kind].append(row["network"])
+        parts = [
+            f"{kind} for {len(names)}" + (f" ({', '.join(names)})" if kind != "agrees" else "")
+            for kind, names in found.items()
+            if names
+        ]
         if parts:
             lines.append(f"- {label_of(metric)}: {'; '.join(parts)}.")
     return "\n".join(lines)
 
 
 def alignment_says(table: Table | None) -> str:
-    """Say how far both definitions are from what is printed."""
+    """Return the distance of both definitions of an alignment from the published numbers."""
     if table is None:
         return ""
     parts = []
     for metric in MATCHES:
-        frame = table.frame.dropna(subset=[f"{metric} {n}" for n in ("released", "paper")])
-        frame = frame.dropna(subset=[f"{metric} published"])
-        if frame.empty:
+        keys = [f"{metric} {name}" for name in ("released", "paper", "published")]
+        rows = [(row["network"], *(_mean(row[key]) for key in keys)) for row in table.rows]
+        known = [row for row in rows if not any(math.isnan(value) for value in row[1:])]
+        if not known:
             continue
-        far = {
-            name: float((frame[f"{metric} {name}"] - frame[f"{metric} published"]).abs().mean())
-            for name in ("released", "paper")
-        }
-        gap = frame[f"{metric} paper"] - frame[f"{metric} released"]
-        widest = frame.loc[gap.abs().idxmax()]
+        far = [float(np.mean([abs(row[side] - row[3]) for row in known])) for side in (1, 2)]
+        network, released, paper, published = max(known, key=lambda row: abs(row[2] - row[1]))
         parts.append(
-            f"Over {len(frame)} networks the {label_of(metric)} is {far['released']:.3f} from the "
-            f"printed one under `released` and {far['paper']:.3f} under `paper` (mean of the "
-            f"absolute differences); they are furthest apart for {widest['network']}: "
-            f"{widest[f'{metric} released']:.3f} and {widest[f'{metric} paper']:.3f}, printed "
-            f"{widest[f'{metric} published']:.3f}."
+            f"Over {len(known)} networks the {label_of(metric)} is {far[0]:.3f} from the "
+            f"printed one under `released` and {far[1]:.3f} under `paper` (mean of the "
+            f"absolute differences); they are furthest apart for {network}: "
+            f"{released:.3f} and {paper:.3f}, printed {published:.3f}."
         )
     return " ".join(parts)
 
 
+def _mean(value: Measure | float) -> float:
+    return value.mean if isinstance(value, Measure) else value
+
+
 def protocol_fields() -> str:
-    """Say in which fields the protocols differ."""
+    """Return the fields in which the protocols differ, with both values."""
     paper, released = PROTOCOLS["paper"], PROTOCOLS["released"]
     return ", ".join(
         f"`{name}` {_plain(paper[name])} (code: {_plain(released[name])})" for name in paper
@@ -119,20 +124,25 @@ def _plain(value: object) -> str:
 
 
 def protocol_says(table: Table | None) -> str:
-    """Say how far both protocols are from what is printed, and how long they go on improving."""
+    """Return the distance of both protocols from the published numbers, and their best epochs."""
     if table is None:
         return ""
-    frame = table.frame
+    sides = {
+        name: [row for row in table.rows if row["protocol"] == name]
+        for name in ("released", "paper")
+    }
     parts = []
     for metric in METRICS:
         shown = metric if metric == "test_auroc" else f"{metric} released"
         far = {
-            name: float((rows[shown] - rows[f"{metric} published"]).abs().mean())
-            for name, rows in frame.groupby("protocol")
+            name: measure(
+                [abs(row[shown].mean - row[f"{metric} published"].mean) for row in rows]
+            ).mean
+            for name, rows in sides.items()
         }
         parts.append(f"{label_of(metric)} {far['released']:.3f} and {far['paper']:.3f}")
-    epochs = frame.groupby("protocol")["epochs"].mean()
-    networks = ", ".join(dict.fromkeys(frame["network"]))
+    epochs = {name: np.mean([row["epochs"] for row in rows]) for name, rows in sides.items()}
+    networks = ", ".join(dict.fromkeys(row["network"] for row in table.rows))
     return (
         "Mean absolute difference to the printed numbers, trained by `released` and by `paper` and "
         f"both aligned as the code does, over {networks}: {'; '.join(parts)}. The "

@@ -1,9 +1,10 @@
-"""A table: one frame of values, and how its columns are shown; as Markdown, HTML, LaTeX, CSV."""
+"""A table: rows of values, and the columns that show them; as Markdown, HTML, LaTeX and CSV."""
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,34 +12,41 @@ from typing import Any, NamedTuple
 import pandas
 from markupsafe import Markup, escape
 
+from mlproject.report.latex import latex_table, latex_text
+from mlproject.report.measure import Measure, flat_frame
 from mlproject.system.files import atomic_file
 
-FORMATS = ("md", "html", "csv", "tex")
-WIDE = 8
+Row = Mapping[str, Any]
+SPREADS = {"mean": "sd", "published": "published_sd"}
+VERDICTS = ("agrees", "differs", "cannot tell", "no runs", "supported", "contradicted")
 
 
 class Column(NamedTuple):
-    """A column as it is shown.
+    """A column of a table.
 
     Attributes:
-        key: the frame's column.
+        key: of the row's value.
         label: its heading.
         group: heading above it and its neighbours of the same group.
-        spread: the frame's column shown after ``±``.
         digits: decimals of numbers, None: a text.
-        signed: numbers show their sign.
-        mark: the frame's column of footnote marks.
-        link: the frame's column of addresses that the page links to.
+        part: the shown value of a `Measure`; ``mean`` and ``published`` include the standard
+            deviation.
+        signed: whether numbers show their sign.
+        link: key of an address that the HTML page links to.
     """
 
     key: str
     label: str
     group: str = ""
-    spread: str = ""
     digits: int | None = None
+    part: str = "mean"
     signed: bool = False
-    mark: str = ""
     link: str = ""
+
+
+def published_column(key: str, group: str) -> Column:
+    """Return the column of the published mean and standard deviation of a measure."""
+    return Column(key, "published", group, 3, "published")
 
 
 @dataclass(frozen=True)
@@ -48,28 +56,35 @@ class Table:
     Attributes:
         name: of its files, such as ``table1``.
         title: one line.
-        frame: all values; this is what the CSV holds.
-        columns: what the other formats show of it.
-        notes: sentences below; ``^a^`` at the start of one is a footnote mark.
-        commands: shell commands that fill what is missing.
+        rows: the values by key; a metric of trials is a `Measure`.
+        columns: the columns of all formats except CSV, which holds all values.
+        notes: sentences below the table; ``^a^`` at the start of one is a footnote mark.
+        commands: shell commands that make the missing runs.
+        recorded: the values of the CSV, if they are not those of the rows.
     """
 
     name: str
     title: str
-    frame: pandas.DataFrame
+    rows: Sequence[Row]
     columns: tuple[Column, ...]
     notes: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
+    recorded: pandas.DataFrame | None = None
+
+    @cached_property
+    def frame(self) -> pandas.DataFrame:
+        """All values, with a column for each value of a `Measure`."""
+        return flat_frame(self.rows) if self.recorded is None else self.recorded
 
     def markdown(self) -> str:
         """Return title, table and notes as GitHub reads them."""
-        heads = [_above(column) for column in self.columns]
+        heads = [f"{c.group}: {c.label}" if c.group else c.label for c in self.columns]
         lines = [f"| {' | '.join(heads)} |"]
         lines.append(f"|{'|'.join(':--' if c.digits is None else '--:' for c in self.columns)}|")
-        for _, row in self.frame.iterrows():
+        for row in self.rows:
             cells = []
             for column in self.columns:
-                mark = _mark(row, column)
+                mark = mark_of(row, column)
                 shown = plain_markdown(text_of(row, column))
                 cells.append(shown + (f" <sup>{mark}</sup>" if mark else ""))
             lines.append(f"| {' | '.join(cells)} |")
@@ -82,7 +97,7 @@ class Table:
         return text
 
     def html(self) -> Markup:
-        """Return the table as an HTML element with sortable columns; notes are not in it."""
+        """Return the table as an HTML element with sortable columns and without its notes."""
         groups = self._groups()
         head = Markup("")
         if any(name for name, _ in groups):
@@ -98,50 +113,28 @@ class Table:
             + Markup("</th>")
             for column in self.columns
         )
-        rows = Markup("").join(self._html_row(row) for _, row in self.frame.iterrows())
+        rows = Markup("").join(self._html_row(row) for row in self.rows)
         return Markup(
             '<table class="sortable" id="{}"><thead>{}<tr>{}</tr></thead><tbody>{}</tbody></table>'
         ).format(self.name, head, heads, rows)
 
     def latex(self) -> str:
-        """Return the table for LaTeX with the package booktabs, notes below it."""
-        groups = self._groups()
-        shape = "".join("l" if column.digits is None else "r" for column in self.columns)
-        wide = len(self.columns) > WIDE
-        lines = ["% needs \\usepackage{booktabs}" + ",graphicx" * wide]
-        lines += ["\\begin{table}", "\\centering", "\\small"]
-        lines += [f"\\caption{{{_latex(self.title)}}}", f"\\label{{tab:{self.name}}}"]
-        lines += ["\\resizebox{\\textwidth}{!}{%"] * wide
-        lines += [f"\\begin{{tabular}}{{{shape}}}", "\\toprule"]
-        if any(name for name, _ in groups):
-            spans, rules, start = [], [], 1
-            for name, count in groups:
-                spans.append(f"\\multicolumn{{{count}}}{{c}}{{{_latex(name)}}}")
-                if name:
-                    rules.append(f"\\cmidrule(lr){{{start}-{start + count - 1}}}")
-                start += count
-            lines += [" & ".join(spans) + " \\\\", " ".join(rules)]
-        lines += [" & ".join(_latex(column.label) for column in self.columns) + " \\\\"]
-        lines.append("\\midrule")
-        for _, row in self.frame.iterrows():
-            cells = []
-            for column in self.columns:
-                mark = _mark(row, column)
-                shown = _latex(text_of(row, column))
-                cells.append(shown + (f"\\textsuperscript{{{mark}}}" if mark else ""))
-            lines.append(" & ".join(cells) + " \\\\")
-        lines += ["\\bottomrule", "\\end{tabular}" + "}" * wide]
-        notes = [
-            re.sub(
-                r"^\\textasciicircum\{\}(\w+)\\textasciicircum\{\} ", r"\\textsuperscript{\1} ", n
+        """Return the table for LaTeX with the package booktabs, with its notes below it."""
+        cells = []
+        for row in self.rows:
+            marks = [mark_of(row, column) for column in self.columns]
+            texts = [latex_text(text_of(row, column)) for column in self.columns]
+            cells.append(
+                [
+                    text + (f"\\textsuperscript{{{mark}}}" if mark else "")
+                    for text, mark in zip(texts, marks, strict=True)
+                ]
             )
-            for n in map(_latex, self.notes)
-        ]
-        lines += [f"\\par\\footnotesize {note}" for note in notes]
-        return "\n".join([*lines, "\\end{table}", ""])
+        heads = [(column.label, column.digits is None) for column in self.columns]
+        return latex_table(self.name, self.title, self._groups(), heads, cells, self.notes)
 
     def csv(self) -> str:
-        """Return the frame in full precision."""
+        """Return all values in full precision."""
         return self.frame.to_csv(index=False, lineterminator="\n")
 
     def write(self, folder: Path) -> list[Path]:
@@ -153,14 +146,14 @@ class Table:
             "tex": self.latex,
         }
         paths = []
-        for kind in FORMATS:
+        for kind, text in texts.items():
             paths.append(folder / f"{self.name}.{kind}")
             with atomic_file(paths[-1]) as file:
-                file.write(texts[kind]().encode())
+                file.write(text().encode())
         return paths
 
     def _groups(self) -> list[tuple[str, int]]:
-        """Return the headings of groups and over how many columns each stands."""
+        """Return the headings of groups, each with its number of columns."""
         return [(name, len(list(one))) for name, one in groupby(c.group for c in self.columns)]
 
     def _page(self) -> str:
@@ -174,12 +167,12 @@ class Table:
             + "\n"
         )
 
-    def _html_row(self, row: pandas.Series) -> Markup:
+    def _html_row(self, row: Row) -> Markup:
         cells = []
         for column in self.columns:
-            text, mark, value = text_of(row, column), _mark(row, column), row[column.key]
+            text, mark, value = text_of(row, column), mark_of(row, column), value_of(row, column)
             if column.digits is None:
-                key, kind = text, f"text {_verdict(text)}".strip()
+                key, kind = text, f"text {_verdict_class(text)}".strip()
             else:
                 key, kind = ("" if _missing(value) else repr(float(value))), ""
             above = Markup("<sup>{}</sup>").format(mark) if mark else ""
@@ -193,21 +186,32 @@ class Table:
         return Markup("<tr>{}</tr>").format(Markup("").join(cells))
 
 
-def text_of(row: pandas.Series, column: Column) -> str:
-    """Return what a table shows in a cell, without its footnote mark."""
-    value = row[column.key]
+def value_of(row: Row, column: Column) -> Any:
+    """Return the value of a cell; None if the row has none."""
+    value = row.get(column.key)
+    return getattr(value, column.part) if isinstance(value, Measure) else value
+
+
+def text_of(row: Row, column: Column) -> str:
+    """Return the text of a cell, without its footnote mark."""
+    value = value_of(row, column)
     if _missing(value):
         return "—"
     if column.digits is None:
         return f"{value:g}" if isinstance(value, float) else str(value)
     text = f"{value:{'+' if column.signed else ''}.{column.digits}f}".replace("-", "−")
-    if column.spread and not _missing(row[column.spread]):
-        text += f" ± {row[column.spread]:.{column.digits}f}"
-    return text
+    spread = getattr(row[column.key], SPREADS.get(column.part, ""), None)
+    return text if _missing(spread) else f"{text} ± {spread:.{column.digits}f}"
+
+
+def mark_of(row: Row, column: Column) -> str:
+    """Return the footnote marks of a cell; only published numbers have some."""
+    value = row.get(column.key)
+    return (value.mark or "") if column.part == "published" and isinstance(value, Measure) else ""
 
 
 def plain_markdown(text: str) -> str:
-    """Return a text as Markdown shows it letter by letter: it ends no cell and opens no tag."""
+    """Return a text escaped for Markdown, so that it ends no cell and opens no tag."""
     text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", " ".join(text.split()))
     return text.replace("|", "\\|")
 
@@ -219,51 +223,11 @@ def note_html(note: str) -> Markup:
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", text))
 
 
-def _above(column: Column) -> str:
-    return f"{column.group}: {column.label}" if column.group else column.label
-
-
-def _mark(row: pandas.Series, column: Column) -> str:
-    mark = row[column.mark] if column.mark else ""
-    return "" if _missing(mark) else str(mark)
-
-
 def _missing(value: Any) -> bool:
     return value is None or value is pandas.NA or (isinstance(value, float) and math.isnan(value))
 
 
-def _verdict(text: str) -> str:
-    for word in ("agrees", "differs", "cannot tell", "no runs", "supported", "contradicted"):
-        if text.startswith(word):
-            return word.replace(" ", "-")
-    return ""
-
-
-def _latex(text: str) -> str:
-    special = {
-        "\\": "\\textbackslash{}",
-        "&": "\\&",
-        "%": "\\%",
-        "$": "\\$",
-        "#": "\\#",
-        "_": "\\_",
-        "{": "\\{",
-        "}": "\\}",
-        "~": "\\textasciitilde{}",
-        "^": "\\textasciicircum{}",
-        "±": "$\\pm$",
-        "−": "$-$",
-        "Δ": "$\\Delta$",
-        "×": "$\\times$",
-        "≥": "$\\geq$",
-        "≤": "$\\leq$",
-        "—": "---",
-        "–": "--",
-        "“": "``",
-        "”": "''",
-        "·": "$\\cdot$",
-        "`": "'",
-        "→": "$\\to$",
-        "√": "$\\surd$",
-    }
-    return "".join(special.get(letter, letter) for letter in text)
+def _verdict_class(text: str) -> str:
+    """Return the CSS class of a verdict, an empty text for other texts."""
+    found = (word.replace(" ", "-") for word in VERDICTS if text.startswith(word))
+    return next(found, "")

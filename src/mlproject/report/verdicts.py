@@ -1,4 +1,4 @@
-"""Whether our trials agree with what the paper prints."""
+"""Comparisons of our trials with published numbers."""
 
 import math
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from mlproject.report.measure import Measure, measure
 from mlproject.report.published import TRIALS
 
 LEVEL = 0.90
@@ -20,13 +21,13 @@ BANDS = {"test_auroc": 0.01, "test_aupr": 0.01, "match": 0.10}
 
 
 class Joint(NamedTuple):
-    """Many cells together.
+    """A test over many cells.
 
     Attributes:
-        cells: how many.
-        positive: of how many our mean is higher.
-        negative: of how many it is lower.
-        z: Stouffer's, NaN of no cells.
+        cells: number of cells.
+        positive: number of cells in which our mean is higher.
+        negative: number of cells in which it is lower.
+        z: Stouffer's z, NaN without cells.
         p: two-sided.
     """
 
@@ -37,68 +38,48 @@ class Joint(NamedTuple):
     p: float
 
 
-class Comparison(NamedTuple):
-    """Our trials beside a printed number.
-
-    Attributes:
-        n: number of our trials.
-        mean: of our trials, NaN if there are none.
-        sd: of our trials, divided by n - 1; NaN below two.
-        difference: ours less the printed one.
-        low: lower end of its 90 % interval (Welch), NaN below two trials.
-        high: upper end.
-        verdict: ``agrees``, ``differs``, ``cannot tell (n = ...)``, ``no runs``, or ``""`` where
-            nothing is printed.
-    """
-
-    n: int
-    mean: float
-    sd: float
-    difference: float
-    low: float
-    high: float
-    verdict: str
-
-
 def compare(
     values: Sequence[float] | np.ndarray, printed: tuple[float, float] | None, band: float
-) -> Comparison:
-    """Compare trials with a printed mean and sd.
+) -> Measure:
+    """Compare trials with a published mean and standard deviation.
 
     Args:
         values: one a trial.
-        printed: mean and sd over five trials, divided by five: the sd of a sample is larger by
-            sqrt(5/4), and rounding to three digits hides up to 0.0005. None: nothing is printed.
-        band: how far the difference may be from 0 to agree.
+        printed: mean and standard deviation over five trials. The paper divides by five: the
+            standard deviation of a sample is larger by sqrt(5/4), and rounding to three digits
+            hides up to 0.0005. None: nothing is published.
+        band: the largest absolute difference that counts as agreement.
 
     Returns:
-        The difference agrees if its 90 % interval lies within +-`band`, and differs if the interval
-        lies outside altogether. The former is the test of equivalence by two one-sided tests at 5 %
-        each (TOST; Schuirmann, J Pharmacokinet Biopharm 15: 657, 1987).
+        The verdict is ``agrees`` if the 90 % interval of the difference lies within +-`band`: the
+        test of equivalence by two one-sided tests at 5 % each (TOST; Schuirmann, J Pharmacokinet
+        Biopharm 15: 657, 1987). It is ``differs`` if the interval lies outside the band.
     """
-    n = len(values)
-    mean = float(np.mean(values)) if n else math.nan
-    sd = float(np.std(values, ddof=1)) if n > 1 else math.nan
+    ours = measure(values)
+    n = ours.n
     if printed is None:
-        return Comparison(n, mean, sd, math.nan, math.nan, math.nan, "" if n else "no runs")
-    difference = mean - printed[0]
-    if n < 2:
-        verdict = f"cannot tell (n = {n})" if n else "no runs"
-        return Comparison(n, mean, sd, difference, math.nan, math.nan, verdict)
-    theirs = printed_sd(printed)
-    half = welch_half_width(sd, n, theirs, TRIALS, LEVEL)
-    low, high = difference - half, difference + half
-    if -band <= low and high <= band:
-        verdict = "agrees"
-    elif low > band or high < -band:
-        verdict = "differs"
-    else:
-        verdict = f"cannot tell (n = {n})"
-    return Comparison(n, mean, sd, difference, low, high, verdict)
+        return ours._replace(
+            published=math.nan, published_sd=math.nan, difference=math.nan, low=math.nan,
+            high=math.nan, verdict="" if n else "no runs",
+        )  # fmt: skip
+    difference = ours.mean - printed[0]
+    low = high = math.nan
+    verdict = f"cannot tell (n = {n})" if n else "no runs"
+    if n > 1 and ours.sd is not None:
+        half = welch_half_width(ours.sd, n, printed_sd(printed), TRIALS, LEVEL)
+        low, high = difference - half, difference + half
+        if -band <= low and high <= band:
+            verdict = "agrees"
+        elif low > band or high < -band:
+            verdict = "differs"
+    return ours._replace(
+        published=printed[0], published_sd=printed[1], difference=difference, low=low, high=high,
+        verdict=verdict,
+    )  # fmt: skip
 
 
 def printed_sd(printed: tuple[float, float]) -> float:
-    """Return the standard deviation (n - 1) of a printed cell, see `compare`."""
+    """Return the standard deviation (n - 1) of a published cell, see `compare`."""
     return max(printed[1] * math.sqrt(TRIALS / (TRIALS - 1)), LOWEST_SD)
 
 
@@ -119,14 +100,14 @@ def welch_half_width(sd1: float, n1: int, sd2: float, n2: int, level: float) -> 
 
 
 def joint(cells: Sequence[tuple[Sequence[float], tuple[float, float]]]) -> Joint:
-    """Test whether ours lie higher or lower than what is printed, over all cells together.
+    """Test over all cells whether our means are higher or lower than the published ones.
 
     Args:
-        cells: our trials (two at least) and the printed mean and sd.
+        cells: our trials (two at least) and the published mean and standard deviation.
 
     Returns:
-        Each cell's difference becomes a standard normal value by its Welch t test; these are summed
-        and divided by the root of their number (Stouffer, The American Soldier, 1949).
+        The difference of each cell becomes a standard normal value by its Welch t test. The sum of
+        these values is divided by the root of their number (Stouffer, The American Soldier, 1949).
     """
     scores = []
     positive = negative = 0
@@ -142,10 +123,10 @@ def joint(cells: Sequence[tuple[Sequence[float], tuple[float, float]]]) -> Joint
 
 
 def band_of(metric: str) -> float:
-    """Return how far a metric may be from the printed one and still agree."""
+    """Return the largest absolute difference of a metric that counts as agreement."""
     return BANDS["match" if "/match_" in metric else metric]
 
 
 def p_text(p: float) -> str:
-    """Return a p-value as tables show it."""
+    """Return a p-value as text."""
     return "—" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"

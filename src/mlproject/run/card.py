@@ -1,7 +1,7 @@
 """The card: one self-contained HTML page that shows a run.
 
-It needs no network, opens from a file and inside the frame of the MLflow UI, and all it shows is in
-`CardData`: plain data, no connection to the tracking store.
+The page needs no network: it opens from a file and inside the frame of the MLflow UI. Its content
+is `CardData`, plain data without a connection to the tracking store.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,10 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from mlproject.draw.curves import class_styles
-from mlproject.draw.svg import glyphs, single
-from mlproject.draw.templating import template
+from mlproject.draw.letters import svg_letters
+from mlproject.draw.output import template
+from mlproject.draw.style import class_styles
+from mlproject.draw.svg import single
 from mlproject.filters.ablation import Ablation
 from mlproject.filters.reading import LayerReading, classes_of
 from mlproject.filters.truth import FilterTruth
@@ -27,24 +28,24 @@ from mlproject.run.card_filters import show_layer
 
 @dataclass(frozen=True)
 class CardData:
-    """All that a card shows.
+    """The content of a card.
 
     Attributes:
-        name: title, such as ``CNN-25 · seed 0``.
-        description: a few sentences below the title; lines are kept.
+        name: the title, such as ``CNN-25 · seed 0``.
+        description: sentences below the title, one a line.
         facts: label -> text, in order: network, protocol, data set, backend, hashes, versions, ...
         spec: the spec's flat fields.
-        metrics: final metrics by name, listed as they are; ``best_epoch`` marks the curves.
+        metrics: final metrics by name; ``best_epoch`` is marked in the curves.
         history: for each epoch ``epoch``, ``train_loss``, ``val_loss``, ``val_auroc``, ...
         rows: scores of every class on the test split.
-        curves: curves of the classes for which they are defined.
-        readings: the layers whose filters were read.
-        targets: motifs that the filters were matched with.
+        curves: of the classes that have both labels.
+        readings: filters and matches of each interpreted layer.
+        targets: the motifs of the database.
         relevant: class -> ids of relevant motifs.
-        truth: ground-truth motifs, () if unknown.
-        times: what -> seconds.
-        truths: layer -> what its filters detect of the planted motifs, where known.
-        ablations: layer -> what the network loses without each of its filters, where known.
+        truth: the planted motifs, () if unknown.
+        times: name -> seconds.
+        truths: layer -> how its filters detect the planted motifs, if known.
+        ablations: layer -> loss of the network without each filter, if known.
     """
 
     name: str
@@ -65,7 +66,7 @@ class CardData:
 
 
 def render(data: CardData) -> str:
-    """Return the card as one HTML page, all ASCII, so that no encoding can harm it."""
+    """Return the card as one HTML page, all ASCII, so that it displays in any encoding."""
     targets = {motif.id: motif for motif in data.targets}
     layers = [
         show_layer(
@@ -80,7 +81,7 @@ def render(data: CardData) -> str:
     ]
     page = _template().render(
         data=data,
-        glyphs=glyphs(),
+        glyphs=svg_letters(),
         tiles=_tiles(data, layers),
         history=history_charts(data.history, data.metrics.get(Metric.BEST_EPOCH)),
         performance=performance_charts(data.rows, data.curves),
@@ -98,7 +99,7 @@ def _template() -> jinja2.Template:
 
 
 def _tiles(data: CardData, layers: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:
-    """Return (label, value, note) of the numbers at the top."""
+    """Return label, value and note of each number at the top."""
     tiles = []
     for kind, label in (("auroc", "Test AUROC"), ("aupr", "Test AUPR")):
         values = [value for row in data.rows if (value := getattr(row, kind)) is not None]
@@ -140,7 +141,7 @@ def _classes(data: CardData, layers: Sequence[dict[str, Any]]) -> list[dict[str,
 def _motifs(
     data: CardData, layers: Sequence[dict[str, Any]], targets: Mapping[str, Motif]
 ) -> list[dict[str, Any]]:
-    """Return for each class with relevant motifs its logo and the filters that found it."""
+    """Return the logo of each class with relevant motifs, and the filters that match it."""
     shown = {name: _motif_of(name, data, targets) for name, ids in data.relevant.items() if ids}
     columns = max((motif.width for motif in shown.values() if motif), default=1)
     return [
@@ -156,7 +157,7 @@ def _motifs(
 
 
 def _motif_of(name: str, data: CardData, targets: Mapping[str, Motif]) -> Motif | None:
-    """Return the motif to show for a class: a planted one, else the first relevant target."""
+    """Return the motif of a class: the planted one, else the first relevant target."""
     known = [*data.truth, *targets.values()]
     return next((motif for motif in known if name in classes_of(motif.id, data.relevant)), None)
 

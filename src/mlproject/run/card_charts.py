@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from markupsafe import Markup
 
-from mlproject.draw.curves import INK, TRAIN, VALID, class_styles, mean_precision_recall, mean_roc
+from mlproject.draw.curves import mean_precision_recall, mean_roc
+from mlproject.draw.style import INK, TRAIN, VALID, class_styles
 from mlproject.draw.svg import Line, Scale, chart, nice_ticks
 from mlproject.network.evaluation import ClassScore, Curves
 
@@ -15,7 +16,7 @@ CURVE_POINTS = 20_000
 def history_charts(
     history: Sequence[Mapping[str, float]], best_epoch: float | None
 ) -> list[Markup]:
-    """Return charts of the losses and of the validation AUROC, the best epoch marked."""
+    """Return charts of the losses and of the validation AUROC, with the best epoch marked."""
     epochs = [row["epoch"] for row in history]
     if not epochs:
         return []
@@ -45,7 +46,7 @@ def history_charts(
 
 
 def performance_charts(rows: Sequence[ClassScore], curves: Sequence[Curves]) -> list[Markup]:
-    """Return the ROC and the precision-recall chart, each class found by its name as key."""
+    """Return the ROC and the precision-recall chart; the key of each line is its class."""
     if not curves:
         return []
     ticks = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -79,6 +80,6 @@ def performance_charts(rows: Sequence[ClassScore], curves: Sequence[Curves]) -> 
 
 
 def _thin(points: np.ndarray, count: int) -> np.ndarray:
-    """Return at most `count` (20 to 200) of the points of a curve, both ends among them."""
+    """Return at most `count` (limited to 20 to 200) points of a curve, including both ends."""
     kept = np.linspace(0, len(points) - 1, min(max(count, 20), 200, len(points)))
     return points[kept.astype(int)]

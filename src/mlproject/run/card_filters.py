@@ -1,4 +1,4 @@
-"""The filters of a card: each above the motif that it matches."""
+"""The filters of a card, each above its matching motif."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -31,15 +31,15 @@ def show_layer(
     ablation: Ablation | None = None,
     sequences: int = 0,
 ) -> dict[str, Any]:
-    """Return what the card shows of a layer: its scores and its filters with their matches.
+    """Return the content of a layer's part of the card: scores, filters and their matches.
 
     Args:
         reading: the layer.
         relevant: class -> ids of relevant motifs.
-        targets: the motifs that the matches name, by id.
-        truth: what the filters detect of the planted motifs, if known.
-        ablation: what the network loses without each filter, if known; the filter that it needs
-            most then comes first.
+        targets: the motifs of the matches, by id.
+        truth: how the filters detect the planted motifs, if known.
+        ablation: loss of the network without each filter, if known; the filter with the largest
+            loss then comes first.
         sequences: number of test sequences.
     """
     best = best_matches(reading, relevant)
@@ -93,7 +93,10 @@ def show_layer(
 def _alignment(
     number: int, reading: LayerReading, best: Mapping[str, BestMatch], targets: Mapping[str, Motif]
 ) -> tuple[np.ndarray | None, int, tuple[int, int]]:
-    """Return the matched motif on its strand, its first column and the overlap, in the filter's."""
+    """Return the matching motif on its strand, its first column and the overlap.
+
+    Columns are those of the filter.
+    """
     found = best.get(reading.motifs[number].id)
     if found is None:
         return None, 0, (0, 0)
@@ -108,7 +111,7 @@ def _alignment(
 def _others(
     reading: LayerReading, best: Mapping[str, BestMatch], targets: Mapping[str, Motif]
 ) -> dict[str, list[str]]:
-    """Return for each filter the matches beside the one that names it, best first, as text."""
+    """Return the other matches of each filter as text, best first."""
     names: dict[str, list[str]] = {motif.id: [] for motif in reading.motifs}
     for match in sorted(reading.matches, key=lambda match: match.e_value):
         if match is not best[match.query_id].match:
@@ -118,14 +121,14 @@ def _others(
 
 
 def _subset(ablation: Ablation | None, sequences: int) -> str:
-    """Say how many of the test sequences an ablation has used, if not all."""
+    """Return the number of test sequences of an ablation as text, if it did not use all."""
     if ablation is None or ablation.sequences >= sequences:
         return ""
     return f", over {ablation.sequences:,} of the {sequences:,} sequences,"
 
 
 def _detected(row: Mapping[str, Any]) -> str:
-    """Return in words what a filter detects: motif, strand, average precision, recall."""
+    """Return as text the motif that a filter detects, strand, average precision and recall."""
     motif, strand = row["motif"], row["strand"].replace("-", "−")
     area, recall = row["average_precision"], row["recall"]
     return f"sees {motif} {strand}: AP {area:.2f}, recall {recall:.2f}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from mlproject.architectures import arch_name, protocol_name, run_name
+from mlproject.architectures import arch_name, preset_names, protocol_name, run_name
 from mlproject.data import Dataset, load
 from mlproject.data.dataset import blocks
 from mlproject.names import Artifact, Metric, Tag
@@ -166,7 +166,7 @@ def _tags(spec: RunSpec, data: Dataset) -> dict[str, str]:
 def _record_inputs(context: RunContext) -> None:
     """Record the parameters, the spec and the splits of the data set."""
     spec, data, tracker = context.spec, context.data, context.tracker
-    names = {"arch": arch_name(spec), "protocol": protocol_name(spec)}
+    names = preset_names(spec)
     tracker.params({**names, **spec.flat()})
     text = json.dumps(spec.flat(), indent=2, sort_keys=True) + "\n"
     tracker.artifact(Artifact.SPEC, lambda path: path.write_text(text, encoding="utf-8"))

@@ -11,7 +11,7 @@ from mlproject import results
 from mlproject.attribution import attribute
 from mlproject.attribution.truth import sites_of
 from mlproject.data import Dataset
-from mlproject.draw.logos import save
+from mlproject.draw.output import save_figure
 from mlproject.draw.tracks import Mark, Track, cropped, marks, track_figure
 from mlproject.names import Tag
 from mlproject.network.build import predict
@@ -83,7 +83,7 @@ def draw_runs(
         )
         headings.append((str(store.run(run_id).info.run_name), f"gives {given}"))
     figure = _figure(columns, headings, data, sequence, targets, (start, stop))
-    save(figure, out.with_suffix(""), [out.suffix[1:]])
+    save_figure(figure, out.with_suffix(""), [out.suffix[1:]])
     return sequence
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mlproject.draw.curves import history_figure, pr_figure, roc_figure
-from mlproject.draw.logos import save
+from mlproject.draw.output import save_figure
 from mlproject.names import Artifact, Metric, Tag
 from mlproject.network import checkpoint, fast_pass
 from mlproject.network.build import build, predict
@@ -177,7 +177,7 @@ def record_figure(tracker: Tracker, stem: str, figure: Figure, *kinds: str) -> N
     for kind in kinds or ("png",):
         tracker.artifact(
             f"{stem}.{kind}",
-            lambda path: save(figure, path.with_suffix(""), [path.suffix[1:]]),
+            lambda path: save_figure(figure, path.with_suffix(""), [path.suffix[1:]]),
         )
 
 

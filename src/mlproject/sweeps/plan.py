@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, StrictFloat, StrictInt, StrictStr, Tag
 
-from mlproject.architectures import arch_name, make_spec, protocol_name
+from mlproject.architectures import make_spec, preset_names
 from mlproject.spec import RunSpec, field_info, parse_value
 from mlproject.sweeps.ranges import LARGEST, PlanPart, Range
 from mlproject.system.errors import UserError
@@ -110,7 +110,7 @@ def _values(axis: Axis) -> Sequence[Value]:
 
 
 def _exclusion_values(spec: RunSpec) -> dict[str, Value]:
-    return {"arch": arch_name(spec), "protocol": protocol_name(spec), **spec.flat()}
+    return {**preset_names(spec), **spec.flat()}
 
 
 def _matches(have: Mapping[str, Value], exclusion: Mapping[str, Value | list[Value]]) -> bool:

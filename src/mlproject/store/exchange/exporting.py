@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mlproject.architectures import ARCHITECTURES
+from mlproject.architectures import network_order
 from mlproject.names import Artifact, Tag, tag
 from mlproject.store.client import Store
 from mlproject.store.errors import STORE_ERRORS, first_line
@@ -175,7 +175,6 @@ def _table(runs: list[RecordedRun]) -> str:
         {one.metric: one.value for one in recorded.metrics if one.step == 0} for recorded in runs
     ]
     metrics = sorted({name for values in finals for name in values})
-    order = {name: number for number, name in enumerate(ARCHITECTURES)}
     rows = []
     for recorded, values in zip(runs, finals, strict=True):
         tags = recorded.tags
@@ -184,8 +183,7 @@ def _table(runs: list[RecordedRun]) -> str:
         facts |= {"seed": spec["seed"], "commit": tags.get(Tag.COMMIT, "")[:12]}
         facts["epochs_done"] = max((one.step for one in recorded.metrics), default=0)
         place = (
-            order.get(facts["arch"], len(order)), facts["arch"], facts["protocol"], spec["seed"],
-            facts["spec_sha256"],
+            network_order(facts["arch"]), facts["protocol"], spec["seed"], facts["spec_sha256"],
         )  # fmt: skip
         cells = [facts[name] for name in FACTS]
         cells += [f"{values[name]:.6g}" if name in values else "" for name in metrics]

@@ -1,28 +1,31 @@
-"""Printed cells taken together, and printed cells of which there is more than one reading."""
+"""All published cells together, and published rows that have two interpretations."""
 
+import math
 from typing import Any, NamedTuple
 
 import pandas
 
 from mlproject.architectures import make_spec, printed_name
-from mlproject.report.paper_tables import label_of
-from mlproject.report.pooling import of_dataset, pool
+from mlproject.report.labels import label_of
+from mlproject.report.measure import measure_of
 from mlproject.report.published import DATASETS, SYNTHETIC, archs_of, printed
-from mlproject.report.table import Column, Table
+from mlproject.report.registry import table
+from mlproject.report.table import Column, Table, published_column
+from mlproject.report.trials import of_dataset, trials
 from mlproject.report.verdicts import ONE_DATA_SET, joint, p_text
 
 METRICS = ("test_auroc", "test_aupr", "conv1/match_jaspar", "conv1/match_relevant")
 SHOWN = ("test_auroc", "conv1/match_jaspar", "conv1/match_relevant")
 
 
-class Reading(NamedTuple):
-    """One way to read a printed row.
+class RowReading(NamedTuple):
+    """One interpretation of a published row.
 
     Attributes:
         printed: the network that the row names.
-        arch: the network that is trained.
-        options: what its spec has besides.
-        text: what distinguishes this reading.
+        arch: the trained network.
+        options: other fields of its spec.
+        text: the difference from the other interpretation.
     """
 
     printed: str
@@ -32,20 +35,24 @@ class Reading(NamedTuple):
 
 
 READINGS = (
-    Reading("CNN9-4", "CNN9-4", {}, "window of 9 nt, as the authors' cnn9_4.meme"),
-    Reading("CNN9-4", "CNN9-4", {"window": 19}, "window of 19 nt, as the released code"),
-    Reading("CNN9-25", "CNN9-25", {}, "window of 9 nt, as the authors' cnn9_25.meme"),
-    Reading("CNN9-25", "CNN9-25", {"window": 19}, "window of 19 nt, as the released code"),
-    Reading("CNN-50-2", "CNN-50-2", {}, "128 filters, 512 units, as printed"),
-    Reading("CNN-50-2", "CNN-50-2-released", {}, "64 filters, 96 units, as released"),
+    RowReading("CNN9-4", "CNN9-4", {}, "window of 9 nt, as the authors' cnn9_4.meme"),
+    RowReading("CNN9-4", "CNN9-4", {"window": 19}, "window of 19 nt, as the released code"),
+    RowReading("CNN9-25", "CNN9-25", {}, "window of 9 nt, as the authors' cnn9_25.meme"),
+    RowReading("CNN9-25", "CNN9-25", {"window": 19}, "window of 19 nt, as the released code"),
+    RowReading("CNN-50-2", "CNN-50-2", {}, "128 filters, 512 units, as printed"),
+    RowReading("CNN-50-2", "CNN-50-2-released", {}, "64 filters, 96 units, as released"),
 )
 
 
+@table(40, "joint", first=True)
 def joint_table(counted: pandas.DataFrame) -> Table | None:
-    """Return whether ours lie higher than printed over all networks, a row a metric; None if none.
+    """Return whether ours are higher than published over all networks, a row for each metric.
 
     Args:
         counted: runs that count.
+
+    Returns:
+        The table, None without a network of two trials or more.
     """
     rows: list[dict[str, Any]] = []
     for dataset in DATASETS:
@@ -54,7 +61,7 @@ def joint_table(counted: pandas.DataFrame) -> Table | None:
             cells = []
             for arch in archs_of(dataset):
                 numbers = printed(dataset, arch, metric)
-                runs = pool(frame, arch, metric).runs
+                runs = trials(frame, arch, metric).runs
                 if numbers and len(runs) > 1:
                     cells.append((runs[metric].to_numpy(float), numbers))
             if cells:
@@ -80,48 +87,35 @@ def joint_table(counted: pandas.DataFrame) -> Table | None:
         "number of cells (Stouffer). Cells that each agree can differ together."
     )
     title = "All cells together: do ours lie higher or lower than the published?"
-    return Table("joint", title, pandas.DataFrame(rows), columns, (note, ONE_DATA_SET))
+    return Table("joint", title, rows, columns, (note, ONE_DATA_SET))
 
 
+@table(41, "joint", first=True)
 def readings_table(counted: pandas.DataFrame) -> Table | None:
-    """Return ours under each reading of the rows of Table 1 that have two; None without runs."""
+    """Return ours under each interpretation of a row of Table 1 that has two; None without runs."""
     frame, _ = of_dataset(counted, SYNTHETIC)
     rows: list[dict[str, Any]] = []
     for one in READINGS:
         window = make_spec({"arch": one.arch, **one.options}).window
         runs = frame[(frame["arch"] == one.arch) & (frame["window"] == window)]
-        runs = pool(runs, one.arch, "test_auroc").runs
+        runs = trials(runs, one.arch, "test_auroc").runs
         row: dict[str, Any] = {"network": printed_name(one.printed), "reading": one.text}
         row["n"] = len(runs)
         for metric in SHOWN:
-            values = runs[metric].dropna() if metric in runs else pandas.Series(dtype=float)
-            row[metric] = float(values.mean()) if len(values) else None
-            row[f"{metric} sd"] = float(values.std()) if len(values) > 1 else None
-            mean, sd = printed(SYNTHETIC, one.printed, metric) or (None, None)
-            row |= {f"{metric} published": mean, f"{metric} published sd": sd}
+            mean, sd = printed(SYNTHETIC, one.printed, metric) or (math.nan, math.nan)
+            row[metric] = measure_of(runs, metric)._replace(published=mean, published_sd=sd)
         rows.append(row)
     if not any(row["n"] for row in rows):
         return None
     columns = [Column("network", "network"), Column("reading", "reading")]
     columns.append(Column("n", "n", digits=0))
     for metric in SHOWN:
-        label = label_of(metric)
-        columns.append(Column(metric, "ours", label, f"{metric} sd", 3))
-        spread = f"{metric} published sd"
-        columns.append(Column(f"{metric} published", "published", label, spread, 3))
+        columns.append(Column(metric, "ours", label_of(metric), 3))
+        columns.append(published_column(metric, label_of(metric)))
     note = (
         "The authors' repository (p-koo/learning_sequence_motifs) has motif files of CNN9-4 and "
         "CNN9-25 that are 9 nt wide, while its code cuts 19 nt, and a CNN-50-2 of 64 second-layer "
         "filters and 96 units, while the text gives 128 and 512."
     )
-    return Table(
-        "readings",
-        "Rows of Table 1 that can be read in two ways",
-        pandas.DataFrame(rows).astype({name: float for row in rows[:1] for name in _numbers(row)}),
-        tuple(columns),
-        (note,),
-    )
-
-
-def _numbers(row: dict[str, Any]) -> list[str]:
-    return [name for name in row if name not in ("network", "reading", "n")]
+    title = "Rows of Table 1 that can be read in two ways"
+    return Table("readings", title, rows, tuple(columns), (note,))

@@ -1,4 +1,4 @@
-"""The paper's statements, each as a difference that is above 0 if it holds."""
+"""The statements of the paper, each as a difference that is above 0 if the statement holds."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ class Side(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """A sentence of the paper as a difference: `high` less `low` is above 0 if it holds."""
+    """A sentence of the paper; `high` less `low` is above 0 if the sentence holds."""
 
     text: str
     dataset: str

@@ -1,11 +1,11 @@
-"""Which runs stand for a network in a table: those that differ in their seed only."""
+"""The trials of a network: runs that differ in their seed only."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas
 
-from mlproject.architectures import make_spec, printed_name
+from mlproject.architectures import ARCHITECTURES, make_spec, printed_name
 from mlproject.data.paper import CLASSES
 from mlproject.names import metric_name
 from mlproject.report.published import IN_VIVO, SYNTHETIC
@@ -15,14 +15,14 @@ OTHER = "other"
 _FREE = ("seed", "layers", "dataset", "training_version")
 
 
-class Pool(NamedTuple):
+class Trials(NamedTuple):
     """The trials of one network.
 
     Attributes:
         arch: the network.
         runs: one row a trial; the specs differ in the seed only.
-        unlike: what their spec has other than the paper's, such as ``epochs=20``.
-        left_out: sentences on runs of the network that may not be pooled with these.
+        unlike: fields that differ from the paper's, such as ``epochs=20``.
+        left_out: sentences on runs of the network that are no trials of the same spec.
     """
 
     arch: str
@@ -45,9 +45,9 @@ def dataset_kinds(frame: pandas.DataFrame) -> pandas.Series:
 
 
 def of_dataset(counted: pandas.DataFrame, kind: str) -> tuple[pandas.DataFrame, list[str]]:
-    """Return the runs on the one data set that most runs of a kind have, and what was left out.
+    """Return the runs on one data set of a kind, and sentences on the runs left out.
 
-    Of synthetic sets, one made as the paper's comes first.
+    The data set is the one with most runs; a synthetic one made as in the paper takes precedence.
     """
     frame = counted[dataset_kinds(counted) == kind]
     if frame.empty:
@@ -62,25 +62,26 @@ def of_dataset(counted: pandas.DataFrame, kind: str) -> tuple[pandas.DataFrame, 
     groups = [rows for _, rows in frame.groupby("dataset_sha256", sort=False)]
     chosen, *others = sorted(groups, key=rank)
     notes = [
-        f"{len(rows)} runs on another data set ({rows['dataset_sha256'].iloc[0][:12]}) are left "
-        f"out: these are on {chosen['dataset_sha256'].iloc[0][:12]}."
+        f"Left out: {len(rows)} run{'s' * (len(rows) > 1)} on the data set "
+        f"{rows['dataset_sha256'].iloc[0][:12]}; this table is of "
+        f"{chosen['dataset_sha256'].iloc[0][:12]}."
         for rows in others
     ]
     return chosen, notes
 
 
-def pool(frame: pandas.DataFrame, arch: str, metric: str) -> Pool:
-    """Choose the runs that stand for a network: most like the paper's, then most, then newest.
+def trials(frame: pandas.DataFrame, arch: str, metric: str) -> Trials:
+    """Choose the trials of a network: nearest to the paper's protocol, then most, then newest.
 
     Args:
         frame: runs that count, on one data set.
         arch: the network.
-        metric: one that they must have.
+        metric: that the runs must have.
     """
     rows = frame[frame["arch"] == arch]
     rows = rows[rows[metric].notna()] if metric in rows else rows.iloc[:0]
     if rows.empty:
-        return Pool(arch, rows, (), ())
+        return Trials(arch, rows, (), ())
     groups = [group for _, group in rows.groupby("replicates", sort=False)]
     chosen, *others = sorted(
         groups,
@@ -92,17 +93,17 @@ def pool(frame: pandas.DataFrame, arch: str, metric: str) -> Pool:
     )
     unlike = tuple(f"{name}={value}" for name, value in unlike_paper(chosen.iloc[0]).items())
     left_out = tuple(
-        f"{printed_name(arch)}: {len(group)} run{'s' * (len(group) > 1)} not pooled with these, "
-        f"for they have {_contrast(group.iloc[0], chosen.iloc[0])}."
+        f"{printed_name(arch)}: {len(group)} run{'s' * (len(group) > 1)} left out, with "
+        f"{_contrast(group.iloc[0], chosen.iloc[0])}."
         for group in others
     )
-    return Pool(arch, chosen.sort_values("seed"), unlike, left_out)
+    return Trials(arch, chosen.sort_values("seed"), unlike, left_out)
 
 
 def unlike_paper(row: pandas.Series) -> dict[str, object]:
-    """Return the fields of a run's spec that are not those of the default protocol.
+    """Return the fields of a run's spec that differ from the default protocol.
 
-    `seed`, `layers`, `training_version` and the place of the data set do not count.
+    The fields `seed`, `layers`, `training_version` and `dataset` are ignored.
     """
     free = _FREE if row["spec"].get("dataset") == "synthetic" else (*_FREE, *GENERATED_FIELDS)
     if row["arch"] == "custom":
@@ -116,7 +117,7 @@ def unlike_paper(row: pandas.Series) -> dict[str, object]:
 
 
 def varying(frame: pandas.DataFrame, free: Sequence[str] = ("seed",)) -> list[str]:
-    """Return the fields of the spec, and tags, in which runs differ."""
+    """Return the names of the spec's fields and of the tags in which runs differ."""
     rows = [dict(row) for row in frame["spec"]]
     names = sorted({name for row in rows for name in row})
     found = [
@@ -140,3 +141,17 @@ def _contrast(one: pandas.Series, other: pandas.Series) -> str:
     if one["dataset_sha256"] != other["dataset_sha256"]:
         parts.append("another data set")
     return ", ".join(parts)
+
+
+def trials_by_network(frame: pandas.DataFrame, *metrics: str) -> list[Trials]:
+    """Return the trials of all networks that have any of some metrics, in the paper's order.
+
+    Of several metrics, the one that most trials have selects the trials.
+    """
+    found = []
+    for arch in ARCHITECTURES:
+        choices = [trials(frame, arch, metric) for metric in metrics]
+        best = max(choices, key=lambda one: len(one.runs), default=None)
+        if best and not best.runs.empty:
+            found.append(best)
+    return found

@@ -1,4 +1,4 @@
-"""Tables of filters and attributions against the truth, the planted sites."""
+"""Tables that compare filters and attributions with the planted sites."""
 
 import math
 import re
@@ -6,10 +6,12 @@ from typing import Any
 
 import pandas
 
-from mlproject.architectures import ARCHITECTURES, printed_name
-from mlproject.report.pooling import Pool, of_dataset, pool
+from mlproject.architectures import printed_name
+from mlproject.report.measure import Measure, measure_of
 from mlproject.report.published import SYNTHETIC
+from mlproject.report.registry import table
 from mlproject.report.table import Column, Table
+from mlproject.report.trials import Trials, of_dataset, trials_by_network
 from mlproject.spec import ATTRIBUTIONS
 
 MOTIFS = "the motifs themselves"
@@ -39,44 +41,36 @@ PATTERNS = (
 )
 
 
-def scores_of(found: Pool, metric: str) -> tuple[float, float]:
-    """Return mean and standard deviation (n - 1) of a metric over the trials of a network."""
-    values = found.runs[metric].dropna() if metric in found.runs else pandas.Series(dtype=float)
-    return (
-        float(values.mean()) if len(values) else math.nan,
-        float(values.std()) if len(values) > 1 else math.nan,
-    )
-
-
 def baseline_of(counted: pandas.DataFrame, kind: str, metric: str) -> float:
-    """Return what the known motifs alone achieve on a kind of data set; not a number if unknown."""
+    """Return the score of the known motifs alone on a kind of data set, NaN if unknown."""
     frame, _ = of_dataset(counted, kind)
     values = frame[metric].dropna() if metric in frame else pandas.Series(dtype=float)
     return float(values.iloc[-1]) if len(values) else math.nan
 
 
+@table(70, "truth", first=True)
 def sites_table(counted: pandas.DataFrame) -> Table | None:
     """Return how well filters detect planted sites, a row for each network and layer read."""
     layers = sorted({str(m[1]) for name in counted if (m := re.fullmatch(LAYER, str(name)))})
     rows = []
     for layer in layers:
-        for found in _pools(counted, f"{layer}/site_ap"):
+        for found in _trials(counted, f"{layer}/site_ap"):
             row: dict[str, Any] = {"network": printed_name(found.arch), "layer": layer}
             row["n"] = len(found.runs)
-            for metric, _, _ in SITES:
-                row[metric], row[f"{metric} sd"] = scores_of(found, f"{layer}/{metric}")
+            row |= {name: measure_of(found.runs, f"{layer}/{name}") for name, _, _ in SITES}
             rows.append(row)
     if not rows:
         return None
     ceiling = {metric: baseline_of(counted, SYNTHETIC, name) for metric, name in CEILINGS.items()}
     if not all(math.isnan(value) for value in ceiling.values()):
-        rows.append({"network": MOTIFS, "layer": "", "n": math.nan, **ceiling})
+        motifs = {metric: Measure(value) for metric, value in ceiling.items()}
+        rows.append({"network": MOTIFS, "layer": "", "n": math.nan, **motifs})
     columns = [Column("network", "network"), Column("layer", "layer")]
     columns.append(Column("n", "n", digits=0))
-    columns += [Column(metric, label, group, f"{metric} sd", 3) for metric, label, group in SITES]
+    columns += [Column(metric, label, group, 3) for metric, label, group in SITES]
     notes = (
-        "AP: average precision with which a filter's largest activation tells the sites of its "
-        "motif (the one, on the strand, that it tells best) from those of all others and from "
+        "AP: average precision with which a filter's largest activation separates the sites of its "
+        "motif (the one, on the strand, that it detects best) from those of all others and from "
         "windows without any; by chance about 0.01 (AUROC: 0.5). Precision and recall: of the "
         "positions above the threshold of the alignment. In place: share of those on a site that "
         "lie within 1 nt of the filter's most common place. Mean ± standard deviation over trials.",
@@ -88,32 +82,33 @@ def sites_table(counted: pandas.DataFrame) -> Table | None:
     return Table(
         "truth_filters",
         "Filters against the planted sites, synthetic sequences",
-        pandas.DataFrame(rows),
+        rows,
         tuple(columns),
         notes,
     )
 
 
+@table(71, "truth")
 def factor_sites_table(counted: pandas.DataFrame) -> Table | None:
-    """Return factor x network: how well the best filter of each factor tells its sites."""
-    pools = _pools(counted, "conv1/tf_site_ap")
+    """Return factor x network: how well the best filter of each factor detects its sites."""
+    networks = _trials(counted, "conv1/tf_site_ap")
     frame, _ = of_dataset(counted, SYNTHETIC)
     names = [name for name in frame.columns if str(name).startswith(FACTOR)]
-    names = [name for name in names if any(one.runs[name].notna().any() for one in pools)]
+    names = [name for name in names if any(one.runs[name].notna().any() for one in networks)]
     if not names:
         return None
     rows = []
     for name in names:
         factor = name.removeprefix(FACTOR)
         row: dict[str, Any] = {"factor": factor}
-        row |= {one.arch: scores_of(one, name)[0] for one in pools}
+        row |= {one.arch: measure_of(one.runs, name).mean for one in networks}
         row["motif"] = baseline_of(counted, SYNTHETIC, f"baseline/site_ap/{factor}")
         rows.append(row)
-    columns = [Column(one.arch, printed_name(one.arch), digits=2) for one in pools]
+    columns = [Column(one.arch, printed_name(one.arch), digits=2) for one in networks]
     return Table(
         "truth_factors",
         "Average precision of each factor's best first-layer filter on its planted sites",
-        pandas.DataFrame(rows),
+        rows,
         (Column("factor", "factor"), *columns, Column("motif", MOTIFS, digits=2)),
         ("Mean over trials; a factor's sites on the strand that the filter reads.",),
     )
@@ -130,8 +125,9 @@ def methods_of(counted: pandas.DataFrame) -> list[str]:
     return sorted(found)
 
 
+@table(72, "truth")
 def methods_tables(counted: pandas.DataFrame) -> list[Table]:
-    """Return networks x attribution methods, a table for each score: do they mark planted sites?
+    """Return networks x attribution methods, a table for each score against the planted sites.
 
     The metrics are ``<method>/auroc``, ``<method>/aupr`` and ``<method>/snr``.
     """
@@ -140,24 +136,19 @@ def methods_tables(counted: pandas.DataFrame) -> list[Table]:
     for kind, label in KINDS.items():
         names = {method: f"{method}/{kind}" for method in methods}
         names = {method: name for method, name in names.items() if name in counted}
-        pools = _pools(counted, *names.values())
-        if not (names and pools):
-            continue
         rows = []
-        for found in pools:
+        for found in _trials(counted, *names.values()):
             row: dict[str, Any] = {"network": printed_name(found.arch), "n": len(found.runs)}
-            for method, name in names.items():
-                row[method], row[f"{method} sd"] = scores_of(found, name)
+            row |= {method: measure_of(found.runs, name) for method, name in names.items()}
             rows.append(row)
-        columns = [
-            Column(method, ATTRIBUTIONS.get(method, method), "", f"{method} sd", 3)
-            for method in names
-        ]
+        if not rows:
+            continue
+        columns = [Column(method, ATTRIBUTIONS.get(method, method), digits=3) for method in names]
         tables.append(
             Table(
                 f"truth_attributions_{kind}",
                 f"Attributions against the planted sites: {label}, synthetic sequences",
-                pandas.DataFrame(rows),
+                rows,
                 (Column("network", "network"), Column("n", "n", digits=0), *columns),
                 ("Importance of single nucleotides against planted ones; mean ± standard "
                  "deviation over trials.",),
@@ -166,37 +157,30 @@ def methods_tables(counted: pandas.DataFrame) -> list[Table]:
     return tables
 
 
+@table(73, "truth")
 def patterns_table(counted: pandas.DataFrame) -> Table | None:
-    """Return what share of the factors TF-MoDISco finds, beside the filters; None without any."""
+    """Return the share of the factors that TF-MoDISco and the filters find; None without any."""
     rows = []
     columns = [one for one in PATTERNS if one[0] in counted and counted[one[0]].notna().any()]
-    for found in _pools(counted, "modisco/coverage"):
+    for found in _trials(counted, "modisco/coverage"):
         row: dict[str, Any] = {"network": printed_name(found.arch), "n": len(found.runs)}
-        for metric, _, _ in columns:
-            row[metric], row[f"{metric} sd"] = scores_of(found, metric)
+        row |= {metric: measure_of(found.runs, metric) for metric, _, _ in columns}
         rows.append(row)
     if not rows:
         return None
     shown = [
-        Column(metric, label, group, f"{metric} sd", 1 if metric == "modisco/patterns" else 3)
+        Column(metric, label, group, 1 if metric == "modisco/patterns" else 3)
         for metric, label, group in columns
     ]
     return Table(
         "truth_patterns",
         "Factors that TF-MoDISco and filters find, synthetic sequences",
-        pandas.DataFrame(rows),
+        rows,
         (Column("network", "network"), Column("n", "n", digits=0), *shown),
         ("Shares of the factors of which a pattern, or a filter, matches a relevant motif.",),
     )
 
 
-def _pools(counted: pandas.DataFrame, *metrics: str) -> list[Pool]:
-    """Return the trials of the networks that have any of some metrics, in the paper's order."""
-    frame, _ = of_dataset(counted, SYNTHETIC)
-    pools = []
-    for arch in ARCHITECTURES:
-        choices = [pool(frame, arch, metric) for metric in metrics]
-        best = max(choices, key=lambda one: len(one.runs), default=None)
-        if best and not best.runs.empty:
-            pools.append(best)
-    return pools
+def _trials(counted: pandas.DataFrame, *metrics: str) -> list[Trials]:
+    """Return the trials on synthetic sequences that have any of some metrics, by network."""
+    return trials_by_network(of_dataset(counted, SYNTHETIC)[0], *metrics)

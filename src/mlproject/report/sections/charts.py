@@ -11,11 +11,12 @@ from matplotlib.patches import Patch
 
 from mlproject.architectures import ARCHITECTURES, printed_name
 from mlproject.draw.canvas import fitted
-from mlproject.draw.curves import FAINT, GREY, INK, tidy
-from mlproject.report.pooling import of_dataset, pool
+from mlproject.draw.style import BLUE, GREEN, GREY, INK, PALE, VERMILION, style_axes
 from mlproject.report.published import DATASETS, printed
+from mlproject.report.registry import figure
+from mlproject.report.trials import of_dataset, trials
+from mlproject.report.verdicts import ONE_DATA_SET
 
-BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 POOLS = ("CNN-1", "CNN-2", "CNN-4", "CNN-10", "CNN-25", "CNN-50", "CNN-100")
 FILTERS = ("CNN-25", "CNN-25x60", "CNN-25x90", "CNN-25x120")
 MATCHES = (
@@ -27,14 +28,30 @@ NAMED = 12
 Series = Sequence[tuple[str, str, str, str]]
 
 
+@figure(
+    110,
+    "pool",
+    "message",
+    "Representation against pool size",
+    "Share of first-layer filters that match a motif, and test AUROC, against the first "
+    "max-pool. Points: our trials; line: their mean; band and dashes: published mean ± "
+    f"standard deviation. {ONE_DATA_SET}",
+)
 def message_figure(counted: pandas.DataFrame) -> Figure | None:
-    """Draw match fraction and AUROC against the first pool: points our trials, bands the paper.
+    """Draw match fraction and AUROC against the first max-pool: points ours, bands published.
 
-    A column for each data set that has runs; None if there is none.
+    The figure has a column for each kind of data set that has runs; None without runs.
     """
     return _against(counted, POOLS, "pool1", "First max-pool size (nt)", log=True)
 
 
+@figure(
+    120,
+    "count",
+    "filters",
+    "Representation against the number of filters",
+    "CNN-25 with 30, 60, 90 and 120 first-layer filters, drawn as above.",
+)
 def filters_figure(counted: pandas.DataFrame) -> Figure | None:
     """Draw match fraction and AUROC of CNN-25 against the number of first-layer filters."""
     return _against(counted, FILTERS, "filters1", "First-layer filters", log=False, fewest=2)
@@ -57,11 +74,11 @@ def _against(
     if not kinds:
         return None
     if len(kinds) == 1:
-        figure = Figure(figsize=(7.0, 3.3), layout="constrained", facecolor="white")
-        panels = figure.subplots(1, 2).reshape(2, 1)
+        page = Figure(figsize=(7.0, 3.3), layout="constrained", facecolor="white")
+        panels = page.subplots(1, 2).reshape(2, 1)
     else:
-        figure = Figure(figsize=(7.0, 4.8), layout="constrained", facecolor="white")
-        panels = figure.subplots(2, len(kinds), sharex=True, height_ratios=(1.25, 1))
+        page = Figure(figsize=(7.0, 4.8), layout="constrained", facecolor="white")
+        panels = page.subplots(2, len(kinds), sharex=True, height_ratios=(1.25, 1))
     places = [float(ARCHITECTURES[arch].get(field, 30)) for arch in archs]  # type: ignore[arg-type]
     for column, kind in enumerate(kinds):
         top, bottom = panels[:, column]
@@ -76,14 +93,16 @@ def _against(
                 axes.set_xlim(0.85, 118)
             axes.set_xticks(places, [f"{place:g}" for place in places])
             axes.minorticks_off()
-        tidy(top, label if len(kinds) == 1 else "", "" if column else "Share of filters matching")
-        tidy(bottom, label, "" if column else "Test AUROC")
+        style_axes(
+            top, label if len(kinds) == 1 else "", "" if column else "Share of filters matching"
+        )
+        style_axes(bottom, label, "" if column else "Test AUROC")
     _pool_ends(panels[0], log)
-    figure.legend(
+    page.legend(
         handles=_keys([*MATCHES, *AUROC]), loc="outside lower center", ncols=5, frameon=False,
         fontsize=7, columnspacing=1.4, handletextpad=0.5,
     )  # fmt: skip
-    return figure
+    return page
 
 
 def _pool_ends(panels: Sequence[Axes], log: bool) -> None:
@@ -113,7 +132,7 @@ def _series(
             axes.plot(x, mean, color=color, linewidth=0.8, linestyle=(0, (4, 2)), alpha=0.8)
         means = []
         for arch, place in zip(archs, places, strict=True):
-            runs = pool(frame, arch, metric).runs
+            runs = trials(frame, arch, metric).runs
             if runs.empty:
                 continue
             values = runs[metric].to_numpy(float)
@@ -139,11 +158,19 @@ def _keys(series: Series) -> list[Line2D | Patch]:
     return [*keys, ours, Patch(facecolor=GREY, alpha=0.3, label="published ± sd")]
 
 
+@figure(
+    140,
+    "pareto",
+    "pareto",
+    "Accuracy and interpretability",
+    "Each run on the data set that most runs have; no run beats the front in both.",
+)
 def pareto_figure(counted: pandas.DataFrame) -> Figure | None:
-    """Draw every run's AUROC against its relevant matches, the front marked and named.
+    """Draw every run's AUROC against its relevant matches, and name the networks of the front.
 
-    Of several data sets the one with most runs is drawn. Validation numbers, which a search sees,
-    where all runs have them, else test numbers; None for fewer than three runs.
+    Of several data sets, the one with most runs is drawn. The figure shows validation numbers
+    (which a search optimises) if all runs have them, else test numbers. None for fewer than three
+    runs.
     """
     choices = (
         ("best_val_auroc", "val_conv1/match_relevant", "validation"),
@@ -152,8 +179,8 @@ def pareto_figure(counted: pandas.DataFrame) -> Figure | None:
     usable = [one for one in choices if set(one[:2]) <= set(counted)]
     if not usable:
         return None
-    whole = [one for one in usable if counted[list(one[:2])].notna().all(axis=None)]
-    x, y, split = (whole or usable[-1:])[0]
+    complete = [one for one in usable if counted[list(one[:2])].notna().all(axis=None)]
+    x, y, split = (complete or usable[-1:])[0]
     frame = counted[counted[[x, y]].notna().all(axis=1)]
     if len(frame):
         most = frame["dataset_sha256"].value_counts().index[0]
@@ -162,21 +189,21 @@ def pareto_figure(counted: pandas.DataFrame) -> Figure | None:
         return None
     points = frame[[x, y]].to_numpy(float)
     front = pareto(points)
-    figure = Figure(figsize=(7.0, 3.9), layout="constrained", facecolor="white")
-    axes, key = figure.subplots(1, 2, width_ratios=(2.1, 1))
-    axes.plot(*points[~front].T, "o", color=FAINT, markersize=4, label="runs")
+    page = Figure(figsize=(7.0, 3.9), layout="constrained", facecolor="white")
+    axes, key = page.subplots(1, 2, width_ratios=(2.1, 1))
+    axes.plot(*points[~front].T, "o", color=PALE, markersize=4, label="runs")
     numbers = sorted(np.flatnonzero(front), key=lambda number: tuple(points[number]))
     best = points[numbers]
     axes.plot(*best.T, "o-", color=BLUE, markersize=5, linewidth=1.2, label="Pareto front")
-    tidy(axes, f"AUROC ({split})", f"Share of filters matching a relevant motif ({split})")
+    style_axes(axes, f"AUROC ({split})", f"Share of filters matching a relevant motif ({split})")
     axes.margins(0.08)
     axes.legend(frameon=False, fontsize=7.5, loc="lower left")
     _front_key(key, [frame.iloc[int(number)] for number in numbers], best)
-    return figure
+    return page
 
 
 def _front_key(axes: Axes, rows: Sequence[pandas.Series], points: np.ndarray) -> None:
-    """Name the networks of the front, from left to right, with their two numbers."""
+    """List the networks of the front, from left to right, with their two numbers."""
     axes.axis("off")
     axes.set(xlim=(0, 1), ylim=(0, 1))
     axes.text(0, 1.0, "The front, from left to right", size=7.5, weight="bold", color=INK)
@@ -193,7 +220,7 @@ def _front_key(axes: Axes, rows: Sequence[pandas.Series], points: np.ndarray) ->
 
 
 def pareto(points: np.ndarray) -> np.ndarray:
-    """Return which of (N, 2) points no other is better than in one way and as good in the other."""
+    """Return which of (N, 2) points no other point dominates (larger is better), (N,)."""
     beaten = [
         bool(((points >= one).all(axis=1) & (points > one).any(axis=1)).any()) for one in points
     ]

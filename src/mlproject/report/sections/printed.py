@@ -1,4 +1,4 @@
-"""The paper's tables with our numbers beside the printed ones."""
+"""The paper's tables with our numbers beside the published ones."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,8 @@ from typing import Any
 import pandas
 
 from mlproject.architectures import printed_name
-from mlproject.report.pooling import Pool, of_dataset, pool
+from mlproject.report.labels import label_of
+from mlproject.report.measure import Measure
 from mlproject.report.published import (
     IN_VIVO,
     INCONSISTENCIES,
@@ -16,15 +17,11 @@ from mlproject.report.published import (
     printed,
     published,
 )
-from mlproject.report.table import Column, Table
+from mlproject.report.registry import table
+from mlproject.report.table import Column, Table, published_column
+from mlproject.report.trials import Trials, of_dataset, trials
 from mlproject.report.verdicts import ONE_DATA_SET, band_of, compare
 
-LABELS = {
-    "test_auroc": "AUROC",
-    "test_aupr": "AUPR",
-    "match_jaspar": "JASPAR match",
-    "match_relevant": "relevant match",
-}
 RULE = (
     "Ours: mean ± standard deviation over n trials (n − 1). Published: mean ± standard deviation "
     "over 5 trials as printed. Δ: ours less published. Verdict: `agrees` is short for equivalent "
@@ -40,11 +37,8 @@ SCAN = (
 )
 
 
-def label_of(metric: str) -> str:
-    """Return what a metric is called in tables and figures."""
-    return LABELS[metric.rpartition("/")[2]]
-
-
+@table(20, "synthetic", SYNTHETIC, first=True)
+@table(21, "invivo", IN_VIVO, first=True)
 def main_table(counted: pandas.DataFrame, dataset: str) -> Table:
     """Return Table 1 (synthetic) or Table 2 (in vivo): a row for each network.
 
@@ -56,13 +50,12 @@ def main_table(counted: pandas.DataFrame, dataset: str) -> Table:
     if dataset == IN_VIVO:
         metrics.insert(1, "test_aupr")
     frame, notes = of_dataset(counted, dataset)
-    rows, pools = [], []
+    rows, networks = [], []
     for arch in archs_of(dataset):
-        found = pool(frame, arch, metrics[0])
-        pools.append(found)
+        found = trials(frame, arch, metrics[0])
+        networks.append(found)
         row: dict[str, Any] = {"network": printed_name(arch), "arch": arch, "n": len(found.runs)}
-        for metric in metrics:
-            row |= _compared(found, dataset, metric)
+        row |= {metric: _compared(found, dataset, metric) for metric in metrics}
         row |= {"run_ids": " ".join(found.runs["run_id"]), "command": ""}
         if found.runs.empty:
             row["command"] = _command(arch, dataset)
@@ -77,42 +70,41 @@ def main_table(counted: pandas.DataFrame, dataset: str) -> Table:
         f"Table {number}. Test performance and first-layer motif matches, {what} sequences",
         rows,
         columns,
-        [*notes, *_pool_notes(pools), *([SCAN] if "baseline/test_auroc" in frame else [])],
+        [*notes, *_trial_notes(networks), *([SCAN] if "baseline/test_auroc" in frame else [])],
         dataset,
     )
 
 
 def _motifs_alone(frame: pandas.DataFrame, metrics: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the row of the PWM scan, if runs have recorded it of their data set, else none."""
+    """Return the row of the PWM scan if the runs have recorded it, else no row."""
     row: dict[str, Any] = {"network": "PWM scan", "arch": "", "n": math.nan}
     row |= {"run_ids": "", "command": ""}
     for metric in metrics:
         name = f"baseline/{metric}"
         values = frame[name].dropna() if name in frame else pandas.Series(dtype=float)
         if len(values):
-            row[metric] = float(values.iloc[-1])
-            single = frame.loc[values.index[-1:]]
-            row[f"{metric} sd over classes"] = sd_over_classes(single, name)
+            over_classes = sd_over_classes(frame.loc[values.index[-1:]], name)
+            row[metric] = Measure(float(values.iloc[-1]), sd_over_classes=over_classes)
     return [row] if metrics[0] in row else []
 
 
+@table(30, "deeper", first=True)
 def deeper_table(counted: pandas.DataFrame) -> Table:
     """Return the matches of deeper layers, a row for each data set, network and layer."""
-    rows, pools, notes = [], [], []
-    table = published()
-    deeper = table[table["metric"].str.fullmatch(r"conv[2-9]/match_jaspar")]
+    rows, networks, notes = [], [], []
+    known = published()
+    deeper = known[known["metric"].str.fullmatch(r"conv[2-9]/match_jaspar")]
     for dataset, arch in deeper[["dataset", "arch"]].drop_duplicates().itertuples(index=False):
         frame, left_out = of_dataset(counted, dataset)
         layers = int(deeper["metric"][deeper["arch"] == arch].str[4].astype(int).max())
-        found = pool(frame, arch, f"conv{layers}/match_jaspar")
-        pools.append(found)
+        found = trials(frame, arch, f"conv{layers}/match_jaspar")
+        networks.append(found)
         notes += left_out
         for number in range(1, layers + 1):
             row: dict[str, Any] = {"dataset": dataset, "network": printed_name(arch)}
             row |= {"arch": arch, "layer": f"conv{number}", "n": len(found.runs)}
             for kind in ("match_jaspar", "match_relevant"):
-                values = _compared(found, dataset, f"conv{number}/{kind}")
-                row |= {key.replace(f"conv{number}/", ""): one for key, one in values.items()}
+                row[kind] = _compared(found, dataset, f"conv{number}/{kind}")
             row |= {"run_ids": " ".join(found.runs["run_id"]), "command": ""}
             if found.runs.empty and number == 1:
                 names = ",".join(f"conv{one}" for one in range(1, layers + 1))
@@ -128,51 +120,36 @@ def deeper_table(counted: pandas.DataFrame) -> Table:
     ]
     title = "Motif matches of deeper layers"
     return _finish(
-        "deeper_layers", title, rows, columns, [*dict.fromkeys(notes), *_pool_notes(pools)]
+        "deeper_layers", title, rows, columns, [*dict.fromkeys(notes), *_trial_notes(networks)]
     )
 
 
-def _compared(found: Pool, dataset: str, metric: str) -> dict[str, Any]:
+def _compared(found: Trials, dataset: str, metric: str) -> Measure:
     runs = found.runs
     values = runs[metric].dropna().to_numpy(float) if metric in runs else []
-    numbers = printed(dataset, found.arch, metric)
-    done = compare(values, numbers, band_of(metric))
-    mean, sd = numbers or (math.nan, math.nan)
-    row = {
-        metric: done.mean,
-        f"{metric} sd": done.sd,
-        f"{metric} published": mean,
-        f"{metric} published sd": sd,
-        f"{metric} difference": done.difference,
-        f"{metric} low": done.low,
-        f"{metric} high": done.high,
-        f"{metric} verdict": done.verdict,
-        f"{metric} mark": _marks(dataset, found.arch, metric),
-    }
+    compared = compare(values, printed(dataset, found.arch, metric), band_of(metric))
+    compared = compared._replace(mark=_marks(dataset, found.arch, metric))
     if metric.startswith("test_"):
-        row[f"{metric} sd over classes"] = sd_over_classes(runs, metric)
-    return row
+        compared = compared._replace(sd_over_classes=sd_over_classes(runs, metric))
+    return compared
 
 
 def sd_over_classes(runs: pandas.DataFrame, metric: str) -> float:
-    """Return the standard deviation over the classes, divided by their number, trials averaged."""
+    """Return the standard deviation (n) over the classes, mean over the trials."""
     single = runs.filter(like=f"{metric}/").dropna(axis=1, how="all")
     return float(single.std(axis=1, ddof=0).mean()) if single.size else math.nan
 
 
 def _columns(metric: str, label: str, over_classes: bool) -> list[Column]:
-    columns = [Column(metric, "ours", label, f"{metric} sd", 3)]
+    columns = [Column(metric, "ours", label, 3)]
     if over_classes:
-        columns.append(Column(f"{metric} sd over classes", "sd over classes", label, "", 3))
+        columns.append(Column(metric, "sd over classes", label, 3, "sd_over_classes"))
     return [
         *columns,
-        Column(
-            f"{metric} published", "published", label, f"{metric} published sd", 3,
-            mark=f"{metric} mark",
-        ),
-        Column(f"{metric} difference", "Δ", label, "", 3, signed=True),
-        Column(f"{metric} verdict", "verdict", label),
-    ]  # fmt: skip
+        published_column(metric, label),
+        Column(metric, "Δ", label, 3, "difference", signed=True),
+        Column(metric, "verdict", label, part="verdict"),
+    ]
 
 
 def _footnotes(dataset: str) -> list[Any]:
@@ -193,9 +170,9 @@ def _command(arch: str, dataset: str) -> str:
     return f"python -m mlproject train --arch {arch}{data}"
 
 
-def _pool_notes(pools: Sequence[Pool]) -> list[str]:
-    """Say how the runs' protocol departs from the default one, and what could not be pooled."""
-    with_runs = [one for one in pools if not one.runs.empty]
+def _trial_notes(networks: Sequence[Trials]) -> list[str]:
+    """Return sentences on deviations from the default protocol, and on the runs left out."""
+    with_runs = [one for one in networks if not one.runs.empty]
     kinds: dict[tuple[str, ...], list[str]] = {}
     for one in with_runs:
         kinds.setdefault(one.unlike, []).append(printed_name(one.arch))
@@ -204,7 +181,7 @@ def _pool_notes(pools: Sequence[Pool]) -> list[str]:
         if unlike:
             who = "All rows" if len(kinds) == 1 else ", ".join(dict.fromkeys(names))
             notes.append(f"{who}: not the full protocol, but {', '.join(unlike)}.")
-    return [*notes, *dict.fromkeys(text for one in pools for text in one.left_out)]
+    return [*notes, *dict.fromkeys(text for one in networks for text in one.left_out)]
 
 
 def _finish(
@@ -215,8 +192,7 @@ def _finish(
     notes: Sequence[str],
     dataset: str | None = None,
 ) -> Table:
-    frame = pandas.DataFrame(rows)
-    commands = [command for command in frame["command"] if command]
+    commands = [row["command"] for row in rows if row["command"]]
     marks = []
     if dataset:
         marks = [
@@ -224,4 +200,4 @@ def _finish(
             for number, note in enumerate(_footnotes(dataset))
         ]
     notes = (*notes, RULE, ONE_DATA_SET, *marks)
-    return Table(name, title, frame, tuple(columns), notes, tuple(commands))
+    return Table(name, title, rows, tuple(columns), notes, tuple(commands))

@@ -1,9 +1,10 @@
-"""Fig 1 of the paper, computed: what a second layer can tell from a max-pooled first one.
+"""Fig 1 of the paper, computed: the information that a max-pool leaves to the second layer.
 
-Source: Koo & Eddy, PLoS Comput Biol 15(12): e1007560, 2019, Fig 1: two filters of 7 nt that know
+Source: Koo & Eddy, PLoS Comput Biol 15(12): e1007560, 2019, Fig 1: two filters of 7 nt that match
 GTG and CAC, and a sequence with CACGTG, GTGCAC and CACNNNGTG.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from mlproject.draw.style import BLUE, GREEN, GREY, INK, PALE, VERMILION, style_axes
+from mlproject.report.content import Content
+from mlproject.report.document import Picture
+from mlproject.report.registry import section
 from mlproject.sequence import encode, one_hot
 
 FILTERS = {"filter 1": "NNGTGNN", "filter 2": "NNCACNN"}
@@ -19,16 +24,25 @@ STARTS = (7, 27, 46)
 LENGTH, WIDTH = 60, 7
 POOLS = (3, 20)
 REACH = 5
-INK, GREY, FAINT, LINE = "#1F2933", "#66727F", "#B4BDC6", "#E1E6EB"
-COLORS = {"filter 1": "#0072B2", "filter 2": "#D55E00"}
-GREEN = "#00795A"
+COLORS = {"filter 1": BLUE, "filter 2": VERMILION}
+
+
+@section(160, "toy", drawn=True)
+def toy_model(content: Content) -> Iterator[Picture]:
+    """Draw the toy model."""
+    caption = (
+        "Computed: two filters that match GTG and CAC scan a sequence with three arrangements of "
+        "these words, and their maps are max-pooled (white ticks: active positions). With a "
+        "small pool a second layer can separate the arrangements, with a large one it cannot."
+    )
+    yield Picture("fig1", toy_figure(), "Fig 1. Toy model", caption)
 
 
 class Maps(NamedTuple):
-    """The first layer's answer to a sequence.
+    """The activations of the first layer.
 
     Attributes:
-        scan: (2, length) activations, 1 where a filter's three letters are all there, else 0.
+        scan: (2, length) activations, 1 where all three letters of a filter match, else 0.
         pooled: (2, windows) their maximum in each window.
     """
 
@@ -37,7 +51,7 @@ class Maps(NamedTuple):
 
 
 def toy_sequence(seed: int = 1) -> str:
-    """Return the 60 nt: the three patterns in a background where neither filter's word stands."""
+    """Return 60 nt: the three patterns in a background that neither filter matches."""
     rng = np.random.default_rng(seed)
     while True:
         letters = rng.choice(list("ACGT"), LENGTH)
@@ -63,10 +77,10 @@ def maps(sequence: str, pool: int) -> Maps:
 
 
 def second_layer(pool: int, reach: int = 3) -> np.ndarray:
-    """Return for each pattern the second-layer filter that is its mean map, (3, 2, reach).
+    """Return the mean pooled map of each pattern, its second-layer filter, (3, 2, reach).
 
     The mean is over all places of the pattern in the pool's window; the filter starts with the
-    first window in which anything is active.
+    first active window.
     """
     found = np.zeros((len(PATTERNS), 2, reach))
     for number, pattern in enumerate(PATTERNS):
@@ -75,12 +89,12 @@ def second_layer(pool: int, reach: int = 3) -> np.ndarray:
     return found
 
 
-def told_apart(pool: int, reach: int = REACH) -> float:
-    """Return how often the best reader of the local pooled map names the pattern, 1/3 to 1.
+def best_accuracy(pool: int, reach: int = REACH) -> float:
+    """Return the largest accuracy with which the local pooled map identifies the pattern, 1/3 to 1.
 
-    All places of each pattern in the pool's windows are equally likely, the background is silent,
-    and the reader sees `reach` windows from the first active one: of the patterns that give the
-    same view it names the likeliest.
+    All places of each pattern in the pool's windows are equally likely and the background is
+    inactive. The classifier sees `reach` windows from the first active one, and of the patterns
+    that give the same view it chooses the likeliest.
     """
     views: dict[bytes, np.ndarray] = {}
     for number, pattern in enumerate(PATTERNS):
@@ -132,7 +146,7 @@ def _draw_maps(axes: Axes, sequence: str, pool: int) -> None:
         lit = place in marked
         axes.text(
             place, -0.45, letter, size=6.6, ha="center", va="center", family="monospace",
-            color=GREEN if lit else FAINT, weight="bold" if lit else "normal",
+            color=GREEN if lit else PALE, weight="bold" if lit else "normal",
         )  # fmt: skip
     for start, pattern in zip(STARTS, PATTERNS, strict=True):
         middle = start + (len(pattern) - 1) / 2
@@ -158,7 +172,7 @@ def _box(
     left: float, bottom: float, width: float, height: float, color: str, alpha: float
 ) -> Rectangle:
     return Rectangle(
-        (left, bottom), width, height, facecolor=color, edgecolor=FAINT, linewidth=0.6, alpha=alpha
+        (left, bottom), width, height, facecolor=color, edgecolor=PALE, linewidth=0.6, alpha=alpha
     )
 
 
@@ -175,7 +189,7 @@ def _draw_second(axes: Axes, pool: int) -> None:
         axes.text(left + 1.5, -0.35, pattern, size=6.5, ha="center", va="center", color=GREEN)
     axes.text(5.7, 2.25, "second-layer filters", size=7, ha="center", color=GREY)
     axes.text(
-        5.7, -0.95, f"told apart: {100 * told_apart(pool):.0f} %", size=8, ha="center",
+        5.7, -0.95, f"separated: {100 * best_accuracy(pool):.0f} %", size=8, ha="center",
         va="center", color=INK, weight="bold",
     )  # fmt: skip
     axes.set(xlim=(-0.4, 11.8), ylim=(-1.5, 2.4))
@@ -210,25 +224,21 @@ def _draw_filters(axes: Axes) -> None:
 
 def _draw_curve(axes: Axes) -> None:
     pools = np.arange(1, 41)
-    axes.plot(pools, [told_apart(int(pool)) for pool in pools], color=INK, linewidth=1.5)
-    axes.axhline(1 / 3, color=FAINT, linewidth=0.8, linestyle=(0, (3, 2)))
+    axes.plot(pools, [best_accuracy(int(pool)) for pool in pools], color=INK, linewidth=1.5)
+    axes.axhline(1 / 3, color=PALE, linewidth=0.8, linestyle=(0, (3, 2)))
     axes.text(40, 1 / 3 - 0.06, "chance", size=7, color=GREY, ha="right")
     axes.text(
         40, 0.97, f"at best, by a second layer that sees {REACH} windows", size=7.5, color=GREY,
         ha="right",
     )  # fmt: skip
     for pool in POOLS:
-        axes.plot([pool], [told_apart(pool)], "o", color=INK, markersize=4)
+        axes.plot([pool], [best_accuracy(pool)], "o", color=INK, markersize=4)
     axes.set_title(
-        "C   patterns told apart from their pooled map",
+        "C   patterns identified from their pooled map",
         size=9,
         weight="bold",
         color=INK,
         loc="left",
     )
-    axes.set_xlabel("Max-pool size (nt)", size=8.5, color=INK)
-    axes.set_ylabel("Share correct", size=8.5, color=INK)
+    style_axes(axes, "Max-pool size (nt)", "Share correct", grid=False)
     axes.set(xlim=(0.5, 40.5), ylim=(0.25, 1.04))
-    axes.tick_params(labelsize=8, color=FAINT, labelcolor=GREY, length=3)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(FAINT)
