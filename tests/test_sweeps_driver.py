@@ -66,6 +66,43 @@ def test_cells_fail_alone_with_their_reason_and_weights_are_used_again(workplace
     assert not list((workplace / "runs").glob("reuse-*"))
 
 
+def test_seeds_trained_together_are_runs_equal_to_single_ones_on_a_processor(
+    workplace: Path,
+) -> None:
+    plan: dict[str, Any] = {"base": TINY, "axes": {"seed": [0, 1, 2]}}
+    done = sweep(workplace, plan, "--together", "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    assert "3 of 3 done" in done.stdout
+    store = connect()
+    runs = {run.data.params["seed"]: run for run in cells_of(store)}
+    assert [run.info.status for run in runs.values()] == ["FINISHED"] * 3
+    assert not [*(workplace / "runs" / "together").iterdir()]
+
+    options = [text for name, value in TINY.items() for text in (f"--{name}", str(value))]
+    command = [sys.executable, str(ROOT / "src"), "train", *options, "--seed", "2"]
+    subprocess.run([*command, "--threads", "1", "--quiet"], check=True, cwd=workplace)
+    [single] = [run for run in cells_of(store) if run.info.run_id not in {
+        one.info.run_id for one in runs.values()
+    }]  # fmt: skip
+    wanted, found = single.data.metrics, runs["2"].data.metrics
+    names = {name for name in wanted if not name.startswith(("time/", "system/"))}
+    assert {name: found[name] for name in names} == {name: wanted[name] for name in names}
+    for name in ("train_loss", "val_loss"):
+        pair = [
+            [(point.step, point.value) for point in store.client.get_metric_history(run, name)]
+            for run in (runs["2"].info.run_id, single.info.run_id)
+        ]
+        assert pair[0] == pair[1]
+        assert len(pair[0]) == TINY["epochs"]
+
+
+def test_a_search_has_no_seeds_to_train_together(workplace: Path) -> None:
+    plan = {"base": TINY, "search": {"space": {"pool1": [1, 2]}, "trials": 2}}
+    done = sweep(workplace, plan, "--together")
+    assert done.returncode == 2
+    assert "`--together` trains the seeds of a grid: plan plan is a search" in done.stderr
+
+
 def test_a_second_driver_is_refused_at_once(workplace: Path) -> None:
     (workplace / "runs").mkdir()
     (workplace / "runs" / "plan.lock").write_text(str(this_process()))

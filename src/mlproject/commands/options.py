@@ -35,6 +35,9 @@ THREADS = click.option(
     "--threads", type=click.IntRange(1, MOST_THREADS), help="processor cores to use [all]"
 )
 QUIET = click.option("--quiet", is_flag=True, help="show no progress")
+NO_CHECK = click.option(
+    "--no-check", is_flag=True, help="train on an accelerator without its self-test"
+)
 
 
 def split_list(text: str | None) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mlproject.commands.options import BACKEND, EXPERIMENT, FILE, QUIET, option
+from mlproject.commands.options import BACKEND, EXPERIMENT, FILE, NO_CHECK, QUIET, option
 from mlproject.system.errors import UserError
 from mlproject.system.variables import MOST_THREADS
 
@@ -24,7 +24,15 @@ from mlproject.system.variables import MOST_THREADS
 @option("--threads", default=1, type=click.IntRange(1, MOST_THREADS), help="of each process")
 @click.option("--dry-run", is_flag=True, help="show the cells, what is done and how long it takes")
 @QUIET
-def sweep(plan: Path, resources: tuple[str, ...], dry_run: bool, **options: Any) -> None:
+@NO_CHECK
+@click.option(
+    "--together",
+    is_flag=True,
+    help="train the seeds of a network at the same time, in one process [--workers 1]",
+)
+def sweep(
+    plan: Path, resources: tuple[str, ...], dry_run: bool, no_check: bool, **options: Any
+) -> None:
     """Run the cells of a PLAN, or search with Optuna; start it again to go on.
 
     Exit code 0: all cells are done.
@@ -33,7 +41,9 @@ def sweep(plan: Path, resources: tuple[str, ...], dry_run: bool, **options: Any)
     from mlproject.sweeps.dry_run import dry_run as show
     from mlproject.sweeps.run_plan import run_plan
 
-    settings = SweepOptions(Path.cwd(), resources=_parse_resources(resources), **options)
+    settings = SweepOptions(
+        Path.cwd(), resources=_parse_resources(resources), check=not no_check, **options
+    )
     if dry_run:
         show(plan, settings.home, settings.experiment, settings.workers)
     elif not run_plan(plan, settings):

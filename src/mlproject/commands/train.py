@@ -1,5 +1,6 @@
 """``python -m mlproject train``: one run of one network."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -7,6 +8,7 @@ import click
 from mlproject.commands.options import (
     BACKEND,
     EXPERIMENT,
+    NO_CHECK,
     QUIET,
     THREADS,
     exit_if_interrupted,
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from mlproject.run.context import RunResult
 
 INPUTS = ("arch", "protocol")
-FLAGS = ("resume", "experiment", "name", "backend", "threads", "quiet")
+FLAGS = ("resume", "experiment", "name", "backend", "threads", "quiet", "no-check")
 
 
 class _TrainCommand(click.Command):
@@ -55,6 +57,7 @@ def _field_help() -> str:
 @BACKEND
 @THREADS
 @QUIET
+@NO_CHECK
 @click.pass_context
 def train(
     context: click.Context,
@@ -64,6 +67,7 @@ def train(
     backend: str | None,
     threads: int | None,
     quiet: bool,
+    no_check: bool,
 ) -> None:
     """Train one network, read its filters, record everything in MLflow.
 
@@ -74,6 +78,7 @@ def train(
     options = spec_options(context.args)
     spec = make_spec(options) if options or not resume else None
     prepare_keras(backend, threads)
+    from mlproject.network.vouching import ensure_checked
     from mlproject.run.context import Settings
     from mlproject.run.resuming import complete, find_previous
     from mlproject.run.run import run
@@ -86,6 +91,7 @@ def train(
         _check_resumed(previous.run_id, previous.spec, spec)
         spec = previous.spec
     assert spec is not None
+    ensure_checked(Path(), check=not no_check)
     with exit_if_interrupted():
         result = run(spec, Settings(experiment=experiment, name=name, quiet=quiet), previous)
     _print_result(result)

@@ -4,7 +4,9 @@
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import keras
@@ -60,6 +62,39 @@ def on_processor() -> bool:
     return not tensorflow.config.list_physical_devices("GPU")
 
 
+def host() -> AbstractContextManager[Any]:
+    """Return a context in which tensors are made, and computed with, on the CPU."""
+    if name() == "jax":
+        import jax
+
+        return jax.default_device(jax.devices("cpu")[0])
+    import tensorflow as tf
+
+    device: AbstractContextManager[Any] = tf.device("/CPU:0")
+    return device
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of tensors as one program."""
+    if name() == "jax":
+        import jax
+
+        return jax.jit(function)
+    import tensorflow as tf
+
+    program: Callable[..., Any] = tf.function(function, jit_compile=False)
+    return program
+
+
+def overwriting(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a function of one tensor as a program that may write the result in its place."""
+    if name() == "jax":
+        import jax
+
+        return jax.jit(function, donate_argnums=0)
+    return compiled(function)
+
+
 def keep_mask(seed: Any, shape: tuple[int, ...], rate: float) -> Any:
     """Return a bool array, each value false with probability `rate`, from 16 random bits each.
 
@@ -92,34 +127,29 @@ def forward(model: keras.Model) -> Forward:
 
     Each call reads the current weights, so the function stays valid while the model trains.
     """
-    return _jax_forward(model) if name() == "jax" else _tensorflow_forward(model)
+    return forwards([model])[0]
+
+
+def forwards(models: Sequence[keras.Model]) -> list[Forward]:
+    """Return `forward` of models that differ in the values of their weights only.
+
+    JAX compiles it once for all of them.
+    """
+    return _jax_forwards(models) if name() == "jax" else [_tensorflow_forward(m) for m in models]
 
 
 def host_forward(model: keras.Model) -> Forward:
     """Return the forward pass as `forward` does, computed on the CPU."""
+    return host_forwards([model])[0]
+
+
+def host_forwards(models: Sequence[keras.Model]) -> list[Forward]:
+    """Return the forward passes as `forwards` does, computed on the CPU."""
     if name() == "jax":
         import jax
 
-        host = jax.devices("cpu")[0]
-
-        @jax.jit
-        def call(variables: Any, inputs: Any) -> Any:
-            return model.stateless_call(*variables, inputs, training=False)[0]
-
-        def run(inputs: np.ndarray) -> np.ndarray:
-            groups = (model.trainable_variables, model.non_trainable_variables)
-            values = [[np.asarray(one.value) for one in group] for group in groups]
-            with jax.default_device(host):
-                return np.asarray(call(*jax.device_put((values, inputs), host)))
-
-        return run
-    import tensorflow as tf
-
-    def on_host(inputs: np.ndarray) -> np.ndarray:
-        with tf.device("/CPU:0"):
-            return np.asarray(model(tf.convert_to_tensor(inputs), training=False))
-
-    return on_host
+        return _jax_forwards(models, jax.devices("cpu")[0])
+    return [_tensorflow_host_forward(model) for model in models]
 
 
 def gradient(function: Callable[..., Any]) -> Gradient:
@@ -151,19 +181,33 @@ def _tensorflow_forward(model: keras.Model) -> Forward:
     return lambda inputs: keras.tree.map_structure(np.asarray, call(inputs))
 
 
-def _jax_forward(model: keras.Model) -> Forward:
+def _tensorflow_host_forward(model: keras.Model) -> Forward:
+    import tensorflow as tf
+
+    def on_host(inputs: np.ndarray) -> np.ndarray:
+        with tf.device("/CPU:0"):
+            return np.asarray(model(tf.convert_to_tensor(inputs), training=False))
+
+    return on_host
+
+
+def _jax_forwards(models: Sequence[keras.Model], place: Any = None) -> list[Forward]:
     import jax
 
     @jax.jit
     def call(trainable: Any, others: Any, inputs: Any) -> Any:
-        return model.stateless_call(trainable, others, inputs, training=False)[0]
+        return models[0].stateless_call(trainable, others, inputs, training=False)[0]
 
-    def run(inputs: np.ndarray) -> np.ndarray:
+    def run(model: keras.Model, inputs: np.ndarray) -> Any:
         groups = (model.trainable_variables, model.non_trainable_variables)
-        values = ([one.value for one in group] for group in groups)
-        return keras.tree.map_structure(np.asarray, call(*values, inputs))
+        values = [[one.value for one in group] for group in groups]
+        if place is None:
+            return keras.tree.map_structure(np.asarray, call(*values, inputs))
+        values = [[np.asarray(one) for one in group] for group in values]
+        with jax.default_device(place):
+            return np.asarray(call(*jax.device_put((*values, inputs), place)))
 
-    return run
+    return [partial(run, model) for model in models]
 
 
 def _tensorflow_gradient(function: Callable[..., Any]) -> Gradient:

@@ -14,7 +14,7 @@ from keras import layers, ops
 
 from mlproject.data import Rows
 from mlproject.network import blocks, graph
-from mlproject.network.backend import forward, value
+from mlproject.network.backend import Forward, forward, value
 from mlproject.network.initial import initial_kernel, stream_seed
 from mlproject.network.own_model import build_own
 from mlproject.sequence import OTHER, one_hot, reverse_complement
@@ -140,9 +140,15 @@ class Predictor(Protocol):
         """Return float32 (sequences, classes) for codes (sequences, length)."""
 
 
-def predictor(model: keras.Model, batch_size: int = 500) -> Predictor:
-    """Return `predict` of one model, compiled once. It uses the model's current weights."""
-    call = forward(model)
+def predictor(model: keras.Model, batch_size: int = 500, call: Forward | None = None) -> Predictor:
+    """Return `predict` of one model, compiled once. It uses the model's current weights.
+
+    Args:
+        model: as `build` returns it.
+        batch_size: sequences a batch.
+        call: the model's forward pass if it is compiled already.
+    """
+    call = call or forward(model)
     classes = model.output_shape[-1]
 
     def scores(codes: Rows, reverse: bool = False) -> np.ndarray:

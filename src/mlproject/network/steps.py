@@ -4,8 +4,9 @@ Both keep weights, optimizer and the running loss on the device for a complete e
 only for the guard's result, every few batches.
 """
 
+import copy
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import keras
 import numpy as np
@@ -53,6 +54,13 @@ class Steps(Protocol):
         """
 
 
+def variable_groups(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer
+) -> tuple[list[keras.Variable], list[keras.Variable], list[keras.Variable]]:
+    """Return what a training changes: weights, the model's other variables, the optimizer's."""
+    return model.trainable_variables, model.non_trainable_variables, optimizer.variables
+
+
 def make_steps(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
@@ -85,7 +93,7 @@ class _TensorFlowSteps:
 
         guard = self._guard = Guard(model, optimizer)
         variables = model.trainable_variables
-        self.groups = (variables, model.non_trainable_variables, optimizer.variables)
+        self.groups = variable_groups(model, optimizer)
         state = self._state()
         self._total = tf.Variable(0.0, trainable=False)
         self._extremes = [tf.Variable(one) for one in _flat(guard.reset(0.0, state.averages))]
@@ -150,6 +158,70 @@ class _TensorFlowSteps:
         return GuardedValues(self._before[:count], self._before[count:], [], [])
 
 
+class Programs(NamedTuple):
+    """What a step of JAX's training computes: functions of a state, not compiled yet.
+
+    A state is: weights, other variables, the optimizer's variables, running loss, `LaunchExtremes`.
+    """
+
+    step: Callable[..., Any]
+    many: Callable[..., Any]
+    look: Callable[..., Any]
+    begin: Callable[..., Any]
+    copied: Callable[[GuardedValues], GuardedValues]
+
+
+def programs(
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    scores: TrainingPass,
+    loss: Loss,
+    guard: Guard,
+) -> Programs:
+    """Return the functions that JAX compiles; arguments as `make_steps`, and the guard."""
+    import jax
+    import jax.numpy as jnp
+
+    groups = (model.trainable_variables, model.non_trainable_variables)
+
+    def value_of(trainable: Any, others: Any, codes: Any, labels: Any) -> tuple[Any, Any]:
+        values = (*zip(groups[0], trainable, strict=True), *zip(groups[1], others, strict=True))
+        with keras.StatelessScope(state_mapping=values) as scope:
+            value = loss(labels, scores(model, _one_hot(codes))) + sum(model.losses)
+        return value, [scope.get_current_value(one) for one in groups[1]]
+
+    def step(state: Any, codes: Any, labels: Any) -> Any:
+        trainable, others, moments, total, extremes = state
+        before = guard.select(trainable, others, moments).averages
+        gradient = jax.value_and_grad(value_of, has_aux=True)
+        (value, others), gradients = gradient(trainable, others, codes, labels)
+        trainable, moments = optimizer.stateless_apply(moments, gradients, trainable)
+        after = guard.select(trainable, others, moments).averages
+        extremes = guard.update(extremes, gradients, before, after)
+        return trainable, others, moments, total + value * labels.shape[0], extremes
+
+    def many(state: Any, codes: Any, labels: Any, count: Any) -> Any:
+        def body(number: Any, state: Any) -> Any:
+            return step(state, codes[number], labels[number])
+
+        return jax.lax.fori_loop(0, count, body, state)
+
+    def copied(state: GuardedValues) -> GuardedValues:
+        weights, averages = ([jnp.array(one) for one in group] for group in state[:2])
+        return GuardedValues(weights, averages, [], [])
+
+    def look(before: GuardedValues, state: Any, count: Any) -> Any:
+        now = guard.select(*state[:3])
+        copies = copied(now)
+        fresh = guard.reset(state[4].largest, now.averages)
+        return guard.broken(before, now, state[4], count), copies, fresh
+
+    def begin(state: GuardedValues) -> LaunchExtremes:
+        return guard.reset(guard.begin(state), state.averages)
+
+    return Programs(step, many, look, begin, copied)
+
+
 class _JaxSteps:
     def __init__(
         self,
@@ -159,53 +231,25 @@ class _JaxSteps:
         loss: Loss,
     ) -> None:
         import jax
-        import jax.numpy as jnp
 
         self.launch = 1 if on_processor() else LAUNCH
         guard = self._guard = Guard(model, optimizer)
-        groups = (model.trainable_variables, model.non_trainable_variables, optimizer.variables)
-        self.groups = groups
-
-        def value_of(trainable: Any, others: Any, codes: Any, labels: Any) -> tuple[Any, Any]:
-            values = (*zip(groups[0], trainable, strict=True), *zip(groups[1], others, strict=True))
-            with keras.StatelessScope(state_mapping=values) as scope:
-                value = loss(labels, scores(model, _one_hot(codes))) + sum(model.losses)
-            return value, [scope.get_current_value(one) for one in groups[1]]
-
-        def step(state: Any, codes: Any, labels: Any) -> Any:
-            trainable, others, moments, total, extremes = state
-            before = guard.select(trainable, others, moments).averages
-            gradient = jax.value_and_grad(value_of, has_aux=True)
-            (value, others), gradients = gradient(trainable, others, codes, labels)
-            trainable, moments = optimizer.stateless_apply(moments, gradients, trainable)
-            after = guard.select(trainable, others, moments).averages
-            extremes = guard.update(extremes, gradients, before, after)
-            return trainable, others, moments, total + value * labels.shape[0], extremes
-
-        def many(state: Any, codes: Any, labels: Any, count: Any) -> Any:
-            def body(number: Any, state: Any) -> Any:
-                return step(state, codes[number], labels[number])
-
-            return jax.lax.fori_loop(0, count, body, state)
-
-        def copied(state: GuardedValues) -> GuardedValues:
-            weights, averages = ([jnp.array(one) for one in group] for group in state[:2])
-            return GuardedValues(weights, averages, [], [])
-
-        def look(before: GuardedValues, state: Any, count: Any) -> Any:
-            now = guard.select(*state[:3])
-            copies = copied(now)
-            fresh = guard.reset(state[4].largest, now.averages)
-            return guard.broken(before, now, state[4], count), copies, fresh
-
-        self._step = jax.jit(step, donate_argnums=0)
-        self._many = jax.jit(many, donate_argnums=0)
-        self._look, self._copied = jax.jit(look), copied
-        self._begin = jax.jit(lambda state: guard.reset(guard.begin(state), state.averages))
+        self.groups = variable_groups(model, optimizer)
+        compute = programs(model, optimizer, scores, loss, guard)
+        self._step = jax.jit(compute.step, donate_argnums=0)
+        self._many = jax.jit(compute.many, donate_argnums=0)
+        self._look, self._copied = jax.jit(compute.look), compute.copied
+        self._begin = jax.jit(compute.begin)
         self._state: Any = None
         self._before: Any = None
         self._pending: Any = None
         self._count = 0
+
+    def shared_with(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> "_JaxSteps":
+        """Return steps of a network that differs in its values only, by the same programs."""
+        other = copy.copy(self)
+        other.groups = variable_groups(model, optimizer)
+        return other
 
     def start(self) -> None:
         import jax.numpy as jnp

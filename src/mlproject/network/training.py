@@ -15,7 +15,7 @@ import numpy as np
 
 from mlproject.data import Split
 from mlproject.network import backend, checkpoint, fast_pass
-from mlproject.network.build import predictor
+from mlproject.network.build import Predictor, predictor
 from mlproject.network.epoch import seed_dropout, train_epoch
 from mlproject.network.evaluation import mean_aupr, mean_auroc, pooled_area
 from mlproject.network.guard import DeviceFaultError
@@ -100,7 +100,7 @@ def fit(
     """
     check_version(spec)
     backend.prepare()
-    training = _Training(model, spec, train, valid, state_path, should_stop, on_fault)
+    training = Training(model, spec, train, valid, state_path, should_stop, on_fault)
     if resume:
         training.resume()
     else:
@@ -118,7 +118,39 @@ def fit(
     return Fit(training.history, winner.epoch, winner.values[spec.monitor], stopped)
 
 
-class _Training:
+class Tools(NamedTuple):
+    """What is compiled for a training, and its optimizer.
+
+    Attributes:
+        optimizer: built on the model's weights.
+        steps: compiled steps of the model; None if several models are trained together.
+        scores: scores of validation sequences.
+        check: check of these scores against those of the CPU.
+    """
+
+    optimizer: keras.optimizers.Optimizer
+    steps: Any
+    scores: Predictor
+    check: Callable[[np.ndarray], None]
+
+    @classmethod
+    def of(cls, model: keras.Model, spec: RunSpec, train: Split, valid: Split) -> "Tools":
+        """Return the tools of a single training."""
+        optimizer = built_optimizer(spec, model)
+        scores, _ = fast_pass.choose(model)
+        steps = make_steps(model, optimizer, scores, make_loss(spec, train.labels))
+        check = score_check(valid, backend.host_forward(model))
+        return cls(optimizer, steps, predictor(model), check)
+
+
+def built_optimizer(spec: RunSpec, model: keras.Model) -> keras.optimizers.Optimizer:
+    """Return the optimizer of a protocol, built on the weights of a model."""
+    optimizer = make_optimizer(spec)
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+class Training:
     """A running training: the model, its optimizer, its history, the best weights so far."""
 
     def __init__(
@@ -130,17 +162,16 @@ class _Training:
         state_path: Path,
         should_stop: Callable[[], bool],
         on_fault: Callable[[str], None],
+        tools: Tools | None = None,
     ) -> None:
         self.model, self.spec, self.train, self.valid = model, spec, train, valid
         self.history: list[Epoch] = []
         self.best: checkpoint.Arrays = _values(model.weights)
         self._should_stop, self._on_fault = should_stop, on_fault
         self._path, self._owner = state_path, _owner(spec, train, valid)
-        self._optimizer = make_optimizer(spec)
-        self._optimizer.build(model.trainable_variables)
-        scores, self.training_pass = fast_pass.choose(model)
-        self._steps = make_steps(model, self._optimizer, scores, make_loss(spec, train.labels))
-        self._scores, self._check = predictor(model), _score_check(model, valid)
+        tools = tools or Tools.of(model, spec, train, valid)
+        self._optimizer, self._steps = tools.optimizer, tools.steps
+        self._scores, self._check = tools.scores, tools.check
 
     def resume(self) -> None:
         """Load the saved state."""
@@ -157,17 +188,50 @@ class _Training:
 
     def epoch(self) -> bool:
         """Train, validate and save one more epoch; return False if it is interrupted."""
-        spec, number, started = self.spec, len(self.history) + 1, time.perf_counter()
-        if is_scheduled(spec):
-            self._optimizer.learning_rate.assign(learning_rate(self.history, spec))
-        kernels = _kernels(self.model)
+        number, started = self.begin(), time.perf_counter()
+        kernels = kernels_of(self.model)
         try:
             found = self._train_and_score(number)
         except DeviceFaultError as fault:
             found = self._repeat(fault, number)
         if found is None:
             return False
-        loss, predicted = found
+        self.record(*found, kernels, time.perf_counter() - started)
+        return True
+
+    def begin(self) -> int:
+        """Set learning rate and random generators of the next epoch; return its number."""
+        number = len(self.history) + 1
+        if is_scheduled(self.spec):
+            self._optimizer.learning_rate.assign(learning_rate(self.history, self.spec))
+        seed_dropout(self.model, self.spec.seed, number)
+        return number
+
+    def score(self) -> np.ndarray:
+        """Return the validation scores.
+
+        Raises:
+            DeviceFaultError: they differ from those of the CPU.
+        """
+        predicted = self._scores(self.valid.codes)
+        self._check(predicted)
+        return predicted
+
+    def record(
+        self, loss: float, predicted: np.ndarray, kernels: Mapping[str, np.ndarray], seconds: float
+    ) -> None:
+        """Add an epoch to the history and save the state.
+
+        Args:
+            loss: training loss of the epoch.
+            predicted: validation scores after it.
+            kernels: the kernels before it.
+            seconds: its duration.
+
+        Raises:
+            UserError: the loss is not finite or too large.
+        """
+        spec, number = self.spec, len(self.history) + 1
         labels = np.asarray(self.valid.labels)
         values = {"train_loss": loss, **_validate(self.model, spec, predicted, labels)}
         if is_scheduled(spec):
@@ -178,32 +242,30 @@ class _Training:
                 f"{number} with learning_rate={spec.learning_rate}; try a smaller rate"
             )
         improved = improves(values[spec.monitor], self.history, spec)
-        weights = _weight_summary(kernels, _kernels(self.model))
-        seconds = time.perf_counter() - started
+        weights = _weight_summary(kernels, kernels_of(self.model))
         self.history.append(Epoch(number, values, seconds, improved, weights))
         if improved:
             self.best = _values(self.model.weights)
         self.save()
-        return True
 
     def _train_and_score(self, number: int) -> tuple[float, np.ndarray] | None:
         """Return the training loss and the validation scores, None if interrupted."""
-        seed_dropout(self.model, self.spec.seed, number)
         loss = train_epoch(self._steps, self.train, self.spec, number, self._should_stop)
-        if loss is None:
-            return None
-        predicted = self._scores(self.valid.codes)
-        self._check(predicted)
-        return loss, predicted
+        return None if loss is None else (loss, self.score())
 
     def _repeat(self, fault: DeviceFaultError, number: int) -> tuple[float, np.ndarray] | None:
-        self._on_fault(fault.element)
-        self._restore()
+        self.go_back(fault)
         try:
             return self._train_and_score(number)
         except DeviceFaultError as again:
             self._on_fault(again.element)
-            raise _corrupted(again, number, self.spec) from again
+            raise corrupted(again, number, self.spec) from again
+
+    def go_back(self, fault: DeviceFaultError) -> None:
+        """Report a fault and return to the state before the epoch that it has corrupted."""
+        self._on_fault(fault.element)
+        self._restore()
+        self.begin()
 
     def _restore(self) -> checkpoint.TrainingState:
         state = checkpoint.read(self._path, self._owner)
@@ -272,12 +334,16 @@ def binary_cross_entropy(labels: np.ndarray, scores: np.ndarray) -> float:
     return float(-np.log(np.where(labels == 1, scores, 1 - scores)).mean())
 
 
-def _score_check(model: keras.Model, valid: Split) -> Callable[[np.ndarray], None]:
-    """Return a check of an accelerator's validation scores against those of the CPU."""
+def score_check(valid: Split, reference: backend.Forward) -> Callable[[np.ndarray], None]:
+    """Return a check of an accelerator's validation scores against those of the CPU.
+
+    Args:
+        valid: the validation split.
+        reference: the forward pass on the CPU.
+    """
     if backend.on_processor() or not len(valid.codes):
         return lambda scores: None
     codes, labels = valid.codes[:CHECKED], np.asarray(valid.labels[:CHECKED])
-    reference = backend.host_forward(model)
 
     def check(scores: np.ndarray) -> None:
         wanted = binary_cross_entropy(labels, reference(one_hot(codes)))
@@ -290,7 +356,8 @@ def _score_check(model: keras.Model, valid: Split) -> Callable[[np.ndarray], Non
     return check
 
 
-def _corrupted(fault: DeviceFaultError, epoch: int, spec: RunSpec) -> UserError:
+def corrupted(fault: DeviceFaultError, epoch: int, spec: RunSpec) -> UserError:
+    """Return the error of a training whose epoch a device has corrupted twice."""
     if not fault.finite:
         return UserError(
             f"the loss must stay finite and below {LARGEST_LOSS:g}: {fault.element} is not finite "
@@ -302,7 +369,7 @@ def _corrupted(fault: DeviceFaultError, epoch: int, spec: RunSpec) -> UserError:
     )
 
 
-def _kernels(model: keras.Model) -> dict[str, np.ndarray]:
+def kernels_of(model: keras.Model) -> dict[str, np.ndarray]:
     """Return a copy of the kernel of each layer that has one."""
     layers = [layer for layer in model.layers if hasattr(layer, "kernel")]
     return {layer.name: backend.value(layer.kernel) for layer in layers}

@@ -41,7 +41,10 @@ class Settings(NamedTuple):
 
 
 class Previous(NamedTuple):
-    """An interrupted run to resume: its id, its spec, the path of its state, its data's hash."""
+    """An interrupted run to resume: its id, its spec, the path of its state, its data's hash.
+
+    The id is '' for a state that no run has left: that of seeds trained together.
+    """
 
     run_id: str
     spec: RunSpec

@@ -170,4 +170,4 @@ def _resumable(context: RunContext, source: Source) -> str | None:
     with suppress(UserError):
         usable(context.tracker.journal.artifacts / Artifact.STATE)
         return context.tracker.run_id
-    return source.run_id if isinstance(source, Previous) else None
+    return (source.run_id or None) if isinstance(source, Previous) else None

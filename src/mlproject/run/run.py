@@ -53,7 +53,7 @@ def run(spec: RunSpec, settings: Settings = DEFAULTS, source: Source = None) -> 
         name = settings.name or environment_name() or run_name(spec)
         tags = {**_tags(spec, data), **settings.tags}
         check_interrupts()
-        if isinstance(source, Previous):
+        if isinstance(source, Previous) and source.run_id:
             _end_lost(store, source.run_id, root)
         tracker = store.start(name, tags, root, settings.experiment, settings.parent)
         settings.on_start(tracker.run_id)

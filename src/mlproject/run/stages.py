@@ -91,9 +91,12 @@ def _resume_state(tracker: Tracker, previous: Previous, state: Path) -> None:
 
     The copy reaches the store before the tag, so that one of the two runs is always resumable.
     """
-    tracker.tags({Tag.RESUMES: previous.run_id})
+    if previous.run_id:
+        tracker.tags({Tag.RESUMES: previous.run_id})
     with atomic_file(state) as file:
         file.write(previous.state.read_bytes())
+    if not previous.run_id:
+        return
     tracker.artifact_if_there(Artifact.STATE)
     tracker.tag_other(previous.run_id, Tag.RESUMED_BY, tracker.run_id)
 

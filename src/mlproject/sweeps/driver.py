@@ -39,6 +39,8 @@ class SweepOptions(NamedTuple):
         backend: Keras backend, None for that of the environment.
         threads: number of threads of each process on this machine.
         quiet: show no progress.
+        check: test an accelerator before its first training.
+        together: train the seeds of a network at the same time.
     """
 
     home: Path
@@ -50,6 +52,8 @@ class SweepOptions(NamedTuple):
     backend: str | None = None
     threads: int = 1
     quiet: bool = False
+    check: bool = True
+    together: bool = False
 
 
 @dataclass
@@ -91,6 +95,7 @@ class Driver:
         self._running: dict[str, _Submission] = {}
         self._waiting: list[_Waiting] = []
         self._attempts: dict[tuple[str, int | None], int] = {}
+        self._over = set(known)
         self._exhausted = False
         self._stop_again = 0.0
         workers.listen(self._sweep)
@@ -171,9 +176,17 @@ class Driver:
             threads=self._options.threads,
             from_start=from_start,
             ended=self._ended.get(cell.spec_sha256, ()),
+            check=self._options.check,
+            together=self._group(cell),
         )
         self._running[token] = _Submission(cell)
         self._workers.submit(task)
+
+    def _group(self, cell: Cell) -> tuple[Mapping[str, Any], ...]:
+        """Return the specs of the seeds to train together with a cell; () if it is alone."""
+        group = self._source.group(cell) if self._options.together else []
+        rest = [one for one in group if one is cell or one.spec_sha256 not in self._over]
+        return tuple(one.spec.flat() for one in rest) if len(rest) > 1 else ()
 
     def _stop(self, by: str) -> None:
         self._display.say(f"{by}: running cells stop and can be resumed; again to stop at once")
@@ -238,6 +251,7 @@ class Driver:
         self._end(cell, outcome)
 
     def _end(self, cell: Cell, outcome: Outcome) -> None:
+        self._over.add(cell.spec_sha256)
         outcome = self._source.tell(cell, outcome)
         attempts = self._attempts.get((cell.spec_sha256, cell.trial), 0)
         self._ledger.add(cell, outcome, attempts)

@@ -19,6 +19,7 @@ from mlproject.sweeps.lock import PlanLock, plan_lock
 from mlproject.sweeps.plan import Plan
 from mlproject.sweeps.plan_file import read_plan
 from mlproject.sweeps.run_state import finished_runs
+from mlproject.sweeps.together import in_groups
 from mlproject.sweeps.workers import Workers, open_workers
 from mlproject.sweeps.yaml_file import one_line
 from mlproject.system.errors import UserError
@@ -40,7 +41,7 @@ def run_plan(path: Path, options: SweepOptions) -> bool:
             plan_lock(home / "runs" / f"{plan.name}.lock") as lock,
             Interrupts(defers_second=True) as interrupts,
         ):
-            source, ledger = make_source(plan, DataSets(home / "data"), home)
+            source, ledger = make_source(plan, DataSets(home / "data"), home, options.together)
             deliver_rest(home)
             parent = SweepRun(store, plan, home, options.experiment)
             return _run_cells(options, source, ledger, parent, lock, interrupts)
@@ -95,7 +96,8 @@ def _run_cells(
 
 def _open_workers(options: SweepOptions, interrupts: Interrupts) -> Workers:
     try:
-        return open_workers(options.workers, options.scheduler, options.resources, options.threads)
+        workers = options.workers or (1 if options.together else None)
+        return open_workers(workers, options.scheduler, options.resources, options.threads)
     except UserError:
         interrupts.check()  # a signal to all processes of the command ends starting workers, too
         raise
@@ -129,10 +131,22 @@ def _close(
     parent.finish(status, reason)
 
 
-def make_source(plan: Plan, data: DataSets, home: Path) -> tuple[CellSource, Ledger]:
-    """Return the source of the plan's cells and a ledger for them."""
+def make_source(
+    plan: Plan, data: DataSets, home: Path, together: bool = False
+) -> tuple[CellSource, Ledger]:
+    """Return the source of the plan's cells and a ledger for them.
+
+    Raises:
+        UserError: the seeds of a search cannot be trained `together`.
+    """
+    if together and plan.search is not None:
+        raise UserError(
+            f"`--together` trains the seeds of a grid: plan {plan.name} is a search; leave it out"
+        )
     if plan.search is None:
         cells = plan_cells(plan, data)
+        if together:
+            cells = in_groups(cells)
         cost = sum(cell.cost for cell in cells)
         return CellSource(cells), Ledger(len(cells), [("best_val_auroc", True)], cost)
     from mlproject.sweeps.search import StudyCells

@@ -26,6 +26,8 @@ class CellTask(NamedTuple):
         threads: number of threads of the process.
         from_start: do not resume an interrupted run.
         ended: tokens of the cell's earlier submissions: no process works on their runs.
+        check: test an accelerator before its first training.
+        together: specs of the seeds to train together, this one included; () to train it alone.
     """
 
     token: str
@@ -44,6 +46,8 @@ class CellTask(NamedTuple):
     threads: int
     from_start: bool
     ended: tuple[str, ...] = ()
+    check: bool = True
+    together: tuple[Mapping[str, Any], ...] = ()
 
 
 class Outcome(NamedTuple):

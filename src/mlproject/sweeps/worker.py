@@ -22,6 +22,7 @@ from mlproject.store import STORE_ERRORS, connect, first_line
 from mlproject.sweeps import run_state
 from mlproject.sweeps.earlier_runs import find_rival, find_start, remove_fetched, tag_resumed
 from mlproject.sweeps.task import OLDER, PRUNED, CellTask, Outcome
+from mlproject.sweeps.together import forget, train_group
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import Interrupted
 
@@ -98,7 +99,8 @@ def _run(task: CellTask, worker: Worker, request: _StopRequest) -> Outcome:
     os.chdir(task.home)
     os.environ["MLFLOW_EXPERIMENT_ID"] = task.experiment_id
     _prepare(task)
-    from mlproject.run.context import Settings
+    from mlproject.network.vouching import ensure_checked
+    from mlproject.run.context import Settings, Trained
     from mlproject.run.run import run
 
     worker.log_event(task.sweep, {"kind": "start", "token": task.token})
@@ -112,14 +114,19 @@ def _run(task: CellTask, worker: Worker, request: _StopRequest) -> Outcome:
     start = _retry(lambda: find_start(store, task, note), request)
     if isinstance(start, Outcome):
         return start
+    if not isinstance(start, Trained):
+        ensure_checked(Path(task.home), task.check)
 
     def on_start(run_id: str) -> None:
         request.run_id = run_id
         run_state.note_started(run_id)
 
-    def on_epoch(epoch: int, values: Mapping[str, float]) -> None:
+    def show_epoch(epoch: int, values: Mapping[str, float]) -> None:
         message = {"kind": "epoch", "token": task.token, "epoch": epoch}
         worker.log_event(task.sweep, {**message, "values": dict(values)})
+
+    def on_epoch(epoch: int, values: Mapping[str, float]) -> None:
+        show_epoch(epoch, values)
         try:
             rival = find_rival(store, task, request.run_id)
         except STORE_ERRORS:
@@ -140,14 +147,21 @@ def _run(task: CellTask, worker: Worker, request: _StopRequest) -> Outcome:
     )
     if request():
         raise Interrupted(f"interrupted by {request.reason}")
+    begun = start
     try:
-        done = run(make_spec(task.options), settings, start)
+        if task.together and not isinstance(start, Trained):
+            begun = train_group(task, request, note, show_epoch)
+            if isinstance(begun, Outcome):
+                return begun
+        done = run(make_spec(task.options), settings, begun)
     except Interrupted:
         if request.reason == PRUNED and request.run_id:
             store.set_tags(request.run_id, {Tag.TRIAL_STATE: "PRUNED"})
         raise
     finally:
         remove_fetched(task, start)
+    if task.together:
+        forget(task)
     if not done.undelivered:
         tag_resumed(store, task, done.run_id)
     return Outcome("FINISHED", done.run_id, done.metrics, undelivered=done.undelivered)
