@@ -257,7 +257,7 @@ def test_dropout_keeps_the_mean_and_drops_a_tenth_of_the_pooled_map() -> None:
     model = built(spec)
     inputs = ops.convert_to_tensor(one_hot(codes(2)))
     first = [ops.convert_to_numpy(training_pass(model, inputs)) for _ in range(2)]
-    assert not np.allclose(first[0], first[1]), "each step must draw coins of its own"
+    assert not np.allclose(first[0], first[1]), "each step must draw its own mask"
     scores = predict(model, codes(2))
     np.testing.assert_array_equal(scores, predict(model, codes(2)))
 
