@@ -75,6 +75,8 @@ def write(folder: Path, text: str | dict[str, Any], name: str = "plan.yaml") -> 
          "objectives: {val_auroc: maximize, val_loss: minimize}}", "`pruner` needs one objective"),
         ("search: {space: {pool1: [1]}, trials: 1, pruner: median, "
          "objectives: {val_conv1/dead: minimize}}", "known after each epoch"),
+        ("search: {space: {pool1: [1]}, trials: 1, sampler: tep, "
+         "objectives: {val_auroc: maximize}}", "`search.sampler` must be one of tpe, random, grid"),
         ("search: {space: {l2: {from: 0.1, to: 1}}, trials: 1, sampler: grid, "
          "objectives: {val_auroc: maximize}}", "must have a step for sampler: grid"),
         ("axes: {seed: [1]}\nsearch: {space: {pool1: [1]}, trials: 1, "

@@ -5,7 +5,15 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, StrictFloat, StrictInt, StrictStr, Tag
+from pydantic import (
+    Discriminator,
+    Field,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    Tag,
+    field_validator,
+)
 
 from mlproject.architectures import make_spec, preset_names
 from mlproject.spec import RunSpec, field_info, parse_value
@@ -30,11 +38,20 @@ class Search(PlanPart):
     space: Annotated[dict[str, Axis], Field(min_length=1)]
     objectives: Annotated[dict[str, Direction], Field(min_length=1)]
     trials: Annotated[StrictInt, Field(ge=1, le=LARGEST)]
-    sampler: Literal["tpe", "random", "grid", "nsga2", "gp"] = "tpe"
+    sampler: str = "tpe"
     pruner: Literal["none", "median", "hyperband"] = "none"
     warmup: Annotated[StrictInt, Field(ge=0, le=LARGEST)] = 5
     seed: Annotated[StrictInt, Field(ge=0, lt=2**31)] = 0
     storage: str | None = None
+
+    @field_validator("sampler", mode="after")
+    @classmethod
+    def _known_sampler(cls, name: str) -> str:
+        from mlproject.sweeps.samplers import SAMPLERS
+
+        if name not in SAMPLERS:
+            raise ValueError(f"must be one of {', '.join(SAMPLERS)}")
+        return name
 
 
 class Plan(PlanPart):

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from mlproject.sweeps.cell_source import CellSource, NamedWriter
 from mlproject.sweeps.cells import Cell, DataSets, make_cell
 from mlproject.sweeps.plan import Plan, Search, metric_of
+from mlproject.sweeps.samplers import SAMPLERS
 from mlproject.sweeps.space import Space, make_space
 from mlproject.sweeps.task import Outcome
 from mlproject.system.errors import UserError, reason
@@ -21,11 +22,6 @@ from mlproject.system.errors import UserError, reason
 ABANDONED = "abandoned"
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-
-class _Grid(optuna.samplers.GridSampler):
-    def after_trial(self, *_: Any) -> None:
-        """Do nothing: Optuna's own method stops the loop of `optimize`, which is not used here."""
 
 
 class StudyCells(CellSource):
@@ -168,7 +164,8 @@ class StudyCells(CellSource):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # experimental since Optuna 3.2
             study.set_metric_names(list(search.objectives))
-        study.sampler = self._sampler(len(study.get_trials(deepcopy=False)))
+        seed = search.seed + len(study.get_trials(deepcopy=False))
+        study.sampler = SAMPLERS[search.sampler](search, self.space, seed)
         study.pruner = self._pruner()
         return study
 
@@ -180,26 +177,6 @@ class StudyCells(CellSource):
         if path.exists() and (text := path.read_bytes()) and not text.endswith(b"\n"):
             path.write_bytes(text[: text.rfind(b"\n") + 1])  # drop an incomplete last line
         return JournalStorage(JournalFileBackend(str(path)))
-
-    def _sampler(self, begun: int) -> optuna.samplers.BaseSampler:
-        search, seed = self.search, self.search.seed + begun
-        if search.sampler == "grid":
-            return _Grid(
-                {name: list(one.choices) for name, one in self.space.distributions.items()},  # type: ignore[attr-defined]
-                seed=search.seed,
-            )
-        if search.sampler == "random":
-            return optuna.samplers.RandomSampler(seed=seed)
-        if search.sampler == "nsga2":
-            population = min(50, max(4, search.trials // 5))
-            return optuna.samplers.NSGAIISampler(population_size=population, seed=seed)
-        if search.sampler == "gp":
-            try:
-                import torch  # type: ignore[import-not-found]  # noqa: F401
-            except ImportError as error:
-                raise UserError("`sampler: gp` needs torch: pip install torch") from error
-            return optuna.samplers.GPSampler(seed=seed)
-        return optuna.samplers.TPESampler(seed=seed)
 
     def _pruner(self) -> optuna.pruners.BasePruner:
         search = self.search
