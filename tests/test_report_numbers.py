@@ -155,7 +155,7 @@ def _frame(rows: list[tuple[str, int, float]]) -> pandas.DataFrame:
     frame = pandas.DataFrame(rows, columns=["arch", "seed", "x"])
     when = pandas.Timestamp("2026-01-01", tz="UTC")
     return frame.assign(
-        pool=frame["arch"], started=when, spec=[{} for _ in rows], metric_version="1"
+        replicates=frame["arch"], started=when, spec=[{} for _ in rows], metric_version="1"
     )
 
 
