@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fault_server import FaultRelay
@@ -70,6 +71,26 @@ def test_a_delivery_repeated_after_a_crash_changes_nothing(workplace: Path) -> N
     assert sync(workplace / "runs", store).failed == {}
     history = store.client.get_metric_history(tracker.run_id, "loss")
     assert [(point.step, point.value) for point in history] == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+
+
+def test_a_late_delivery_of_the_name_does_not_revive_a_run_that_has_ended(workplace: Path) -> None:
+    store = connect()
+    tracker = store.start("mine", {}, workplace / "runs")
+    sent: list[str] = []
+    real = tracker.store.client.log_batch
+
+    def ending(run_id: str, **values: Any) -> None:
+        sent.extend(tag.key for tag in values.get("tags", ()))
+        store.client.set_terminated(run_id, "KILLED")  # another process ends it meanwhile
+        real(run_id, **values)
+
+    tracker.store.client.log_batch = ending
+    tracker.tags({"a": "b"})
+    tracker.flush()
+    run = store.run(tracker.run_id)
+    assert "a" in sent
+    assert "mlflow.runName" not in sent
+    assert (run.info.status, run.info.run_name) == ("KILLED", "mine")
 
 
 def test_values_that_are_no_numbers_are_left_out(workplace: Path) -> None:

@@ -1,7 +1,8 @@
 """Letters of logos: one outline of each letter, one way to stack letters in a column.
 
-All drawers of logos use this module: axes and pages of matplotlib, and inline SVG. The letters of
-one colour become one path, which matplotlib draws about 20 times as fast as a patch a letter.
+Pages of many logos, tracks and inline SVG use this module; single logos are drawn by logomaker, in
+the same font and colours. The letters of one colour become one path, which matplotlib draws about
+20 times as fast as a patch a letter.
 """
 
 from collections.abc import Iterator

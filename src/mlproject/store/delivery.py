@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import mlflow
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
 from mlproject.names import Tag
 from mlproject.store.errors import STORE_ERRORS, first_line, is_absent, is_permanent
@@ -137,8 +138,17 @@ class Delivery:
     def _send(self, items: Sequence[_Item]) -> None:
         for kind, size in (("params", SMALL), ("tags", SMALL), ("metrics", BATCH)):
             chosen = [item for item in items if item.kind == kind]
+            if kind == "tags":
+                chosen = self._without_known_name(chosen)
             for start in range(0, len(chosen), size):
                 self._send_or_split(kind, chosen[start : start + size])
+
+    def _without_known_name(self, items: Sequence[_Item]) -> list[_Item]:
+        """Leave out a run name that the run has: with a name, MLflow writes back an old status."""
+        if all(item.key != MLFLOW_RUN_NAME for item in items):
+            return [*items]
+        name = self._client.get_run(self._journal.run_id).info.run_name
+        return [i for i in items if i.key != MLFLOW_RUN_NAME or i.value.value != name]
 
     def _send_or_split(self, kind: str, items: Sequence[_Item]) -> None:
         """Send values; if the store refuses a batch, find the refused values by bisection."""
