@@ -1,11 +1,12 @@
 """Networks beyond the paper's: each topology is built, trained, resumed, read, saved and loaded."""
 
+import shutil
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from test_training import TRAIN, VALID, after_calls
+from test_training import TRAIN, VALID
 
 from mlproject.architectures import make_spec
 from mlproject.attribution.deeplift import multipliers
@@ -16,6 +17,7 @@ from mlproject.network import backend, fast_pass
 from mlproject.network.activations import MODIFIED
 from mlproject.network.build import activations, build, maximum_possible_activation, predict
 from mlproject.network.graph import activation_chain, activation_output, cut
+from mlproject.network.protocol import Epoch
 from mlproject.network.saving import load_model, save_model
 from mlproject.network.training import fit
 from mlproject.run.model_parts import network_parts
@@ -52,6 +54,7 @@ PROTOCOLS: dict[str, dict[str, object]] = {
     "sgd": {"optimizer": "sgd", "label_smoothing": 0.1, "class_weight": "balanced"},
     "auroc": {"monitor": "val_auroc"},
 }
+RESUMED = ("residual", "self-attention", "recurrent", "both strands", "plateau", "cosine", "sgd")
 
 
 def small(**options: object) -> RunSpec:
@@ -75,22 +78,29 @@ def test_a_topology_is_saved_and_loaded_in_safe_mode_with_equal_scores(
 
 
 @pytest.mark.parametrize(
-    "options", [*TOPOLOGIES.values(), *PROTOCOLS.values()], ids=[*TOPOLOGIES, *PROTOCOLS]
+    "name",
+    [
+        pytest.param(name, marks=() if name in RESUMED else pytest.mark.slow)
+        for name in (*TOPOLOGIES, *PROTOCOLS)
+    ],
 )
-def test_an_interrupted_training_resumes_to_equal_weights_and_history(
-    options: dict[str, object], tmp_path: Path
+def test_a_training_resumed_after_an_epoch_has_equal_weights_and_history(
+    name: str, tmp_path: Path
 ) -> None:
-    spec = small(**options)
-    model = build(spec, LENGTH, 2)
-    done = fit(model, spec, TRAIN, VALID, state_path=tmp_path / "one.h5")
-    again, path = build(spec, LENGTH, 2), tmp_path / "two.h5"
-    fit(again, spec, TRAIN, VALID, state_path=path, should_stop=after_calls(10))
-    again = build(spec, LENGTH, 2)
-    resumed = fit(again, spec, TRAIN, VALID, state_path=path, resume=True)
+    spec = small(**(TOPOLOGIES | PROTOCOLS)[name])
+    one, other = tmp_path / "one.h5", tmp_path / "other.h5"
+
+    def keep(epoch: Epoch) -> None:
+        if epoch.epoch == 1:
+            shutil.copy(one, other)
+
+    model, again = build(spec, LENGTH, 2), build(spec, LENGTH, 2)
+    done = fit(model, spec, TRAIN, VALID, state_path=one, on_epoch=keep)
+    resumed = fit(again, spec, TRAIN, VALID, state_path=other, resume=True)
     assert len(resumed.history) == 3
-    assert [one.values for one in resumed.history] == [one.values for one in done.history]
-    for one, other in zip(weights(model), weights(again), strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert [epoch.values for epoch in resumed.history] == [epoch.values for epoch in done.history]
+    for mine, theirs in zip(weights(model), weights(again), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 @pytest.mark.parametrize("options", TOPOLOGIES.values(), ids=TOPOLOGIES)

@@ -73,7 +73,9 @@ def test_a_delivery_repeated_after_a_crash_changes_nothing(workplace: Path) -> N
     assert [(point.step, point.value) for point in history] == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
 
 
-def test_a_late_delivery_of_the_name_does_not_revive_a_run_that_has_ended(workplace: Path) -> None:
+def test_a_late_delivery_of_the_name_does_not_revive_a_run_that_has_ended(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = connect()
     tracker = store.start("mine", {}, workplace / "runs")
     sent: list[str] = []
@@ -84,7 +86,7 @@ def test_a_late_delivery_of_the_name_does_not_revive_a_run_that_has_ended(workpl
         store.client.set_terminated(run_id, "KILLED")  # another process ends it meanwhile
         real(run_id, **values)
 
-    tracker.store.client.log_batch = ending
+    monkeypatch.setattr(tracker.store.client, "log_batch", ending)
     tracker.tags({"a": "b"})
     tracker.flush()
     run = store.run(tracker.run_id)
