@@ -133,7 +133,7 @@ def test_commands_and_parameters_in_documents_exist(document: str) -> None:
         assert ((ROOT / document).parent / link).exists(), link
 
 
-@pytest.mark.parametrize("name", ["parameters"])
+@pytest.mark.parametrize("name", ["parameters", "troubleshooting"])
 def test_a_page_made_of_the_code_is_what_its_script_writes(name: str) -> None:
     page = runpy.run_path(str(ROOT / "docs" / f"{name}.py"))["page"]
     assert _read(f"docs/{name}.md") == page(), f"run `python docs/{name}.py`"
