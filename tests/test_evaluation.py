@@ -8,6 +8,7 @@ import pytest
 from mlproject.names import metric_name, metric_names
 from mlproject.network.evaluation import (
     CURVE_POINTS,
+    MEASURES,
     class_scores,
     curves,
     mean_auroc,
@@ -66,12 +67,9 @@ def test_areas_equal_slow_ones_with_ties() -> None:
 
 def test_names_and_means_leave_out_what_is_not_defined() -> None:
     values = metrics(class_scores(LABELS, SCORES, CLASSES))
-    assert set(values) == {
-        *("test_auroc", "test_auroc/CEBPB", "test_auroc/MAX"),
-        *("test_aupr", "test_aupr/CEBPB", "test_aupr/MAX"),
-        *("test_ap", "test_ap/CEBPB", "test_ap/MAX"),
-    }
-    for kind in ("auroc", "aupr", "ap"):
+    assert set(values) == {f"test_{kind}{of}" for kind in MEASURES for of in ("", "/CEBPB", "/MAX")}
+    assert {"auroc", "aupr", "ap"} <= set(MEASURES)
+    for kind in MEASURES:
         single = [values[f"test_{kind}/CEBPB"], values[f"test_{kind}/MAX"]]
         assert values[f"test_{kind}"] == pytest.approx(np.mean(single))
     assert values["test_auroc"] == pytest.approx((3 / 4 + 1 / 3) / 2)
@@ -86,7 +84,7 @@ def test_nothing_is_defined_without_positives_or_negatives() -> None:
     assert mean_auroc(LABELS[:, 2:], SCORES[:, 2:]) is None
     assert curves(LABELS[:, 2:], SCORES[:, 2:], CLASSES[2:]) == []
     row = class_scores(LABELS, SCORES, CLASSES)[3]
-    assert row == ("none", 0, 4, None, None, None)
+    assert row == ("none", 0, 4, *[None] * len(MEASURES))
 
 
 def test_mean_auroc_equals_that_of_the_evaluation() -> None:

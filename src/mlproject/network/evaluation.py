@@ -1,6 +1,6 @@
 """From labels and scores to named numbers, tables and curves."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -53,7 +53,7 @@ class Curves(NamedTuple):
 
 
 def metrics(rows: Sequence[ClassScore], prefix: str = "test_") -> dict[str, float]:
-    """Return mean and single `auroc`, `aupr` and `ap` of all classes.
+    """Return each of `MEASURES`: its mean over the classes, and its value for each class.
 
     Args:
         rows: one for each class, from `class_scores`.
@@ -68,7 +68,7 @@ def metrics(rows: Sequence[ClassScore], prefix: str = "test_") -> dict[str, floa
     """
     names = metric_names(row.name for row in rows)
     values = {}
-    for kind in ("auroc", "aupr", "ap"):
+    for kind in MEASURES:
         single = {
             f"{prefix}{kind}/{name}": value
             for name, row in zip(names, rows, strict=True)
@@ -98,21 +98,14 @@ def class_scores(
     Raises:
         UserError: the arrays do not fit together, are empty, or have scores that are not finite.
     """
-    from sklearn.metrics import average_precision_score
-
     _check(labels, scores, classes)
     rows = []
     for name, truth, score in zip(classes, labels.T, scores.T, strict=True):
         positives = int(truth.sum())
         negatives = len(truth) - positives
-        areas: tuple[float | None, ...] = (None, None, None)
-        if positives and negatives:
-            areas = (
-                _auroc(truth, score),
-                _aupr(truth, score),
-                float(average_precision_score(truth, score)),
-            )
-        rows.append(ClassScore(name, positives, negatives, *areas))
+        both = positives and negatives
+        values = {kind: of(truth, score) if both else None for kind, of in MEASURES.items()}
+        rows.append(ClassScore(name, positives, negatives, **values))
     return rows
 
 
@@ -179,6 +172,20 @@ def _auroc(truth: np.ndarray, score: np.ndarray) -> float:
     from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(truth, score))
+
+
+def _ap(truth: np.ndarray, score: np.ndarray) -> float:
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(truth, score))
+
+
+MEASURES: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "auroc": _auroc,
+    "aupr": _aupr,
+    "ap": _ap,
+}
+"""From labels and scores of one class, with positives and negatives, to a field of `ClassScore`."""
 
 
 def _check(labels: np.ndarray, scores: np.ndarray, classes: Sequence[str]) -> None:
