@@ -12,7 +12,6 @@ from pydantic import (
     StrictInt,
     StrictStr,
     Tag,
-    field_validator,
 )
 
 from mlproject.architectures import make_spec, preset_names
@@ -43,15 +42,6 @@ class Search(PlanPart):
     warmup: Annotated[StrictInt, Field(ge=0, le=LARGEST)] = 5
     seed: Annotated[StrictInt, Field(ge=0, lt=2**31)] = 0
     storage: str | None = None
-
-    @field_validator("sampler", mode="after")
-    @classmethod
-    def _known_sampler(cls, name: str) -> str:
-        from mlproject.sweeps.samplers import SAMPLERS
-
-        if name not in SAMPLERS:
-            raise ValueError(f"must be one of {', '.join(SAMPLERS)}")
-        return name
 
 
 class Plan(PlanPart):

@@ -122,6 +122,13 @@ def _check_search(search: Search) -> None:
                 f"`pruner` needs an objective known after each epoch: got {name}; "
                 f"{', '.join(EPOCH_OBJECTIVES)} are"
             )
+    from mlproject.sweeps.samplers import SAMPLERS  # Optuna: only searches need it
+
+    if search.sampler not in SAMPLERS:
+        raise UserError(
+            f"`search.sampler` must be one of {', '.join(SAMPLERS)}: "
+            f"got {short_repr(search.sampler)}"
+        )
     if search.sampler == "grid":
         for name, axis in search.space.items():
             if isinstance(axis, Range) and (axis.log or axis.step is None):

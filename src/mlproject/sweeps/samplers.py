@@ -1,7 +1,7 @@
 """Optuna's samplers by the names that plans use. A new sampler is one more function here."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from optuna.samplers import (
     BaseSampler,
@@ -12,13 +12,11 @@ from optuna.samplers import (
     TPESampler,
 )
 
+from mlproject.sweeps.plan import Search
+from mlproject.sweeps.space import Space
 from mlproject.system.errors import UserError
 
-if TYPE_CHECKING:
-    from mlproject.sweeps.plan import Search
-    from mlproject.sweeps.space import Space
-
-Make = Callable[["Search", "Space", int], BaseSampler]
+Make = Callable[[Search, Space, int], BaseSampler]
 SAMPLERS: dict[str, Make] = {}
 """From a search, its space and a seed to a sampler. The seed differs for each start of a plan."""
 
@@ -30,33 +28,33 @@ def sampler(make: Make) -> Make:
 
 
 @sampler
-def tpe(search: "Search", space: "Space", seed: int) -> BaseSampler:
+def tpe(search: Search, space: Space, seed: int) -> BaseSampler:
     """Return the tree-structured Parzen estimator."""
     return TPESampler(seed=seed)
 
 
 @sampler
-def random(search: "Search", space: "Space", seed: int) -> BaseSampler:
+def random(search: Search, space: Space, seed: int) -> BaseSampler:
     """Return independent random choices."""
     return RandomSampler(seed=seed)
 
 
 @sampler
-def grid(search: "Search", space: "Space", seed: int) -> BaseSampler:
+def grid(search: Search, space: Space, seed: int) -> BaseSampler:
     """Return all combinations of the space, in an order that does not depend on restarts."""
     choices: Any = space.distributions
     return _Grid({name: list(one.choices) for name, one in choices.items()}, seed=search.seed)
 
 
 @sampler
-def nsga2(search: "Search", space: "Space", seed: int) -> BaseSampler:
+def nsga2(search: Search, space: Space, seed: int) -> BaseSampler:
     """Return the genetic algorithm NSGA-II, for several objectives."""
     population = min(50, max(4, search.trials // 5))
     return NSGAIISampler(population_size=population, seed=seed)
 
 
 @sampler
-def gp(search: "Search", space: "Space", seed: int) -> BaseSampler:
+def gp(search: Search, space: Space, seed: int) -> BaseSampler:
     """Return Gaussian processes.
 
     Raises:
