@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 from mlproject.architectures import PROTOCOLS, make_spec
+from mlproject.fields import Group
 from mlproject.report.published import published
-from mlproject.spec import Block, Group, RunSpec, fields_of
+from mlproject.spec import Block, RunSpec, fields_of
 
 PAGE = Path(__file__).with_suffix(".md")
 TITLES = {

@@ -33,7 +33,7 @@ command did not finish: it was interrupted, or some cells of a sweep failed. A t
 Every message of the code, by part of the program. `…` stands for a name, value or reason.
 """
 TITLES = {
-    "spec": "Parameters", "architectures": "Parameters", "names": "Parameters",
+    "spec": "Parameters", "fields": "Parameters", "parameters": "Parameters", "architectures": "Parameters", "names": "Parameters",
     "geometry": "Parameters", "sequence": "Data sets", "data": "Data sets", "motifs": "Motif files",
     "network": "Training", "filters": "Filters", "attribution": "Attributions", "draw": "Figures",
     "store": "Runs and the tracking store", "results": "Runs and the tracking store",

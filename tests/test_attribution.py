@@ -27,9 +27,9 @@ from mlproject.attribution.logits import logit_model
 from mlproject.attribution.mutagenesis import ism, ism_window
 from mlproject.attribution.references import shuffled
 from mlproject.attribution.scores import centred, contributions, hypothetical
+from mlproject.fields import ATTRIBUTIONS
 from mlproject.network.build import build, predict
 from mlproject.sequence import OTHER, one_hot
-from mlproject.spec import ATTRIBUTIONS
 from mlproject.system.errors import UserError
 from mlproject.system.files import SEAL_LENGTH
 

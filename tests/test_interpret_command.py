@@ -18,11 +18,12 @@ from mlproject.architectures import make_spec
 from mlproject.attribution import METHODS, Method
 from mlproject.commands.cli import main
 from mlproject.data import load
+from mlproject.fields import ATTRIBUTIONS, Group
 from mlproject.network import backend
 from mlproject.network.build import build
 from mlproject.run.attributions import Choice
 from mlproject.run.finished_run import interpret_run
-from mlproject.spec import ATTRIBUTIONS, Group, fields_of
+from mlproject.spec import fields_of
 from mlproject.store import connect, sync
 from mlproject.store.journal import JOURNAL
 from mlproject.system.environment import requirements

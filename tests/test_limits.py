@@ -5,8 +5,8 @@ import pytest
 from mlproject.architectures import make_spec
 from mlproject.network import memory
 from mlproject.network.memory import check_memory, least_bytes, machine_bytes
+from mlproject.parameters import field_info, field_names
 from mlproject.report.published import published
-from mlproject.spec import field_info, field_names
 from mlproject.system.errors import UserError
 
 NUMBERS = [name for name in field_names() if (info := field_info(name)) and info.kind is not str]

@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from mlproject.commands.cli import cli
 from mlproject.data import make_dataset
 from mlproject.data.synthetic import generate
+from mlproject.fields import canonical_sha256
 from mlproject.filters.baseline import (
     Baseline,
     class_motifs,
@@ -24,7 +25,6 @@ from mlproject.motifs.pwm import Motif, reverse_complement
 from mlproject.network.evaluation import ClassScore
 from mlproject.run import baseline as cache
 from mlproject.run.baseline import cached_pwm_scan, format_baseline
-from mlproject.spec import canonical_sha256
 from mlproject.system.errors import UserError
 
 

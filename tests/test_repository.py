@@ -19,7 +19,7 @@ from mlproject.commands.cli import cli
 from mlproject.commands.dataset import dataset
 from mlproject.data import read
 from mlproject.data.dataset import SPLITS
-from mlproject.spec import field_info
+from mlproject.parameters import field_info
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "mlproject"
@@ -27,7 +27,7 @@ DOCUMENTS = ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob
 TEXTS = {".py", ".md", ".txt", ".toml", ".yaml", ""}
 ROOMS = (
     "system names __init__",
-    "geometry sequence spec architectures",
+    "geometry sequence fields spec parameters architectures",
     "motifs",
     "data",
     "network",

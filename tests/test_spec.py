@@ -15,8 +15,10 @@ from mlproject.architectures import (
     recorded_spec,
     run_name,
 )
+from mlproject.fields import TRAINING_VERSION, canonical_sha256
+from mlproject.parameters import field_info, field_names
 from mlproject.report.published import published
-from mlproject.spec import TRAINING_VERSION, RunSpec, canonical_sha256, field_info, field_names
+from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError
 
 DATA = "0" * 64

@@ -13,21 +13,9 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from mlproject.spec import (
-    BLOCK_FIELDS,
-    BLOCKS,
-    BUILDER_FIELDS,
-    GENERATED_FIELDS,
-    TRAINING_VERSION,
-    AlignmentName,
-    Block,
-    Group,
-    RunSpec,
-    field_info,
-    field_names,
-    fields_of,
-    parse_value,
-)
+from mlproject.fields import BLOCKS, TRAINING_VERSION, AlignmentName, Group
+from mlproject.parameters import field_info, field_names, parse_value
+from mlproject.spec import BLOCK_FIELDS, BUILDER_FIELDS, GENERATED_FIELDS, Block, RunSpec, fields_of
 from mlproject.system.errors import UserError, nearest, short_repr
 from mlproject.system.files import sha256_of
 

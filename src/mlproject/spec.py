@@ -4,135 +4,74 @@ Users write flat names (``pool1=25``, ``filters3=128``). A `RunSpec` keeps the c
 tuple of `Block`: a network may have any number of them. `RunSpec.flat` gives flat names back.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
-from enum import StrEnum
-from functools import lru_cache, partial
-from types import UnionType
-from typing import Annotated, Any, Literal, NamedTuple, Union, cast, get_args, get_origin
+from functools import lru_cache
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic.config import JsonDict
+from pydantic import Field, field_validator, model_validator
 from pydantic.fields import FieldInfo as FieldDeclaration
 
+from mlproject.fields import (
+    ATTRIBUTIONS,
+    BLOCKS,
+    LAYERS_PATTERN,
+    MILLION,
+    MODEL_PATTERN,
+    MOST_ARGUMENTS,
+    TRAINING_VERSION,
+    ActivationName,
+    AlignmentName,
+    Count,
+    DropoutRate,
+    Epsilon,
+    Few,
+    Frozen,
+    Group,
+    Momentum,
+    MonitorName,
+    Natural,
+    Padding,
+    Positive,
+    PositiveFloat,
+    Seed,
+    canonical_sha256,
+    data_field,
+    declared,
+    interpretation_field,
+    network_field,
+    parse_methods,
+    testing_field,
+    training_field,
+)
 from mlproject.geometry import Kernel, Window
-from mlproject.system.errors import UserError, nearest, short_repr
-
-MILLION = 1_000_000
-
-Positive = Annotated[int, Field(ge=1, le=MILLION)]
-Few = Annotated[int, Field(ge=0, le=100)]
-Natural = Annotated[int, Field(ge=0, le=MILLION)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Count = Annotated[int, Field(ge=1, le=100 * MILLION)]
-DropoutRate = Annotated[float, Field(ge=0.0, le=0.99)]
-Momentum = Annotated[float, Field(ge=0.0, le=0.9999)]  # float32 knows few numbers nearer to 1
-Epsilon = Annotated[float, Field(ge=1e-30, le=1000.0)]  # float32 has it, and its square root
-PositiveFloat = Annotated[float, Field(gt=0.0)]
-
-MOST_DIGITS = 60  # characters of a number
-MOST_ARGUMENTS = 2000
-
-TRAINING_VERSION = 2  # 2: initial weights from numpy
-BLOCKS = "blocks"
-MODEL_PATTERN = r"^([a-z][a-z0-9_]{0,60}|[^\n]{1,900}\.py:[A-Za-z_]\w{0,100})$"
-LAYERS_PATTERN = r"^[A-Za-z0-9_.-]{1,100}(,[A-Za-z0-9_.-]{1,100}){0,99}$"
-ATTRIBUTIONS: Mapping[str, str] = {
-    "saliency": "Saliency",
-    "gradient_x_input": "Gradient × input",
-    "gradient_x_input_raw": "Gradient × input, not centred",
-    "smoothgrad": "SmoothGrad × input",
-    "integrated_gradients": "Integrated gradients",
-    "expected_gradients": "Expected gradients",
-    "deeplift": "DeepLIFT",
-    "ism": "In silico mutagenesis",
-    "ism_window": "Windowed mutagenesis",
-}  # name in commands and metrics -> title in figures and tables
-MODISCO = "modisco"
-
-AlignmentName = Literal["released", "paper"]
-ActivationName = Literal[
-    "relu", "exponential", "elu", "softplus", "sigmoid", "tanh", "linear",
-    "shift_scale_relu", "shift_scale_tanh", "shift_scale_sigmoid", "exp_relu",
-    "shift_relu", "shift_tanh", "shift_sigmoid", "scale_relu", "scale_tanh", "scale_sigmoid",
-]  # fmt: skip
-Padding = Literal["same", "valid"]
-MonitorName = Literal[
-    "val_loss", "val_cross_entropy", "val_auroc", "val_aupr", "val_auroc_pooled", "val_aupr_pooled"
-]
-
-TYPE_NAMES: dict[type, str] = {int: "an integer", float: "a number", str: "a text"}
+from mlproject.system.errors import UserError, short_repr
 
 
-class Group(StrEnum):
-    """The part of a run that a field belongs to."""
-
-    DATA = "data"
-    NETWORK = "network"
-    TRAINING = "training"
-    TESTING = "testing"
-    INTERPRETATION = "interpretation"
-
-
-def _field(
-    group: Group, default: Any, description: str, *, later: bool = False, fits: bool = False
-) -> Any:
-    """Declare a field of the spec.
-
-    Args:
-        group: what it belongs to; hashes, queries and sweeps follow it.
-        default: its value unless the user sets it; ``...`` for none.
-        description: one line for users.
-        later: the field came after the first recorded runs; at its default it enters no hash.
-        fits: whether a value is valid depends on other fields.
-    """
-    extra: JsonDict = {"group": group.value, "later": later, "fits": fits}
-    return Field(default, description=description, json_schema_extra=extra)
-
-
-_data = partial(_field, Group.DATA)
-_network = partial(_field, Group.NETWORK)
-_training = partial(_field, Group.TRAINING)
-_testing = partial(_field, Group.TESTING)
-_interpretation = partial(_field, Group.INTERPRETATION)
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True
-    )
-
-    @field_validator("*", mode="after")
-    @classmethod
-    def _no_negative_zero(cls, value: Any) -> Any:
-        return 0.0 if isinstance(value, float) and value == 0.0 else value
-
-
-class Block(_Frozen):
+class Block(Frozen):
     """One convolution block: convolution, batch norm, activation, max-pool, dropout."""
 
-    filters: Positive = _network(..., "number of filters", fits=True)
-    kernel: Positive = _network(..., "filter width, nt of its input")
-    stride: Positive = _network(1, "step of the convolution", fits=True)
-    pool: Positive = _network(..., "max-pool window, 1 = none", fits=True)
-    pool_stride: Positive = _network(..., "step of the max-pool", fits=True)
-    padding: Padding = _network("same", "padding of the convolution", later=True, fits=True)
-    dilation: Positive = _network(1, "distance of neighbouring weights, nt", later=True)
-    activation: ActivationName | None = _network(
+    filters: Positive = network_field(..., "number of filters", fits=True)
+    kernel: Positive = network_field(..., "filter width, nt of its input")
+    stride: Positive = network_field(1, "step of the convolution", fits=True)
+    pool: Positive = network_field(..., "max-pool window, 1 = none", fits=True)
+    pool_stride: Positive = network_field(..., "step of the max-pool", fits=True)
+    padding: Padding = network_field("same", "padding of the convolution", later=True, fits=True)
+    dilation: Positive = network_field(1, "distance of neighbouring weights, nt", later=True)
+    activation: ActivationName | None = network_field(
         None, "activation; by default `activation` in block 1, relu in later ones", later=True
     )
-    pooling: Literal["max", "average", "attention"] = _network(
+    pooling: Literal["max", "average", "attention"] = network_field(
         "max", "largest value, mean, or mean with softmax weights", later=True
     )
-    pool_padding: Padding = _network("same", "padding of the pooling", later=True, fits=True)
-    dropout: DropoutRate | None = _network(
+    pool_padding: Padding = network_field("same", "padding of the pooling", later=True, fits=True)
+    dropout: DropoutRate | None = network_field(
         None, "dropout of the block; by default `dropout_conv`", later=True
     )
-    residual: Few = _network(0, "residual convolutions after the block's own", later=True)
-    kernel_residual: Positive = _network(3, "width of the residual convolutions", later=True)
-    dilation_residual: Positive = _network(
+    residual: Few = network_field(0, "residual convolutions after the block's own", later=True)
+    kernel_residual: Positive = network_field(3, "width of the residual convolutions", later=True)
+    dilation_residual: Positive = network_field(
         1,
         "factor of the dilation from one residual convolution to the next; 2: 1, 2, 4, ...",
         later=True,
@@ -152,155 +91,159 @@ class Block(_Frozen):
         return Window(self.pool, self.pool_stride, padding)
 
 
-class RunSpec(_Frozen):
+class RunSpec(Frozen):
     """Everything that can change the result of a run.
 
     `mlproject.architectures.make_spec` builds one: it knows the presets and the derived values.
     """
 
-    dataset: Annotated[str, Field(min_length=1)] = _data(
+    dataset: Annotated[str, Field(min_length=1)] = data_field(
         "synthetic", "`synthetic`, or the path of an HDF5 file"
     )
-    sequences: Annotated[int, Field(ge=10, le=100 * MILLION)] = _data(
+    sequences: Annotated[int, Field(ge=10, le=100 * MILLION)] = data_field(
         25_000, "synthetic data: number of sequences"
     )
-    length: Positive = _data(200, "synthetic data: nt a sequence", fits=True)
-    data_seed: Seed = _data(0, "synthetic data: seed of the generator")
-    model: Annotated[str, Field(pattern=MODEL_PATTERN)] = _network(
+    length: Positive = data_field(200, "synthetic data: nt a sequence", fits=True)
+    data_seed: Seed = data_field(0, "synthetic data: seed of the generator")
+    model: Annotated[str, Field(pattern=MODEL_PATTERN)] = network_field(
         BLOCKS,
         "`blocks`: convolution blocks and dense layers by the parameters below; a file of "
         "`mlproject.network.zoo`; or FILE.py:FUNCTION, a function of yours",
         later=True,
     )
-    model_args: str = _network("{}", "arguments of the model's function, a JSON object", later=True)
-    model_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = _network(
+    model_args: str = network_field(
+        "{}", "arguments of the model's function, a JSON object", later=True
+    )
+    model_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = network_field(
         "", "set by the program: SHA-256 of FILE.py", later=True
     )
-    blocks: tuple[Block, ...] = _network(..., "convolution blocks, first to last")
-    units: Positive = _network(512, "units of the dense layer")
-    activation: ActivationName = _network(
+    blocks: tuple[Block, ...] = network_field(..., "convolution blocks, first to last")
+    units: Positive = network_field(512, "units of the dense layer")
+    activation: ActivationName = network_field(
         "relu", "activation of the first convolution (deeper layers: relu)"
     )
-    dropout_conv: DropoutRate = _network(0.1, "dropout after each max-pool")
-    dropout_dense: DropoutRate = _network(0.5, "dropout after each dense layer")
-    order: Literal["pool_dropout", "dropout_pool"] = _network(
+    dropout_conv: DropoutRate = network_field(0.1, "dropout after each max-pool")
+    dropout_dense: DropoutRate = network_field(0.5, "dropout after each dense layer")
+    order: Literal["pool_dropout", "dropout_pool"] = network_field(
         "pool_dropout", "order of max-pool and dropout in a block", later=True
     )
-    batch_norm: Literal["on", "off"] = _network("on", "batch norm before activations", later=True)
-    attention: Few = _network(
+    batch_norm: Literal["on", "off"] = network_field(
+        "on", "batch norm before activations", later=True
+    )
+    attention: Few = network_field(
         0, "blocks of multi-head self-attention after the convolutions", later=True
     )
-    attention_heads: Annotated[int, Field(ge=1, le=1024)] = _network(
+    attention_heads: Annotated[int, Field(ge=1, le=1024)] = network_field(
         4, "heads of each attention block", later=True
     )
-    attention_key: Annotated[int, Field(ge=1, le=4096)] = _network(
+    attention_key: Annotated[int, Field(ge=1, le=4096)] = network_field(
         32, "size of each head's queries and keys", later=True
     )
-    recurrent: Annotated[int, Field(ge=0, le=16_384)] = _network(
+    recurrent: Annotated[int, Field(ge=0, le=16_384)] = network_field(
         0, "units of a bidirectional LSTM after the convolutions, 0 = none", later=True
     )
-    head: Literal["flatten", "global_max", "global_average"] = _network(
+    head: Literal["flatten", "global_max", "global_average"] = network_field(
         "flatten", "how the map enters the dense layers", later=True
     )
-    dense: Annotated[str, Field(pattern=r"^([1-9]\d{0,6}(,[1-9]\d{0,6}){0,19})?$")] = _network(
+    dense: Annotated[str, Field(pattern=r"^([1-9]\d{0,6}(,[1-9]\d{0,6}){0,19})?$")] = network_field(
         "", "units of several dense layers, comma-separated; empty: one of `units`", later=True
     )
-    output_l2: Annotated[float, Field(ge=0.0, le=1000.0)] | None = _network(
+    output_l2: Annotated[float, Field(ge=0.0, le=1000.0)] | None = network_field(
         None, "L2 factor of the output layer; by default `l2`", later=True
     )
-    strands: Literal["single", "shared"] = _network(
+    strands: Literal["single", "shared"] = network_field(
         "single",
         "`shared`: one network reads both strands, and the scores are averaged",
         later=True,
     )
-    init: Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal"] = _training(
+    init: Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal"] = training_field(
         "glorot_uniform", "initial weights"
     )
-    l2: Annotated[float, Field(ge=0.0, le=1000.0)] = _training(
+    l2: Annotated[float, Field(ge=0.0, le=1000.0)] = training_field(
         1e-6, "l2 * sum(w^2) over convolution and dense weights"
     )
-    bn_epsilon: Epsilon = _training(1e-8, "epsilon of batch norm")
-    bn_momentum: Momentum = _training(0.99, "momentum of batch norm's moving averages")
-    batch_size: Positive = _training(100, "sequences a training step")
-    learning_rate: PositiveFloat = _training(1e-3, "Adam's learning rate")
-    beta1: Momentum = _training(0.95, "Adam's beta 1")
-    adam_epsilon: Epsilon = _training(1e-8, "Adam's epsilon")
-    epochs: Positive = _training(100, "most epochs to train")
-    patience: Natural = _training(
+    bn_epsilon: Epsilon = training_field(1e-8, "epsilon of batch norm")
+    bn_momentum: Momentum = training_field(0.99, "momentum of batch norm's moving averages")
+    batch_size: Positive = training_field(100, "sequences a training step")
+    learning_rate: PositiveFloat = training_field(1e-3, "Adam's learning rate")
+    beta1: Momentum = training_field(0.95, "Adam's beta 1")
+    adam_epsilon: Epsilon = training_field(1e-8, "Adam's epsilon")
+    epochs: Positive = training_field(100, "most epochs to train")
+    patience: Natural = training_field(
         20, "stop after so many epochs without a better `monitor`, 0 = never"
     )
-    monitor: MonitorName = _training(
+    monitor: MonitorName = training_field(
         "val_loss",
         "its best value gives the best weights; losses are best at the lowest value, the others at "
         "the highest; val_loss includes L2; `pooled`: over all classes together",
     )
-    weights: Literal["best", "last"] = _training(
+    weights: Literal["best", "last"] = training_field(
         "best", "the epoch whose weights the run keeps", later=True
     )
-    optimizer: Literal["adam", "adamw", "sgd"] = _training("adam", "optimizer", later=True)
-    weight_decay: Annotated[float, Field(ge=0.0, le=1.0)] = _training(
+    optimizer: Literal["adam", "adamw", "sgd"] = training_field("adam", "optimizer", later=True)
+    weight_decay: Annotated[float, Field(ge=0.0, le=1.0)] = training_field(
         0.0, "decoupled weight decay of adamw", later=True
     )
-    sgd_momentum: Momentum = _training(0.9, "momentum of sgd", later=True)
-    clip_norm: Annotated[float, Field(ge=0.0, le=1e6)] = _training(
+    sgd_momentum: Momentum = training_field(0.9, "momentum of sgd", later=True)
+    clip_norm: Annotated[float, Field(ge=0.0, le=1e6)] = training_field(
         0.0, "largest norm of all gradients together, 0 = no limit", later=True
     )
-    reduce_lr_factor: Annotated[float, Field(gt=0.0, le=1.0)] = _training(
+    reduce_lr_factor: Annotated[float, Field(gt=0.0, le=1.0)] = training_field(
         1.0, "factor of the learning rate where `monitor` stagnates, 1 = never", later=True
     )
-    reduce_lr_patience: Positive = _training(
+    reduce_lr_patience: Positive = training_field(
         5, "epochs without a better `monitor` before the learning rate is reduced", later=True
     )
-    min_lr: Annotated[float, Field(ge=0.0, le=1.0)] = _training(
+    min_lr: Annotated[float, Field(ge=0.0, le=1.0)] = training_field(
         0.0, "smallest learning rate of a schedule", later=True
     )
-    warmup: Natural = _training(
+    warmup: Natural = training_field(
         0, "epochs over which the learning rate rises linearly at the start", later=True
     )
-    decay: Literal["none", "cosine"] = _training(
+    decay: Literal["none", "cosine"] = training_field(
         "none", "cosine: the learning rate falls to `min_lr` over `epochs`", later=True
     )
-    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = _training(
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = training_field(
         0.0, "share of each training label that is replaced by 1/2", later=True
     )
-    class_weight: Literal["none", "balanced"] = _training(
+    class_weight: Literal["none", "balanced"] = training_field(
         "none", "balanced: positives and negatives of a class weigh the same in total", later=True
     )
-    precision: Literal["float32", "bfloat16"] = _training(
+    precision: Literal["float32", "bfloat16"] = training_field(
         "float32", "number format of layers; bfloat16 is for GPUs", later=True
     )
-    augment: Literal["none", "reverse_complement"] = _training(
+    augment: Literal["none", "reverse_complement"] = training_field(
         "none", "training also on the other strand, each time with a chance of one half", later=True
     )
-    average: Literal["none", "reverse_complement"] = _testing(
+    average: Literal["none", "reverse_complement"] = testing_field(
         "none", "test scores are the mean of both strands", later=True
     )
-    seed: Seed = _training(0, "seed of weights, order of batches and dropout")
-    training_version: Annotated[int, Field(ge=1, le=TRAINING_VERSION)] = _training(
+    seed: Seed = training_field(0, "seed of weights, order of batches and dropout")
+    training_version: Annotated[int, Field(ge=1, le=TRAINING_VERSION)] = training_field(
         1, f"version of the training code; only {TRAINING_VERSION} can be trained", later=True
     )
-    layers: Annotated[str, Field(pattern=LAYERS_PATTERN)] = _interpretation(
+    layers: Annotated[str, Field(pattern=LAYERS_PATTERN)] = interpretation_field(
         "conv1", "layers whose filters are read, comma-separated", fits=True
     )
-    through_pool: Literal["refuse", "argmax"] = _interpretation(
+    through_pool: Literal["refuse", "argmax"] = interpretation_field(
         "refuse",
         "`layers` behind a pool or stride: `argmax` aligns them, approximately, by "
         "where the largest input came from",
         later=True,
     )
-    alignment: AlignmentName = _interpretation("released", "how activations become sites")
-    threshold: Annotated[float, Field(gt=0.0, lt=1.0)] = _interpretation(
+    alignment: AlignmentName = interpretation_field("released", "how activations become sites")
+    threshold: Annotated[float, Field(gt=0.0, lt=1.0)] = interpretation_field(
         0.5, "share of the maximum activation that makes a site"
     )
-    window: Annotated[int, Field(ge=0, le=10_000)] = _interpretation(
+    window: Annotated[int, Field(ge=0, le=10_000)] = interpretation_field(
         19, "width of a filter's PWM, nt; 0 = the filter's size"
     )
-    evalue: PositiveFloat = _interpretation(0.1, "largest E-value of a Tomtom match")
+    evalue: PositiveFloat = interpretation_field(0.1, "largest E-value of a Tomtom match")
 
-    attributions: str = _interpretation(
+    attributions: str = interpretation_field(
         "none", f"ways to attribute, comma-separated: {', '.join(ATTRIBUTIONS)}", later=True
     )
-    attributed: Count = _interpretation(300, "test sequences that are attributed", later=True)
+    attributed: Count = interpretation_field(300, "test sequences that are attributed", later=True)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -481,12 +424,8 @@ class RunSpec(_Frozen):
 @lru_cache(maxsize=256)
 def fields_of(*groups: Group) -> tuple[str, ...]:
     """Return the names of the fields of some groups, in the order of the spec."""
-    infos = {name: _declared(field) for name, field in RunSpec.model_fields.items()}
-    return tuple(name for name, declared in infos.items() if declared["group"] in groups)
-
-
-def _declared(field: FieldDeclaration) -> dict[str, Any]:
-    return cast(dict[str, Any], field.json_schema_extra)
+    fields = RunSpec.model_fields.items()
+    return tuple(name for name, field in fields if declared(field)["group"] in groups)
 
 
 BLOCK_FIELDS = tuple(Block.model_fields)
@@ -498,77 +437,6 @@ BUILDER_FIELDS = (
 """Fields that only the builder of `blocks` reads."""
 
 
-class FieldInfo(NamedTuple):
-    """What a flat field takes, and what it belongs to.
-
-    Attributes:
-        kind: type of its value.
-        description: one line for users.
-        group: the part of the run that it belongs to.
-        fits: whether a value is valid depends on other fields.
-    """
-
-    kind: type[int] | type[float] | type[str]
-    description: str
-    group: Group
-    fits: bool
-
-
-@lru_cache(maxsize=1024)
-def field_info(name: str) -> FieldInfo | None:
-    """Return what is declared about a flat field name, None if there is no such field."""
-    field = _field_of(name)
-    if field is None or name == "blocks":
-        return None
-    extra = _declared(field)
-    fits = extra["fits"] and name != "filters1"  # only a later block can be absent
-    return FieldInfo(_kind(field.annotation), field.description or "", Group(extra["group"]), fits)
-
-
-def _kind(annotation: Any) -> type[int] | type[float] | type[str]:
-    """Return the type of a field's values; ``X | None`` has that of X."""
-    if annotation in (int, float):
-        return int if annotation is int else float
-    inner = [one for one in get_args(annotation) if one is not type(None)]
-    if get_origin(annotation) is Annotated:
-        return _kind(inner[0])
-    return _kind(inner[0]) if get_origin(annotation) in (Union, UnionType) else str
-
-
-def field_names() -> list[str]:
-    """Return the flat names of all fields, those of blocks for the first three."""
-    names: list[str] = []
-    for name in RunSpec.model_fields:
-        blocks = [f"{key}{number}" for number in (1, 2, 3) for key in BLOCK_FIELDS]
-        names += blocks if name == "blocks" else [name]
-    return names
-
-
-def parse_value(name: str, value: object) -> int | float | str:
-    """Turn what a user wrote for field `name` (text, or a YAML value) into the field's type.
-
-    Raises:
-        UserError: the value has another type; integers refuse booleans and ``25.0``.
-    """
-    info = field_info(name)
-    assert info is not None, name
-    if isinstance(value, str) and info.kind is not str:
-        pattern = r"[+-]?\d+" if info.kind is int else r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
-        if re.fullmatch(pattern, value.strip()) and len(value) <= MOST_DIGITS:
-            value = info.kind(value)
-    if isinstance(value, int) and abs(value) >= 2**63:
-        raise UserError(
-            f"`{name}` must be below 2^63: got {short_repr(value)} ({info.description})"
-        )
-    if isinstance(value, info.kind) and not isinstance(value, bool):
-        return value
-    if info.kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    raise UserError(
-        f"`{name}` must be {TYPE_NAMES[info.kind]}: got {short_repr(value)} ({info.description})"
-    )
-
-
 def without_later_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out later fields at their defaults, so that the hashes of earlier versions hold."""
     return {name: value for name, value in values.items() if value != _later_default(name)}
@@ -577,39 +445,11 @@ def without_later_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
 @lru_cache(maxsize=1024)
 def _later_default(name: str) -> Any:
     """Return the default of a later field; for any other field a value that equals none."""
-    field = _field_of(name)
-    return field.default if field is not None and _declared(field)["later"] else object()
+    field = field_of(name)
+    return field.default if field is not None and declared(field)["later"] else object()
 
 
-def _field_of(name: str) -> FieldDeclaration | None:
+def field_of(name: str) -> FieldDeclaration | None:
+    """Return the declaration of a flat field name, None if there is no such field."""
     match = re.fullmatch(rf"({'|'.join(BLOCK_FIELDS)})([1-9]\d?)", name)
     return Block.model_fields[match[1]] if match else RunSpec.model_fields.get(name)
-
-
-def canonical_sha256(values: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of canonical JSON: sorted keys, no spaces, finite numbers."""
-    text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def parse_methods(text: str) -> tuple[str, ...]:
-    """Read ``none`` or names of `ATTRIBUTIONS`, comma-separated, `MODISCO` after one of them.
-
-    Raises:
-        UserError: a name that is none, one given twice, `MODISCO` with nothing to work on.
-    """
-    names = () if text == "none" else tuple(name.strip() for name in text.split(","))
-    for number, name in enumerate(names):
-        if name not in (*ATTRIBUTIONS, MODISCO):
-            raise UserError(
-                f"unknown method {short_repr(name)}: {nearest(name, (*ATTRIBUTIONS, MODISCO))}"
-            )
-        if name in names[:number]:
-            raise UserError(f"a method is given once: got {name} twice in {text!r}")
-    at = names.index(MODISCO) if MODISCO in names else None
-    if at is not None and (at == 0 or names[at - 1] == "ism_window"):
-        raise UserError(
-            f"`{MODISCO}` works on the scores of the method before it, such as deeplift,{MODISCO}, "
-            f"and needs one with scores for every letter: got {text!r}"
-        )
-    return names

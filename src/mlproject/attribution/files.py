@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from mlproject.attribution.methods import METHODS, Attributions
+from mlproject.fields import ATTRIBUTIONS
 from mlproject.sequence import OTHER, one_hot
-from mlproject.spec import ATTRIBUTIONS
 from mlproject.system.errors import UserError, nearest
 from mlproject.system.files import atomic_file, atomic_hdf5, check_seal, has_seal
 from mlproject.system.hdf5 import hdf5_opened, read_array, require_plain

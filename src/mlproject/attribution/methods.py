@@ -16,7 +16,7 @@ from mlproject.attribution.gradients import (
 from mlproject.attribution.logits import Progress, silent
 from mlproject.attribution.mutagenesis import ism, ism_window
 from mlproject.attribution.scores import contributions, magnitude
-from mlproject.spec import ATTRIBUTIONS
+from mlproject.fields import ATTRIBUTIONS
 from mlproject.system.errors import UserError, nearest
 
 

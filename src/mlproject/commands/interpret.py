@@ -14,7 +14,7 @@ from mlproject.commands.options import (
     print_undelivered,
     split_list,
 )
-from mlproject.spec import ATTRIBUTIONS, MODISCO, parse_methods
+from mlproject.fields import ATTRIBUTIONS, MODISCO, parse_methods
 from mlproject.system.startup import prepare_keras
 
 SEQUENCES = 300

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from mlproject.commands.options import BACKEND, FILE, THREADS, option
-from mlproject.spec import parse_methods
+from mlproject.fields import parse_methods
 from mlproject.system.errors import UserError
 from mlproject.system.startup import prepare_keras
 

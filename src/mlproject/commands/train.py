@@ -14,7 +14,8 @@ from mlproject.commands.options import (
     exit_if_interrupted,
     print_undelivered,
 )
-from mlproject.spec import RunSpec, field_info, field_names
+from mlproject.parameters import field_info, field_names
+from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError, nearest
 from mlproject.system.startup import prepare_keras
 

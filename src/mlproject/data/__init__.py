@@ -7,7 +7,8 @@ from mlproject.data.dataset import SITE, Dataset, Split, make_dataset
 from mlproject.data.layout import read, write
 from mlproject.data.rows import Rows
 from mlproject.data.synthetic import make_synthetic, recipe
-from mlproject.spec import RunSpec, canonical_sha256
+from mlproject.fields import canonical_sha256
+from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError
 
 __all__ = [

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mlproject.data.rows import Rows
+from mlproject.fields import canonical_sha256
 from mlproject.motifs.pwm import Motif
 from mlproject.names import check_classes, metric_names, motif_names
-from mlproject.spec import canonical_sha256
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import check_interrupts
 

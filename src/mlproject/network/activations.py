@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from keras import layers
 
-from mlproject.spec import ActivationName
+from mlproject.fields import ActivationName
 
 Step = Callable[[str], Callable[[Any], Any]]
 

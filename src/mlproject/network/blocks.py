@@ -9,10 +9,11 @@ from typing import Any
 import keras
 from keras import layers
 
+from mlproject.fields import ActivationName
 from mlproject.network.activations import activate
 from mlproject.network.initial import stream_seed
 from mlproject.network.relative_attention import RelativeAttention
-from mlproject.spec import ActivationName, Block, RunSpec
+from mlproject.spec import Block, RunSpec
 
 
 def convolution_block(x: Any, spec: RunSpec, number: int) -> Any:

@@ -13,12 +13,13 @@ import numpy as np
 from keras import layers, ops
 
 from mlproject.data import Rows
+from mlproject.fields import BLOCKS
 from mlproject.network import blocks, graph
 from mlproject.network.backend import Forward, forward, value
 from mlproject.network.initial import initial_kernel, stream_seed
 from mlproject.network.own_model import build_own
 from mlproject.sequence import OTHER, one_hot, reverse_complement
-from mlproject.spec import BLOCKS, RunSpec
+from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import check_interrupts
 

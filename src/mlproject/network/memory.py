@@ -5,8 +5,9 @@ from pathlib import Path
 
 import psutil
 
+from mlproject.fields import BLOCKS
 from mlproject.sequence import LETTERS
-from mlproject.spec import BLOCKS, RunSpec
+from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError
 
 FLOAT = 4

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from mlproject.data import Split
+from mlproject.fields import TRAINING_VERSION, Group
 from mlproject.network import backend, checkpoint, fast_pass
 from mlproject.network.build import Predictor, predictor
 from mlproject.network.epoch import seed_dropout, train_epoch
@@ -32,12 +33,7 @@ from mlproject.network.protocol import (
 )
 from mlproject.network.steps import make_steps
 from mlproject.sequence import one_hot
-from mlproject.spec import (
-    TRAINING_VERSION,
-    Group,
-    RunSpec,
-    without_later_defaults,
-)
+from mlproject.spec import RunSpec, without_later_defaults
 from mlproject.system.errors import UserError
 
 SMALLEST_PROBABILITY = 1e-7  # the clipping of Keras

@@ -21,6 +21,7 @@ from mlproject.attribution.truth import PlantedScores, owners, planted, score, s
 from mlproject.data import Dataset
 from mlproject.draw.pattern_logos import pattern_figure
 from mlproject.draw.tracks import Track, cropped, marks, richest, track_figure
+from mlproject.fields import ATTRIBUTIONS, MODISCO
 from mlproject.filters.reading import match_scores
 from mlproject.motifs.databases import jaspar
 from mlproject.motifs.meme import write_meme
@@ -29,7 +30,6 @@ from mlproject.names import Artifact, Metric, Tag
 from mlproject.network.build import predict
 from mlproject.run.context import RunContext
 from mlproject.run.stages import record_figure
-from mlproject.spec import ATTRIBUTIONS, MODISCO
 from mlproject.system.errors import UserError, nearest
 from mlproject.system.progress import MethodProgress
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from mlproject.data import Dataset
+from mlproject.fields import canonical_sha256
 from mlproject.filters.baseline import Baseline, pwm_scan
 from mlproject.names import metric_name
 from mlproject.network.evaluation import ClassScore, metrics
-from mlproject.spec import canonical_sha256
 from mlproject.system.errors import UserError
 from mlproject.system.files import atomic_file
 

@@ -10,6 +10,7 @@ import numpy as np
 from mlproject.architectures import ALIGNMENTS, FIRST, AlignmentRule
 from mlproject.data import Split
 from mlproject.draw.logos import logo_figure
+from mlproject.fields import BLOCKS, AlignmentName
 from mlproject.filters.ablation import Ablation, ablate, ablation_rows, ablation_scores
 from mlproject.filters.align import align
 from mlproject.filters.reading import (
@@ -40,7 +41,6 @@ from mlproject.run.baseline import cached_pwm_scan
 from mlproject.run.context import RunContext
 from mlproject.run.model_parts import network_parts, trace_levels
 from mlproject.run.stages import record_figure, write_csv
-from mlproject.spec import BLOCKS, AlignmentName
 from mlproject.system.errors import UserError
 
 

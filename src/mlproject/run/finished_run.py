@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from mlproject import results
 from mlproject.data import Dataset
+from mlproject.fields import parse_methods
 from mlproject.names import Tag
 from mlproject.run.attributions import Choice, attribute_run, check
 from mlproject.run.context import RunContext, Settings
-from mlproject.spec import parse_methods
 from mlproject.store import STORE_ERRORS, Store, connect
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import Interrupts
@@ -39,7 +39,7 @@ def interpret_run(
 
     Args:
         run_id: the run.
-        methods: names of `mlproject.spec.ATTRIBUTIONS`, comma-separated.
+        methods: names of `mlproject.fields.ATTRIBUTIONS`, comma-separated.
         choice: sequences and classes to attribute.
         dataset: present path of the run's data set; None: the recorded path, or generate it again.
         home: folder of ``data`` and ``runs``.

@@ -13,9 +13,9 @@ from mlproject.attribution.truth import sites_of
 from mlproject.data import Dataset
 from mlproject.draw.output import save_figure
 from mlproject.draw.tracks import Mark, Track, cropped, marks, track_figure
+from mlproject.fields import ATTRIBUTIONS, MODISCO, parse_methods
 from mlproject.names import Tag
 from mlproject.network.build import predict
-from mlproject.spec import ATTRIBUTIONS, MODISCO, parse_methods
 from mlproject.store import connect
 from mlproject.system.errors import UserError
 

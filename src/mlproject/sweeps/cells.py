@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 from mlproject.architectures import arch_name, make_spec, printed_name, protocol_name
 from mlproject.data import load
-from mlproject.spec import GENERATED_FIELDS, Group, RunSpec, field_info
+from mlproject.fields import Group
+from mlproject.parameters import field_info
+from mlproject.spec import GENERATED_FIELDS, RunSpec
 from mlproject.sweeps.plan import FieldValues, Plan, expand
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import check_interrupts

@@ -15,7 +15,8 @@ from pydantic import (
 )
 
 from mlproject.architectures import make_spec, preset_names
-from mlproject.spec import RunSpec, field_info, parse_value
+from mlproject.parameters import field_info, parse_value
+from mlproject.spec import RunSpec
 from mlproject.sweeps.ranges import LARGEST, PlanPart, Range
 from mlproject.system.errors import UserError
 

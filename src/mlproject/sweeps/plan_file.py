@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from mlproject.architectures import make_spec
 from mlproject.names import Metric
-from mlproject.spec import field_info, field_names, parse_value
+from mlproject.parameters import field_info, field_names, parse_value
 from mlproject.sweeps.plan import (
     EPOCH_OBJECTIVES,
     Axis,

@@ -12,7 +12,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from mlproject.spec import field_info, parse_value
+from mlproject.parameters import field_info, parse_value
 from mlproject.sweeps.cells import DataSets, make_cell
 from mlproject.sweeps.plan import Axis, FieldValues, Plan, Search, Value, count_values
 from mlproject.sweeps.ranges import Range

@@ -7,12 +7,12 @@ from typing import Any
 import pandas
 
 from mlproject.architectures import printed_name
+from mlproject.fields import ATTRIBUTIONS
 from mlproject.report.measure import Measure, measure_of
 from mlproject.report.published import SYNTHETIC
 from mlproject.report.registry import table
 from mlproject.report.table import Column, Table
 from mlproject.report.trials import Trials, of_dataset, trials_by_network
-from mlproject.spec import ATTRIBUTIONS
 
 MOTIFS = "the motifs themselves"
 SITES = (

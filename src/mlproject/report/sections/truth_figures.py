@@ -17,12 +17,12 @@ from mlproject.draw.style import (
     line_style,
     style_axes,
 )
+from mlproject.fields import ATTRIBUTIONS
 from mlproject.report.published import SYNTHETIC
 from mlproject.report.registry import figure
 from mlproject.report.sections.charts import POOLS
 from mlproject.report.sections.truth import baseline_of, methods_of
 from mlproject.report.trials import of_dataset, trials
-from mlproject.spec import ATTRIBUTIONS
 
 LABEL = "First max-pool size (nt)"
 PANELS = (

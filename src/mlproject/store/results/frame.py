@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 import pandas
 
 from mlproject.architectures import make_spec
+from mlproject.fields import Group, canonical_sha256
 from mlproject.names import Tag, tag
-from mlproject.spec import Group, canonical_sha256, field_info, field_names, fields_of
+from mlproject.parameters import field_info, field_names
+from mlproject.spec import fields_of
 from mlproject.store import STORE_ERRORS, Store, connect, first_line
 from mlproject.store.results.conditions import Condition, check_columns, equals, parse, select
 from mlproject.store.results.recorded import parse_spec
