@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from mlproject.attribution.deeplift_rules import propagate
+from mlproject.attribution.deeplift_rules import check_rule, propagate
 from mlproject.attribution.logits import (
     BATCH,
     Output,
@@ -94,6 +94,8 @@ def multipliers(model: keras.Model, output: Output = "logit") -> Gradient:
     """
     graph = logit_model(model) if output == "logit" else model
     operations = [one for one in graph.operations if not isinstance(one, layers.InputLayer)]
+    for operation in operations:
+        check_rule(operation)
 
     def rescaled(inputs: Any, reference: Any, select: Any) -> Any:
         known = {id(graph.inputs[0]): (inputs, reference)}

@@ -35,12 +35,14 @@ def propagate(operation: Any, pairs: list[Pair]) -> Pair:
     """Return the outputs of an operation for sequence and reference.
 
     Args:
-        operation: of the graph of a model, with one output.
+        operation: of the graph of a model, with one output and a rule.
         pairs: its inputs.
-
-    Raises:
-        UserError: an operation without a rule.
     """
+    return RULES[type(operation).__name__](operation, pairs)
+
+
+def check_rule(operation: Any) -> None:
+    """Raise a `UserError` if an operation has no rule."""
     kind = type(operation).__name__
     own = isinstance(operation, RelativeAttention)
     if kind not in RULES or not (own or type(operation).__module__.startswith("keras.")):
@@ -48,7 +50,6 @@ def propagate(operation: Any, pairs: list[Pair]) -> Pair:
             f"`deeplift` has no rule for the layer {operation.name} ({kind}): "
             "use integrated_gradients, or ism"
         )
-    return RULES[kind](operation, pairs)
 
 
 def rescale(function: Function, pair: Pair) -> Pair:
