@@ -20,6 +20,7 @@ from mlproject.system.errors import UserError, nearest, short_repr
 from mlproject.system.files import sha256_of
 
 Options = Mapping[str, object]
+ZOO = Path(__file__).parent / "network" / "zoo"
 FIRST = "first"  # `layers` of a model that is no chain of blocks: its first convolution
 
 BASE: Options = MappingProxyType(
@@ -134,12 +135,18 @@ def make_spec(options: Options) -> RunSpec:
             )
         values = {name: value for name, value in values.items() if name not in BUILDER_FIELDS}
         values = {"layers": FIRST, **values, "blocks": ()}
-        if "model_sha256" not in values and ":" in model:
-            values["model_sha256"] = sha256_of(Path(model.rpartition(":")[0]))
+        if "model_sha256" not in values and (":" in model or model_file(model).is_file()):
+            values["model_sha256"] = sha256_of(model_file(model))
     try:
         return RunSpec(**values)
     except ValidationError as error:
         raise UserError(_one_line(error)) from error
+
+
+def model_file(model: str) -> Path:
+    """Return the file of a model's function: that of FILE.py:FUNCTION, or one of the zoo."""
+    path, colon, _ = model.rpartition(":")
+    return Path(path) if colon else ZOO / f"{model}.py"
 
 
 def _of_block(name: str) -> bool:

@@ -5,16 +5,14 @@ sequences (batch, length, 4) to probabilities, or logits, (batch, classes). Its 
 Keras from the run's seed; they depend on the backend.
 """
 
-import importlib
 import importlib.util
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import keras
 from keras import layers
 
-from mlproject.network import zoo
+from mlproject.architectures import ZOO, model_file
 from mlproject.network.initial import stream_seed
 from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError, nearest, reason
@@ -41,18 +39,16 @@ def build_own(spec: RunSpec, length: int, classes: int) -> keras.Model:
 
 def zoo_names() -> list[str]:
     """Return the names of the models of the zoo."""
-    files = Path(zoo.__path__[0]).glob("*.py")
-    return sorted(path.stem for path in files if path.stem != "__init__")
+    return sorted(path.stem for path in ZOO.glob("*.py") if path.stem != "__init__")
 
 
 def _function(spec: RunSpec) -> Callable[..., Any]:
-    path, _, name = spec.model.rpartition(":")
-    if not path:
-        if spec.model not in zoo_names():
+    path, name = model_file(spec.model), spec.model.rpartition(":")[2]
+    if ":" not in spec.model:
+        name = "build"
+        if not path.is_file():
             raise UserError(f"unknown model {spec.model!r}: {nearest(spec.model, zoo_names())}")
-        found: Callable[..., Any] = importlib.import_module(f"{zoo.__name__}.{spec.model}").build
-        return found
-    now = sha256_of(Path(path)) if Path(path).is_file() else "no file"
+    now = sha256_of(path) if path.is_file() else "no file"
     if now != spec.model_sha256:
         raise UserError(
             f"`model` must be the file that the run began with: {path} had sha256 "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from mlproject.architectures import arch_name, preset_names, protocol_name, run_name
+from mlproject.architectures import arch_name, model_file, preset_names, protocol_name, run_name
 from mlproject.data import Dataset, load
 from mlproject.data.dataset import blocks
 from mlproject.names import Artifact, Metric, Tag
@@ -171,7 +171,7 @@ def _record_inputs(context: RunContext) -> None:
     text = json.dumps(spec.flat(), indent=2, sort_keys=True) + "\n"
     tracker.artifact(Artifact.SPEC, lambda path: path.write_text(text, encoding="utf-8"))
     if spec.model_sha256:
-        own = Path(spec.model.rpartition(":")[0]).read_bytes()
+        own = model_file(spec.model).read_bytes()
         tracker.artifact(Artifact.MODEL_FILE, lambda path: path.write_bytes(own))
     contexts = {"train": "training", "valid": "validation", "test": "testing"}
     for split, (codes, labels, _) in data.splits.items():
