@@ -1,7 +1,8 @@
 """The attribution methods by name, and the result of one of them."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from importlib import import_module
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -15,30 +16,11 @@ from mlproject.attribution.gradients import (
 )
 from mlproject.attribution.logits import Progress, silent
 from mlproject.attribution.mutagenesis import ism, ism_window
-from mlproject.attribution.scores import contributions, magnitude
+from mlproject.attribution.scores import Method, contributions, magnitude
 from mlproject.fields import ATTRIBUTIONS
 from mlproject.system.errors import UserError, nearest
 
-
-class Method(NamedTuple):
-    """An attribution method.
-
-    Attributes:
-        function: from a model, codes (N, L) and classes (N,) to scores (N, L, 4).
-        reading: from scores and codes to one importance for each position, (N, L).
-        options: further arguments of `function`.
-        random: whether it needs random numbers.
-        hypothetical: whether letters that are not present have scores.
-    """
-
-    function: Callable[..., np.ndarray]
-    reading: Callable[[np.ndarray, np.ndarray], np.ndarray] = contributions
-    options: Mapping[str, Any] = {}
-    random: bool = False
-    hypothetical: bool = True
-
-
-METHODS: Mapping[str, Method] = {
+_ROWS: Mapping[str, Method] = {
     "saliency": Method(saliency, magnitude),
     "gradient_x_input": Method(saliency),
     "gradient_x_input_raw": Method(saliency, options={"correct": False}),
@@ -49,7 +31,11 @@ METHODS: Mapping[str, Method] = {
     "ism": Method(ism),
     "ism_window": Method(ism_window, random=True, hypothetical=False),
 }
-assert [*METHODS] == [*ATTRIBUTIONS]
+METHODS: Mapping[str, Method] = {
+    name: _ROWS[name] if name in _ROWS else import_module(f"{__package__}.{name}").METHOD
+    for name in ATTRIBUTIONS
+}
+"""The methods of `ATTRIBUTIONS`; one without a row here has a module of its name with `METHOD`."""
 
 
 class Attributions(NamedTuple):

@@ -1,4 +1,7 @@
-"""From scores of all four letters to one number for each position."""
+"""An attribution method, and its scores: from all four letters to one number a position."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,3 +45,21 @@ def contributions(scores: np.ndarray, codes: np.ndarray) -> np.ndarray:
 def magnitude(scores: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Return the Euclidean norm of the scores over the four letters, (N, L)."""
     return np.sqrt(np.square(scores).sum(axis=-1))
+
+
+class Method(NamedTuple):
+    """An attribution method.
+
+    Attributes:
+        function: from a model, codes (N, L) and classes (N,) to scores (N, L, 4).
+        reading: from scores and codes to one importance for each position, (N, L).
+        options: further arguments of `function`.
+        random: whether it needs random numbers.
+        hypothetical: whether letters that are not present have scores.
+    """
+
+    function: Callable[..., np.ndarray]
+    reading: Callable[[np.ndarray, np.ndarray], np.ndarray] = contributions
+    options: Mapping[str, Any] = {}
+    random: bool = False
+    hypothetical: bool = True
