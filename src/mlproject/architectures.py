@@ -207,9 +207,9 @@ def preset_names(spec: RunSpec) -> dict[str, str]:
 
 
 def run_name(spec: RunSpec) -> str:
-    """Return a name that people can tell runs by: ``CNN-25 · seed 3``, ``CNN-4 · paper · seed 0``.
+    """Return a name that people recognise: ``CNN-25 · seed 3``, ``CNN-4 · paper · seed 0``.
 
-    A network that has no name in the paper is told by its difference from CNN-25.
+    A network without a name in the paper is named by its difference from CNN-25.
     """
     arch, protocol = arch_name(spec), protocol_name(spec)
     if spec.arguments:

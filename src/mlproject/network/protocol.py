@@ -1,6 +1,6 @@
 """The rules of a protocol as functions of the history: learning rate, best epoch, end.
 
-Nothing here has a state of its own, so a resumed training continues exactly as an undisturbed one.
+Nothing here has a state, so a resumed training continues exactly as an undisturbed one.
 """
 
 import math
