@@ -186,6 +186,22 @@ def test_a_modified_activation_is_the_printed_function(name: str) -> None:
     np.testing.assert_allclose(np.asarray(found), functions[name](x), rtol=2e-4, atol=2e-4)
 
 
+def test_bfloat16_computes_in_16_bits_and_keeps_weights_in_32(tmp_path: Path) -> None:
+    spec = small(precision="bfloat16", epochs=2)
+    model = build(spec, LENGTH, 2)
+    assert model.get_layer("conv1").compute_dtype == "bfloat16"
+    assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+    assert not fast_pass.supports(model)
+    done = fit(model, spec, TRAIN, VALID, state_path=tmp_path / "state.h5")
+    assert done.history[-1].values["train_loss"] < done.history[0].values["train_loss"]
+    exact, rounded = (
+        predict(build(small(precision=one), LENGTH, 2), VALID.codes)
+        for one in ("float32", "bfloat16")
+    )
+    assert 0 < np.abs(exact - rounded).max() < 0.1
+
+
 def test_chains_of_the_papers_blocks_train_fast_and_others_by_their_own_pass() -> None:
     assert fast_pass.supports(build(small(), LENGTH, 2))
     assert fast_pass.supports(build(small(dense="9,7"), LENGTH, 2))

@@ -47,8 +47,14 @@ def build(spec: RunSpec, length: int, classes: int) -> keras.Model:
     if spec.model != BLOCKS:
         return build_own(spec, length, classes)
     spec.map_lengths(length)
-    inputs = keras.Input((length, 4), name="sequence")
-    model = keras.Model(inputs, _scores(inputs, spec, classes), name="network")
+    usual = keras.config.dtype_policy()
+    if spec.precision == "bfloat16":
+        keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        inputs = keras.Input((length, 4), name="sequence")
+        model = keras.Model(inputs, _scores(inputs, spec, classes), name="network")
+    finally:
+        keras.config.set_dtype_policy(usual)
     _initialise(model, spec)
     return model
 

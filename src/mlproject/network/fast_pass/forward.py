@@ -65,7 +65,7 @@ def supports(model: keras.Model) -> bool:
     batch norm; activation; perhaps a `same` max-pool) and of other layers after each other.
     """
     rest = list(model.layers[1:])
-    if not _is_chain(model):
+    if not _is_chain(model) or any(layer.compute_dtype != "float32" for layer in rest):
         return False
     while rest:
         layer = rest.pop(0)
