@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 from test_training import TRAIN, VALID
 
 from mlproject.architectures import make_spec
@@ -142,8 +143,6 @@ def test_ablation_is_the_loss_with_the_filter_at_its_mean(name: str) -> None:
         changed[0][..., 0] = changed[0][..., 0].mean()
         scores = [np.asarray(backend.forward(tail)(one)) for one in (inputs, changed)]
         pairs = VALID.labels.sum(axis=0) * (1 - VALID.labels.astype(int)).sum(axis=0)
-        from sklearn.metrics import roc_auc_score
-
         areas = [
             np.array([roc_auc_score(*one) for one in zip(VALID.labels.T, s.T, strict=True)])
             for s in scores

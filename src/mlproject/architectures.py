@@ -127,7 +127,7 @@ def make_spec(options: Options) -> RunSpec:
     if (model := values.get("model", BLOCKS)) == BLOCKS:
         values["blocks"] = _blocks(flat_blocks)
     else:
-        unused = [name for name in options if name in BUILDER_FIELDS or _of_block(name)]
+        unused = [name for name in own if name in BUILDER_FIELDS or _of_block(name)]
         if unused or "arch" in options:
             raise UserError(
                 f"`{[*unused, 'arch'][0]}` is for model={BLOCKS} only: got model={model}; "
@@ -150,7 +150,8 @@ def model_file(model: str) -> Path:
 
 
 def _of_block(name: str) -> bool:
-    return re.fullmatch(rf"({'|'.join(BLOCK_FIELDS)})\d+", name) is not None
+    """Return whether a known flat name is one of a block."""
+    return name not in RunSpec.model_fields
 
 
 def recorded_spec(values: Options) -> RunSpec:

@@ -142,7 +142,7 @@ def receptive_fields(model: "keras.Model") -> dict[str, ReceptiveField | str]:
             own = _behind(operation, known)
         except _NoFieldError as reason:
             own = str(reason)
-        known |= {id(tensor): own for tensor in _tensors(operation.output)}
+        known |= {id(tensor): own for tensor in as_list(operation.output)}
         found[operation.name] = own
     return found
 
@@ -175,7 +175,7 @@ def _behind(operation: Any, known: Mapping[int, ReceptiveField | str]) -> Recept
     name, kind = operation.name, type(operation).__name__
     if kind == "InputLayer":
         return ReceptiveField()
-    inputs = _tensors(operation.input)
+    inputs = as_list(operation.input)
     if kind == "Concatenate" and _axes(operation) == [0]:
         return _known(inputs[0], known, name)  # a batch of both strands; the first is as given
     fields = [_known(tensor, known, name) for tensor in inputs]
@@ -218,9 +218,9 @@ def _union(fields: Sequence[ReceptiveField], name: str) -> ReceptiveField:
 
 
 def _axes(operation: Any) -> list[int]:
-    axis = operation.axis
-    return [*axis] if isinstance(axis, list | tuple) else [axis]
+    return as_list(operation.axis)
 
 
-def _tensors(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
+    """Return the inputs, outputs or axes of an operation as a list, one alone too."""
     return [*value] if isinstance(value, list | tuple) else [value]

@@ -29,6 +29,7 @@ from mlproject.attribution.logits import (
 )
 from mlproject.attribution.references import shuffled
 from mlproject.attribution.scores import hypothetical
+from mlproject.geometry import as_list
 from mlproject.network.backend import Gradient, gradient
 from mlproject.sequence import one_hot
 from mlproject.system.interrupts import check_interrupts
@@ -100,9 +101,8 @@ def multipliers(model: keras.Model, output: Output = "logit") -> Gradient:
     def rescaled(inputs: Any, reference: Any, select: Any) -> Any:
         known = {id(graph.inputs[0]): (inputs, reference)}
         for operation in operations:
-            read = operation.input
-            tensors = read if isinstance(read, list | tuple) else [read]
-            known[id(operation.output)] = propagate(operation, [known[id(one)] for one in tensors])
+            pairs = [known[id(one)] for one in as_list(operation.input)]
+            known[id(operation.output)] = propagate(operation, pairs)
         return chosen(known[id(graph.outputs[0])][0], select)
 
     return gradient(rescaled)

@@ -131,11 +131,7 @@ def collect(
     for column, name in [*enumerate(files), (-1, "")]:
         sources = files[name] if name else negatives
         taken = 0
-        for record in (
-            _in_turn(sources)
-            if most and name
-            else chain.from_iterable(map(read_sequences, sources))
-        ):
+        for record in _in_turn(sources) if most and name else _in_order(sources):
             if name and record.bound and most and taken >= most:
                 continue
             length = length or len(record.sequence)

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from mlproject.geometry import as_list
 from mlproject.system.errors import UserError, nearest
 
 ELEMENTWISE = (
@@ -46,15 +47,17 @@ def reads_sequence(model: keras.Model, name: str) -> bool:
 
 def require_positions(model: keras.Model, name: str) -> None:
     """Raise a `UserError` if a pool or a stride before a convolution hides exact positions."""
-    waiting, layer = _tensors(convolution(model, name).input), None
+    waiting, layer = as_list(convolution(model, name).input), None
+    seen: set[int] = set()
     while waiting:
         operation = waiting.pop()._keras_history.operation
-        if isinstance(operation, layers.InputLayer):
+        if isinstance(operation, layers.InputLayer) or id(operation) in seen:
             continue
+        seen.add(id(operation))
         strides = getattr(operation, "strides", (1,))
         if isinstance(operation, POOLS) or tuple(strides) != (1,):
             layer = operation.name
-        waiting += _tensors(operation.input)
+        waiting += as_list(operation.input)
     if layer is not None:
         raise UserError(
             f"filters are read where the position of an activation is known: {name} follows "
@@ -104,9 +107,9 @@ def cut(model: keras.Model, tensor: Any) -> list[Any]:
     """
     dependent, others = {id(tensor)}, dict[int, Any]()
     for operation in model.operations:
-        inputs = _tensors(operation.input) if operation.input is not None else []
+        inputs = as_list(operation.input) if operation.input is not None else []
         if any(id(one) in dependent for one in inputs):
-            dependent |= {id(one) for one in _tensors(operation.output)}
+            dependent |= {id(one) for one in as_list(operation.output)}
             others |= {id(one): one for one in inputs if id(one) not in dependent}
     return [tensor, *others.values()]
 
@@ -116,7 +119,7 @@ def _readers(model: keras.Model) -> Mapping[int, list[Any]]:
     for operation in model.operations:
         if isinstance(operation, layers.InputLayer):
             continue
-        for tensor in {id(one): one for one in _tensors(operation.input)}.values():
+        for tensor in {id(one): one for one in as_list(operation.input)}.values():
             found[id(tensor)].append(operation)
     for tensor in model.outputs:
         found[id(tensor)].append(None)
@@ -125,9 +128,5 @@ def _readers(model: keras.Model) -> Mapping[int, list[Any]]:
 
 def _is_elementwise(layer: Any) -> bool:
     if isinstance(layer, layers.Multiply):
-        return len({id(one) for one in _tensors(layer.input)}) == 1
+        return len({id(one) for one in as_list(layer.input)}) == 1
     return isinstance(layer, ELEMENTWISE)
-
-
-def _tensors(value: Any) -> list[Any]:
-    return [*value] if isinstance(value, list | tuple) else [value]

@@ -22,6 +22,7 @@ from mlproject.network.guard import DeviceFaultError
 from mlproject.network.steps import make_steps
 from mlproject.network.training import built_optimizer
 from mlproject.spec import RunSpec
+from mlproject.system.errors import reason
 
 NETWORKS = ("CNN-2", "CNN-25")
 LENGTH, CLASSES = 200, 12
@@ -70,8 +71,7 @@ def _guarded(what: str, part: Callable[[], Iterator[str]]) -> Iterator[str]:
     except DeviceFaultError as fault:
         yield f"{what}: {fault}"
     except RuntimeError as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        yield f"{what}: {reason[:200]}"
+        yield f"{what}: {reason(error)[:200]}"
 
 
 def _kernels() -> list[Kernel]:

@@ -22,7 +22,6 @@ from mlproject.network.evaluation import mean_aupr, mean_auroc, pooled_area
 from mlproject.network.guard import DeviceFaultError
 from mlproject.network.loss import make_loss
 from mlproject.network.protocol import (
-    LOWER_IS_BETTER,
     Epoch,
     improves,
     is_scheduled,
@@ -302,26 +301,25 @@ def _validate(
     if math.isfinite(cross_entropy):
         auroc = mean_auroc(labels, scores)
         values |= {} if auroc is None else {"val_auroc": auroc}
-        values |= _monitored(spec.monitor, labels, scores)
+        if spec.monitor not in values:
+            values[spec.monitor] = _monitored(spec.monitor, labels, scores)
     return values
 
 
-def _monitored(name: str, labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-    """Return a monitored score that is not computed anyway.
+def _monitored(name: str, labels: np.ndarray, scores: np.ndarray) -> float:
+    """Return a monitored score that is not among those of each epoch.
 
     Raises:
         UserError: no class has both labels.
     """
-    if name in LOWER_IS_BETTER:
-        return {}
     if name.endswith("_pooled"):
-        return {name: pooled_area(labels, scores, "ROC" if "auroc" in name else "PR")}
-    area = mean_auroc(labels, scores) if name == "val_auroc" else mean_aupr(labels, scores)
+        return pooled_area(labels, scores, "ROC" if "auroc" in name else "PR")
+    area = mean_aupr(labels, scores) if name == "val_aupr" else None
     if area is None:
         raise UserError(
             f"`monitor={name}` needs a class with both labels in the validation split: got none"
         )
-    return {name: area}
+    return area
 
 
 def binary_cross_entropy(labels: np.ndarray, scores: np.ndarray) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from mlproject.geometry import Window
 from mlproject.network.fast_pass.forward import supports
 from mlproject.network.fast_pass.pool import window_max
 from mlproject.network.steps import TrainingPass
@@ -53,10 +54,9 @@ def product_of_windows(x: Any, kernel: Any, stride: int = 1) -> Any:
         (batch, ceil(positions / stride), filters).
     """
     (width, channels, filters), positions = kernel.shape, x.shape[1]
-    count = -(-positions // stride)
-    last = (count - 1) * stride
-    missing = max(last + width - positions, 0)
-    x = ops.pad(x, [[0, 0], [missing // 2, missing - missing // 2], [0, 0]])
+    window = Window(width, stride)
+    last = (window.outputs(positions) - 1) * stride
+    x = ops.pad(x, [[0, 0], [*window.pad(positions)], [0, 0]])
     windows = [x[:, first : first + last + 1 : stride] for first in range(width)]
     factor = ops.reshape(kernel, (width * channels, filters))
     return _product(ops.concatenate(windows, axis=2), factor)
