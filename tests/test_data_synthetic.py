@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from mlproject.architectures import make_spec
 from mlproject.data import load, make_synthetic, read
 from mlproject.data.dataset import Dataset, Split
 from mlproject.data.paper import FACTORS
-from mlproject.data.synthetic import COUNT_PROBABILITIES, generate
+from mlproject.data.recipes import make_recipe
+from mlproject.data.synthetic import generate
 from mlproject.motifs.pwm import reverse_complement
 from mlproject.system.errors import UserError
 
@@ -90,7 +92,7 @@ def test_sequences_have_1_to_5_motifs_as_often_as_released(dataset: Dataset) -> 
     assert set(counts) == {1, 2, 3, 4, 5}
     found = np.array([counts[number] for number in range(1, 6)])
     assert p_value(found, np.array([0.50, 0.25, 0.17, 0.05, 0.03])) > UNLIKELY
-    assert math.isclose(sum(COUNT_PROBABILITIES), 1.0)
+    assert math.isclose(sum(make_recipe("synthetic").probabilities), 1.0)
 
 
 def test_the_24_pwms_are_equally_frequent_and_drawn_with_replacement(dataset: Dataset) -> None:
@@ -175,7 +177,7 @@ def test_the_data_of_a_seed_stay_what_they_were() -> None:
         ({"seed": -1}, "`seed` must be 0 or more: got -1"),
     ],
 )
-def test_what_is_too_small_is_one_line(options: dict[str, int], words: str, tmp_path: Path) -> None:
+def test_what_is_too_small_is_one_line(options: dict[str, Any], words: str, tmp_path: Path) -> None:
     with pytest.raises(UserError) as raised:
         make_synthetic(tmp_path / "a.h5", **options)
     assert words in str(raised.value)
@@ -198,7 +200,7 @@ def test_25_000_sequences_take_at_most_3_cpu_seconds(tmp_path: Path) -> None:
     assert after.user + after.system - before.user - before.system < 3
 
 
-SMALL = {"sequences": 50, "length": 100}
+SMALL: dict[str, Any] = {"sequences": 50, "length": 100}
 
 
 def test_load_makes_a_data_set_once_and_reads_it_again(tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def test_a_network_may_have_one_block_or_four() -> None:
         ({"pool_stride1": 30}, "`pool_stride1` must not exceed `pool1`"),
         ({"layers": "conv3"}, "`layers` must name convolutions 1 to 2"),
         ({"layers": "conv2"}, "`layers` must have no pooling or stride before it"),
-        ({"dataset": "my.h5", "length": 100}, "`length` is for dataset=synthetic only"),
+        ({"dataset": "my.h5", "length": 100}, "`length` is for generated data only"),
     ],
 )
 def test_a_mistake_gets_one_line_that_says_what_to_do(options: dict, message: str) -> None:

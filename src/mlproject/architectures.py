@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from mlproject.fields import BLOCKS, TRAINING_VERSION, AlignmentName, Group
+from mlproject.fields import BLOCKS, GENERATED, TRAINING_VERSION, AlignmentName, Group
 from mlproject.parameters import field_info, field_names, parse_value
 from mlproject.spec import BLOCK_FIELDS, BUILDER_FIELDS, GENERATED_FIELDS, Block, RunSpec, fields_of
 from mlproject.system.errors import UserError, nearest, short_repr
@@ -116,12 +116,14 @@ def make_spec(options: Options) -> RunSpec:
     values: dict[str, Any] = {**BASE, **version, **protocol, **arch, **own}
     if rule := ALIGNMENTS.get(values["alignment"]):
         values = {**rule._asdict(), **values}
-    if values.get("dataset", "synthetic") != "synthetic":
+    if usual := GENERATED.get(values.get("dataset", "synthetic")):
+        values = {**usual, **values}
+    else:
         unused = [name for name in GENERATED_FIELDS if name in own]
         if unused:
             raise UserError(
-                f"`{unused[0]}` is for dataset=synthetic only: got dataset={values['dataset']}; "
-                f"leave {', '.join(unused)} out"
+                f"`{unused[0]}` is for generated data only, dataset={' or '.join(GENERATED)}: got "
+                f"dataset={values['dataset']}; leave {', '.join(unused)} out"
             )
     flat_blocks = {name: values.pop(name) for name in list(values) if _of_block(name)}
     if (model := values.get("model", BLOCKS)) == BLOCKS:

@@ -40,6 +40,12 @@ ATTRIBUTIONS: Mapping[str, str] = {
     "ism_window": "Windowed mutagenesis",
 }  # name in commands and metrics -> title in figures and tables
 MODISCO = "modisco"
+GENERATED: Mapping[str, Mapping[str, int]] = {
+    "synthetic": {"sequences": 25_000, "length": 200},
+    "exponential": {"sequences": 30_000, "length": 200},
+    "codes": {"sequences": 20_000, "length": 200},
+    "grammar": {"sequences": 20_000, "length": 200},
+}  # name of a recipe of generated data, a value of `dataset` -> its usual size
 AlignmentName = Literal["released", "paper"]
 ActivationName = Literal[
     "relu", "exponential", "elu", "softplus", "sigmoid", "tanh", "linear",

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo as FieldDeclaration
 from mlproject.fields import (
     ATTRIBUTIONS,
     BLOCKS,
+    GENERATED,
     LAYERS_PATTERN,
     MILLION,
     MODEL_PATTERN,
@@ -98,13 +99,13 @@ class RunSpec(Frozen):
     """
 
     dataset: Annotated[str, Field(min_length=1)] = data_field(
-        "synthetic", "`synthetic`, or the path of an HDF5 file"
+        "synthetic", f"generated data, {', '.join(GENERATED)}, or the path of an HDF5 file"
     )
     sequences: Annotated[int, Field(ge=10, le=100 * MILLION)] = data_field(
-        25_000, "synthetic data: number of sequences"
+        25_000, "generated data: number of sequences; by default as many as the paper has"
     )
-    length: Positive = data_field(200, "synthetic data: nt a sequence", fits=True)
-    data_seed: Seed = data_field(0, "synthetic data: seed of the generator")
+    length: Positive = data_field(200, "generated data: nt a sequence", fits=True)
+    data_seed: Seed = data_field(0, "generated data: seed of the generator")
     model: Annotated[str, Field(pattern=MODEL_PATTERN)] = network_field(
         BLOCKS,
         "`blocks`: convolution blocks and dense layers by the parameters below; a file of "
@@ -322,7 +323,7 @@ class RunSpec(Frozen):
     @property
     def generated(self) -> bool:
         """Whether the data set is generated from `data_seed`, `sequences` and `length`."""
-        return self.dataset == "synthetic"
+        return self.dataset in GENERATED
 
     def flat(self, *groups: Group) -> dict[str, int | float | str]:
         """Return the spec under the flat names that users write: ``{"pool1": 25, ...}``.

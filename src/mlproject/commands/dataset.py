@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlproject.commands.options import CONTEXT, FILE, option, split_list
+from mlproject.fields import GENERATED
+from mlproject.system.errors import UserError
 
 if TYPE_CHECKING:
     from mlproject.data.listing import Listing
@@ -38,15 +40,46 @@ def dataset() -> None:
 @dataset.command()
 @click.option("--out", type=FILE, help="file to write [in the folder data]")
 @option("--seed", default=0, type=click.IntRange(0))
-@option("--sequences", default=25_000, type=int)
-@option("--length", default=200, type=int, help="nt a sequence")
-def synthetic(out: Path | None, seed: int, sequences: int, length: int) -> None:
-    """Generate the paper's synthetic data: motifs of twelve factors in random DNA."""
+@option("--sequences", type=int, help="[as many as the recipe says]")
+@option("--length", type=int, help="nt a sequence [the recipe's]")
+@option("--recipe", default="synthetic", type=click.Choice([*GENERATED]), help="rules of the data")
+@click.option(
+    "--set",
+    "changes",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="another value of a setting of the recipe, may be repeated; `--recipe_help` lists them",
+)
+@click.option("--recipe_help", is_flag=True, help="show the recipe's settings and end")
+def synthetic(
+    out: Path | None,
+    seed: int,
+    sequences: int | None,
+    length: int | None,
+    recipe: str,
+    changes: tuple[str, ...],
+    recipe_help: bool,
+) -> None:
+    """Generate data by a recipe: motifs planted in DNA, with their places as truth.
+
+    The recipes `synthetic`, `exponential` and `codes` are those of two papers.
+    """
     from mlproject.architectures import make_spec
     from mlproject.data import load, make_synthetic
+    from mlproject.data.recipes import format_recipe, make_recipe, parse_settings
 
-    spec = make_spec({"sequences": sequences, "length": length, "data_seed": seed})
-    made = make_synthetic(out, seed, sequences, length) if out else load(spec, Path("data"))
+    settings = parse_settings(changes)
+    if recipe_help:
+        print(format_recipe(make_recipe(recipe, settings)))
+        return
+    if settings and not out:
+        raise UserError("`--set` needs a file to write: give --out FILE")
+    size = {"sequences": sequences, "length": length, "data_seed": seed, "dataset": recipe}
+    if out:
+        made = make_synthetic(out, seed, sequences, length, recipe, settings)
+    else:
+        spec = make_spec({name: value for name, value in size.items() if value is not None})
+        made = load(spec, Path("data"))
     counts = ", ".join(f"{len(split.codes):,} {name}" for name, split in made.splits.items())
     print(f"{out or 'data'}: {counts}; {made.length} nt; {len(made.classes)} classes")
     print(f"sha256 {made.sha256}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from mlproject.data.dataset import SITE, Dataset, Split, make_dataset
 from mlproject.data.layout import read, write
 from mlproject.data.rows import Rows
-from mlproject.data.synthetic import make_synthetic, recipe
+from mlproject.data.synthetic import make_synthetic, provenance
 from mlproject.fields import canonical_sha256
 from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError
@@ -27,7 +27,7 @@ __all__ = [
 def load(spec: RunSpec, folder: Path) -> Dataset:
     """Return the data set of a run.
 
-    A synthetic data set is generated once into `folder` and read from there later. Its file name
+    A data set of a recipe is generated once into `folder` and read from there later. Its file name
     contains the hash of its recipe. A damaged file is generated again. Several processes may load
     at the same time.
 
@@ -40,10 +40,11 @@ def load(spec: RunSpec, folder: Path) -> Dataset:
     """
     if not spec.generated:
         return read(Path(spec.dataset))
-    wanted = recipe(spec.data_seed, spec.sequences, spec.length)
-    path = folder / f"synthetic-{canonical_sha256(wanted)[:16]}.h5"
+    size = (spec.data_seed, spec.sequences, spec.length)
+    wanted = provenance(spec.dataset, *size)
+    path = folder / f"{spec.dataset}-{canonical_sha256(wanted)[:16]}.h5"
     with suppress(UserError):
         dataset = read(path, hashed=True)
         if dataset.provenance == wanted:
             return dataset
-    return make_synthetic(path, spec.data_seed, spec.sequences, spec.length)
+    return make_synthetic(path, *size, spec.dataset)

@@ -1,50 +1,74 @@
-"""The paper's synthetic data: JASPAR motifs of twelve factors planted in random DNA.
+"""Generated data: motifs planted in DNA by one of `mlproject.data.recipes.RECIPES`.
 
-Source: Koo & Eddy, PLoS Comput Biol 15(12): e1007560, 2019, Methods. The numbers of motifs are
-those of its released code.
+Source of the first recipe: Koo & Eddy, PLoS Comput Biol 15(12): e1007560, 2019, Methods. The
+numbers of motifs are those of its released code.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mlproject.data.dataset import SITE, SPLITS, Dataset, Split, make_dataset
+from mlproject.data.backgrounds import background, shuffled
+from mlproject.data.dataset import SPLITS, Dataset, Split, make_dataset
 from mlproject.data.layout import write
-from mlproject.data.paper import CLASSES, FACTORS, RELEVANT
-from mlproject.motifs.databases import JASPAR_2016, jaspar_by_id
-from mlproject.motifs.pwm import Motif, reverse_complement
+from mlproject.data.paper import FACTORS
+from mlproject.data.placing import place, plant
+from mlproject.data.recipes import Recipe, make_recipe
+from mlproject.fields import GENERATED
+from mlproject.motifs.databases import jaspar, jaspar_by_id
+from mlproject.motifs.pwm import Motif
 from mlproject.system.errors import UserError
 
 VERSION = 1
-COUNT_PROBABILITIES = (0.50, 0.25, 0.17, 0.05, 0.03)
-MOST = len(COUNT_PROBABILITIES)
 FEWEST_SEQUENCES = 10
+PAPER = "synthetic"  # the recipe of the first paper
+CODE = "code"  # the class of recipes with one
+Settings = Mapping[str, str]
 
 
-def recipe(seed: int, sequences: int, length: int) -> dict[str, Any]:
-    """Return all inputs of a generated data set. They become its provenance."""
-    return {
-        "source": "synthetic",
+def provenance(
+    name: str, seed: int, sequences: int, length: int, settings: Settings | None = None
+) -> dict[str, Any]:
+    """Return all inputs of a generated data set."""
+    made = make_recipe(name, settings)
+    found: dict[str, Any] = {
+        "source": name,
         "generator": VERSION,
-        "release": JASPAR_2016,
+        "release": made.release,
         "seed": seed,
         "sequences": sequences,
         "length": length,
     }
+    plain = name == PAPER and made == make_recipe(PAPER)
+    return found if plain else {**found, "recipe": made.model_dump()}
 
 
-def make_synthetic(out: Path, seed: int = 0, sequences: int = 25_000, length: int = 200) -> Dataset:
+def make_synthetic(
+    out: Path,
+    seed: int = 0,
+    sequences: int | None = None,
+    length: int | None = None,
+    name: str = PAPER,
+    settings: Settings | None = None,
+) -> Dataset:
     """Generate a data set and write it to `out` atomically, see `generate`."""
-    dataset = generate(seed, sequences, length)
+    dataset = generate(seed, sequences, length, name, settings)
     write(dataset, out)
     return dataset
 
 
-def generate(seed: int = 0, sequences: int = 25_000, length: int = 200) -> Dataset:
-    """Generate the paper's synthetic data.
+def generate(
+    seed: int = 0,
+    sequences: int | None = None,
+    length: int | None = None,
+    name: str = PAPER,
+    settings: Settings | None = None,
+) -> Dataset:
+    """Generate a data set by a recipe.
 
-    A sequence is uniform random DNA with 1 to 5 motifs (`COUNT_PROBABILITIES`). The motifs are
+    In the first paper's recipe a sequence is uniform random DNA with 1 to 5 motifs. The motifs are
     drawn with replacement from the 24 PWMs of 12 factors and their reverse complements, and their
     letters from the PWM without pseudocounts. Gaps before, between and after motifs have at least
     1 nt. The rest of the length is divided among the gaps in proportion to uniform random numbers.
@@ -53,19 +77,66 @@ def generate(seed: int = 0, sequences: int = 25_000, length: int = 200) -> Datas
     Args:
         seed: the same seed gives the same data.
         sequences: total number: 0.7 for training, 0.1 for validation, 0.2 for testing, in order.
-            Sequences are independent draws, so each split is a random sample.
-        length: nt per sequence.
+            Sequences are independent draws, so each split is a random sample. None: the recipe's.
+        length: nt per sequence. None: the recipe's.
+        name: the recipe.
+        settings: fields of the recipe that differ from its row, as text.
 
     Raises:
-        UserError: too few sequences for three splits, or no room for five of the widest motif.
+        UserError: an unknown recipe or setting, too few sequences for three splits, no room for
+            the motifs, or a background that cannot be read.
     """
-    motifs = jaspar_by_id([factor.jaspar_id for factor in FACTORS])
-    widest = max(motif.width for motif in motifs)
-    shortest = MOST * widest + MOST + 1
-    if length < shortest:
+    recipe = make_recipe(name, settings)
+    sequences = GENERATED[name]["sequences"] if sequences is None else sequences
+    length = GENERATED[name]["length"] if length is None else length
+    motifs = jaspar_by_id(recipe.ids, recipe.release)
+    _check_sizes(recipe, motifs, seed, sequences, length)
+    rng = np.random.default_rng(seed)
+    core = len(motifs)
+    if recipe.decoys:
+        motifs = (*motifs, *_decoys(rng, recipe, motifs))
+    codes = background(rng, recipe, sequences, length)
+    negative = np.zeros(sequences, bool)
+    if recipe.negatives:
+        chosen = rng.permutation(sequences)[: round(recipe.negatives * sequences)]
+        negative[chosen] = True
+    sites = _positives(rng, recipe, motifs[:core], negative, length)
+    if len(decoys := _negatives(rng, recipe, motifs, negative, length)):
+        sites = np.concatenate([sites, decoys])
+        sites = sites[np.argsort(sites["sequence"], kind="stable")]
+    plant(rng, motifs, sites, codes)
+    if recipe.negative_kind == "shuffled" and negative.any():
+        codes[negative], sites = _shuffled_negatives(rng, codes, sites, negative)
+    classes, relevant = _classes(recipe, motifs[:core])
+    labels = np.zeros((sequences, len(classes)), np.uint8)
+    if recipe.labels == "code":
+        labels[:, 0] = ~negative
+    else:
+        known = sites[sites["motif"] < core]
+        labels[known["sequence"], known["motif"]] = 1
+    if recipe.label_noise:
+        labels ^= rng.random(labels.shape) < recipe.label_noise
+    return make_dataset(
+        _split(codes, labels, sites),
+        classes,
+        relevant,
+        motifs,
+        provenance(name, seed, sequences, length, settings),
+    )
+
+
+def _check_sizes(
+    recipe: Recipe, motifs: tuple[Motif, ...], seed: int, sequences: int, length: int
+) -> None:
+    widest, most = max(motif.width for motif in motifs), recipe.most
+    around = most + 1 if recipe.gaps == "apart" else 1
+    if recipe.distances:
+        around = (most - 1) * recipe.distances[1] + 1
+    if length < (shortest := most * widest + around):
+        gap = "1 nt around each" if recipe.gaps == "apart" else "their gaps"
         raise UserError(
-            f"`length` must be at least {shortest} nt, room for {MOST} motifs of {widest} nt with "
-            f"1 nt around each: got {length}"
+            f"`length` must be at least {shortest} nt, room for {most} motifs of {widest} nt with "
+            f"{gap}: got {length}"
         )
     if sequences < FEWEST_SEQUENCES:
         raise UserError(
@@ -73,64 +144,78 @@ def generate(seed: int = 0, sequences: int = 25_000, length: int = 200) -> Datas
         )
     if seed < 0:
         raise UserError(f"`seed` must be 0 or more: got {seed}")
-    rng = np.random.default_rng(seed)
-    codes = rng.integers(0, 4, (sequences, length), np.uint8)
-    sites = _place(rng, motifs, sequences, length)
-    _plant(rng, motifs, sites, codes)
-    labels = np.zeros((sequences, len(CLASSES)), np.uint8)
-    labels[sites["sequence"], sites["motif"]] = 1
-    return make_dataset(
-        _split(codes, labels, sites),
-        CLASSES,
-        RELEVANT,
-        motifs,
-        recipe(seed, sequences, length),
-    )
 
 
-def _place(
-    rng: np.random.Generator, motifs: tuple[Motif, ...], sequences: int, length: int
+def _decoys(rng: np.random.Generator, recipe: Recipe, core: tuple[Motif, ...]) -> tuple[Motif, ...]:
+    """Draw motifs of the release that do not count; look-alikes of the core are among them."""
+    others = [motif for motif in jaspar(recipe.release) if motif.id not in recipe.ids]
+    if len(others) < recipe.decoys:
+        raise UserError(f"`decoys` must be at most {len(others)}: got {recipe.decoys}")
+    chosen = np.sort(rng.choice(len(others), recipe.decoys, replace=False))
+    return tuple(others[number] for number in chosen)
+
+
+def _positives(
+    rng: np.random.Generator,
+    recipe: Recipe,
+    motifs: tuple[Motif, ...],
+    negative: np.ndarray,
+    length: int,
 ) -> np.ndarray:
-    """Draw the motifs and their positions. Return `SITE` records by sequence and start."""
-    upper = np.cumsum(COUNT_PROBABILITIES[:-1])
-    counts = 1 + np.searchsorted(upper, rng.random(sequences), side="right")[:, None]
-    slots = np.arange(MOST)
-    present = slots < counts
-    motif = rng.integers(0, len(motifs), (sequences, MOST))
-    strand = 1 - 2 * rng.integers(0, 2, (sequences, MOST))
-    widths = np.array([each.width for each in motifs])
-    width = np.where(present, widths[motif], 0)
-    end = width.cumsum(axis=1)
-    free = length - end[:, -1:] - (counts + 1)
-    shares = (1.0 - rng.random((sequences, MOST + 1))) * (np.arange(MOST + 1) <= counts)
-    shares = shares.cumsum(axis=1)
-    before = np.rint(free * (shares / shares[:, -1:])).astype(np.int64)[:, :-1]
-    start = before + (slots + 1) + (end - width)
-
-    sequence, slot = present.nonzero()
-    sites = np.empty(len(sequence), SITE)
-    sites["sequence"] = sequence
-    columns = {"start": start, "width": width, "motif": motif, "strand": strand}
-    for name, values in columns.items():
-        sites[name] = values[sequence, slot]
+    """Return the sites of sequences that follow the recipe, and of those shuffled later."""
+    rows = np.arange(len(negative))
+    if recipe.negative_kind != "shuffled":
+        rows = np.flatnonzero(~negative)
+    sites = place(rng, recipe, motifs, len(rows), length, pool=len(motifs))
+    sites["sequence"] = rows[sites["sequence"]]
     return sites
 
 
-def _plant(
-    rng: np.random.Generator, motifs: tuple[Motif, ...], sites: np.ndarray, codes: np.ndarray
-) -> None:
-    """Draw the letters of the sites from their PWMs into `codes` (n, L)."""
-    widest = max(motif.width for motif in motifs)
-    upper = np.zeros((2, len(motifs), widest, 4))
-    for index, motif in enumerate(motifs):
-        for reverse, pwm in enumerate((motif.pwm, reverse_complement(motif.pwm))):
-            upper[reverse, index, : motif.width] = pwm.cumsum(axis=1)
-    backward = (sites["strand"] < 0).astype(np.intp)
-    site, column = (np.arange(widest) < sites["width"][:, None]).nonzero()
-    bounds = upper[backward[site], sites["motif"][site], column]
-    drawn = rng.random(len(site)) * bounds[:, 3]
-    letters = (drawn[:, None] >= bounds[:, :3]).sum(axis=1)
-    codes[sites["sequence"][site], sites["start"][site] + column] = letters
+def _negatives(
+    rng: np.random.Generator,
+    recipe: Recipe,
+    motifs: tuple[Motif, ...],
+    negative: np.ndarray,
+    length: int,
+) -> np.ndarray:
+    """Return the sites of negatives that have motifs of their own."""
+    rows = np.flatnonzero(negative)
+    if not len(rows) or recipe.negative_kind not in ("decoys", "scrambled"):
+        return np.zeros(0)
+    first = len(motifs) - recipe.decoys if recipe.labels == "present" else 0
+    pool = motifs[first:]
+    sites = place(rng, recipe, pool, len(rows), length, pool=len(pool), rules=False)
+    sites["sequence"] = rows[sites["sequence"]]
+    sites["motif"] += first
+    return sites
+
+
+def _shuffled_negatives(
+    rng: np.random.Generator, codes: np.ndarray, sites: np.ndarray, negative: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the shuffled negatives, and the sites of the other sequences."""
+    return shuffled(rng, codes[negative]), sites[~negative[sites["sequence"]]]
+
+
+def _classes(
+    recipe: Recipe, motifs: tuple[Motif, ...]
+) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """Return the classes, and the ids of the motifs of each."""
+    known = {factor.jaspar_id: factor for factor in FACTORS}
+    names, ids = [], []
+    for motif in motifs:
+        factor = known.get(motif.id)
+        names.append(factor.name if factor else motif.name or motif.id)
+        ids.append(factor.relevant if factor else (motif.id.partition(".")[0],))
+    if recipe.labels == "code":
+        return (CODE,), {CODE: tuple(dict.fromkeys(one for group in ids for one in group))}
+    names = [
+        name if names.count(name) == 1 else f"{name}_{motif.id}"
+        for name, motif in zip(names, motifs, strict=True)
+    ]
+    if unknown := sorted(set(recipe.own_relevant) - set(names)):
+        raise UserError(f"`relevant` must name classes, {', '.join(names)}: got {unknown[0]}")
+    return tuple(names), {**dict(zip(names, ids, strict=True)), **recipe.own_relevant}
 
 
 def _split(codes: np.ndarray, labels: np.ndarray, sites: np.ndarray) -> dict[str, Split]:
