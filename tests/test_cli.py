@@ -5,12 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from recorded import offer_run
 
+from mlproject.architectures import make_spec
 from mlproject.commands.cli import main
-from mlproject.data import make_synthetic
+from mlproject.commands.train import check_resumed
+from mlproject.data import Split, make_dataset, make_synthetic, write
 from mlproject.store import connect
+from mlproject.system.errors import UserError
 
 GOLDEN = Path(__file__).parent / "golden" / "tomtom.meme"
 
@@ -25,6 +29,7 @@ def _exit_code(arguments: list[str]) -> int:
     ("arguments", "message"),
     [
         (["train", "--pol1", "25"], "unknown parameter `pol1`: did you mean pool1"),
+        (["train", "--lr", "0.1"], "unknown parameter `lr`: did you mean learning_rate"),
         (["train", "--resum", "x"], "unknown parameter `resum`: did you mean resume"),
         (["train", "--pool1", "7"], "pools of 1 2 4 5 10 20 25 50 100 work"),
         (["train", "--pool1", "x"], "`pool1` must be an integer: got 'x'"),
@@ -102,3 +107,30 @@ def test_a_python_without_the_packages_is_told_how_to_set_up(tmp_path: Path) -> 
     assert done.returncode != 0
     assert "make run" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_resumed_run_names_only_what_the_user_gave_and_what_differs() -> None:
+    spec = make_spec({"pool1": 4, "epochs": 100, "padding1": "valid"})
+    check_resumed(
+        "r", spec, {"epochs": "100", "pool1": "4", "protocol": "released", "units": "512"}
+    )
+    with pytest.raises(UserError) as caught:
+        check_resumed("r", spec, {"epochs": "5", "pool1": "4", "attention": "1", "arch": "CNN-2"})
+    text = str(caught.value)
+    assert "epochs=5 (the run has 100)" in text
+    assert "attention=1 (the run has 0)" in text
+    assert "arch=CNN-2 (the run has" in text
+    assert "pool1" not in text
+
+
+def test_data_without_both_labels_of_any_class_are_refused_before_training(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    codes = np.random.default_rng(0).integers(0, 4, (30, 60))
+    split = Split(codes, np.ones((30, 1)))
+    write(make_dataset(dict.fromkeys(("train", "valid", "test"), split), ["SRF"], {}), Path("a.h5"))
+    assert _exit_code(["train", "--dataset", "a.h5"]) == 2
+    error = capsys.readouterr().err
+    assert "all 30 training sequences have 1 in SRF" in error
+    assert "--negatives shuffle" in error
+    assert not connect().client.search_runs(["0"])

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from mlproject.commands.cli import main
-from mlproject.data import read
+from mlproject.data import read, write
+from mlproject.data.dataset import Split, make_dataset
 from mlproject.data.fasta import collect
-from mlproject.data.listing import format_listing, listing
+from mlproject.data.listing import alike, format_listing, listing, shared_sequences
 from mlproject.data.relevant import relevant_motifs, unmatchable
 from mlproject.data.sources import parse_files
-from mlproject.sequence import decode
+from mlproject.sequence import decode, reverse_complement
 from mlproject.system.errors import UserError
 
 DATA = Path(__file__).parent / "data"
@@ -296,3 +297,77 @@ def test_a_data_set_is_listed_class_by_class(tmp_path: Path) -> None:
     assert lines[1][-1] == "a.fa"
     assert sum(map(int, lines[1][2:5])) == sum(map(int, lines[2][2:5])) == 10
     assert lines[3] == ["(sequences)", "-", "14", "2", "4", "20 nt"]
+
+
+def test_shuffled_negatives_keep_dinucleotides_and_stay_in_the_split_of_their_original(
+    tmp_path: Path,
+) -> None:
+    path = write_fasta(tmp_path / "a.fa", random_sequences(60, 30))
+    out = tmp_path / "a.h5"
+    main(["dataset", "fasta", "--files", f"a={path}", "--negatives", "shuffle", "--out", str(out)])
+    found = read(out)
+    assert [len(split.codes) for split in found.splits.values()] == [84, 12, 24]
+
+    def pairs(text: str) -> tuple[str, ...]:
+        return tuple(sorted(text[place : place + 2] for place in range(len(text) - 1)))
+
+    for split in found.splits.values():
+        texts, labels = decode(split.codes[:]), np.asarray(split.labels)[:, 0]
+        bound = [text for text, label in zip(texts, labels, strict=True) if label]
+        other = [text for text, label in zip(texts, labels, strict=True) if not label]
+        assert sorted(map(pairs, bound)) == sorted(map(pairs, other))
+        assert set(bound).isdisjoint(other)
+
+
+def test_sequences_of_the_test_files_make_the_test_split_and_are_in_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = random_sequences(50)
+    held_out = [*random_sequences(10, seed=5), plain[3], other_strand(plain[4])]
+    files = [write_fasta(tmp_path / f"{name}.fa", texts) for name, texts in (
+        ("a", plain), ("b", random_sequences(50, seed=9)), ("t", held_out))]  # fmt: skip
+    out = tmp_path / "a.h5"
+    main(["dataset", "fasta", "--files", f"a={files[0]},b={files[1]}",
+          "--test-files", f"b={files[2]}", "--out", str(out)])  # fmt: skip
+    found = read(out)
+    assert set(decode(found.test.codes[:])) == set(held_out)
+    assert np.asarray(found.test.labels).sum(axis=0).tolist() == [0, 12]
+    rest = [*decode(found.train.codes[:]), *decode(found.valid.codes[:])]
+    assert len(rest) == 98
+    assert not {min(one, other_strand(one)) for one in rest} & {
+        min(one, other_strand(one)) for one in held_out
+    }
+    assert "2 sequences of the test files are left out" in capsys.readouterr().err
+
+
+def test_an_existing_data_set_is_replaced_on_request_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_fasta(tmp_path / "a.fa", random_sequences(40))
+    other = write_fasta(tmp_path / "b.fa", random_sequences(40, seed=4))
+    out = tmp_path / "a.h5"
+    out.write_text("mine")
+    command = ["dataset", "fasta", "--files", f"a={path},b={other}", "--out", str(out)]
+    assert exit_code(command) == 2
+    assert "--force" in capsys.readouterr().err
+    assert out.read_text() == "mine"
+    main([*command, "--force"])
+    assert read(out).classes == ("a", "b")
+
+
+def test_names_that_are_nearly_equal_and_sequences_in_two_splits_get_a_note(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    codes = np.random.default_rng(0).integers(0, 4, (8, 12)).astype(np.uint8)
+    labels = np.array([[1, 0], [0, 1]] * 4, np.uint8)
+    turned = reverse_complement(codes[:2])
+    splits = {"train": Split(codes[:4], labels[:4]), "valid": Split(codes[4:6], labels[4:6]),
+              "test": Split(np.concatenate([turned, codes[6:]]), labels[4:])}  # fmt: skip
+    made = make_dataset(splits, ["SRF", "SFR"], {})
+    assert shared_sequences(made) == 2
+    write(made, tmp_path / "a.h5")
+    main(["dataset", "show", str(tmp_path / "a.h5")])
+    notes = capsys.readouterr().err
+    assert "classes SRF and SFR have nearly the same name" in notes
+    assert "2 sequences are in more than one split" in notes
+    assert alike(["YY1", "YY2", "Max", "MAX-"]) == [("Max", "MAX-")]

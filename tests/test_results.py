@@ -1,5 +1,6 @@
 """The query API: typed columns, states, conditions, and what a run has left behind."""
 
+import re
 import shutil
 import socket
 from pathlib import Path
@@ -250,3 +251,32 @@ def test_another_data_set_than_the_runs_is_refused(
 def test_runs_are_read_page_by_page(several: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mlproject.store.connection.PAGE", 2)
     assert list(results.runs()["arch"]) == ["CNN-2", "CNN-10", "CNN-25", "CNN-1-1-100", "CNN-50"]
+
+
+def test_a_text_that_no_run_has_gets_a_warning_with_the_nearest(several: Path) -> None:
+    with pytest.warns(UserWarning, match="no run has arch = CNN25: did you mean CNN-25"):
+        assert not len(results.runs(arch="CNN25"))
+    with pytest.warns(UserWarning, match="protocol = papr"):
+        results.runs(where="protocol in (papr, released)")
+    assert results.find(conditions=parse("arch = CNN-2 and pool1 > 3")).hints == ()
+
+
+def test_the_start_of_an_id_names_a_run_wherever_an_id_does(several: Path) -> None:
+    store = connect()
+    start = results.runs().run_id.iloc[0][:10]
+    found = store.full_id(start)
+    assert found.startswith(start)
+    assert store.run(start).info.run_id == found
+    assert results.spec_of(start, store) == results.spec_of(found, store)
+    assert store.full_id("0" * 8) == "0" * 8
+    with pytest.raises(UserError, match="no run `00000000`"):
+        store.run("0" * 8)
+
+
+def test_a_start_that_several_runs_share_is_refused(
+    several: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = connect()
+    monkeypatch.setattr("mlproject.store.connection.SHORT_ID", re.compile("[0-9a-f]{0,31}"))
+    with pytest.raises(UserError, match="the start of a run's id must be of one run"):
+        store.full_id("")

@@ -47,6 +47,12 @@ def field_info(name: str) -> FieldInfo | None:
     return FieldInfo(_kind(field.annotation), field.description or "", Group(extra["group"]), fits)
 
 
+def default_of(name: str) -> Any:
+    """Return the default of a flat field name, None if it has none."""
+    field = field_of(name)
+    return None if field is None or field.is_required() else field.default
+
+
 def _kind(annotation: Any) -> type[int] | type[float] | type[str]:
     """Return the type of a field's values; ``X | None`` has that of X."""
     if annotation in (int, float):

@@ -1,20 +1,56 @@
 """``python -m mlproject dataset KIND``: a data set file, generated or from a user's files."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlproject.commands.options import CONTEXT, FILE, option, split_list
+from mlproject.commands.options import CONTEXT, FILE, Command, option, split_list
 from mlproject.fields import GENERATED
 from mlproject.system.errors import UserError
 
 if TYPE_CHECKING:
     from mlproject.data.listing import Listing
 
-OUT = click.option("--out", required=True, type=FILE, help="file to write")
+FORCE = "mlproject.force"  # in the context of a command
+
+
+def _refuse_overwriting(
+    context: click.Context, _: click.Parameter, out: Path | None
+) -> Path | None:
+    """Raise a `UserError` if the file to write exists and ``--force`` is not given."""
+    if out is not None and out.exists() and not context.meta.get(FORCE):
+        raise UserError(
+            f"`--out` must be a new file: got {out}, which exists; give another name, or --force "
+            "to replace it"
+        )
+    return out
+
+
+def _out(**settings: Any) -> Callable[[Command], Command]:
+    """Return the options ``--out`` and ``--force``, which guard an existing file."""
+
+    def note(context: click.Context, _: click.Parameter, force: bool) -> None:
+        context.meta[FORCE] = force
+
+    def add(command: Command) -> Command:
+        force = click.option(
+            "--force",
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=note,
+            help="replace the file if it exists",
+        )
+        out = click.option("--out", type=FILE, callback=_refuse_overwriting, **settings)
+        return out(force(command))
+
+    return add
+
+
+OUT = _out(required=True, help="file to write")
 RELEVANT = option(
     "--relevant",
     default="auto",
@@ -38,7 +74,7 @@ def dataset() -> None:
 
 
 @dataset.command()
-@click.option("--out", type=FILE, help="file to write [in the folder data]")
+@_out(help="file to write [in the folder data]")
 @option("--seed", default=0, type=click.IntRange(0))
 @option("--sequences", type=int, help="[as many as the recipe says]")
 @option("--length", type=int, help="nt a sequence [the recipe's]")
@@ -88,7 +124,19 @@ def synthetic(
 @dataset.command()
 @OUT
 @FILES
-@click.option("--negatives", help="FILE,FILE,... of sequences that have no class")
+@click.option(
+    "--negatives",
+    help="sequences that have no class: FILE,FILE,..., or `shuffle`: a copy of each sequence with "
+    "shuffled dinucleotides",
+)
+@click.option(
+    "--test-files",
+    "--test_files",
+    help="CLASS=FILE,... of the test split, such as held-out chromosomes [a random share]",
+)
+@click.option(
+    "--test-negatives", "--test_negatives", help="FILE,FILE,... of the test without a class"
+)
 @click.option("--length", type=click.IntRange(1), help="nt a sequence [that of the first one]")
 @option(
     "--fit",
@@ -98,14 +146,16 @@ def synthetic(
 )
 @click.option("--most", type=click.IntRange(1), help="sequences a class, the first ones [all]")
 @option("--valid", default=0.1, type=float, help="share for validation")
-@option("--test", default=0.2, type=float, help="share for testing")
-@option("--seed", default=0, type=click.IntRange(0), help="of the split")
+@option("--test", default=0.2, type=float, help="share for testing; not with --test-files")
+@option("--seed", default=0, type=click.IntRange(0), help="of the split and of shuffled copies")
 @RELEVANT
 @RELEASE
 def fasta(
     out: Path,
     files: str,
     negatives: str | None,
+    test_files: str | None,
+    test_negatives: str | None,
     relevant: str,
     release: str,
     **options: Any,
@@ -120,8 +170,25 @@ def fasta(
 
     sources = parse_files(files)
     found = relevant_motifs(list(sources), relevant, release)
-    listing, pool = kind.convert(sources, parse_paths(negatives), out, relevant=found, **options)
+    if test_negatives and not test_files:
+        raise UserError("`--test-negatives` go with `--test-files`: give both, or neither")
+    tested = None
+    if test_files:
+        paths = parse_files(test_files, "test_files")
+        tested = kind.TestFiles(paths, parse_paths(test_negatives))
+    shuffled = negatives == "shuffle"
+    listing, pool, common = kind.convert(
+        sources,
+        [] if shuffled else parse_paths(negatives),
+        out,
+        shuffled=shuffled,
+        tested=tested,
+        relevant=found,
+        **options,
+    )
     notes = []
+    if common:
+        notes.append(f"{common:,} sequences of the test files are left out of the other splits")
     if pool.merged:
         notes.append(
             f"{pool.merged:,} sequences that were there before are merged with them, "
@@ -253,7 +320,7 @@ def show(file: Path) -> None:
 
 
 def _show(listing: "Listing", path: Path, notes: Sequence[str] = ()) -> None:
-    from mlproject.data.listing import format_listing
+    from mlproject.data.listing import alike, format_listing
     from mlproject.data.relevant import unmatchable
 
     print(format_listing(listing))
@@ -274,5 +341,12 @@ def _show(listing: "Listing", path: Path, notes: Sequence[str] = ()) -> None:
         ]
         if one_sided:
             notes.append(f"{row.name} has one label only in {', '.join(one_sided)}: no AUROC there")
+    for one, other in alike([row.name for row in listing.rows]):
+        notes.append(f"classes {one} and {other} have nearly the same name: are they one class?")
+    if listing.shared:
+        notes.append(
+            f"{listing.shared:,} sequences are in more than one split: the network is tested on "
+            "sequences that it has seen"
+        )
     for note in notes:
         print(f"note: {note}", file=sys.stderr)

@@ -1,5 +1,6 @@
 """``python -m mlproject train``: one run of one network."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from mlproject.commands.options import (
     exit_if_interrupted,
     print_undelivered,
 )
-from mlproject.parameters import field_info, field_names
+from mlproject.parameters import default_of, field_info, field_names, parse_value
 from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError, nearest
 from mlproject.system.startup import prepare_keras
@@ -77,7 +78,7 @@ def train(
     from mlproject.architectures import make_spec
 
     options = spec_options(context.args)
-    spec = make_spec(options) if options or not resume else None
+    spec = make_spec(options) if not resume else None
     prepare_keras(backend, threads)
     from mlproject.network.vouching import ensure_checked
     from mlproject.run.context import Settings
@@ -89,7 +90,7 @@ def train(
         return
     previous = find_previous(resume) if resume else None
     if previous:
-        _check_resumed(previous.run_id, previous.spec, spec)
+        check_resumed(previous.run_id, previous.spec, options)
         spec = previous.spec
     assert spec is not None
     ensure_checked(Path(), check=not no_check)
@@ -124,13 +125,25 @@ def spec_options(arguments: list[str]) -> dict[str, str]:
     return options
 
 
-def _check_resumed(run_id: str, recorded: RunSpec, given: RunSpec | None) -> None:
-    if given and given != recorded:
-        before = recorded.flat()
-        changed = [key for key, value in given.flat().items() if before.get(key) != value]
+def check_resumed(run_id: str, recorded: RunSpec, options: Mapping[str, str]) -> None:
+    """Check the options that a user gives together with ``--resume``.
+
+    Raises:
+        UserError: one differs from the recorded spec; the message has both values.
+    """
+    from mlproject.architectures import preset_names
+
+    known = recorded.flat() | preset_names(recorded)
+    changed = []
+    for name, text in options.items():
+        value = text if name in INPUTS else parse_value(name, text)
+        before = known.get(name, default_of(name))
+        if value != before:
+            changed.append(f"{name}={value} (the run has {before})")
+    if changed:
         raise UserError(
-            f"`resume` goes on with the spec of run {run_id}: got another {', '.join(changed)}; "
-            "leave the other parameters out"
+            f"`resume` goes on with the spec of run {run_id}: got {', '.join(changed)}; leave "
+            "these out, or start a new run"
         )
 
 

@@ -1,20 +1,20 @@
 """A data set from files of sequences, one or several per class, with a random split."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from mlproject.data.dataset import SPLITS, blocks
+from mlproject.data.dataset import SPLITS
 from mlproject.data.layout import new_dataset_file
 from mlproject.data.listing import Listing
 from mlproject.data.sequence_files import SequenceRecord, read_sequences
 from mlproject.data.sources import Files
 from mlproject.names import check_classes
-from mlproject.sequence import AMBIGUOUS, encode
-from mlproject.system.errors import UserError
+from mlproject.sequence import AMBIGUOUS, encode, shuffle_dinucleotides
+from mlproject.system.errors import UserError, nearest
 
 Fit = Literal["exact", "centre", "drop"]
 FITS: tuple[Fit, ...] = ("exact", "centre", "drop")
@@ -41,11 +41,46 @@ class LabelledSequences(NamedTuple):
     dropped: int
 
 
+class TestFiles(NamedTuple):
+    """Files whose sequences make the test split.
+
+    Attributes:
+        files: class -> files.
+        negatives: files of sequences without a class.
+    """
+
+    files: Files
+    negatives: Sequence[Path] = ()
+
+
+class ConvertedSequences(NamedTuple):
+    """The result of `convert`.
+
+    Attributes:
+        listing: listing of the new data set.
+        found: the sequences for training and validation, and for the test if it is a random share.
+        common: number of sequences left out of these because the test files have them.
+    """
+
+    listing: Listing
+    found: LabelledSequences
+    common: int
+
+
+class _Part(NamedTuple):
+    """Sequences and labels that go to some splits: name of the split -> share."""
+
+    found: LabelledSequences
+    shares: Mapping[str, float]
+
+
 def convert(
     files: Files,
     negatives: Sequence[Path],
     out: Path,
     *,
+    shuffled: bool = False,
+    tested: TestFiles | None = None,
     relevant: dict[str, tuple[str, ...]],
     length: int | None = None,
     fit: Fit = "exact",
@@ -53,7 +88,7 @@ def convert(
     valid: float = 0.1,
     test: float = 0.2,
     seed: int = 0,
-) -> tuple[Listing, LabelledSequences]:
+) -> ConvertedSequences:
     """Write a data set of the sequences of files.
 
     Equal sequences and reverse complements are merged into one sequence with all their labels, so
@@ -65,6 +100,10 @@ def convert(
             not bound gets no class.
         negatives: files of sequences without a class.
         out: the file to write.
+        shuffled: add a copy of each sequence of a class with shuffled dinucleotides and without a
+            class. It is in the split of its original.
+        tested: files of the test split. Their sequences are left out of the other splits. None: a
+            random share is for testing.
         relevant: class -> JASPAR ids.
         length: nt per sequence. None: the length of the first sequence.
         fit: treatment of sequences of another length. ``exact``: an error. ``centre``: longer ones
@@ -72,13 +111,21 @@ def convert(
             are left out.
         most: sequences per class, taken from its files in turn. None: all.
         valid: share of the validation split.
-        test: share of the test split.
-        seed: seed of the random split.
+        test: share of the test split; not used with `tested`.
+        seed: seed of the random split and of the shuffled copies.
 
     Raises:
-        UserError: files of another format, a class or a split without sequences.
+        UserError: files of another format, a class or a split without sequences, `shuffled`
+            together with `negatives`, `negatives` without those of `tested`.
     """
     check_classes(list(files))
+    if shuffled and negatives:
+        raise UserError("`negatives` are files, or shuffle: got both")
+    if tested and negatives and not tested.negatives:
+        raise UserError(
+            "`test_negatives` must be given with `negatives` and `test_files`: the test needs "
+            "sequences without a class too; or negatives=shuffle makes them"
+        )
     if fit not in FITS:
         raise UserError(f"`fit` must be {', '.join(FITS)}: got {fit!r}")
     if not (0 < valid < 1 and 0 < test < 1 and valid + test < 1):
@@ -86,35 +133,106 @@ def convert(
             f"`valid` and `test` must be shares above 0, together below 1: got {valid} and {test}"
         )
     found = collect(files, negatives, length, fit, most)
-    order = np.random.default_rng(seed).permutation(len(found.sequences))
-    counts = {"valid": round(valid * len(order)), "test": round(test * len(order))}
-    counts["train"] = len(order) - sum(counts.values())
+    width = len(found.sequences[0])
+    parts = [_Part(found, {"valid": valid, "test": test})]
+    common = 0
+    if tested:
+        held_out = _collect_test(files, tested, width, fit)
+        rest = _without(found, held_out)
+        common = len(found.sequences) - len(rest.sequences)
+        found = rest
+        parts = [_Part(rest, {"valid": valid}), _Part(held_out, {"test": 1.0})]
+    rng = np.random.default_rng(seed)
+    rows = _split_rows(parts, rng, shuffled)
     provenance = {
         "source": "fasta",
         "files": {name: [str(path) for path in paths] for name, paths in files.items()},
-        "negatives": [str(path) for path in negatives],
+        "negatives": "shuffle" if shuffled else [str(path) for path in negatives],
         "fit": fit,
         "most": most,
-        "shares": {"valid": valid, "test": test},
+        "shares": {"valid": valid} if tested else {"valid": valid, "test": test},
         "seed": seed,
         "merged": found.merged,
         "dropped": found.dropped,
     }
-    width = len(found.sequences[0])
+    if tested:
+        provenance["test_files"] = {
+            name: [str(path) for path in paths] for name, paths in tested.files.items()
+        }
+        provenance["left_out"] = common
+    counts = {name: len(codes) for name, (codes, _) in rows.items()}
     with new_dataset_file(out, width, counts, list(files), relevant, provenance) as target:
-        start = 0
-        for name in SPLITS:
-            rows = np.sort(order[start : start + counts[name]])
-            start += counts[name]
-            done = 0
-            for block in blocks(rows):
-                stop = done + len(block)
-                codes = encode([found.sequences[row] for row in block])
-                target.splits[name].codes[done:stop] = codes
-                target.splits[name].labels[done:stop] = found.labels[block]
-                done = stop
+        for name, (codes, labels) in rows.items():
+            target.splits[name].codes[:] = codes
+            target.splits[name].labels[:] = labels
     assert target.listing is not None
-    return target.listing, found
+    return ConvertedSequences(target.listing, found, common)
+
+
+def _collect_test(files: Files, tested: TestFiles, length: int, fit: Fit) -> LabelledSequences:
+    """Return the sequences of the test files, with labels for all classes of `files`.
+
+    Raises:
+        UserError: a class of the test files is unknown or has no sequence.
+    """
+    for name in tested.files:
+        if name not in files:
+            raise UserError(
+                f"`test_files` must name classes of `files`: got {name!r}; {nearest(name, files)}"
+            )
+    found = collect(tested.files, tested.negatives, length, fit, None)
+    labels = np.zeros((len(found.sequences), len(files)), np.uint8)
+    columns = [list(files).index(name) for name in tested.files]
+    labels[:, columns] = found.labels
+    return found._replace(labels=labels)
+
+
+def _without(found: LabelledSequences, other: LabelledSequences) -> LabelledSequences:
+    """Return `found` without the sequences that `other` has, on either strand."""
+    known = {*other.sequences, *(_other_strand(one) for one in other.sequences)}
+    kept = [row for row, one in enumerate(found.sequences) if one not in known]
+    return found._replace(
+        sequences=[found.sequences[row] for row in kept], labels=found.labels[kept]
+    )
+
+
+def _split_rows(
+    parts: Sequence[_Part], rng: np.random.Generator, shuffled: bool
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return the codes and labels of each split; without a share, sequences are for training."""
+    rows: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for found, shares in parts:
+        order = rng.permutation(len(found.sequences))
+        counts = {name: round(share * len(order)) for name, share in shares.items()}
+        if sum(shares.values()) < 1:
+            counts["train"] = len(order) - sum(counts.values())
+        start = 0
+        for name in (name for name in SPLITS if name in counts):
+            own = np.sort(order[start : start + counts[name]])
+            start += counts[name]
+            codes = encode([found.sequences[row] for row in own])
+            rows[name] = (codes, found.labels[own])
+    if shuffled:
+        rows = {name: _with_shuffled(*rows[name], rng) for name in SPLITS if name in rows}
+    for name in SPLITS:
+        if name not in rows or not len(rows[name][0]):
+            raise UserError(f"every split needs sequences: got none for {name}; give more")
+    return {name: rows[name] for name in SPLITS}
+
+
+def _with_shuffled(
+    codes: np.ndarray, labels: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Add a copy of each labelled row with shuffled dinucleotides and without labels."""
+    copies = [shuffle_dinucleotides(row, rng) for row in codes[labels.any(axis=1)]]
+    none = np.zeros((len(copies), labels.shape[1]), np.uint8)
+    return np.concatenate([codes, *([np.stack(copies)] if copies else [])]), np.concatenate(
+        [labels, none]
+    )
+
+
+def _other_strand(sequence: str) -> str:
+    return sequence.translate(_complement)[::-1]
 
 
 def collect(
@@ -140,7 +258,7 @@ def collect(
                 dropped += 1
                 continue
             encoded = sequence.translate(_unknown)
-            other = encoded.translate(_complement)[::-1]
+            other = _other_strand(encoded)
             row = known.get(encoded, known.get(other))
             if row is None:
                 sequences.append(encoded)

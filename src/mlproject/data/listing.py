@@ -1,11 +1,13 @@
 """The contents of a data set by class, like the paper's S1 Table."""
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
 from mlproject.data.dataset import SPLITS, Dataset, blocks
+from mlproject.sequence import reverse_complement
 
 
 class ClassCounts(NamedTuple):
@@ -33,6 +35,7 @@ class Listing(NamedTuple):
         unlabelled: number of sequences without any label in train, valid and test.
         length: nt per sequence.
         sha256: hash of the content.
+        shared: number of sequences of one split that are in an earlier one too, on either strand.
     """
 
     rows: tuple[ClassCounts, ...]
@@ -40,6 +43,7 @@ class Listing(NamedTuple):
     unlabelled: tuple[int, ...]
     length: int
     sha256: str
+    shared: int = 0
 
 
 def listing(dataset: Dataset) -> Listing:
@@ -68,7 +72,51 @@ def listing(dataset: Dataset) -> Listing:
         tuple(unlabelled[split] for split in SPLITS),
         dataset.length,
         dataset.sha256,
+        shared_sequences(dataset),
     )
+
+
+def shared_sequences(dataset: Dataset) -> int:
+    """Return how many sequences of a split are also in an earlier one, on either strand.
+
+    The order of the splits is train, valid, test. Repeated sequences within a split do not count.
+    """
+    earlier: set[int] = set()
+    shared = 0
+    for split in dataset.splits.values():
+        own: set[int] = set()
+        for block in blocks(split.codes):
+            other = reverse_complement(block)
+            first = (block != other).argmax(axis=1)
+            rows = np.arange(len(block))
+            turned = other[rows, first] < block[rows, first]
+            canonical = np.where(turned[:, None], other, block)
+            own.update(hash(row.tobytes()) for row in canonical)
+        shared += len(own & earlier)
+        earlier |= own
+    return shared
+
+
+def alike(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return pairs of class names that differ only in case, punctuation or two swapped letters."""
+
+    def plain(name: str) -> str:
+        return "".join(one for one in name.casefold() if one.isalnum())
+
+    def swapped(one: str, other: str) -> bool:
+        differ = [
+            place for place, pair in enumerate(zip(one, other, strict=False)) if len(set(pair)) > 1
+        ]
+        if len(one) != len(other) or len(differ) != 2 or differ[1] != differ[0] + 1:
+            return False
+        first, second = differ
+        return one[first] == other[second] and one[second] == other[first]
+
+    return [
+        (one, other)
+        for one, other in combinations(names, 2)
+        if plain(one) == plain(other) or swapped(plain(one), plain(other))
+    ]
 
 
 def _sources(provenance: Mapping[str, object]) -> dict[str, tuple[str, ...]]:

@@ -41,7 +41,7 @@ def build(request: ReportRequest, store: Store) -> Report:
     report.experiment = str(names[0]) if len(names) == 1 else None
     fill(report, content)
     report.summary += _verdicts(report.tables)
-    report.unreadable += content.unreadable
+    report.unreadable += [*content.unreadable, *found.hints]
     return report
 
 

@@ -54,6 +54,7 @@ def interpret_run(
     check(names)
     with Interrupts() as interrupts:
         store = connect()
+        run_id = store.full_id(run_id)
         spec = results.spec_of(run_id, store)
         tracker = store.amend(run_id, home / "runs")
         try:

@@ -18,6 +18,7 @@ from mlproject.run.context import Previous, RunContext, RunResult, Source, Train
 from mlproject.run.stages import WEIGHT_COLUMNS
 from mlproject.spec import RunSpec
 from mlproject.store import STORE_ERRORS, connect, deliver, first_line
+from mlproject.store.connection import SHORT_ID
 from mlproject.store.journal import JOURNAL, Journal
 from mlproject.store.liveness import is_alive
 from mlproject.system.errors import UserError
@@ -36,6 +37,7 @@ def find_previous(run_id: str, home: Path = Path()) -> Previous:
     """
     store = connect()
     found = store.run(run_id)
+    run_id = found.info.run_id
     tags, folder = found.data.tags, home / "runs" / run_id
     if Tag.SPEC not in tags:
         raise UserError(
@@ -110,6 +112,8 @@ def complete(run_id: str, home: Path = Path()) -> RunResult | None:
     Returns:
         The run, None if it is no such run and has to be resumed.
     """
+    if SHORT_ID.fullmatch(run_id):
+        run_id = connect().full_id(run_id)
     folder = home / "runs" / run_id
     journal = Journal(folder)
     if not (folder / JOURNAL).is_file() or journal.status != "FINISHED" or journal.is_live():

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from mlproject.architectures import arch_name, model_file, preset_names, protocol_name, run_name
 from mlproject.data import Dataset, load
@@ -77,10 +78,24 @@ def _check(spec: RunSpec, data: Dataset, settings: Settings, source: Source) -> 
             f"{expected[:12]}, now {data.sha256[:12]}; restore the old data, or start again with "
             "the new"
         )
+    _check_labels(data)
     spec.map_lengths(data.length)
     check_memory(spec, data.length, len(data.classes))
     if isinstance(source, Previous):
         check_previous(source, spec, data)
+
+
+def _check_labels(data: Dataset) -> None:
+    """Raise a `UserError` if no class of the training split has both labels."""
+    positives = sum(block.sum(axis=0, dtype=np.int64) for block in blocks(data.train.labels))
+    count = len(data.train.labels)
+    if not ((positives > 0) & (positives < count)).any():
+        label = "1" if np.all(positives == count) else "one label" if np.any(positives) else "0"
+        raise UserError(
+            f"a class must have sequences with and without it: all {count:,} training sequences "
+            f"have {label} in {', '.join(data.classes)[:200]}; make the data set again with "
+            "negatives, such as `--negatives shuffle`"
+        )
 
 
 def _check_writable(root: Path) -> None:

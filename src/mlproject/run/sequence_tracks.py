@@ -53,6 +53,7 @@ def draw_runs(
     if out.suffix[1:] not in FORMATS:
         raise UserError(f"`--out` must end in .png or .pdf: got {out}")
     store = connect()
+    run_ids = [store.full_id(run_id) for run_id in run_ids]
     data = results.dataset(run_ids[0], home / "data", store)
     for run_id in run_ids[1:]:
         if store.run(run_id).data.tags.get(Tag.DATASET_SHA256) != data.sha256:

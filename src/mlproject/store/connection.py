@@ -1,5 +1,6 @@
 """A connection to a tracking store: it finds runs, experiments, artifacts and models."""
 
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +18,8 @@ from mlproject.system.errors import UserError
 from mlproject.system.masking import mask
 
 PAGE = 1000
+SHORT_ID = re.compile(r"[0-9a-f]{4,31}")
+MOST_NAMED = 3
 MODEL = "data/model.keras"  # where MLflow puts a Keras model
 EXPERIMENT_TAGS = {  # the UI opens the experiment as model training, sorted by this metric
     "mlflow.experimentKind": "custom_model_development",
@@ -99,12 +102,36 @@ class StoreConnection:
                 with suppress(*STORE_ERRORS):
                     self.client.set_experiment_tag(experiment_id, key, value)
 
+    def full_id(self, run_id: str) -> str:
+        """Return the id of the run that begins with `run_id`; any other text is returned itself.
+
+        Raises:
+            UserError: several runs begin with it, or the store does not answer.
+        """
+        if not SHORT_ID.fullmatch(run_id):
+            return run_id
+        try:
+            experiments = [one.experiment_id for one in self.client.search_experiments()]
+            found = self.client.search_runs(
+                experiments, f"attributes.run_id LIKE '{run_id}%'", max_results=MOST_NAMED
+            )
+        except STORE_ERRORS as error:
+            raise unwritable(self.uri, error) from error
+        if len(found) > 1:
+            names = ", ".join(f"{run.info.run_id[:12]} ({run.info.run_name})" for run in found)
+            raise UserError(f"the start of a run's id must be of one run: {run_id} is of {names}")
+        return str(found[0].info.run_id) if found else run_id
+
     def run(self, run_id: str) -> Run:
         """Return a run.
 
+        Args:
+            run_id: its id, or the start of its id.
+
         Raises:
-            UserError: no run has that id, or the store does not answer.
+            UserError: no run or several runs have that id, or the store does not answer.
         """
+        run_id = self.full_id(run_id)
         try:
             return self.client.get_run(run_id)
         except MlflowException as error:

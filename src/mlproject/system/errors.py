@@ -37,10 +37,19 @@ def short_repr(value: object, most: int = 60) -> str:
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
-    """Return ``"did you mean a, b?"`` with the names in `allowed` most similar to `name`."""
+    """Return ``"did you mean a, b?"`` with the names in `allowed` most similar to `name`.
+
+    Names whose words have `name` as their initials come first: ``lr`` means ``learning_rate``.
+    """
     names, name = sorted(allowed), name[:LONGEST]
     lower = {other.lower(): other for other in names}
-    close = difflib.get_close_matches(name.lower(), list(lower), n=3, cutoff=0.5)
+    short = name.lower()
+    close = [other for other in lower if len(short) > 1 and _initials(other) == short]
+    close += difflib.get_close_matches(short, list(lower), n=3, cutoff=0.5)
     if close:
-        return f"did you mean {', '.join(lower[other] for other in close)}?"
+        return f"did you mean {', '.join(dict.fromkeys(lower[other] for other in close[:3]))}?"
     return f"allowed: {', '.join(names)}"
+
+
+def _initials(name: str) -> str:
+    return "".join(word[0] for word in name.split("_") if word)

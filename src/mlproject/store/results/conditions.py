@@ -5,7 +5,7 @@ A small grammar parses them; no text of a user is executed.
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import pandas
@@ -90,6 +90,19 @@ def select(frame: pandas.DataFrame, conditions: Sequence[Condition]) -> pandas.D
             met = OPERATORS[condition.sign](column, values[0])
         frame = frame[met.fillna(False).astype(bool) & column.notna()]
     return frame
+
+
+def unknown_values(frame: pandas.DataFrame, conditions: Sequence[Condition]) -> Iterator[str]:
+    """Yield a sentence on each text that a condition asks for and that no run has."""
+    for condition in conditions:
+        column = frame[condition.column]
+        text = pandas.api.types.is_string_dtype(column.dropna())
+        if condition.sign not in ("=", "==", "in") or not text:
+            continue
+        known = {str(value) for value in column.dropna().unique()}
+        for value in map(str, condition.values):
+            if known and value not in known:
+                yield f"no run has {condition.column} = {value}: {nearest(value, known)}"
 
 
 def _typed(condition: Condition, column: pandas.Series, value: object) -> object:

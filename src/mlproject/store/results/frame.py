@@ -12,7 +12,14 @@ from mlproject.names import Tag, tag
 from mlproject.parameters import field_info, field_names
 from mlproject.spec import fields_of
 from mlproject.store import STORE_ERRORS, Store, connect, first_line
-from mlproject.store.results.conditions import Condition, check_columns, equals, parse, select
+from mlproject.store.results.conditions import (
+    Condition,
+    check_columns,
+    equals,
+    parse,
+    select,
+    unknown_values,
+)
 from mlproject.store.results.recorded import parse_spec
 from mlproject.system.errors import UserError, nearest
 from mlproject.system.masking import mask_addresses
@@ -34,10 +41,12 @@ class Found(NamedTuple):
     Attributes:
         runs: the table that `runs` returns.
         unreadable: a sentence on each run that cannot be read.
+        hints: a sentence on each condition with a value that no run has.
     """
 
     runs: pandas.DataFrame
     unreadable: list[str]
+    hints: tuple[str, ...] = ()
 
 
 def runs(
@@ -65,7 +74,8 @@ def runs(
         ``resumed`` (another run continued it), ``running``, ``failed`` or ``killed``. The columns
         `HIDDEN` serve other functions; ``replicates`` is equal for runs that differ in the seed
         only: same spec otherwise, same data set, same metric version. A run that cannot be read is
-        left out, with a warning that names it.
+        left out, with a warning that names it. A text that no run has, such as ``arch="CNN25"``,
+        gives a warning with the nearest ones.
 
     Raises:
         UserError: an experiment or a column does not exist, a condition is invalid, or the server
@@ -73,7 +83,7 @@ def runs(
     """
     conditions = [*parse(where), *(equals(name, value) for name, value in equal.items())]
     found = find(experiment, conditions, store)
-    for text in found.unreadable:
+    for text in (*found.unreadable, *found.hints):
         warnings.warn(text, stacklevel=2)
     return found.runs
 
@@ -93,10 +103,12 @@ def find(
             "start it, or set MLFLOW_TRACKING_URI"
         ) from error
     frame = _typed(found)
+    hints: tuple[str, ...] = ()
     if len(frame):
         check_columns([condition.column for condition in conditions], visible(frame))
+        hints = tuple(unknown_values(frame, conditions))
         frame = select(frame, conditions)
-    return Found(_with_state(frame), unreadable)
+    return Found(_with_state(frame), unreadable, hints)
 
 
 def counted(frame: pandas.DataFrame) -> pandas.DataFrame:

@@ -39,7 +39,7 @@ def history(run: Run, store: Store | None = None) -> pandas.DataFrame:
     """Return a run's epochs: ``epoch``, ``train_loss``, ``val_loss``, ``val_auroc``, ...
 
     Args:
-        run: its id, or its row of `mlproject.results.runs`.
+        run: its id, the start of its id, or its row of `mlproject.results.runs`.
         store: where it is; None: the store that ``MLFLOW_TRACKING_URI`` names.
 
     Raises:
@@ -73,7 +73,7 @@ def filters(run: Run, layer: str = "conv1", store: Store | None = None) -> Layer
     """Return a layer's filters as motifs: position weight matrices, sites, matches.
 
     Args:
-        run: its id, or its row of `mlproject.results.runs`.
+        run: its id, the start of its id, or its row of `mlproject.results.runs`.
         layer: ``conv1``.
         store: see `history`.
 
@@ -81,7 +81,7 @@ def filters(run: Run, layer: str = "conv1", store: Store | None = None) -> Layer
         UserError: the run has no such reading.
     """
     store = store or connect()
-    run_id, stem = id_of(run), f"{Artifact.FILTERS}{layer}"
+    run_id, stem = id_of(run, store), f"{Artifact.FILTERS}{layer}"
     with downloaded(store, run_id, f"{stem}.meme") as path:
         motifs = read_motifs(path)
     by_id = {motif.id: motif for motif in motifs}
@@ -115,7 +115,8 @@ def attributions(run: Run, method: str, store: Store | None = None) -> Any:
     """
     from mlproject.attribution.files import read_attributions
 
-    with downloaded(store or connect(), id_of(run), f"{Artifact.ATTRIBUTIONS}{method}.h5") as path:
+    store = store or connect()
+    with downloaded(store, id_of(run, store), f"{Artifact.ATTRIBUTIONS}{method}.h5") as path:
         found = read_attributions(path)
         if found.method != method:
             raise ValueError(f"it is of the method {found.method}")
@@ -129,29 +130,28 @@ def model(run: Run, store: Store | None = None) -> Any:
         UserError: the run has neither a logged model nor weights.
     """
     store = store or connect()
-    found = store.run(id_of(run))
+    run_id = id_of(run, store)
+    found = store.run(run_id)
     if found.outputs and found.outputs.model_outputs:
-        return store.keras_model(id_of(run))
+        return store.keras_model(run_id)
     if Tag.IMPORTED not in found.data.tags:
-        raise UserError(f"run `{id_of(run)}` has logged no model: train it, or take another run")
+        raise UserError(f"run `{run_id}` has logged no model: train it, or take another run")
     from mlproject.network.build import build
     from mlproject.network.saving import load_weights
 
     with tempfile.TemporaryDirectory() as folder:
         try:
-            weights = store.download(id_of(run), Artifact.WEIGHTS, Path(folder))
+            weights = store.download(run_id, Artifact.WEIGHTS, Path(folder))
         except UserError as error:
             raise UserError(
-                f"run `{id_of(run)}` was imported without weights: export it with `--weights` "
+                f"run `{run_id}` was imported without weights: export it with `--weights` "
                 "where it was trained, or train it again"
             ) from error
-        shape = _profile(found.inputs, id_of(run))
+        shape = _profile(found.inputs, run_id)
         if not shape.keys() >= {"length", "classes"}:
-            raise UserError(f"run `{id_of(run)}` must say how long its sequences are: it does not")
-        network = build(spec_of(id_of(run), store), shape["length"], shape["classes"])
-        with damage_as_user_error(
-            f"the artifact `{Artifact.WEIGHTS}` of run `{id_of(run)}`", weights
-        ):
+            raise UserError(f"run `{run_id}` must say how long its sequences are: it does not")
+        network = build(spec_of(run_id, store), shape["length"], shape["classes"])
+        with damage_as_user_error(f"the artifact `{Artifact.WEIGHTS}` of run `{run_id}`", weights):
             known = json.loads(found.data.tags.get(Tag.ARTIFACT_SHA256, "{}"))
             load_weights(network, weights, known.get(Artifact.WEIGHTS))
     return network
@@ -175,10 +175,11 @@ def dataset(
 
     store = store or connect()
     found = read(path) if path else load(spec_of(run, store), folder)
-    wanted = store.run(id_of(run)).data.tags.get(Tag.DATASET_SHA256)
+    run_id = id_of(run, store)
+    wanted = store.run(run_id).data.tags.get(Tag.DATASET_SHA256)
     if found.sha256 != wanted:
         raise UserError(
-            f"the data set of run `{id_of(run)}` must have sha256 {wanted}: got {found.sha256}"
+            f"the data set of run `{run_id}` must have sha256 {wanted}: got {found.sha256}"
         )
     return found
 
@@ -233,13 +234,14 @@ def address(row: Mapping[str, Any] | pandas.Series, base: str) -> str:
     return f"{base.rstrip('/')}/#/experiments/{row['experiment_id']}/runs/{row['run_id']}"
 
 
-def id_of(run: Run) -> str:
-    """Return the id of a run, given its id or its row."""
-    return run if isinstance(run, str) else str(run["run_id"])
+def id_of(run: Run, store: Store) -> str:
+    """Return the id of a run, given its id, the start of its id, or its row."""
+    return store.full_id(run) if isinstance(run, str) else str(run["run_id"])
 
 
 def _table(run: Run, path: str, columns: Columns, store: Store | None) -> pandas.DataFrame:
-    with downloaded(store or connect(), id_of(run), path) as local:
+    store = store or connect()
+    with downloaded(store, id_of(run, store), path) as local:
         return read_table(local, columns)
 
 
