@@ -5,10 +5,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from optuna.distributions import IntDistribution
 from test_training import TRAIN, VALID, after_calls, planted
 
 from mlproject import results
 from mlproject.architectures import arch_name, make_spec, protocol_name, run_name
+from mlproject.commands.train import spec_options
 from mlproject.data import make_dataset, write
 from mlproject.network import backend
 from mlproject.network.build import build, predict
@@ -17,6 +19,9 @@ from mlproject.network.training import fit
 from mlproject.run.context import Settings
 from mlproject.run.run import run
 from mlproject.store import connect
+from mlproject.sweeps.cells import DataSets, plan_cells
+from mlproject.sweeps.plan_file import read_plan
+from mlproject.sweeps.space import make_space
 from mlproject.system.errors import UserError
 
 LENGTH = 30
@@ -191,3 +196,32 @@ def test_a_layer_behind_a_pool_is_left_out_with_a_note(
     assert "first/match_jaspar" in done.metrics
     assert not any(name.startswith("second/") for name in done.metrics)
     assert "second follows p, a pool or a stride" in capsys.readouterr().err
+
+
+def test_an_argument_can_be_given_alone_and_varied_by_a_plan(
+    file: Path, data: Path, tmp_path: Path
+) -> None:
+    """Grids, searches, queries and the command line know ``model_args.width``."""
+    whole = make_spec({"model": f"{file}:build", "model_args": '{"width": 3}'})
+    assert make_spec({"model": f"{file}:build", "model_args.width": "3"}) == whole
+    assert make_spec(spec_options(["--model", f"{file}:build", "--model-args.width", "3"])) == whole
+    assert whole.columns()["model_args.width"] == 3
+    with pytest.raises(UserError, match="must not stand in `model_args` too"):
+        make_spec({"model": f"{file}:build", "model_args": '{"width": 3}', "model_args.width": 5})
+    base = f"base: {{model: '{file}:build', dataset: {data}}}\n"
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(base + "axes: {model_args.width: {from: 3, to: 7, step: 2}}\n")
+    cells = plan_cells(read_plan(plan), DataSets(tmp_path))
+    assert [cell.spec.arguments for cell in cells] == [{"width": width} for width in (3, 5, 7)]
+    assert cells[0].name == "build · model_args.width=3 · seed 0"
+    plan.write_text(base + "axes: {seed: [0]}\nexclude: [{model_args.width: 3}]\n")
+    with pytest.raises(UserError, match="`exclude` must name cells of the plan"):
+        read_plan(plan)
+    plan.write_text(
+        base + "search: {space: {model_args.width: {from: 3, to: 9}}, "
+        "objectives: {val_auroc: maximize}, trials: 2}\n"
+    )
+    searched = read_plan(plan)
+    assert searched.search is not None
+    space = make_space(searched, searched.search, DataSets(tmp_path))
+    assert space.distributions == {"model_args.width": IntDistribution(3, 9)}

@@ -5,6 +5,7 @@ A new network is a new row of `ARCHITECTURES`.
 Source: Koo & Eddy, PLoS Comput Biol 15(12): e1007560, 2019, Methods and Table 1.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from mlproject.fields import BLOCKS, GENERATED, TRAINING_VERSION, AlignmentName, Group
-from mlproject.parameters import field_info, field_names, parse_value
+from mlproject.parameters import ARGUMENT, field_info, field_names, is_argument, parse_value
 from mlproject.spec import BLOCK_FIELDS, BUILDER_FIELDS, GENERATED_FIELDS, Block, RunSpec, fields_of
 from mlproject.system.errors import UserError, nearest, short_repr
 from mlproject.system.files import sha256_of
@@ -110,6 +111,7 @@ def make_spec(options: Options) -> RunSpec:
         for name, value in options.items()
         if name not in ("arch", "protocol")
     }
+    arguments = {name: own.pop(name) for name in list(own) if is_argument(name)}
     protocol = _row(PROTOCOLS, "protocol", options.get("protocol", "released"))
     arch = _row(ARCHITECTURES, "arch", options.get("arch", "CNN-25"))
     version = {"training_version": TRAINING_VERSION}
@@ -125,6 +127,8 @@ def make_spec(options: Options) -> RunSpec:
                 f"`{unused[0]}` is for generated data only, dataset={' or '.join(GENERATED)}: got "
                 f"dataset={values['dataset']}; leave {', '.join(unused)} out"
             )
+    if arguments:
+        values["model_args"] = _with_arguments(values.get("model_args", "{}"), arguments)
     flat_blocks = {name: values.pop(name) for name in list(values) if _of_block(name)}
     if (model := values.get("model", BLOCKS)) == BLOCKS:
         values["blocks"] = _blocks(flat_blocks)
@@ -149,6 +153,20 @@ def model_file(model: str) -> Path:
     """Return the file of a model's function: that of FILE.py:FUNCTION, or one of the zoo."""
     path, colon, _ = model.rpartition(":")
     return Path(path) if colon else ZOO / f"{model}.py"
+
+
+def _with_arguments(text: str, arguments: Options) -> str:
+    """Return the arguments of the model's function with single ones (``model_args.width``)."""
+    try:
+        given = dict(json.loads(text))
+    except (TypeError, ValueError, RecursionError):
+        return text  # the spec refuses it
+    own = {name.removeprefix(ARGUMENT): value for name, value in arguments.items()}
+    if twice := sorted(given.keys() & own):
+        raise UserError(
+            f"`{ARGUMENT}{twice[0]}` must not stand in `model_args` too: got {short_repr(text)}"
+        )
+    return json.dumps(given | own)
 
 
 def _of_block(name: str) -> bool:

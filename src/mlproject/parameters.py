@@ -1,5 +1,6 @@
 """Parameters: the flat names of a spec's fields, as users write them (``pool1=25``)."""
 
+import json
 import re
 from functools import lru_cache
 from types import UnionType
@@ -17,6 +18,7 @@ from mlproject.spec import (
 from mlproject.system.errors import UserError, short_repr
 
 MOST_DIGITS = 60  # characters of a number
+ARGUMENT = "model_args."  # one argument of the model's function: `model_args.width=3`
 TYPE_NAMES: dict[type, str] = {int: "an integer", float: "a number", str: "a text"}
 
 
@@ -39,6 +41,8 @@ class FieldInfo(NamedTuple):
 @lru_cache(maxsize=1024)
 def field_info(name: str) -> FieldInfo | None:
     """Return what is declared about a flat field name, None if there is no such field."""
+    if is_argument(name):
+        return FieldInfo(str, "argument of the model's function", Group.NETWORK, fits=False)
     field = field_of(name)
     if field is None or name == "blocks":
         return None
@@ -51,6 +55,21 @@ def default_of(name: str) -> Any:
     """Return the default of a flat field name, None if it has none."""
     field = field_of(name)
     return None if field is None or field.is_required() else field.default
+
+
+def is_argument(name: str) -> bool:
+    """Return whether a name is that of one argument of the model's function."""
+    return name.startswith(ARGUMENT) and name.removeprefix(ARGUMENT).isidentifier()
+
+
+def kind_of(name: str, *values: object) -> type[int] | type[float] | type[str]:
+    """Return the type of a field's values; an argument of the model's function has theirs."""
+    info = field_info(name)
+    assert info is not None, name
+    if not is_argument(name):
+        return info.kind
+    kinds = {type(value) for value in values}
+    return int if kinds == {int} else float if kinds and kinds <= {int, float} else str
 
 
 def _kind(annotation: Any) -> type[int] | type[float] | type[str]:
@@ -80,6 +99,8 @@ def parse_value(name: str, value: object) -> int | float | str:
     """
     info = field_info(name)
     assert info is not None, name
+    if is_argument(name):
+        return _argument(value)
     if isinstance(value, str) and info.kind is not str:
         pattern = r"[+-]?\d+" if info.kind is int else r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
         if re.fullmatch(pattern, value.strip()) and len(value) <= MOST_DIGITS:
@@ -95,3 +116,11 @@ def parse_value(name: str, value: object) -> int | float | str:
     raise UserError(
         f"`{name}` must be {TYPE_NAMES[info.kind]}: got {short_repr(value)} ({info.description})"
     )
+
+
+def _argument(value: object) -> Any:
+    """Return an argument of the model's function: a text that is a JSON value is read as one."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        return value

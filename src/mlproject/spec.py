@@ -346,6 +346,12 @@ class RunSpec(Frozen):
                 values[name] = getattr(self, name)
         return {name: value for name, value in values.items() if value is not None}
 
+    def columns(self) -> dict[str, int | float | str]:
+        """Return `flat`, and each argument of the model's function as ``model_args.NAME``."""
+        arguments = {f"model_args.{name}": value for name, value in self.arguments.items()}
+        plain = {name: one for name, one in arguments.items() if isinstance(one, int | float | str)}
+        return self.flat() | plain
+
     def _has(self, name: str) -> bool:
         """Whether a field takes part: generated data and blocks have their own fields."""
         if name in GENERATED_FIELDS:

@@ -110,6 +110,7 @@ def spec_options(arguments: list[str]) -> dict[str, str]:
     while rest:
         option = rest.pop(0)
         name, equals, value = option.removeprefix("--").partition("=")
+        name = name.replace("-", "_")
         if not option.startswith("--"):
             raise UserError(f"options are written `--name value`: got {option!r}")
         if field_info(name) is None and name not in INPUTS:

@@ -182,7 +182,7 @@ def _record_inputs(context: RunContext) -> None:
     """Record the parameters, the spec and the splits of the data set."""
     spec, data, tracker = context.spec, context.data, context.tracker
     names = preset_names(spec)
-    tracker.params({**names, **spec.flat()})
+    tracker.params({**names, **spec.columns()})
     text = json.dumps(spec.flat(), indent=2, sort_keys=True) + "\n"
     tracker.artifact(Artifact.SPEC, lambda path: path.write_text(text, encoding="utf-8"))
     if spec.model_sha256:

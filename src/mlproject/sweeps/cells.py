@@ -99,7 +99,7 @@ def _name(spec: RunSpec, options: FieldValues, varied: Iterable[str]) -> str:
         arch = str(options.get("arch", ""))
         if arch:
             shown += [name for name in options if _of_network(name) and name not in shown]
-    values = {"protocol": protocol_name(spec), **spec.flat()}
+    values = {"protocol": protocol_name(spec), **spec.columns()}
     parts = [f"{name}={_short(values[name])}" for name in shown if name in options]
     label = printed_name(arch) if arch else "" if parts else "custom"
     return " · ".join([*([label] if label else []), *parts, f"seed {spec.seed}"])

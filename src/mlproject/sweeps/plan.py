@@ -118,7 +118,7 @@ def _values(axis: Axis) -> Sequence[Value]:
 
 
 def _exclusion_values(spec: RunSpec) -> dict[str, Value]:
-    return {**preset_names(spec), **spec.flat()}
+    return {**preset_names(spec), **spec.columns()}
 
 
 def _matches(have: Mapping[str, Value], exclusion: Mapping[str, Value | list[Value]]) -> bool:

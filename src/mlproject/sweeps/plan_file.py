@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from mlproject.architectures import make_spec
 from mlproject.names import Metric
-from mlproject.parameters import field_info, field_names, parse_value
+from mlproject.parameters import field_info, field_names, kind_of, parse_value
 from mlproject.sweeps.plan import (
     EPOCH_OBJECTIVES,
     Axis,
@@ -92,15 +92,15 @@ def _check_count(what: str, count: int, axes: Mapping[str, Axis]) -> None:
 
 
 def _check_range(where: str, name: str, axis: Range, searched: bool) -> None:
-    info = field_info(name)
-    if info is None or info.kind is str:
+    kind = str if name in ("arch", "protocol") else kind_of(name, *axis.given)
+    if kind is str:
         raise UserError(f"`{where}` must be a list of names: got a range")
     if axis.count < 1:
         step = 1 if axis.step is None else axis.step
         raise UserError(f"`{where}` must go up: got from {axis.start} to {axis.to}, step {step}")
-    if info.kind is int and isinstance(axis.step, float):
+    if kind is int and isinstance(axis.step, float):
         raise UserError(f"`{where}` must have a whole step: got {axis.step}")
-    if not searched and (axis.log or (axis.step is None and info.kind is float)):
+    if not searched and (axis.log or (axis.step is None and kind is float)):
         raise UserError(f"`{where}` must have a step, and no log, outside a search")
     if axis.log and (axis.step is not None or axis.start <= 0):
         raise UserError(f"`{where}` with log must begin above 0 and have no step")

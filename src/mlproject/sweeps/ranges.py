@@ -43,6 +43,11 @@ class Range(PlanPart):
     log: bool = False
 
     @property
+    def given(self) -> tuple[int | float, ...]:
+        """The numbers that the plan gives: start, end and step."""
+        return (self.start, self.to, *(() if self.step is None else (self.step,)))
+
+    @property
     def count(self) -> int:
         """Number of values ``from, from + step, ... to``, 0 if they do not go up."""
         start, step = self._exact

@@ -12,7 +12,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from mlproject.parameters import field_info, parse_value
+from mlproject.parameters import field_info, kind_of, parse_value
 from mlproject.sweeps.cells import DataSets, make_cell
 from mlproject.sweeps.plan import Axis, FieldValues, Plan, Search, Value, count_values
 from mlproject.sweeps.ranges import Range
@@ -123,10 +123,9 @@ def _typed(name: str, values: list[Value]) -> list[Value]:
 def _distribution(name: str, axis: Axis, grid: bool) -> BaseDistribution:
     if not isinstance(axis, Range):
         return CategoricalDistribution(_typed(name, axis))
-    info = field_info(name)
     if grid:
         return CategoricalDistribution(axis.values())
-    if info is not None and info.kind is int:
+    if name not in ("arch", "protocol") and kind_of(name, *axis.given) is int:
         low, high, step = int(axis.start), int(axis.last), int(axis.step or 1)
         return IntDistribution(low, high, log=axis.log, step=step)
     if axis.step is None:

@@ -9,7 +9,7 @@ import pandas
 from mlproject.architectures import make_spec
 from mlproject.fields import Group, canonical_sha256
 from mlproject.names import Tag, tag
-from mlproject.parameters import field_info, field_names
+from mlproject.parameters import field_info, field_names, kind_of
 from mlproject.spec import fields_of
 from mlproject.store import STORE_ERRORS, Store, connect, first_line
 from mlproject.store.results.conditions import (
@@ -150,7 +150,8 @@ def _rows(store: Store, experiments: Mapping[str, str]) -> tuple[list[dict[str, 
 def _row(run: Any, experiments: Mapping[str, str]) -> dict[str, Any]:
     info, tags = run.info, run.data.tags
     end = info.end_time or info.start_time
-    spec = parse_spec(tags[Tag.SPEC]).flat()
+    parsed = parse_spec(tags[Tag.SPEC])
+    spec = parsed.flat()
     row: dict[str, Any] = dict(run.data.metrics)
     row |= {
         "run_id": info.run_id,
@@ -164,7 +165,7 @@ def _row(run: Any, experiments: Mapping[str, str]) -> dict[str, Any]:
     }
     known = {name: tags.get(tag(name)) for name in TAGS}
     row |= {name: value and mask_addresses(value) for name, value in known.items()}
-    row |= spec
+    row |= parsed.columns()
     alike = {key: value for key, value in spec.items() if key not in _VARYING}
     row["replicates"] = canonical_sha256(
         alike | {"data": row["dataset_sha256"], "version": row["metric_version"]}
@@ -193,9 +194,9 @@ def _typed(rows: list[dict[str, Any]]) -> pandas.DataFrame:
     frame = frame[[*known, *metrics, *HIDDEN]]
     kinds: dict[str, str] = dict.fromkeys(metrics, "float64") | {"seconds": "float64"}
     for name in fields:
-        info = field_info(name)
-        if info and info.kind is not str:
-            kinds[name] = "Int64" if info.kind is int else "float64"
+        kind = kind_of(name, *frame[name].dropna())
+        if kind is not str:
+            kinds[name] = "Int64" if kind is int else "float64"
     frame = frame.astype(kinds).copy()  # one block again: pandas warns about fragmented frames
     return frame.assign(started=pandas.to_datetime(frame["started"], unit="ms", utc=True))
 
