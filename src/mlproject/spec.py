@@ -154,7 +154,7 @@ class RunSpec(Frozen):
     )
     strands: Literal["single", "shared"] = network_field(
         "single",
-        "`shared`: one network reads both strands, and the scores are averaged",
+        "`shared`: one network reads both strands, and their logits are averaged",
         later=True,
     )
     init: Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal"] = training_field(

@@ -28,7 +28,7 @@ class NetworkParts(NamedTuple):
     Attributes:
         filters: number of filters of the layer.
         head: from codes (sequences, length) to batches of lists of arrays: the activations
-            (`BATCH`, positions, filters), then the inputs of `tail`. The first input of `tail`
+            (`BATCH`, ..., positions, filters), then the inputs of `tail`. The first input of `tail`
             has the same filters, pooled perhaps.
         tail: from its inputs to scores (sequences, classes).
         tail_multiply_adds: multiplications of `tail` for one sequence.
@@ -93,7 +93,8 @@ def ablate(
     chosen, truth = codes[rows], np.asarray(labels)[rows]
     maps, total = [], np.zeros(parts.filters)
     for activations, *inputs in parts.head(chosen):
-        total += activations.mean(axis=1, dtype=np.float64).sum(axis=0)
+        places = tuple(range(1, activations.ndim - 1))
+        total += activations.mean(axis=places, dtype=np.float64).sum(axis=0)
         maps.append([np.array(inputs[0]), *inputs[1:]])
     mean = (total / count).astype(np.float32)
     intact = auroc(truth, np.concatenate([parts.tail(one) for one in maps]))

@@ -7,7 +7,7 @@ Layers are named after their block: ``conv1``, ``conv1_bn``, ``conv1_relu``, ``c
 from typing import Any
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from mlproject.fields import ActivationName
 from mlproject.network.activations import activate
@@ -70,12 +70,21 @@ def dense_block(x: Any, spec: RunSpec, number: int) -> Any:
 
 
 def output_layer(x: Any, spec: RunSpec, classes: int) -> Any:
-    """Return the probabilities of the classes."""
+    """Return the probabilities of the classes.
+
+    With shared strands the logits of a sequence and of its reverse complement are averaged.
+    """
     factor = spec.l2 if spec.output_l2 is None else spec.output_l2
     options = _kernel(spec) | {
         "kernel_regularizer": keras.regularizers.L2(factor) if factor else None
     }
-    return layers.Dense(classes, activation="sigmoid", name="output", dtype="float32", **options)(x)
+    shared = spec.strands == "shared"
+    activation = "linear" if shared else "sigmoid"
+    x = layers.Dense(classes, activation=activation, name="output", dtype="float32", **options)(x)
+    if not shared:
+        return x
+    logits = ops.mean(ops.reshape(x, (2, -1, classes)), axis=0)
+    return layers.Activation("sigmoid", dtype="float32", name="probabilities")(logits)
 
 
 def _convolution(

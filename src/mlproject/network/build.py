@@ -76,10 +76,9 @@ def _scores(x: Any, spec: RunSpec, classes: int) -> Any:
     """Return the probabilities of one-hot sequences.
 
     With shared strands the sequences and their reverse complements pass the layers as one batch of
-    twice the size, and the probabilities of both are averaged.
+    twice the size, and the logits of both are averaged.
     """
-    shared = spec.strands == "shared"
-    if shared:
+    if spec.strands == "shared":
         x = layers.Concatenate(axis=0, name=graph.STRANDS)([x, ops.flip(x, axis=(1, 2))])
     for number in range(1, len(spec.blocks) + 1):
         x = blocks.convolution_block(x, spec, number)
@@ -90,8 +89,7 @@ def _scores(x: Any, spec: RunSpec, classes: int) -> Any:
     x = blocks.head(x, spec)
     for number in range(1, len(spec.dense_units) + 1):
         x = blocks.dense_block(x, spec, number)
-    x = blocks.output_layer(x, spec, classes)
-    return ops.mean(ops.reshape(x, (2, -1, classes)), axis=0) if shared else x
+    return blocks.output_layer(x, spec, classes)
 
 
 def trainable_parameters(model: keras.Model) -> int:

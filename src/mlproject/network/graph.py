@@ -45,6 +45,11 @@ def reads_sequence(model: keras.Model, name: str) -> bool:
     return any(convolution(model, name).input is one for one in (*model.inputs, *strands))
 
 
+def joins_strands(model: keras.Model) -> bool:
+    """Return whether a model reads a batch and its reverse complements as one batch."""
+    return any(one.name == STRANDS for one in model.layers)
+
+
 def require_positions(model: keras.Model, name: str) -> None:
     """Raise a `UserError` if a pool or a stride before a convolution hides exact positions."""
     waiting, layer = as_list(convolution(model, name).input), None

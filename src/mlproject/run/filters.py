@@ -230,8 +230,6 @@ def _ablate(
     context: RunContext, model: keras.Model, reader: LayerReader, results: FilterResults
 ) -> None:
     """Measure and record the loss of performance without each filter of the layer just read."""
-    if context.spec.strands == "shared":  # one activation map holds both strands of a batch
-        return
     data, reading = context.data, results.readings[-1]
     labels = np.asarray(data.test.labels)
     parts = network_parts(model, reader.convolution)

@@ -1,16 +1,18 @@
 """From a Keras model to the arrays and functions that `mlproject.filters` works on."""
 
 from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from mlproject.filters.ablation import BATCH, NetworkParts
 from mlproject.filters.trace import Level
 from mlproject.geometry import Window, multiply_adds, window_of
 from mlproject.network.backend import forward, value
 from mlproject.network.build import stream
-from mlproject.network.graph import activation_output, block_output, cut
+from mlproject.network.graph import activation_output, block_output, cut, joins_strands
 from mlproject.sequence import one_hot
 
 
@@ -22,13 +24,30 @@ def network_parts(model: keras.Model, layer: str) -> NetworkParts:
     """
     output = activation_output(model, layer)
     inputs = cut(model, block_output(model, output))
-    head, tail = keras.Model(model.inputs, [output, *inputs]), keras.Model(inputs, model.output)
+    tail = keras.Model(inputs, model.output)
+    outputs, strands = [output, *inputs], 1
+    work = multiply_adds(tail)
+    if joins_strands(model):
+        outputs, strands = [_by_sequence(one) for one in outputs], 2
+        tail = _of_sequences(tail)
     return NetworkParts(
         output.shape[-1],
-        partial(stream, forward(head), batch_size=BATCH),
+        partial(stream, forward(keras.Model(model.inputs, outputs)), batch_size=BATCH),
         forward(tail),
-        multiply_adds(tail),
+        strands * work,
     )
+
+
+def _by_sequence(tensor: Any) -> Any:
+    """Return a map of both strands, (2 batch, ...), as one row a sequence, (batch, 2, ...)."""
+    return ops.moveaxis(ops.reshape(tensor, (2, -1, *tensor.shape[1:])), 0, 1)
+
+
+def _of_sequences(tail: keras.Model) -> keras.Model:
+    """Return the tail of a network of both strands that reads one row a sequence."""
+    inputs = [keras.Input((2, *one.shape[1:])) for one in tail.inputs]
+    joined = [ops.reshape(ops.moveaxis(one, 1, 0), (-1, *one.shape[2:])) for one in inputs]
+    return keras.Model(inputs, tail(joined))
 
 
 def trace_levels(model: keras.Model, layer: str, origin: str) -> list[Level]:

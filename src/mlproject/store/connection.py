@@ -211,8 +211,10 @@ class StoreConnection:
             raise UserError(f"run `{run_id}` has logged no model: train it, or take another run")
         with tempfile.TemporaryDirectory() as folder:
             try:
-                uri = f"models:/{outputs.model_outputs[0].model_id}"
-                local = mlflow.artifacts.download_artifacts(uri, dst_path=folder)
+                logged = self.client.get_logged_model(outputs.model_outputs[0].model_id)
+                local = mlflow.artifacts.download_artifacts(
+                    logged.artifact_location, dst_path=folder, tracking_uri=self.uri
+                )
             except STORE_ERRORS as error:
                 raise UserError(
                     f"the model of run `{run_id}` cannot be loaded: {first_line(error)}"
