@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from mlproject.sweeps.cells import DataSets, plan_cells, seconds_of
+from mlproject.commands.cli import main
+from mlproject.sweeps.cells import DataSets, Seconds, plan_cells, seconds_of
 from mlproject.sweeps.lock import plan_lock
 from mlproject.sweeps.plan import expand
-from mlproject.sweeps.plan_file import read_plan
+from mlproject.sweeps.plan_file import PLANS, find_plan, read_plan
 from mlproject.sweeps.ranges import Range
 from mlproject.sweeps.space import make_space
 from mlproject.system.errors import UserError
@@ -257,9 +258,9 @@ def test_times_are_estimated_from_the_same_network_else_from_the_cost(tmp_path: 
     )
     cells = plan_cells(plan, DataSets(tmp_path))
     first = cells[0]
-    estimate = seconds_of(cells, {first.spec_sha256: 60.0})
-    assert estimate[cells[2].spec_sha256] == 60.0
-    assert estimate[cells[1].spec_sha256] == pytest.approx(60.0 * cells[1].cost / first.cost)
+    estimate = seconds_of(cells, {first.spec_sha256: Seconds(60.0, 14.0)})
+    assert estimate[cells[2].spec_sha256] == 74.0
+    assert estimate[cells[1].spec_sha256] == pytest.approx(60.0 * cells[1].cost / first.cost + 14)
     assert seconds_of(cells, {}) == {}
 
 
@@ -330,3 +331,19 @@ def test_a_dry_run_shows_the_cells_and_never_loads_keras(workplace: Path) -> Non
     assert "CNN-4 · seed 0" in done.stdout
     assert "2 cells, 0 done, 2 to do" in done.stdout
     assert not (workplace / "runs").exists()
+
+
+def test_a_plan_of_the_project_is_found_by_name_and_a_dry_run_makes_no_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert (
+        find_plan(Path("table1")) == find_plan(Path("sweeps/table1.yaml")) == PLANS / "table1.yaml"
+    )
+    assert find_plan(Path("missing.yaml")) == Path("missing.yaml")
+    assert find_plan(Path("elsewhere/table1.yaml")) == Path("elsewhere/table1.yaml")
+    write(tmp_path, {"base": SMALL, "axes": {"arch": ["CNN-25"]}}).rename("smoke.yaml")
+    assert find_plan(Path("smoke.yaml")) == Path("smoke.yaml")
+    main(["sweep", "smoke.yaml", "--dry-run"])
+    assert "1 cells, 0 done, 1 to do" in capsys.readouterr().out
+    assert not Path("mlflow.db").exists()

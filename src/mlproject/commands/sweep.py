@@ -35,15 +35,20 @@ def sweep(
 ) -> None:
     """Run the cells of a PLAN, or search with Optuna; start it again to go on.
 
+    PLAN is a YAML file, or the name of a plan of this project, such as table1. Data, runs and the
+    tracking store are in the current folder.
+
     Exit code 0: all cells are done.
     """
     from mlproject.sweeps.driver import SweepOptions
     from mlproject.sweeps.dry_run import dry_run as show
+    from mlproject.sweeps.plan_file import find_plan
     from mlproject.sweeps.run_plan import run_plan
 
     settings = SweepOptions(
         Path.cwd(), resources=_parse_resources(resources), check=not no_check, **options
     )
+    plan = find_plan(plan)
     if dry_run:
         show(plan, settings.home, settings.experiment, settings.workers)
     elif not run_plan(plan, settings):

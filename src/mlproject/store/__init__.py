@@ -9,7 +9,7 @@ from mlproject.store.delivery import deliver
 from mlproject.store.environment import environment_name
 from mlproject.store.errors import STORE_ERRORS, first_line
 from mlproject.store.liveness import is_terminated
-from mlproject.store.opening import connect, refuse_file_store, temporary_store
+from mlproject.store.opening import connect, find_store, refuse_file_store, temporary_store
 from mlproject.store.syncing import sync
 from mlproject.store.tracker import Tracker
 
@@ -20,6 +20,7 @@ __all__ = [
     "connect",
     "deliver",
     "environment_name",
+    "find_store",
     "first_line",
     "is_terminated",
     "refuse_file_store",

@@ -39,7 +39,7 @@ def connect(uri: str | None = None) -> Store:
             driver that is not installed.
     """
     refuse_file_store(uri)
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+    uri = uri or _address()
     use_store(uri)
     path = sqlite_path(uri)
     try:
@@ -58,6 +58,20 @@ def connect(uri: str | None = None) -> Store:
     except (sqlite3.Error, *STORE_ERRORS) as error:
         raise unwritable(uri, error) from error
     return Store(uri, client, path)
+
+
+def _address() -> str:
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+
+
+def find_store() -> Store | None:
+    """Open the store that `connect` opens, None if that is a SQLite file that does not exist.
+
+    Raises:
+        UserError: see `connect`.
+    """
+    path = sqlite_path(_address())
+    return None if path is not None and not path.exists() else connect()
 
 
 @contextmanager

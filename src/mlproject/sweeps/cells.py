@@ -134,32 +134,41 @@ def plan_cells(plan: Plan, data: DataSets) -> list[Cell]:
     return sorted(cells.values(), key=lambda cell: (seeds[cell.spec.seed], -cell.cost))
 
 
-def seconds_of(cells: Iterable[Cell], known: Mapping[str, float]) -> dict[str, float]:
+class Seconds(NamedTuple):
+    """The time of a finished cell: of its training, and of all the rest, seconds."""
+
+    train: float
+    rest: float
+
+
+def seconds_of(cells: Iterable[Cell], known: Mapping[str, Seconds]) -> dict[str, float]:
     """Estimate the seconds of cells from those of finished cells.
 
     Args:
         cells: all cells, the finished ones included.
-        known: seconds of finished cells by `spec_sha256`.
+        known: times of finished cells by `spec_sha256`.
 
     Returns:
-        Seconds by `spec_sha256`: the mean of the cells that differ in the seed only, else in
-        proportion to the cost; empty if no cell is finished.
+        Seconds by `spec_sha256`: the mean of the cells that differ in the seed only; else a
+        training in proportion to the cost, and the mean of all the rest. Empty if no cell is
+        finished.
     """
     cells = list(cells)
     shapes: dict[RunSpec, list[float]] = {}
-    rates = []
+    rates, rest = [], []
     for cell in cells:
         if (seconds := known.get(cell.spec_sha256)) is not None:
-            shapes.setdefault(_shape(cell), []).append(seconds)
-            rates.append(seconds / cell.cost)
+            shapes.setdefault(_shape(cell), []).append(seconds.train + seconds.rest)
+            rates.append(seconds.train / cell.cost if cell.cost else 0.0)
+            rest.append(seconds.rest)
     if not rates:
         return {}
-    rate = sum(rates) / len(rates)
+    rate, constant = sum(rates) / len(rates), sum(rest) / len(rest)
     return {
         cell.spec_sha256: (
             sum(shapes[_shape(cell)]) / len(shapes[_shape(cell)])
             if _shape(cell) in shapes
-            else rate * cell.cost
+            else rate * cell.cost + constant
         )
         for cell in cells
     }

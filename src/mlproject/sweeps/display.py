@@ -12,44 +12,75 @@ from rich.table import Table
 from rich.text import Text
 
 from mlproject.sweeps.cells import Cell
-from mlproject.sweeps.ledger import Ledger
+from mlproject.sweeps.ledger import Ledger, key_of
 from mlproject.sweeps.task import Outcome
 
 LAST = 8
 EPOCH_WIDTH = 50
 FEWEST, PADDING = 8, 2
+BAR = 24
+REPORTED = ("test_auroc", "conv1/match_relevant")
+LABELS = {
+    "test_auroc": "test AUROC",
+    "conv1/match_relevant": "relevant match",
+    "best_val_auroc": "validation AUROC",
+    "val_conv1/match_relevant": "relevant match (validation)",
+}
 
 
-def make_display(name: str, quiet: bool) -> "Display":
-    """Return a live table for a terminal, else lines; with `quiet` only the summary."""
+def make_display(name: str, quiet: bool, shown: Sequence[str] = REPORTED) -> "Display":
+    """Return a live table for a terminal, else lines; with `quiet` only the summary.
+
+    Args:
+        name: of the plan.
+        quiet: show no progress.
+        shown: metrics to show of a finished cell: the objectives of a search.
+    """
     console = Console(stderr=True)
     live = console.is_terminal and not quiet
-    return LiveDisplay(name, console) if live else Display(name, quiet)
+    return LiveDisplay(name, console, shown) if live else Display(name, quiet, shown)
 
 
 class TimeLeft:
-    """Estimates the time left from the share of the work done since the start of the driver."""
+    """Estimates the time left from the seconds of the cells that ended since the driver's start.
+
+    A cell takes time in proportion to its cost, and as many cells run at once as have done so.
+    """
 
     def __init__(self) -> None:
-        self._started = time.monotonic()
-        self._share: float | None = None
+        self._begun: dict[str, float] = {}
+        self._seconds: dict[str, float] = {}
+        self._parallel = 1
 
-    def text(self, ledger: Ledger) -> str:
+    def text(self, ledger: Ledger, running: Sequence[Cell]) -> str:
         """Return the time left in words, '' while it is unknown."""
-        if self._share is None:
-            self._share = ledger.share
-        done = ledger.share - self._share
-        if done <= 0 or ledger.share >= 1:
+        now = time.monotonic()
+        own = {key_of(cell): cell for cell in running}
+        for key in own:
+            self._begun.setdefault(key, now)
+        for key in [key for key in self._begun if key not in own]:
+            begun = self._begun.pop(key)
+            if key in ledger.rows:
+                self._seconds[key] = now - begun
+        self._parallel = max(self._parallel, len(own))
+        ended = [key for key in self._seconds if key in ledger.rows]
+        known = sum(ledger.cost_of(ledger.rows[key].cell) for key in ended)
+        left = ledger.cost_left
+        if not known or not left:
             return ""
-        seconds = (time.monotonic() - self._started) / done * (1 - ledger.share)
+        rate = sum(self._seconds[key] for key in ended) / known
+        spent = sum(
+            min(now - self._begun[key], rate * ledger.cost_of(cell)) for key, cell in own.items()
+        )
+        seconds = max(rate * left - spent, 0.0) / min(self._parallel, ledger.cells_left)
         return f"about {duration(seconds)} left"
 
 
 class Display:
     """Prints a line for each event; the summary only with `quiet`."""
 
-    def __init__(self, name: str, quiet: bool = False) -> None:
-        self._name, self._quiet = name, quiet
+    def __init__(self, name: str, quiet: bool = False, shown: Sequence[str] = REPORTED) -> None:
+        self._name, self._quiet, self._shown = name, quiet, shown
         self._left = TimeLeft()
         self._counts = ""
 
@@ -69,14 +100,13 @@ class Display:
 
     def result(self, cell: Cell, outcome: Outcome) -> None:
         """Show the outcome of a cell."""
-        self.say(f"{cell.name}: {result_text(outcome)}")
+        self.say(f"{cell.name}: {result_text(outcome, self._shown)}")
 
     def update(self, ledger: Ledger, running: Sequence[Cell]) -> None:
         """Show the counts, if they have changed."""
-        line = ledger.line()
+        line, left = ledger.line(), self._left.text(ledger, running)
         if line != self._counts:
             self._counts = line
-            left = self._left.text(ledger)
             self.say(f"{line}; {left}" if left else line)
 
     def summary(self, ledger: Ledger, run_id: str, lost: int) -> None:
@@ -95,21 +125,25 @@ class Display:
                 file=sys.stderr,
             )
         print(f"sweep {self._name}: {ledger.line()}; run {run_id}")
+        if best := ledger.best():
+            cell, outcome, _ = best[0]
+            text = result_text(outcome, ledger.ranked_by)
+            print(f"best cell: {cell.name}: {text}; run {outcome.run_id}")
 
 
 class LiveDisplay(Display):
     """Shows a live table of the running and the last finished cells."""
 
-    def __init__(self, name: str, console: Console) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, console: Console, shown: Sequence[str] = REPORTED) -> None:
+        super().__init__(name, shown=shown)
         self._epochs: dict[str, str] = {}
         self._results: deque[tuple[str, str]] = deque(maxlen=LAST)
         self._bar = Progress(
-            TextColumn(f"[bold]{name}"),
-            BarColumn(),
             TextColumn("{task.description}"),
+            BarColumn(BAR),
+            TextColumn("{task.fields[left]}"),
         )
-        self._task = self._bar.add_task("", total=None)
+        self._task = self._bar.add_task("", total=None, left="")
         self._live = Live(self._bar, console=console, refresh_per_second=4, transient=False)
 
     def __enter__(self) -> "Display":
@@ -130,12 +164,15 @@ class LiveDisplay(Display):
 
     def result(self, cell: Cell, outcome: Outcome) -> None:
         self._epochs.pop(cell.name, None)
-        self._results.append((cell.name, result_text(outcome)))
+        self._results.append((cell.name, result_text(outcome, self._shown)))
 
     def update(self, ledger: Ledger, running: Sequence[Cell]) -> None:
-        text = f"{ledger.line()}  {self._left.text(ledger)}"
         self._bar.update(
-            self._task, total=ledger.total, completed=ledger.done + ledger.failed, description=text
+            self._task,
+            total=ledger.total,
+            completed=ledger.done + ledger.failed,
+            description=ledger.line(),
+            left=self._left.text(ledger, running),
         )
         rows = [*self._results]
         rows += [(cell.name, self._epochs.get(cell.name, "starting")) for cell in running]
@@ -148,20 +185,20 @@ class LiveDisplay(Display):
         for number, (name, how) in enumerate(rows):
             style = "cyan" if number >= len(self._results) else ""
             table.add_row(Text(name, style), Text(how))
-        self._live.update(Group(table, self._bar))
+        title = Text(self._name, "bold", no_wrap=True, overflow="ellipsis")
+        self._live.update(Group(table, title, self._bar))
 
 
-def result_text(outcome: Outcome) -> str:
-    """Return a cell's outcome in a few words."""
+def result_text(outcome: Outcome, shown: Sequence[str] = REPORTED) -> str:
+    """Return a cell's outcome in a few words: its status, or the metrics to show."""
     if outcome.status != "FINISHED":
         return f"{outcome.status} ({outcome.reason})"
-    names = {"test_auroc": "test AUROC", "conv1/match_relevant": "relevant match"}
-    shown = [
-        f"{label} {outcome.metrics[name]:.4f}"
-        for name, label in names.items()
+    texts = [
+        f"{LABELS.get(name, name)} {outcome.metrics[name]:.4f}"
+        for name in shown
         if name in outcome.metrics
     ]
-    return "  ".join(shown) or "done"
+    return "  ".join(texts) or "done"
 
 
 def duration(seconds: float) -> str:

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from mlproject.names import Metric, Tag
-from mlproject.store import STORE_ERRORS, Store, connect
-from mlproject.sweeps.cells import Cell, DataSets, plan_cells, seconds_of
+from mlproject.store import STORE_ERRORS, Store, find_store
+from mlproject.sweeps.cells import Cell, DataSets, Seconds, plan_cells, seconds_of
 from mlproject.sweeps.display import duration
 from mlproject.sweeps.plan import Plan
 from mlproject.sweeps.plan_file import read_plan
@@ -26,19 +26,18 @@ def dry_run(path: Path, home: Path, experiment: str | None, workers: int | None)
     """
     plan = read_plan(path)
     workers = workers or CPU_COUNT
-    store = connect()
+    store = find_store()
     data = DataSets(home / "data")
-    experiment_id = store.find_experiment(experiment)
-    known = finished_runs(store, experiment_id, home / "runs") if experiment_id else {}
+    experiment_id = store.find_experiment(experiment) if store else None
+    known = finished_runs(store, experiment_id, home / "runs") if store and experiment_id else {}
     if plan.search is not None:
-        _show_search(plan, data, known, store, workers)
+        _show_search(plan, data, known, workers)
         return
     cells = plan_cells(plan, data)
     done = {
         cell.spec_sha256: known[cell.spec_sha256] for cell in cells if cell.spec_sha256 in known
     }
-    times = {key: run.data.metrics.get(Metric.TIME_TOTAL) for key, run in done.items()}
-    seconds = seconds_of(cells, {key: value for key, value in times.items() if value})
+    seconds = seconds_of(cells, {key: time for key, run in done.items() if (time := _seconds(run))})
     table = Table(box=None, header_style="bold")
     for name in ("", "cell", "spec", "state", "estimate"):
         table.add_column(name, justify="right" if name in ("", "estimate") else "left")
@@ -58,12 +57,21 @@ def dry_run(path: Path, home: Path, experiment: str | None, workers: int | None)
     )
 
 
+def _seconds(run: Any) -> Seconds | None:
+    """Return the time of a run, None if it did not record it."""
+    values = run.data.metrics
+    if Metric.TIME_TOTAL not in values:
+        return None
+    train = values.get(Metric.TIME_TRAIN, values[Metric.TIME_TOTAL])
+    return Seconds(train, max(values[Metric.TIME_TOTAL] - train, 0.0))
+
+
 def _totals(
     left: list[Cell],
     done: int,
     seconds: dict[str, float],
     runs: list[Any],
-    store: Store,
+    store: Store | None,
     workers: int,
 ) -> str:
     line = f"{len(left) + done} cells, {done} done, {len(left)} to do"
@@ -76,10 +84,10 @@ def _totals(
     return f"{line}: about {duration(total)} with {workers} workers, {size:,.0f} MB of artifacts"
 
 
-def _bytes(runs: list[Any], store: Store) -> float:
+def _bytes(runs: list[Any], store: Store | None) -> float:
     """Return the mean size of a few runs, bytes."""
     sizes = []
-    for run in runs[:SAMPLE]:
+    for run in runs[:SAMPLE] if store else []:
         try:
             sizes.append(store.bytes_of(run))
         except STORE_ERRORS:
@@ -87,9 +95,7 @@ def _bytes(runs: list[Any], store: Store) -> float:
     return sum(sizes) / len(sizes) if sizes else 0.0
 
 
-def _show_search(
-    plan: Plan, data: DataSets, known: dict[str, Any], store: Store, workers: int
-) -> None:
+def _show_search(plan: Plan, data: DataSets, known: dict[str, Any], workers: int) -> None:
     from mlproject.sweeps.cells import make_cell
     from mlproject.sweeps.space import make_space
 

@@ -30,6 +30,11 @@ class LedgerRow(NamedTuple):
     attempts: int
 
 
+def key_of(cell: Cell) -> str:
+    """Return what identifies a cell in its sweep."""
+    return cell.spec_sha256 if cell.trial is None else f"trial {cell.trial}"
+
+
 class Ledger:
     """The cells that have ended, with counts.
 
@@ -55,8 +60,7 @@ class Ledger:
 
     def add(self, cell: Cell, outcome: Outcome, attempts: int) -> None:
         """Add the outcome of a cell's last attempt."""
-        key = cell.spec_sha256 if cell.trial is None else f"trial {cell.trial}"
-        self.rows[key] = LedgerRow(cell, outcome, attempts)
+        self.rows[key_of(cell)] = LedgerRow(cell, outcome, attempts)
 
     @property
     def done(self) -> int:
@@ -74,11 +78,24 @@ class Ledger:
         return self.done >= self.total
 
     @property
-    def share(self) -> float:
-        """Completed share of the work, 0 to 1: of the cost if it is known, else of the cells."""
-        if self._cost:
-            return sum(row.cell.cost for row in self.rows.values()) / self._cost
-        return len(self.rows) / self.total
+    def ranked_by(self) -> list[str]:
+        """Metrics that cells are ranked by."""
+        return [name for name, _ in self._best]
+
+    @property
+    def cells_left(self) -> int:
+        """Number of cells that have not ended."""
+        return max(self.total - len(self.rows), 1)
+
+    @property
+    def cost_left(self) -> float:
+        """Cost of the cells that have not ended, in the unit of `cost_of`."""
+        ended = sum(self.cost_of(row.cell) for row in self.rows.values())
+        return max((self._cost or self.total) - ended, 0.0)
+
+    def cost_of(self, cell: Cell) -> float:
+        """Return the cost of a cell: its multiply-adds, or 1 if those of all cells are unknown."""
+        return cell.cost if self._cost else 1.0
 
     def best(self) -> list[LedgerRow]:
         """Return the finished cells, ranked by the first objective."""

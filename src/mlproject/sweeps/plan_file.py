@@ -24,8 +24,20 @@ from mlproject.sweeps.ranges import LARGEST, Range
 from mlproject.sweeps.yaml_file import one_line, read_yaml
 from mlproject.system.errors import UserError, nearest, short_repr
 
+PLANS = Path(__file__).resolve().parents[3] / "sweeps"  # those of a checkout
 LONGEST_NAME = 200  # bytes: it is part of file names
 FILTER_OBJECTIVES = ("match_jaspar", "match_relevant", "coverage", "dead")
+
+
+def find_plan(path: Path) -> Path:
+    """Return the file of a plan: `path`, else the plan of this project with that name.
+
+    So ``sweeps/table1.yaml``, ``table1.yaml`` and ``table1`` work in any folder.
+    """
+    name = path.name if path.suffix else f"{path.name}.yaml"
+    own = PLANS / name
+    nearby = path.parent.name in ("", PLANS.name)
+    return own if not path.exists() and nearby and own.is_file() else path
 
 
 def read_plan(path: Path) -> Plan:

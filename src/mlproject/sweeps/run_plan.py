@@ -12,7 +12,7 @@ from mlproject.store.journal import journals
 from mlproject.sweeps import SOURCE
 from mlproject.sweeps.cell_source import CellSource
 from mlproject.sweeps.cells import DataSets, plan_cells
-from mlproject.sweeps.display import make_display
+from mlproject.sweeps.display import REPORTED, make_display
 from mlproject.sweeps.driver import Driver, SweepOptions
 from mlproject.sweeps.ledger import Ledger, SweepRun
 from mlproject.sweeps.lock import PlanLock, plan_lock
@@ -58,7 +58,10 @@ def _run_cells(
     lock: PlanLock,
     interrupts: Interrupts,
 ) -> bool:
-    home, display = options.home, make_display(parent.plan.name, options.quiet)
+    home = options.home
+    display = make_display(
+        parent.plan.name, options.quiet, ledger.ranked_by if parent.plan.search else REPORTED
+    )
     status = "FAILED"
     reason: str | None = "the driver has failed"
     workers: Workers | None = None

@@ -195,6 +195,10 @@ def pareto_figure(counted: pandas.DataFrame) -> Figure | None:
     numbers = sorted(np.flatnonzero(front), key=lambda number: tuple(points[number]))
     best = points[numbers]
     axes.plot(*best.T, "o-", color=BLUE, markersize=5, linewidth=1.2, label="Pareto front")
+    for number, point in enumerate(best[:NAMED], 1):
+        axes.annotate(
+            str(number), point, (4, 4), textcoords="offset points", size=7, color=INK, weight="bold"
+        )
     style_axes(axes, f"AUROC ({split})", f"Share of filters matching a relevant motif ({split})")
     axes.margins(0.08)
     axes.legend(frameon=False, fontsize=7.5, loc="lower left")
@@ -203,7 +207,7 @@ def pareto_figure(counted: pandas.DataFrame) -> Figure | None:
 
 
 def _front_key(axes: Axes, rows: Sequence[pandas.Series], points: np.ndarray) -> None:
-    """List the networks of the front, from left to right, with their two numbers."""
+    """List the numbered points of the front, from left to right, with their two values."""
     axes.axis("off")
     axes.set(xlim=(0, 1), ylim=(0, 1))
     axes.text(0, 1.0, "The front, from left to right", size=7.5, weight="bold", color=INK)
@@ -211,11 +215,18 @@ def _front_key(axes: Axes, rows: Sequence[pandas.Series], points: np.ndarray) ->
     place = 1.0
     if len(points) > NAMED:
         axes.text(0, 0, f"and {len(points) - NAMED} more", size=6.5, color=GREY)
-    for row, (x, y) in list(zip(rows, points, strict=True))[:NAMED]:
+    for number, (row, (x, y)) in enumerate(list(zip(rows, points, strict=True))[:NAMED], 1):
         name = str(row["name"]) if row["arch"] == "custom" else printed_name(row["arch"])
         parts = [one for one in name.split(" · ") if not one.startswith(("trial ", "seed "))]
         place -= step
-        axes.text(0, place, fitted(", ".join(parts), 6.5, 2.1), size=6.5, color=INK, va="top")
+        axes.text(
+            0,
+            place,
+            fitted(f"{number}  {', '.join(parts)}", 6.5, 2.1),
+            size=6.5,
+            color=INK,
+            va="top",
+        )
         axes.text(0, place - 0.036, f"AUROC {x:.4f}, share {y:.3f}", size=6.5, color=GREY, va="top")
 
 
