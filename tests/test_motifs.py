@@ -67,7 +67,7 @@ def test_jaspar_by_id_names_the_nearest_id(wanted: str, message: str) -> None:
 
 def test_other_jaspar_releases_are_there_by_name_and_unknown_ones_are_refused() -> None:
     assert len(jaspar("JASPAR2018")) == 579
-    with pytest.raises(UserError, match=r"'JASPAR2017': did you mean .*JASPAR2016"):
+    with pytest.raises(UserError, match=r"'jaspar2017': did you mean .*jaspar2016"):
         jaspar("JASPAR2017")
 
 

@@ -142,7 +142,7 @@ def test_no_damaged_copy_of_what_was_kept_is_used(tmp_path: Path) -> None:
     other["dataset_sha256"] = "0" * 64
     copies.append(json.dumps(other | {"sha256": canonical_sha256(other)}).encode())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cache, "pwm_scan", lambda _: None)  # a copy that is used gives no error
+        patch.setattr(cache, "pwm_scan", lambda *_: None)  # a copy that is used gives no error
         for copy in copies:
             path.write_bytes(copy)
             with pytest.raises(AttributeError):

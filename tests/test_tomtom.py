@@ -301,7 +301,7 @@ def test_match_files_takes_jaspar_or_a_file_as_targets(tmp_path: Path) -> None:
     assert match_files(query) == format_tsv(tomtom(read_meme(query), jaspar()))
     write_meme(tmp_path / "targets.meme", jaspar()[:60])
     targets = read_meme(tmp_path / "targets.meme")
-    table = match_files(query, tmp_path / "targets.meme", 5.0)
+    table = match_files(query, str(tmp_path / "targets.meme"), 5.0)
     assert table == format_tsv(tomtom(read_meme(query), targets, 5.0))
     assert len(table.splitlines()) > 1
 

@@ -14,7 +14,15 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from mlproject.fields import BLOCKS, GENERATED, TRAINING_VERSION, AlignmentName, Group
+from mlproject.fields import (
+    BLOCKS,
+    GENERATED,
+    JASPAR_2016,
+    TRAINING_VERSION,
+    AlignmentName,
+    Group,
+    database_files,
+)
 from mlproject.parameters import ARGUMENT, field_info, field_names, is_argument, parse_value
 from mlproject.spec import BLOCK_FIELDS, BUILDER_FIELDS, GENERATED_FIELDS, Block, RunSpec, fields_of
 from mlproject.system.errors import UserError, nearest, short_repr
@@ -143,6 +151,10 @@ def make_spec(options: Options) -> RunSpec:
         values = {"layers": FIRST, **values, "blocks": ()}
         if "model_sha256" not in values and (":" in model or model_file(model).is_file()):
             values["model_sha256"] = sha256_of(model_file(model))
+    if "motifs_sha256" not in values and (
+        files := database_files(values.get("motifs", JASPAR_2016))
+    ):
+        values["motifs_sha256"] = ",".join(map(sha256_of, files))
     try:
         return RunSpec(**values)
     except ValidationError as error:

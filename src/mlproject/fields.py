@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -46,6 +48,10 @@ GENERATED: Mapping[str, Mapping[str, int]] = {
     "codes": {"sequences": 20_000, "length": 200},
     "grammar": {"sequences": 20_000, "length": 200},
 }  # name of a recipe of generated data, a value of `dataset` -> its usual size
+JASPAR_2016 = "jaspar2016"
+JASPAR_RELEASES = (2014, 2016, 2018, 2020, 2022, 2024, 2026)
+JASPAR_TAXA = ("plants", "insects", "nematodes", "fungi", "urochordates", "all")
+FROM_DATA = "data"
 AlignmentName = Literal["released", "paper"]
 ActivationName = Literal[
     "relu", "exponential", "elu", "softplus", "sigmoid", "tanh", "linear",
@@ -136,3 +142,38 @@ def parse_methods(text: str) -> tuple[str, ...]:
             f"and needs one with scores for every letter: got {text!r}"
         )
     return names
+
+
+def jaspar_names() -> tuple[str, ...]:
+    """Return the names of the JASPAR databases: ``jaspar2026``, ``jaspar2026_plants``, ..."""
+    suffixes = ("", *(f"_{taxon}" for taxon in JASPAR_TAXA))
+    return tuple(f"jaspar{year}{end}" for year in JASPAR_RELEASES for end in suffixes)
+
+
+def parse_databases(text: str) -> tuple[str, ...]:
+    """Read names of motif databases, comma-separated.
+
+    Args:
+        text: names of `jaspar_names`, in any case, and paths of MEME files.
+
+    Raises:
+        UserError: an unknown JASPAR release, an empty name, or a database given twice.
+    """
+    found: list[str] = []
+    for name in (part.strip() for part in text.split(",")):
+        own = name
+        if re.fullmatch(r"(?i)jaspar\w*", name):
+            own = name.lower()
+            if own not in jaspar_names():
+                raise UserError(f"unknown JASPAR release {name!r}: {nearest(own, jaspar_names())}")
+        if not own:
+            raise UserError(f"`motifs` must name databases or MEME files: got {text!r}")
+        if own in found:
+            raise UserError(f"a database is given once: got {own} twice in {text!r}")
+        found.append(own)
+    return tuple(found)
+
+
+def database_files(text: str) -> tuple[Path, ...]:
+    """Return the MEME files among the databases of `motifs`."""
+    return tuple(Path(name) for name in parse_databases(text) if name not in jaspar_names())

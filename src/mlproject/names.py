@@ -99,6 +99,7 @@ class Artifact:
     WEIGHTS_FOLDER = "weights"
     STATE = "state/state.h5"  # an interrupted run is resumed from it
     CARD = "card.html"
+    TARGETS = "filters/targets.meme"  # of MEME files in `motifs`: those matched or relevant
     FILTERS = "filters/"  # followed by a layer: ``filters/conv1_truth.csv``
     ATTRIBUTIONS = "attributions/"  # followed by a method: ``attributions/saliency.h5``
     PLOTS = "plots/"

@@ -19,6 +19,7 @@ from mlproject.store.results.loading import (
     relevant,
     site_truth,
     spec_of,
+    targets,
 )
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "runs",
     "site_truth",
     "spec_of",
+    "targets",
 ]

@@ -16,7 +16,9 @@ from pydantic.fields import FieldInfo as FieldDeclaration
 from mlproject.fields import (
     ATTRIBUTIONS,
     BLOCKS,
+    FROM_DATA,
     GENERATED,
+    JASPAR_2016,
     LAYERS_PATTERN,
     MILLION,
     MODEL_PATTERN,
@@ -41,7 +43,9 @@ from mlproject.fields import (
     data_field,
     declared,
     interpretation_field,
+    jaspar_names,
     network_field,
+    parse_databases,
     parse_methods,
     testing_field,
     training_field,
@@ -240,6 +244,23 @@ class RunSpec(Frozen):
         19, "width of a filter's PWM, nt; 0 = the filter's size"
     )
     evalue: PositiveFloat = interpretation_field(0.1, "largest E-value of a Tomtom match")
+    motifs: Annotated[str, Field(min_length=1, max_length=2000)] = interpretation_field(
+        JASPAR_2016,
+        "databases of known motifs, comma-separated: `jaspar2016` to `jaspar2026` (CORE "
+        "vertebrates), `jaspar2026_plants` and so on, MEME files",
+        later=True,
+    )
+    motifs_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64}(,[0-9a-f]{64})*)?$")] = (
+        interpretation_field(
+            "", "set by the program: SHA-256 of each MEME file of `motifs`", later=True
+        )
+    )
+    relevant: Annotated[str, Field(min_length=1, max_length=5000)] = interpretation_field(
+        FROM_DATA,
+        "motifs of the classes: `data`, those of the data set; `auto`, by the factor's name in "
+        "`motifs`; `none`; and exceptions CLASS=ID+NAME,CLASS=",
+        later=True,
+    )
 
     attributions: str = interpretation_field(
         "none", f"ways to attribute, comma-separated: {', '.join(ATTRIBUTIONS)}", later=True
@@ -274,6 +295,11 @@ class RunSpec(Frozen):
     @classmethod
     def _known_methods(cls, text: str) -> str:
         return ",".join(parse_methods(text)) or "none"
+
+    @field_validator("motifs", mode="after")
+    @classmethod
+    def _known_databases(cls, text: str) -> str:
+        return ",".join(parse_databases(text))
 
     @model_validator(mode="after")
     def _layers_keep_positions(self) -> "RunSpec":
@@ -372,6 +398,13 @@ class RunSpec(Frozen):
     def spec_sha256(self, dataset_sha256: str) -> str:
         """Return the hash of everything that determines a run's results."""
         values = without_later_defaults(self.flat(Group.TESTING, Group.INTERPRETATION))
+        if self.motifs_sha256:
+            hashes = iter(self.motifs_sha256.split(","))
+            names = parse_databases(self.motifs)
+            values["motifs"] = [
+                name if name in jaspar_names() else next(hashes, "") for name in names
+            ]
+            del values["motifs_sha256"]
         return canonical_sha256(values | {"train_sha256": self.train_sha256(dataset_sha256)})
 
     def map_lengths(self, length: int) -> list[int]:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from mlproject.commands.options import option
-from mlproject.fields import GENERATED
+from mlproject.commands.options import MOTIFS, option
+from mlproject.fields import FROM_DATA, GENERATED
 
 
 @click.command()
@@ -13,18 +13,32 @@ from mlproject.fields import GENERATED
 @option("--sequences", type=int, help="generated data")
 @option("--length", type=int, help="generated data: nt")
 @option("--data_seed", default=0, type=click.IntRange(0))
-def baseline(file: str, sequences: int | None, length: int | None, data_seed: int) -> None:
+@MOTIFS
+@option("--relevant", default=FROM_DATA, help="motifs of the classes: data, auto, none, CLASS=ID")
+def baseline(
+    file: str,
+    sequences: int | None,
+    length: int | None,
+    data_seed: int,
+    motifs: str,
+    relevant: str,
+) -> None:
     """Scan the test sequences for the classes' known motifs: what needs no network.
 
     A class scores a sequence by the best place of its motifs on either strand.
     """
     from mlproject.architectures import make_spec
     from mlproject.data import load
+    from mlproject.data.relevant import run_relevant
+    from mlproject.filters.baseline import class_motifs
+    from mlproject.motifs.databases import motifs_of
     from mlproject.run.baseline import cached_pwm_scan, format_baseline
 
-    options: dict[str, object] = {"dataset": file}
+    options: dict[str, object] = {"dataset": file, "motifs": motifs, "relevant": relevant}
     if file in GENERATED:
-        chosen = {"sequences": sequences, "length": length, "data_seed": data_seed}
-        options |= {name: value for name, value in chosen.items() if value is not None}
-    data = load(make_spec(options), Path("data"))
-    print(format_baseline(cached_pwm_scan(data, Path("data"))))
+        size = {"sequences": sequences, "length": length, "data_seed": data_seed}
+        options |= {name: value for name, value in size.items() if value is not None}
+    spec = make_spec(options)
+    data = load(spec, Path("data"))
+    chosen = class_motifs(data, run_relevant(spec, data), motifs_of(spec))
+    print(format_baseline(cached_pwm_scan(data, Path("data"), chosen)))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlproject.commands.options import CONTEXT, FILE, Command, option, split_list
-from mlproject.fields import GENERATED
+from mlproject.commands.options import CONTEXT, FILE, MOTIFS, Command, option, split_list
+from mlproject.fields import GENERATED, JASPAR_2016
 from mlproject.system.errors import UserError
 
 if TYPE_CHECKING:
@@ -57,7 +57,6 @@ RELEVANT = option(
     help="motifs of the classes: `auto` by the factor's name, `none`, or exceptions to auto "
     "CLASS=ID+ID,CLASS=NAME,CLASS=",
 )
-RELEASE = option("--release", default="JASPAR2016", help="JASPAR release to look names up in")
 FILES = click.option(
     "--files",
     required=True,
@@ -149,7 +148,7 @@ def synthetic(
 @option("--test", default=0.2, type=float, help="share for testing; not with --test-files")
 @option("--seed", default=0, type=click.IntRange(0), help="of the split and of shuffled copies")
 @RELEVANT
-@RELEASE
+@MOTIFS
 def fasta(
     out: Path,
     files: str,
@@ -157,7 +156,7 @@ def fasta(
     test_files: str | None,
     test_negatives: str | None,
     relevant: str,
-    release: str,
+    motifs: str,
     **options: Any,
 ) -> None:
     """From sequences, FASTA or DeepBind's .seq, plain or gzipped, some files a class.
@@ -169,7 +168,7 @@ def fasta(
     from mlproject.data.sources import parse_files, parse_paths
 
     sources = parse_files(files)
-    found = relevant_motifs(list(sources), relevant, release)
+    found = relevant_motifs(list(sources), relevant, motifs)
     if test_negatives and not test_files:
         raise UserError("`--test-negatives` go with `--test-files`: give both, or neither")
     tested = None
@@ -196,7 +195,7 @@ def fasta(
         )
     if pool.dropped:
         notes.append(f"{pool.dropped:,} sequences of another length are left out")
-    _show(listing, out, notes)
+    _show(listing, out, notes, motifs)
 
 
 @dataset.command()
@@ -209,9 +208,9 @@ def fasta(
 )
 @click.option("--names", type=FILE, help="text file, the name of a column a line")
 @RELEVANT
-@RELEASE
+@MOTIFS
 def deepsea(
-    out: Path, folder: Path, columns: str, names: Path | None, relevant: str, release: str
+    out: Path, folder: Path, columns: str, names: Path | None, relevant: str, motifs: str
 ) -> None:
     """From the published DeepSEA bundle: train.mat, valid.mat and test.mat in a folder."""
     from mlproject.data import deepsea as kind
@@ -220,9 +219,9 @@ def deepsea(
 
     chosen = kind.choose_columns(columns, names)
     known = RELEVANT if columns == "paper" else None
-    found = relevant_motifs(list(chosen), relevant, release, known)
+    found = relevant_motifs(list(chosen), relevant, motifs, known)
     done = kind.convert(folder, out, columns=chosen, relevant=found)
-    _show(done.listing, out, [done.differs] if done.differs else [])
+    _show(done.listing, out, [done.differs] if done.differs else [], motifs)
 
 
 @dataset.command()
@@ -255,8 +254,8 @@ def deepsea(
 )
 @option("--seed", default=0, type=click.IntRange(0), help="of negatives")
 @RELEVANT
-@RELEASE
-def peaks(out: Path, files: str, genome: Path, relevant: str, release: str, **options: Any) -> None:
+@MOTIFS
+def peaks(out: Path, files: str, genome: Path, relevant: str, motifs: str, **options: Any) -> None:
     """From BED or narrowPeak files, one or several a class, and a genome."""
     from mlproject.data import peaks as kind
     from mlproject.data.relevant import relevant_motifs
@@ -265,7 +264,7 @@ def peaks(out: Path, files: str, genome: Path, relevant: str, release: str, **op
     sources = parse_files(files)
     for name in ("test", "valid", "skip"):
         options[name] = split_list(options[name])
-    found = relevant_motifs(list(sources), relevant, release)
+    found = relevant_motifs(list(sources), relevant, motifs)
     done = kind.convert(sources, genome, out, relevant=found, options=kind.Options(**options))
     notes = list(done.remarks)
     notes += [
@@ -277,7 +276,7 @@ def peaks(out: Path, files: str, genome: Path, relevant: str, release: str, **op
         )
         if count
     ]
-    _show(done.listing, out, notes)
+    _show(done.listing, out, notes, motifs)
 
 
 @dataset.command()
@@ -287,7 +286,7 @@ def peaks(out: Path, files: str, genome: Path, relevant: str, release: str, **op
 @option("--axes", default="auto", help="such as NCL or NLC, C = letters")
 @option("--letters", default="ACGT", help="order of the letters")
 @RELEVANT
-@RELEASE
+@MOTIFS
 def h5(
     out: Path,
     file: Path,
@@ -295,7 +294,7 @@ def h5(
     axes: str,
     letters: str,
     relevant: str,
-    release: str,
+    motifs: str,
 ) -> None:
     """From an HDF5 file with X_train, Y_train and so on, as the paper's released code has it."""
     from mlproject.data import h5 as kind
@@ -304,9 +303,9 @@ def h5(
 
     classes = kind.class_names(file, names)
     known = RELEVANT if tuple(classes) == CLASSES else None
-    found = relevant_motifs(classes, relevant, release, known)
+    found = relevant_motifs(classes, relevant, motifs, known)
     listing = kind.convert(file, out, names=classes, relevant=found, axes=axes, letters=letters)
-    _show(listing, out)
+    _show(listing, out, motifs=motifs)
 
 
 @dataset.command()
@@ -319,18 +318,25 @@ def show(file: Path) -> None:
     _show(listing(read(file)), file)
 
 
-def _show(listing: "Listing", path: Path, notes: Sequence[str] = ()) -> None:
+def _show(
+    listing: "Listing", path: Path, notes: Sequence[str] = (), motifs: str = JASPAR_2016
+) -> None:
     from mlproject.data.listing import alike, format_listing
-    from mlproject.data.relevant import unmatchable
+    from mlproject.data.relevant import unmatchable, without_motif
+    from mlproject.motifs.databases import title_of
 
     print(format_listing(listing))
     print(path)
     notes = list(notes)
-    unknown = [row.name for row in listing.rows if not row.relevant]
-    if unknown:
-        notes.append(f"no motif is known for {', '.join(unknown)}: left out of match_relevant")
-    if absent := unmatchable({row.name: row.relevant for row in listing.rows}):
-        notes.append(f"filters are matched with JASPAR2016, which lacks {', '.join(absent)}")
+    relevant = {row.name: row.relevant for row in listing.rows}
+    unknown = [name for name, ids in relevant.items() if not ids]
+    if note := without_motif(unknown, {}, motifs):
+        notes.append(note)
+    if absent := unmatchable(relevant):
+        notes.append(
+            f"filters are matched with {title_of(JASPAR_2016)} unless `motifs` says otherwise, "
+            f"which lacks {', '.join(absent)}"
+        )
     for row in listing.rows:
         one_sided = [
             name

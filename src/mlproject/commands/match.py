@@ -4,20 +4,20 @@ from pathlib import Path
 
 import click
 
-from mlproject.commands.options import FILE, option
+from mlproject.commands.options import FILE, MOTIFS, option
 
 
 @click.command()
 @click.argument("query", type=FILE)
-@click.option("--targets", type=FILE, help="MEME file [JASPAR 2016 vertebrates]")
+@MOTIFS
 @option("--evalue", default=0.1, type=float, help="largest E-value")
 @click.option("--out", type=FILE, help="file to write [standard output]")
-def match(query: Path, targets: Path | None, evalue: float, out: Path | None) -> None:
+def match(query: Path, motifs: str, evalue: float, out: Path | None) -> None:
     """Match the motifs of a MEME file, as MEME Suite's Tomtom does, and print its table."""
     from mlproject.motifs.tomtom import match_files
     from mlproject.system.files import atomic_file
 
-    table = match_files(query, targets, evalue)
+    table = match_files(query, motifs, evalue)
     if out is None:
         print(table, end="")
     else:

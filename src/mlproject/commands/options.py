@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from mlproject.fields import JASPAR_2016
 from mlproject.system.environment import BACKENDS
 from mlproject.system.variables import MOST_THREADS
 
@@ -28,6 +29,15 @@ EXPERIMENTS = click.option(
     "--experiment", "experiments", multiple=True, help="MLflow experiment, may be repeated [all]"
 )
 WHERE = click.option("--where", default="", help='runs to take: "pool1 >= 10 and arch != CNN-25"')
+MOTIFS = option(
+    "--motifs",
+    "--targets",
+    "--release",
+    "motifs",
+    default=JASPAR_2016,
+    help="databases of known motifs, comma-separated: jaspar2016 to jaspar2026, "
+    "jaspar2026_plants and so on, MEME files",
+)
 BACKEND = click.option(
     "--backend", type=click.Choice(BACKENDS), help="Keras backend [KERAS_BACKEND, jax]"
 )

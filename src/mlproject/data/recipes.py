@@ -12,7 +12,6 @@ from pydantic import Field, ValidationError, model_validator
 
 from mlproject.data.paper import FACTORS
 from mlproject.fields import GENERATED, Frozen
-from mlproject.motifs.databases import JASPAR_2016
 from mlproject.system.errors import UserError, nearest, short_repr
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -31,7 +30,7 @@ class Recipe(Frozen):
     relevant: Annotated[str, Field(pattern=r"^(\w+=MA\d{4}(\+MA\d{4})*(,|$))*$")] = Field(
         "", description="ids of the motifs of a class that are not the usual: CLASS=ID+ID,CLASS=ID"
     )
-    release: str = Field(JASPAR_2016, description="JASPAR release of the ids")
+    release: str = Field("JASPAR2016", description="JASPAR release of the ids")
     fewest: Annotated[int, Field(ge=1, le=50)] = Field(
         1, description="smallest number of motifs in a sequence"
     )

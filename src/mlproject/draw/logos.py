@@ -49,10 +49,10 @@ def filter_labels(
         elif found is None:
             labels.append(Label("no match", "", "none"))
         else:
-            target = targets_by_id[found.match.target_id]
+            target = targets_by_id.get(found.match.target_id)
+            name = (target.name if target else "") or found.match.target_id
             kind = "relevant" if found.classes else "other"
-            evalue = format_evalue(found.match.e_value)
-            labels.append(Label(target.name or target.id, evalue, kind))
+            labels.append(Label(name, format_evalue(found.match.e_value), kind))
     return labels
 
 

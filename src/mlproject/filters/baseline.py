@@ -8,7 +8,7 @@ separate the sites from all other positions: the upper limit for `mlproject.filt
 Log-odds are multiples of 1 / 1024 bit. Their sums are exact, and equal on every machine.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -111,39 +111,52 @@ def field(motifs: Sequence[Motif]) -> ReceptiveField:
     return ReceptiveField().through(Window(width), width)
 
 
-def class_motifs(data: Dataset) -> dict[str, tuple[Motif, ...]]:
-    """Return for each class its relevant planted motifs, else its relevant JASPAR motifs.
+def class_motifs(
+    data: Dataset,
+    relevant: Mapping[str, Sequence[str]] | None = None,
+    targets: Sequence[Motif] | None = None,
+) -> dict[str, tuple[Motif, ...]]:
+    """Return for each class its relevant planted motifs, else its relevant known motifs.
 
-    Motifs wider than the sequences are left out. A class without a motif has ().
+    Args:
+        data: the data set.
+        relevant: class -> ids; None: as the data set says.
+        targets: the known motifs; None: JASPAR 2016.
+
+    Returns:
+        Motifs wider than the sequences are left out. A class without a motif has ().
     """
+    owners = data.relevant if relevant is None else relevant
+    known = jaspar() if targets is None else targets
 
     def fitting(name: str, motifs: Sequence[Motif]) -> tuple[Motif, ...]:
         return tuple(
             motif
             for motif in motifs
-            if name in classes_of(motif.id, data.relevant) and motif.width <= data.length
+            if name in classes_of(motif.id, owners) and motif.width <= data.length
         )
 
-    return {name: fitting(name, data.motifs) or fitting(name, jaspar()) for name in data.classes}
+    return {name: fitting(name, data.motifs) or fitting(name, known) for name in data.classes}
 
 
-def pwm_scan(data: Dataset) -> Baseline:
-    """Scan the test sequences for the motifs of each class.
+def pwm_scan(data: Dataset, motifs: Mapping[str, tuple[Motif, ...]] | None = None) -> Baseline:
+    """Scan the test sequences for the motifs of each class, see `class_motifs`.
 
     If the split has more than `MOST` sequences, as many evenly spaced ones are scanned, and the
     planted sites are not scored.
     """
-    chosen = {name: motifs for name, motifs in class_motifs(data).items() if motifs}
+    own_motifs = class_motifs(data) if motifs is None else motifs
+    chosen = {name: own for name, own in own_motifs.items() if own}
     if not chosen:
         return Baseline((), {})
     count, sites = len(data.test.codes), data.test.sites
     rows = np.linspace(0, count - 1, min(count, MOST)).round().astype(np.int64)
-    motifs = [motif for own in chosen.values() for motif in own]
+    scanned = [motif for own in chosen.values() for motif in own]
     owners = np.repeat(np.arange(len(chosen)), [2 * len(own) for own in chosen.values()])
-    maps = log_odds_maps(motifs, data.test.codes[rows])
+    maps = log_odds_maps(scanned, data.test.codes[rows])
     peaks = None
     if sites is not None and len(sites) and len(rows) == count:
-        places = site_windows(sites, field(motifs), data.length, count)
+        places = site_windows(sites, field(scanned), data.length, count)
         peaks = Peaks(places) if (places.site >= 0).any() else None
     best = [batch.max(axis=1) for batch in (peaks.watch(maps) if peaks else maps)]
     bounds = np.flatnonzero(np.diff(owners, prepend=-1))
@@ -154,7 +167,7 @@ def pwm_scan(data: Dataset) -> Baseline:
     if peaks is None or sites is None:
         return Baseline(tuple(found), {})
     names = motif_names([motif.id for motif in data.motifs], data.relevant)
-    compared = compare_to_sites(peaks, np.empty(0, ACTIVE_SITE), sites, names, field(motifs))
+    compared = compare_to_sites(peaks, np.empty(0, ACTIVE_SITE), sites, names, field(scanned))
     return Baseline(tuple(found), _of_best_motifs(truth_scores(compared)))
 
 

@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+INFORMATIVE = 0.5
+"""A column with more information than this, in bits, is part of a filter's motif."""
+
 
 class Motif(NamedTuple):
     """One motif.
@@ -44,7 +47,7 @@ def information(pwm: np.ndarray) -> np.ndarray:
     return 2.0 + np.sum(pwm * np.log2(np.where(pwm > 0.0, pwm, 1.0)), axis=-1)
 
 
-def clip(pwm: np.ndarray, bits: float = 0.5, flank: int = 3) -> tuple[int, int]:
+def clip(pwm: np.ndarray, bits: float = INFORMATIVE, flank: int = 3) -> tuple[int, int]:
     """Return the informative part of a filter as ``(start, stop)`` columns.
 
     Args:

@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mlproject.fields import JASPAR_2016
 from mlproject.motifs import alignment
-from mlproject.motifs.databases import jaspar
+from mlproject.motifs.databases import databases
 from mlproject.motifs.meme import read_meme
 from mlproject.motifs.pwm import Motif, reverse_complement
 from mlproject.system.errors import UserError
@@ -102,17 +103,21 @@ def _cell(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def match_files(query: Path, targets: Path | None = None, evalue: float = 0.1) -> str:
-    """Compare the motifs of a MEME file with those of another, or with JASPAR 2016 vertebrates.
+def match_files(query: Path, motifs: str = JASPAR_2016, evalue: float = 0.1) -> str:
+    """Compare the motifs of a MEME file with those of databases.
+
+    Args:
+        query: the MEME file.
+        motifs: see `mlproject.motifs.databases.databases`.
+        evalue: largest E-value of a match.
 
     Returns:
         Tomtom's table, see `format_tsv`.
 
     Raises:
-        UserError: see `mlproject.motifs.meme.read_meme` and `tomtom`.
+        UserError: see `databases`, `mlproject.motifs.meme.read_meme` and `tomtom`.
     """
-    known = jaspar() if targets is None else read_meme(targets)
-    return format_tsv(tomtom(read_meme(query), known, evalue))
+    return format_tsv(tomtom(read_meme(query), databases(motifs), evalue))
 
 
 def _matches(

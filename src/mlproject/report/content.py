@@ -8,6 +8,7 @@ import pandas
 
 from mlproject import results
 from mlproject.filters.reading import LayerReading
+from mlproject.motifs.pwm import Motif
 from mlproject.store import Store
 from mlproject.system.errors import UserError
 
@@ -54,6 +55,7 @@ class Content:
     ui: str
     unreadable: list[str] = field(default_factory=list)
     _readings: dict[tuple[str, str], LayerReading] = field(default_factory=dict)
+    _targets: dict[tuple[str, str], dict[str, Motif]] = field(default_factory=dict)
 
     def filters(
         self, run: pandas.Series, layer: str
@@ -68,6 +70,21 @@ class Content:
                 self._readings[key] = results.filters(run, layer, self.store)
             return self._readings[key], results.relevant(run)
         except UserError as error:
-            if str(error) not in self.unreadable:
-                self.unreadable.append(str(error))
+            self._note(error)
             return None
+
+    def targets(self, run: pandas.Series) -> dict[str, Motif]:
+        """Return the motifs of a run's databases by id; {} if they could not be read."""
+        key = (str(run["motifs"]), str(run["motifs_sha256"])) if "motifs" in run else ("", "")
+        try:
+            if key not in self._targets:
+                found = results.targets(run, self.store)
+                self._targets[key] = {motif.id: motif for motif in found}
+            return self._targets[key]
+        except UserError as error:
+            self._note(error)
+            return {}
+
+    def _note(self, error: UserError) -> None:
+        if str(error) not in self.unreadable:
+            self.unreadable.append(str(error))

@@ -23,7 +23,6 @@ from mlproject.draw.pattern_logos import pattern_figure
 from mlproject.draw.tracks import Track, cropped, marks, richest, track_figure
 from mlproject.fields import ATTRIBUTIONS, MODISCO
 from mlproject.filters.reading import match_scores
-from mlproject.motifs.databases import jaspar
 from mlproject.motifs.meme import write_meme
 from mlproject.motifs.tomtom import format_tsv
 from mlproject.names import Artifact, Metric, Tag
@@ -166,11 +165,11 @@ def _patterns(context: RunContext, found: Attributions) -> tuple[Recorder, dict[
         made = folder / "modisco.h5"
         with MethodProgress(f"TF-MoDISco on {ATTRIBUTIONS[found.method]}", context.settings.quiet):
             patterns.find(ohe, shap, made, found.codes.shape[1])
-        read = patterns.read(made, jaspar(), context.spec.evalue)
+        read = patterns.read(made, context.targets, context.spec.evalue)
         files = {path.name: path.read_bytes() for path in (ohe, shap, made)}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    reading, relevant = read.reading, context.data.relevant
+    reading, relevant = read.reading, context.relevant
     own = {"modisco/patterns": float(len(reading.motifs))}
     own["modisco/negative_patterns"] = float(read.negative)
     if not reading.motifs:
@@ -179,7 +178,7 @@ def _patterns(context: RunContext, found: Attributions) -> tuple[Recorder, dict[
         values = match_scores(reading, relevant)
         own |= {f"modisco/{key.replace('filters/', 'patterns/')}": values[key] for key in values}
         own.pop("modisco/dead")
-    targets = {motif.id: motif for motif in jaspar()}
+    targets = {motif.id: motif for motif in context.targets}
     title = f"{context.name} · TF-MoDISco on {ATTRIBUTIONS[found.method]}"
     figure = pattern_figure(read, targets, relevant, title)
     table = format_tsv(reading.matches)

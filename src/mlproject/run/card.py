@@ -16,6 +16,7 @@ from mlproject.draw.letters import svg_letters
 from mlproject.draw.output import template
 from mlproject.draw.style import class_styles
 from mlproject.draw.svg import single
+from mlproject.fields import JASPAR_2016
 from mlproject.filters.ablation import Ablation
 from mlproject.filters.reading import LayerReading, classes_of
 from mlproject.filters.truth import FilterTruth
@@ -111,7 +112,10 @@ def _tiles(data: CardData, layers: Sequence[dict[str, Any]]) -> list[tuple[str, 
     for layer in layers:
         values, count = layer["scores"], layer["count"]
         note = f"of {count} {layer['name']} filters"
-        tiles.append(("JASPAR match", _share(values["match_jaspar"]), note))
+        label = "JASPAR match" if data.spec.get("motifs") == JASPAR_2016 else "Database match"
+        null = data.metrics.get(f"{layer['name']}/match_null")
+        shuffled = f"; with shuffled columns {_share(null)}" if null is not None else ""
+        tiles.append((label, _share(values["match_jaspar"]), note + shuffled))
         if "match_relevant" in values:
             tiles.append(("Relevant match", _share(values["match_relevant"]), note))
             found = layer["found"]

@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from mlproject.data import Dataset
+from mlproject.data.relevant import Relevant, run_relevant
+from mlproject.motifs.databases import motifs_of
+from mlproject.motifs.pwm import Motif
 from mlproject.network.protocol import Epoch
 from mlproject.spec import RunSpec
 from mlproject.store import Tracker
@@ -82,6 +85,16 @@ class RunContext(NamedTuple):
     settings: Settings
     tracker: Tracker
     interrupts: Interrupts
+
+    @property
+    def targets(self) -> tuple[Motif, ...]:
+        """The motifs of the databases that `motifs` names."""
+        return motifs_of(self.spec)
+
+    @property
+    def relevant(self) -> Relevant:
+        """Class -> ids of its motifs, see `run_relevant`."""
+        return run_relevant(self.spec, self.data)
 
 
 class RunResult(NamedTuple):

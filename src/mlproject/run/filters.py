@@ -13,6 +13,8 @@ from mlproject.draw.logos import logo_figure
 from mlproject.fields import BLOCKS, AlignmentName
 from mlproject.filters.ablation import Ablation, ablate, ablation_rows, ablation_scores
 from mlproject.filters.align import align
+from mlproject.filters.baseline import class_motifs
+from mlproject.filters.null import null_scores
 from mlproject.filters.reading import (
     APPROXIMATE,
     LayerReading,
@@ -26,10 +28,9 @@ from mlproject.filters.site_windows import Peaks, site_windows
 from mlproject.filters.trace import trace
 from mlproject.filters.truth import FilterTruth, compare_to_sites, truth_rows, truth_scores
 from mlproject.geometry import receptive_field
-from mlproject.motifs.databases import jaspar
 from mlproject.motifs.meme import write_meme
 from mlproject.motifs.tomtom import format_tsv
-from mlproject.names import Artifact, Tag, motif_names
+from mlproject.names import Artifact, Tag, classes_of, motif_names
 from mlproject.network.build import activations, maximum_possible_activation
 from mlproject.network.graph import (
     activation_output,
@@ -115,10 +116,12 @@ class LayerReader:
         return SplitScan(sites, peaks)
 
     def read(self, split: Split, found: SplitScan, alignment: AlignmentName) -> LayerReading:
-        """Align the sites of a split and match the motifs with JASPAR."""
+        """Align the sites of a split and match the motifs with the databases."""
         window = self._rule(alignment).window
         aligned = align(found.sites, alignment, split.codes, self._field, window)
-        return read_layer(self.name, alignment, aligned, jaspar(), self._context.spec.evalue)
+        return read_layer(
+            self.name, alignment, aligned, self._context.targets, self._context.spec.evalue
+        )
 
     def truth(self, split: Split, found: SplitScan) -> FilterTruth | None:
         """Compare the activations with the planted sites, None if these are unknown."""
@@ -188,7 +191,8 @@ def _leave_out(context: RunContext, note: str) -> None:
 
 def scan_motifs(context: RunContext) -> dict[str, float]:
     """Record the performance of the known motifs alone on the test split, equal for all runs."""
-    values = cached_pwm_scan(context.data, context.settings.home / "data").metrics()
+    motifs = class_motifs(context.data, context.relevant, context.targets)
+    values = cached_pwm_scan(context.data, context.settings.home / "data", motifs).metrics()
     context.tracker.metrics(values)
     return values
 
@@ -199,11 +203,13 @@ def _read_test(context: RunContext, reader: LayerReader, results: FilterResults)
     for alignment in ALIGNMENTS:
         reading = reader.read(split, found, alignment)
         suffix = "" if alignment == own else f"_{alignment}"
-        for key, value in match_scores(reading, context.data.relevant).items():
+        for key, value in match_scores(reading, context.relevant).items():
             if alignment == own or "/" not in key:
                 results.values[f"{reader.name}/{key}{suffix}"] = value
         if alignment == own:
             results.readings.append(reading)
+            null = null_scores(reading, context.targets, context.relevant, context.spec.evalue)
+            results.values.update({f"{reader.name}/{key}": one for key, one in null.items()})
             _record_reading(context, reading)
     if detected := reader.truth(split, found):
         results.truths[reader.name] = detected
@@ -218,7 +224,7 @@ def _read_test(context: RunContext, reader: LayerReader, results: FilterResults)
 def _read_validation(context: RunContext, reader: LayerReader, results: FilterResults) -> None:
     split = context.data.valid
     found = reader.scan(split)
-    values = match_scores(reader.read(split, found, context.spec.alignment), context.data.relevant)
+    values = match_scores(reader.read(split, found, context.spec.alignment), context.relevant)
     if detected := reader.truth(split, found):
         values |= truth_scores(detected)
     for key, value in values.items():
@@ -236,9 +242,9 @@ def _ablate(
     lost = ablate(parts, reader.convolution, data.test.codes, labels, data.classes)
     if np.isnan(lost.auroc).all():
         return
-    matched = set().union(*filters_by_class(reading, data.relevant).values())
+    matched = set().union(*filters_by_class(reading, context.relevant).values())
     relevant = [n for n, motif in enumerate(reading.motifs) if motif.id in matched]
-    found = ablation_scores(lost, relevant if any(data.relevant.values()) else None)
+    found = ablation_scores(lost, relevant if any(context.relevant.values()) else None)
     results.ablations[reader.name] = lost
     results.values.update({f"{reader.name}/{key}": value for key, value in found.items()})
     context.tracker.artifact(
@@ -253,9 +259,14 @@ def _record_reading(context: RunContext, reading: LayerReading) -> None:
     tracker.artifact(f"{stem}_clipped.meme", lambda path: write_meme(path, reading.clipped, 4))
     table = format_tsv(reading.matches)
     tracker.artifact(f"{stem}_matches.tsv", lambda path: path.write_text(table, encoding="utf-8"))
-    targets = {motif.id: motif for motif in jaspar()}
+    targets = {motif.id: motif for motif in context.targets}
     title = f"{context.name} · {reading.layer}"
     if is_approximate(reading.layer):
         title += " (approximate: traced through the pool)"
-    figure = logo_figure(reading, targets, context.data.relevant, context.data.motifs, title)
+    if context.spec.motifs_sha256:
+        used = {match.target_id for match in reading.matches}
+        used |= {one.id for one in context.targets if classes_of(one.id, context.relevant)}
+        shown = [motif for motif in context.targets if motif.id in used]
+        tracker.artifact(Artifact.TARGETS, lambda path: write_meme(path, shown))
+    figure = logo_figure(reading, targets, context.relevant, context.data.motifs, title)
     record_figure(tracker, stem, figure, "png", "pdf")

@@ -12,6 +12,7 @@ import numpy as np
 from mlproject.architectures import arch_name, model_file, preset_names, protocol_name, run_name
 from mlproject.data import Dataset, load
 from mlproject.data.dataset import blocks
+from mlproject.data.relevant import run_relevant, without_motif
 from mlproject.names import Artifact, Metric, Tag
 from mlproject.network.memory import check_memory
 from mlproject.run import stages
@@ -80,6 +81,9 @@ def _check(spec: RunSpec, data: Dataset, settings: Settings, source: Source) -> 
         )
     _check_labels(data)
     spec.map_lengths(data.length)
+    relevant = run_relevant(spec, data)
+    if not settings.quiet and (note := without_motif(data.classes, relevant, spec.motifs)):
+        print(f"note: {note}", file=sys.stderr)
     check_memory(spec, data.length, len(data.classes))
     if isinstance(source, Previous):
         check_previous(source, spec, data)
@@ -195,7 +199,7 @@ def _record_inputs(context: RunContext) -> None:
             "length": data.length,
             "classes": len(data.classes),
             "positives": sum(int(block.sum()) for block in blocks(labels)),
-            "relevant": dict(data.relevant),
+            "relevant": dict(context.relevant),
         }
         source = spec.dataset if not spec.generated else json.dumps(dict(data.provenance))
         name = f"{Path(spec.dataset).stem}-{split}"

@@ -6,7 +6,7 @@ import keras
 
 from mlproject.architectures import arch_name, printed_name, protocol_name
 from mlproject.filters.reading import LayerReading, filters_by_class, is_approximate, match_scores
-from mlproject.motifs.databases import jaspar
+from mlproject.motifs.databases import title_of
 from mlproject.names import Artifact, Metric
 from mlproject.network.build import trainable_parameters
 from mlproject.network.evaluation import FEW, undefined
@@ -44,7 +44,7 @@ def card_data(
         f"Best epoch {fitted.best_epoch} of {len(fitted.history)} ({STOPPED[fitted.stopped]}), "
         f"validation loss {values[Metric.BEST_VAL_LOSS]:.4f}.",
         _test_scores(tested),
-        *(line for reading in read.readings for line in _matches(context, reading)),
+        *(line for reading in read.readings for line in _matches(context, reading, values)),
     ]
     backend = keras.backend.backend()
     facts = {
@@ -71,8 +71,8 @@ def card_data(
         readings=read.readings,
         truths=read.truths,
         ablations=read.ablations,
-        targets=jaspar(),
-        relevant=data.relevant,
+        targets=context.targets,
+        relevant=context.relevant,
         truth=data.motifs,
         times={key: value for key, value in values.items() if key.startswith(Metric.TIME)},
     )
@@ -108,11 +108,14 @@ def _test_scores(tested: Tested) -> str:
     return line + (f"; fewer than {FEW} positives: {', '.join(few)}." if few else ".")
 
 
-def _matches(context: RunContext, reading: LayerReading) -> list[str]:
-    relevant, count = context.data.relevant, len(reading.motifs)
+def _matches(context: RunContext, reading: LayerReading, metrics: Mapping[str, float]) -> list[str]:
+    relevant, count = context.relevant, len(reading.motifs)
     values = match_scores(reading, relevant)
     layer = reading.layer + " (approximate)" * is_approximate(reading.layer)
-    line = f"{layer}: {values['match_jaspar'] * count:.0f} of {count} filters match JASPAR"
+    known = title_of(context.spec.motifs)
+    line = f"{layer}: {values['match_jaspar'] * count:.0f} of {count} filters match {known}"
+    if (null := metrics.get(f"{reading.layer}/match_null")) is not None:
+        line += f" (with shuffled columns {null * count:.1f})"
     found = filters_by_class(reading, relevant)
     if not found:
         return [f"{line}; no class has a known motif."]

@@ -6,7 +6,6 @@ from mlproject.architectures import printed_name
 from mlproject.data.paper import FACTORS
 from mlproject.draw.panels import Block, panel_figure
 from mlproject.filters.reading import LayerReading, classes_of
-from mlproject.motifs.databases import jaspar
 from mlproject.motifs.pwm import Motif
 from mlproject.report.atlas import atlas_figure, make_atlas
 from mlproject.report.content import Content
@@ -84,13 +83,15 @@ def atlas_picture(content: Content, dataset: str) -> Picture | Missing:
     frame, _ = of_dataset(content.counted, dataset)
     readings: dict[str, list[tuple[int, str, LayerReading]]] = {}
     relevant: Mapping[str, Sequence[str]] = {}
+    known: dict[str, Motif] = {}
     for arch in POOLS:
         for _, run in trials(frame, arch, "conv1/match_jaspar").runs.iterrows():
             if found := content.filters(run, "conv1"):
                 relevant = relevant or found[1]
+                known |= content.targets(run)
                 place = int(run["seed"]), str(run["run_id"]), found[0]
                 readings.setdefault(arch, []).append(place)
-    motifs = truth_of(relevant)
+    motifs = truth_of(relevant, list(known.values()))
     if not (readings and motifs):
         return Missing(f"Atlas, {dataset} sequences: no run with filters.")
     made = make_atlas(dataset, readings, relevant, motifs)
@@ -121,6 +122,7 @@ def panel_picture(
     blocks: list[Block] = []
     absent: list[str] = []
     relevant: Mapping[str, Sequence[str]] = {}
+    known: dict[str, Motif] = {}
     for arch, number in layers:
         metric = f"conv{deepest if one_network else number}/match_jaspar"
         runs = trials(frame, arch, metric).runs
@@ -128,14 +130,16 @@ def panel_picture(
             absent.append(printed_name(arch))
         elif found := content.filters(runs.iloc[0], f"conv{number}"):
             relevant = relevant or found[1]
+            known |= content.targets(runs.iloc[0])
             label = f"{printed_name(arch)}, conv{number}" if deepest > 1 else printed_name(arch)
             blocks.append(Block(label, found[0]))
     without = f" Without runs: {', '.join(dict.fromkeys(absent))}." if absent else ""
     if not blocks:
         return Missing(f"{title}: no runs.{without}")
     strip = "Ground truth" if dataset == SYNTHETIC else "Motifs of the factors"
+    targets = list(known.values())
     figure = panel_figure(
-        blocks, relevant, jaspar(), list(truth_of(relevant).values()), "",
+        blocks, relevant, targets, list(truth_of(relevant, targets).values()), "",
         f"{strip}, and below each its reverse complement",
     )  # fmt: skip
     caption = (
@@ -145,12 +149,12 @@ def panel_picture(
     return Picture(name, figure, title, caption + without)
 
 
-def truth_of(relevant: Mapping[str, Sequence[str]]) -> dict[str, Motif]:
-    """Return the motif of each class: the paper's, else the first relevant one."""
+def truth_of(relevant: Mapping[str, Sequence[str]], targets: Sequence[Motif]) -> dict[str, Motif]:
+    """Return the motif of each class: the paper's, else the first relevant target."""
     planted = {factor.name: factor.jaspar_id for factor in FACTORS}
     found = {}
     for name in relevant:
-        fitting = [motif for motif in jaspar() if name in classes_of(motif.id, relevant)]
+        fitting = [motif for motif in targets if name in classes_of(motif.id, relevant)]
         if fitting:
             first = [motif for motif in fitting if motif.id == planted.get(name)]
             found[name] = (first or fitting)[0]._replace(name=name)

@@ -12,6 +12,8 @@ import pandas
 from mlproject.architectures import recorded_spec
 from mlproject.data.paper import RELEVANT
 from mlproject.filters.reading import LayerReading
+from mlproject.motifs.databases import motifs_of
+from mlproject.motifs.pwm import Motif
 from mlproject.names import Artifact, Tag, metric_name
 from mlproject.spec import RunSpec
 from mlproject.store import Store, connect
@@ -100,6 +102,24 @@ def filters(run: Run, layer: str = "conv1", store: Store | None = None) -> Layer
     )
     alignment = str(spec_of(run, store).alignment)
     return LayerReading(layer, alignment, motifs, clipped, starts, matches)
+
+
+def targets(run: Run, store: Store | None = None) -> tuple[Motif, ...]:
+    """Return the motifs of a run's databases; if a file of theirs is gone, those that it matched.
+
+    Args:
+        run: see `history`.
+        store: see `history`.
+
+    Raises:
+        UserError: a file is gone or has changed, and the run has no copy of its motifs.
+    """
+    store = store or connect()
+    try:
+        return motifs_of(spec_of(run, store))
+    except UserError:
+        with downloaded(store, id_of(run), Artifact.TARGETS) as path:
+            return read_motifs(path)
 
 
 def attributions(run: Run, method: str, store: Store | None = None) -> Any:
