@@ -151,14 +151,18 @@ def make_spec(options: Options) -> RunSpec:
         values = {"layers": FIRST, **values, "blocks": ()}
         if "model_sha256" not in values and (":" in model or model_file(model).is_file()):
             values["model_sha256"] = sha256_of(model_file(model))
-    if "motifs_sha256" not in values and (
-        files := database_files(values.get("motifs", JASPAR_2016))
-    ):
-        values["motifs_sha256"] = ",".join(map(sha256_of, files))
     try:
-        return RunSpec(**values)
+        return RunSpec(**_with_file_hashes(values))
     except ValidationError as error:
         raise UserError(_one_line(error)) from error
+
+
+def _with_file_hashes(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values with the hashes of the MEME files of `motifs`, unless they have them."""
+    files = database_files(values.get("motifs", JASPAR_2016))
+    if not files or "motifs_sha256" in values:
+        return values
+    return {**values, "motifs_sha256": ",".join(map(sha256_of, files))}
 
 
 def model_file(model: str) -> Path:

@@ -115,10 +115,11 @@ def targets(run: Run, store: Store | None = None) -> tuple[Motif, ...]:
         UserError: a file is gone or has changed, and the run has no copy of its motifs.
     """
     store = store or connect()
+    spec = spec_of(run, store)
     try:
-        return motifs_of(spec_of(run, store))
+        return motifs_of(spec)
     except UserError:
-        with downloaded(store, id_of(run), Artifact.TARGETS) as path:
+        with downloaded(store, id_of(run, store), Artifact.TARGETS) as path:
             return read_motifs(path)
 
 
