@@ -84,6 +84,26 @@ def slow_paper(
     return Aligned(np.array(pwms), np.array(nsites), np.empty(0), values.max(axis=(0, 1)))
 
 
+def slow_exponential(
+    values: np.ndarray, codes: np.ndarray, field: ReceptiveField, window: int, threshold: float
+) -> Aligned:
+    """As the authors' notebook: start > 0 and end < length, two sites at least, plain means."""
+    pwms, nsites = [], []
+    for number in range(values.shape[2]):
+        largest = values[:, :, number].max()
+        sites = []
+        for sequence in range(values.shape[0]):
+            for position in range(values.shape[1]):
+                start = position * field.step + field.start(window)
+                high = values[sequence, position, number] > np.float32(threshold) * largest
+                if high and start > 0 and start + window < codes.shape[1]:
+                    sites.append((sequence, position, 1.0))
+        sites = sites if len(sites) > 1 else []
+        pwms.append(slow_pwm(sites, codes, field, window))
+        nsites.append(len(sites))
+    return Aligned(np.array(pwms), np.array(nsites), np.empty(0), values.max(axis=(0, 1)))
+
+
 def assert_same(one: Aligned, other: Aligned) -> None:
     np.testing.assert_array_equal(one.nsites, other.nsites)
     np.testing.assert_allclose(one.pwms, other.pwms, atol=1e-12)
@@ -101,7 +121,7 @@ def assert_same(one: Aligned, other: Aligned) -> None:
         ReceptiveField(6, 2),
     ],
 )
-def test_both_alignments_equal_the_loops(field: ReceptiveField, window: int) -> None:
+def test_all_alignments_equal_the_loops(field: ReceptiveField, window: int) -> None:
     rng = np.random.default_rng(window)
     values, codes = random_activations(rng, 40, 30), random_codes(rng, 40, 30)
     possible = values.max(axis=(0, 1)) * np.float32(1.2)
@@ -114,6 +134,20 @@ def test_both_alignments_equal_the_loops(field: ReceptiveField, window: int) -> 
         align(found, "paper", codes, field, window),
         slow_paper(values, codes, field, window, np.float32(0.6) * possible),
     )
+    assert_same(
+        align(found.above(0.7), "exponential", codes, field, window),
+        slow_exponential(values, codes, field, window, 0.7),
+    )
+
+
+def test_a_window_of_20_begins_10_nt_left_of_the_position_as_in_the_second_paper() -> None:
+    assert ReceptiveField(19, 9).start(20) == -10
+    values, codes = np.zeros((1, 40, 2), np.float32), np.zeros((1, 40), np.uint8)
+    values[0, [11, 20], 0] = 1.0
+    values[0, [10, 20], 1] = 1.0  # a window that touches the end is dropped; one site is too few
+    found = align(scan([values]), "exponential", codes, ReceptiveField(19, 9), 20)
+    assert found.nsites.tolist() == [2, 0]
+    assert (found.pwms[1] == 0.25).all()
 
 
 @pytest.mark.parametrize("step", [2, 3])

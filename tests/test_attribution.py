@@ -14,7 +14,7 @@ from keras import layers
 from mlproject.architectures import make_spec
 from mlproject.attribution import METHODS, attribute
 from mlproject.attribution.completeness import completeness_error
-from mlproject.attribution.deeplift import deeplift
+from mlproject.attribution.deeplift import deeplift, multipliers
 from mlproject.attribution.files import read_attributions, write_arrays, write_attributions
 from mlproject.attribution.gradients import (
     class_gradient,
@@ -24,6 +24,7 @@ from mlproject.attribution.gradients import (
     smoothgrad,
 )
 from mlproject.attribution.logits import logit_model
+from mlproject.attribution.methods import rng_of
 from mlproject.attribution.mutagenesis import ism, ism_window
 from mlproject.attribution.references import shuffled
 from mlproject.attribution.scores import centred, contributions, hypothetical
@@ -297,6 +298,44 @@ def test_mutagenesis_of_windows_is_the_mean_loss_over_the_windows_that_cover_a_p
             losses[position].append(loss)
     wanted = [np.mean(one) for one in losses]
     np.testing.assert_allclose(contributions(found, codes)[0], wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["exponential", "pool of 4"])
+def test_attributions_of_the_probability_are_the_second_papers_formulas(name: str) -> None:
+    model, codes = _network(name), _codes(2)
+    targets, x = np.array([0, 2]), one_hot(codes)
+    select = np.eye(CLASSES, dtype=np.float32)[targets]
+    call = class_gradient(model, "probability")
+
+    def importance(method: str) -> np.ndarray:
+        return attribute(model, method, codes, targets, seed=3).importance
+
+    def close(one: np.ndarray, other: np.ndarray) -> None:
+        np.testing.assert_allclose(one, other, atol=1e-4 * np.abs(other).max())
+
+    close(importance("gradient_x_input_probability"), (call(x, select)[1] * x).sum(axis=-1))
+    mutated = np.zeros((*codes.shape, 4))
+    for position in range(LENGTH):
+        for letter in range(4):
+            other = codes.copy()
+            other[:, position] = letter
+            mutated[:, position, letter] = _of(
+                predict(model, other) - predict(model, codes), targets
+            )
+    close(importance("ism_probability"), np.sqrt((mutated**2).sum(axis=-1)))
+    method = "integrated_gradients_probability"
+    mean = np.zeros(x.shape)
+    for reference in np.moveaxis(shuffled(codes, 10, rng_of(method, 3)), 1, 0):
+        start = one_hot(reference)
+        slopes = [call(start + np.float32(t / 20) * (x - start), select)[1] for t in range(21)]
+        mean += np.trapezoid(slopes, dx=1 / 20, axis=0) / 10
+    close(importance(method), (mean * x).sum(axis=-1))
+    method = "deeplift_probability"
+    mean = np.zeros(x.shape)
+    for reference in np.moveaxis(shuffled(codes, 10, rng_of(method, 3)), 1, 0):
+        start = one_hot(reference)
+        mean += multipliers(model, "probability")(x, start, select)[1] * (x - start) / 10
+    close(importance(method), (mean * x).sum(axis=-1))
 
 
 def test_smoothgrad_of_no_noise_is_the_gradient_and_draws_only_from_its_generator() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -125,13 +126,26 @@ def test_a_bad_file_gets_one_line_and_writes_nothing(
 def test_wrong_axes_and_letters_are_refused(dataset: Dataset, tmp_path: Path) -> None:
     path = write_one_hot(tmp_path / "a.h5", dataset)
     out, names = tmp_path / "b.h5", [*dataset.classes]
-    for options, message in (
+    rules: tuple[tuple[dict[str, Any], str], ...] = (
         ({"axes": "NCC"}, "`axes` must be auto or an order of N, C and L"),
         ({"axes": "NCL"}, "three axes, one of 4 letters"),
         ({"letters": "ACGU"}, "`letters` must be an order of ACGT"),
-    ):
+    )
+    for options, message in rules:
         with pytest.raises(UserError, match=message):
             h5.convert(path, out, names=names, relevant={}, **options)
+
+
+def test_reverse_complements_can_be_appended_to_each_split(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    path, out = write_one_hot(tmp_path / "a.h5", dataset), tmp_path / "b.h5"
+    h5.convert(path, out, names=[*dataset.classes], relevant={}, both_strands=True)
+    found = read(out)
+    for name, split in dataset.splits.items():
+        codes = np.concatenate([split.codes, sequence.reverse_complement(np.asarray(split.codes))])
+        np.testing.assert_array_equal(found.splits[name].codes, codes)
+        np.testing.assert_array_equal(found.splits[name].labels, np.tile(split.labels, (2, 1)))
 
 
 def test_a_data_set_file_is_not_a_file_of_one_hot_sequences(

@@ -1,5 +1,6 @@
 """Models made by a function of the zoo or of the user's file."""
 
+from importlib import import_module
 from pathlib import Path
 
 import keras
@@ -11,7 +12,7 @@ from test_training import TRAIN, VALID, after_calls, planted
 from mlproject import results
 from mlproject.architectures import arch_name, make_spec, protocol_name, run_name
 from mlproject.commands.train import spec_options
-from mlproject.data import make_dataset, write
+from mlproject.data import Split, make_dataset, write
 from mlproject.network import backend
 from mlproject.network.build import build, predict
 from mlproject.network.own_model import zoo_names
@@ -64,14 +65,20 @@ def file(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", zoo_names())
 def test_a_model_of_the_zoo_trains_and_resumes_to_equal_weights(name: str, tmp_path: Path) -> None:
     spec = make_spec({"model": name, "epochs": 2, "batch_size": 64, "learning_rate": 0.01})
+    shortest = getattr(import_module(f"mlproject.network.zoo.{name}"), "SHORTEST", LENGTH)
+    copies = -(-shortest // LENGTH)
+    train, valid = (Split(np.tile(one.codes, (1, copies)), one.labels) for one in (TRAIN, VALID))
     ends = []
     for path, stop in ((tmp_path / "a.h5", None), (tmp_path / "b.h5", after_calls(9))):
-        model = build(spec, LENGTH, 2)
-        fit(model, spec, TRAIN, VALID, state_path=path, should_stop=stop or (lambda: False))
+        model = build(spec, LENGTH * copies, 2)
+        fit(model, spec, train, valid, state_path=path, should_stop=stop or (lambda: False))
         if stop is not None:
-            model = build(spec, LENGTH, 2)
-            fit(model, spec, TRAIN, VALID, state_path=path, resume=True)
+            model = build(spec, LENGTH * copies, 2)
+            fit(model, spec, train, valid, state_path=path, resume=True)
         ends.append([backend.value(one) for one in model.weights])
+    if shortest > LENGTH:
+        with pytest.raises(UserError, match=f"at least {shortest} nt: got {LENGTH}"):
+            build(spec, LENGTH, 2)
     for one, other in zip(*ends, strict=True):
         np.testing.assert_array_equal(one, other)
     assert arch_name(spec) == name

@@ -40,6 +40,10 @@ ATTRIBUTIONS: Mapping[str, str] = {
     "deeplift": "DeepLIFT",
     "ism": "In silico mutagenesis",
     "ism_window": "Windowed mutagenesis",
+    "gradient_x_input_probability": "Gradient × input of the probability",
+    "integrated_gradients_probability": "Integrated gradients × input of the probability",
+    "deeplift_probability": "DeepLIFT × input of the probability",
+    "ism_probability": "In silico mutagenesis of the probability",
 }  # name in commands and metrics -> title in figures and tables
 MODISCO = "modisco"
 GENERATED: Mapping[str, Mapping[str, int]] = {
@@ -52,7 +56,7 @@ JASPAR_2016 = "jaspar2016"
 JASPAR_RELEASES = (2014, 2016, 2018, 2020, 2022, 2024, 2026)
 JASPAR_TAXA = ("plants", "insects", "nematodes", "fungi", "urochordates", "all")
 FROM_DATA = "data"
-AlignmentName = Literal["released", "paper"]
+AlignmentName = Literal["released", "paper", "exponential"]
 ActivationName = Literal[
     "relu", "exponential", "elu", "softplus", "sigmoid", "tanh", "linear",
     "shift_scale_relu", "shift_scale_tanh", "shift_scale_sigmoid", "exp_relu",

@@ -46,6 +46,7 @@ def deeplift(
     *,
     rng: np.random.Generator,
     references: int = REFERENCES,
+    present: bool = False,
     output: Output = "logit",
     batch_size: int = BATCH,
     progress: Progress = silent,
@@ -58,6 +59,8 @@ def deeplift(
         targets: (N,) class of each row.
         rng: random numbers.
         references: copies of each row with its dinucleotides shuffled.
+        present: score a letter by its own part, multiplier * (input - reference), without the part
+            of the reference's letter, as "DeepSHAP x input" does; the sum below does not hold then.
         output: ``logit`` or ``probability``; for the latter the sigmoid is rescaled too.
         batch_size: rows a batch.
         progress: called with the number of rows done and their total.
@@ -77,7 +80,8 @@ def deeplift(
         for number in range(references):
             check_interrupts()
             reference = one_hot(copies[:, number])
-            shares = hypothetical(call(x, reference, classes)[1], reference)
+            slopes = call(x, reference, classes)[1]
+            shares = slopes * (x - reference) if present else hypothetical(slopes, reference)
             found[rows] += shares[:count] / np.float32(references)
         progress(rows.stop, len(codes))
     return found

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -11,6 +11,7 @@ from mlproject.attribution.deeplift import deeplift
 from mlproject.attribution.gradients import (
     expected_gradients,
     integrated_gradients,
+    integrated_shuffled,
     saliency,
     smoothgrad,
 )
@@ -20,6 +21,7 @@ from mlproject.attribution.scores import Method, contributions, magnitude
 from mlproject.fields import ATTRIBUTIONS
 from mlproject.system.errors import UserError, nearest
 
+PROBABILITY: Mapping[str, Any] = {"output": "probability"}
 _ROWS: Mapping[str, Method] = {
     "saliency": Method(saliency, magnitude),
     "gradient_x_input": Method(saliency),
@@ -29,6 +31,12 @@ _ROWS: Mapping[str, Method] = {
     "expected_gradients": Method(expected_gradients, random=True),
     "deeplift": Method(deeplift, random=True),
     "ism": Method(ism),
+    "gradient_x_input_probability": Method(saliency, options={"correct": False, **PROBABILITY}),
+    "integrated_gradients_probability": Method(
+        integrated_shuffled, random=True, options=PROBABILITY
+    ),
+    "deeplift_probability": Method(deeplift, random=True, options={"present": True, **PROBABILITY}),
+    "ism_probability": Method(ism, magnitude, options={"correct": False, **PROBABILITY}),
     "ism_window": Method(ism_window, random=True, hypothetical=False),
 }
 METHODS: Mapping[str, Method] = {

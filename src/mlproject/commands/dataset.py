@@ -293,6 +293,7 @@ def h5(
     names: str | None,
     axes: str,
     letters: str,
+    both_strands: bool,
     relevant: str,
     motifs: str,
 ) -> None:
@@ -304,7 +305,15 @@ def h5(
     classes = kind.class_names(file, names)
     known = RELEVANT if tuple(classes) == CLASSES else None
     found = relevant_motifs(classes, relevant, motifs, known)
-    listing = kind.convert(file, out, names=classes, relevant=found, axes=axes, letters=letters)
+    listing = kind.convert(
+        file,
+        out,
+        names=classes,
+        relevant=found,
+        axes=axes,
+        letters=letters,
+        both_strands=both_strands,
+    )
     _show(listing, out, motifs=motifs)
 
 

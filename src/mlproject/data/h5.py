@@ -8,7 +8,7 @@ from mlproject.data.layout import new_dataset_file
 from mlproject.data.listing import Listing
 from mlproject.data.onehot import default_classes, find_array, open_splits
 from mlproject.names import check_classes
-from mlproject.sequence import LETTERS
+from mlproject.sequence import LETTERS, reverse_complement
 from mlproject.system.errors import UserError
 from mlproject.system.hdf5 import hdf5_opened
 
@@ -24,6 +24,7 @@ def convert(
     relevant: Mapping[str, Sequence[str]],
     axes: str = "auto",
     letters: str = LETTERS,
+    both_strands: bool = False,
 ) -> Listing:
     """Write a data set of the one-hot arrays of a file, block by block.
 
@@ -34,6 +35,7 @@ def convert(
         relevant: class -> JASPAR ids.
         axes: see `open_splits`.
         letters: see `open_splits`.
+        both_strands: append the reverse complements of each split to it, with the same labels.
 
     Raises:
         UserError: invalid options; a file without these arrays; arrays that are not one-hot
@@ -58,13 +60,20 @@ def convert(
             "axes": {name: str(split.x.shape) for name, split in splits.items()},
             "letters": letters,
         }
-        counts = {name: split.count for name, split in splits.items()}
+        if both_strands:
+            provenance["both_strands"] = "reverse complements appended to each split"
+        strands = 2 if both_strands else 1
+        counts = {name: strands * split.count for name, split in splits.items()}
         length = splits["train"].length
         with new_dataset_file(out, length, counts, names, relevant, provenance) as target:
             for name, split in splits.items():
                 for rows, codes, labels in split.blocks():
                     target.splits[name].codes[rows] = codes
                     target.splits[name].labels[rows] = labels
+                    if both_strands:
+                        others = slice(rows.start + split.count, rows.stop + split.count)
+                        target.splits[name].codes[others] = reverse_complement(codes)
+                        target.splits[name].labels[others] = labels
     assert target.listing is not None
     return target.listing
 

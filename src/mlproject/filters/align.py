@@ -8,16 +8,46 @@ an odd number. A window of 19 at position p therefore covers ``p - 9`` to ``p + 
 Source: Koo & Eddy, PLoS Comput Biol 15(12): e1007560, 2019, Methods, and the code they released.
 """
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from mlproject.data.rows import Rows
+from mlproject.fields import AlignmentName
 from mlproject.filters.scan import Scan, blocks
 from mlproject.geometry import ReceptiveField
 from mlproject.sequence import LETTERS, OTHER
 
 CODES = len(LETTERS) + 1  # A, C, G, T and everything else
+
+
+class AlignmentSites(NamedTuple):
+    """Which sites an alignment takes, and what they weigh.
+
+    Attributes:
+        above: every position above the threshold; otherwise the best position of each sequence.
+        weighted: a site weighs its activation; otherwise 1.
+        margin: nt between the window and the ends of the sequence, at least; None: the window may
+            leave the sequence.
+        fewest: a filter with fewer sites has a uniform matrix and counts as dead.
+    """
+
+    above: bool
+    weighted: bool
+    margin: int | None
+    fewest: int = 1
+
+    def of(self, found: Scan) -> np.ndarray:
+        """Return the sites among those of a scan."""
+        return found.released if self.above else found.paper
+
+
+SITES: Mapping[AlignmentName, AlignmentSites] = {
+    "released": AlignmentSites(above=True, weighted=True, margin=None),
+    "paper": AlignmentSites(above=False, weighted=False, margin=0),
+    "exponential": AlignmentSites(above=True, weighted=False, margin=1, fewest=2),
+}
 
 
 class Aligned(NamedTuple):
@@ -38,7 +68,7 @@ class Aligned(NamedTuple):
 
 def align(
     found: Scan,
-    alignment: Literal["released", "paper"],
+    alignment: AlignmentName,
     codes: Rows,
     field: ReceptiveField,
     window: int = 0,
@@ -47,11 +77,13 @@ def align(
 
     ``released``: the weight of a site is its activation. Window columns outside the sequence are
     not counted, so columns at the margins have less weight. ``paper``: the weight of a site is 1. A
-    site is dropped if its window leaves the sequence.
+    site is dropped if its window leaves the sequence. ``exponential``, as Koo & Ploenzke 2021: the
+    sites of ``released`` with weight 1; a site is dropped if its window leaves the sequence or
+    touches an end; a filter with one site has no matrix.
 
     Args:
         found: the sites, of the sequences `codes`.
-        alignment: ``released`` or ``paper``.
+        alignment: one of `SITES`.
         codes: (sequences, length) uint8, A C G T = 0 to 3; other letters are not counted. Only the
             rows of one block of sites are in memory.
         field: receptive field of the layer.
@@ -62,23 +94,25 @@ def align(
     """
     if found.sequences != len(codes):
         raise ValueError(f"{found.sequences} sequences were scanned, {len(codes)} given")
-    weighted = alignment == "released"
+    rule = SITES[alignment]
     filters, length, window = len(found.maximum), codes.shape[1], window or field.width
     offset = field.start(window)
     before = max(-offset, 0)
     after = max((length - 1) // field.step * field.step + offset + window - length, 0)
     counts = np.zeros((window, filters, CODES))
     nsites = np.zeros(filters, np.int64)
-    for sites in blocks(found.released if weighted else found.paper):
+    for sites in blocks(rule.of(found)):
         lowest = int(sites["sequence"][0])
         near = codes[lowest : int(sites["sequence"][-1]) + 1]
         padded = np.pad(near, ((0, 0), (before, after)), constant_values=OTHER)
         row, flat = padded.shape[1], padded.reshape(-1)
         start = sites["position"].astype(np.int64) * field.step + offset
-        kept = np.full(len(sites), True) if weighted else (start >= 0) & (start + window <= length)
+        kept = np.full(len(sites), True)
+        if rule.margin is not None:
+            kept = (start >= rule.margin) & (start + window <= length - rule.margin)
         first = ((sites["sequence"].astype(np.int64) - lowest) * row + start + before)[kept]
         number = sites["filter"][kept].astype(np.int64)
-        weight = sites["activation"][kept].astype(np.float64) if weighted else None
+        weight = sites["activation"][kept].astype(np.float64) if rule.weighted else None
         nsites += np.bincount(number, minlength=filters)
         for column in range(window):
             key = number * CODES + flat[first + column]
@@ -86,6 +120,8 @@ def align(
                 key, weights=weight, minlength=filters * CODES
             ).reshape(filters, -1)  # fmt: skip
     counts = counts[:, :, :OTHER].transpose(1, 0, 2)
+    few = nsites < rule.fewest
+    counts[few], nsites[few] = 0.0, 0
     weights = counts.sum(axis=2)
     pwms = np.full(counts.shape, 1 / len(LETTERS))
     np.divide(counts, weights[..., None], out=pwms, where=weights[..., None] > 0)

@@ -21,7 +21,7 @@ class LayerReading(NamedTuple):
     Attributes:
         layer: ``conv1``, or ``conv2_argmax`` if the sites were traced through a pool,
             approximately, by `mlproject.filters.trace`.
-        alignment: ``released`` or ``paper``.
+        alignment: ``released``, ``paper`` or ``exponential``.
         motifs: one for each filter, from ``filter0`` on, of the full window width; nsites = number
             of sites (0 = dead).
         clipped: the informative part of each filter that is not dead, the input of Tomtom: 4

@@ -1,6 +1,6 @@
 """Scan: from the activations of a layer to the sites where its filters are active, in one pass.
 
-One pass serves both alignments of the paper. ``released`` selects every position above a share of
+One pass serves all alignments. ``released`` selects every position above a share of
 the largest activation observed. That maximum is known only at the end, so the scan keeps candidates
 above the same share of the largest activation so far and drops candidates as the maximum grows.
 ``paper`` selects the best position of each sequence.
@@ -42,6 +42,11 @@ class Scan(NamedTuple):
     paper: np.ndarray
     maximum: np.ndarray
     sequences: int
+
+    def above(self, share: float) -> "Scan":
+        """Return the scan with the `released` sites above a share of the largest activation."""
+        least = np.float32(share) * self.maximum
+        return self._replace(released=_above(self.released, least))
 
 
 def scan(

@@ -25,7 +25,11 @@ def build_own(spec: RunSpec, length: int, classes: int) -> keras.Model:
     Raises:
         UserError: no such function, its file has changed, it fails, or it returns something else.
     """
-    function = _function(spec)
+    function, shortest = _function(spec)
+    if length < shortest:
+        raise UserError(
+            f"`model`: {spec.model} needs sequences of at least {shortest} nt: got {length}"
+        )
     keras.utils.set_random_seed(stream_seed(spec.seed, "model"))
     try:
         model = function(length, classes, **spec.arguments)
@@ -42,7 +46,8 @@ def zoo_names() -> list[str]:
     return sorted(path.stem for path in ZOO.glob("*.py") if path.stem != "__init__")
 
 
-def _function(spec: RunSpec) -> Callable[..., Any]:
+def _function(spec: RunSpec) -> tuple[Callable[..., Any], int]:
+    """Return the function, and the shortest sequences that it takes: its module's `SHORTEST`."""
     path, name = model_file(spec.model), spec.model.rpartition(":")[2]
     if ":" not in spec.model:
         name = "build"
@@ -68,7 +73,7 @@ def _function(spec: RunSpec) -> Callable[..., Any]:
         ) from error
     if not callable(function):
         raise UserError(f"`model`: {name} of {path} must be a function: got {function!r}")
-    return function
+    return function, int(getattr(module, "SHORTEST", 1))
 
 
 def _checked(model: object, spec: RunSpec, length: int, classes: int) -> keras.Model:

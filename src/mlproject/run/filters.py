@@ -7,12 +7,12 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from mlproject.architectures import ALIGNMENTS, FIRST, AlignmentRule
+from mlproject.architectures import ALIGNMENTS, ALWAYS_SCORED, FIRST, AlignmentRule
 from mlproject.data import Split
 from mlproject.draw.logos import logo_figure
 from mlproject.fields import BLOCKS, AlignmentName
 from mlproject.filters.ablation import Ablation, ablate, ablation_rows, ablation_scores
-from mlproject.filters.align import align
+from mlproject.filters.align import SITES, align
 from mlproject.filters.baseline import class_motifs
 from mlproject.filters.null import null_scores
 from mlproject.filters.reading import (
@@ -103,7 +103,7 @@ class LayerReader:
         batches = activations(model, self.convolution, split.codes)
         sites = scan(
             peaks.watch(batches) if peaks else batches,
-            released=self._rule("released").threshold,
+            released=self._least,
             paper=self._rule("paper").threshold,
             possible=maximum_possible_activation(model, self.convolution) if first else None,
         )
@@ -118,7 +118,8 @@ class LayerReader:
     def read(self, split: Split, found: SplitScan, alignment: AlignmentName) -> LayerReading:
         """Align the sites of a split and match the motifs with the databases."""
         window = self._rule(alignment).window
-        aligned = align(found.sites, alignment, split.codes, self._field, window)
+        sites = self._sites(found, alignment)
+        aligned = align(sites, alignment, split.codes, self._field, window)
         return read_layer(
             self.name, alignment, aligned, self._context.targets, self._context.spec.evalue
         )
@@ -128,9 +129,22 @@ class LayerReader:
         if found.peaks is None or split.sites is None:
             return None
         data = self._context.data
-        active: np.ndarray = getattr(found.sites, self._context.spec.alignment)
+        own = self._context.spec.alignment
+        active = SITES[own].of(self._sites(found, own))
         names = motif_names([motif.id for motif in data.motifs], data.relevant)
         return compare_to_sites(found.peaks, active, split.sites, names, self._field)
+
+    @property
+    def _least(self) -> float:
+        """The lowest threshold of the alignments that take every position above theirs."""
+        names = dict.fromkeys((*ALWAYS_SCORED, self._context.spec.alignment))
+        return min(self._rule(one).threshold for one in names if SITES[one].above)
+
+    def _sites(self, found: SplitScan, alignment: AlignmentName) -> Scan:
+        """Return the sites above the threshold of an alignment."""
+        threshold = self._rule(alignment).threshold
+        lower = SITES[alignment].above and threshold > self._least
+        return found.sites.above(threshold) if lower else found.sites
 
     def _rule(self, alignment: AlignmentName) -> AlignmentRule:
         spec = self._context.spec
@@ -200,7 +214,7 @@ def scan_motifs(context: RunContext) -> dict[str, float]:
 def _read_test(context: RunContext, reader: LayerReader, results: FilterResults) -> None:
     split, own = context.data.test, context.spec.alignment
     found = reader.scan(split)
-    for alignment in ALIGNMENTS:
+    for alignment in dict.fromkeys((*ALWAYS_SCORED, own)):
         reading = reader.read(split, found, alignment)
         suffix = "" if alignment == own else f"_{alignment}"
         for key, value in match_scores(reading, context.relevant).items():

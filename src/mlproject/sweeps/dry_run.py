@@ -86,8 +86,10 @@ def _totals(
 
 def _bytes(runs: list[Any], store: Store | None) -> float:
     """Return the mean size of a few runs, bytes."""
+    if store is None:
+        return 0.0
     sizes = []
-    for run in runs[:SAMPLE] if store else []:
+    for run in runs[:SAMPLE]:
         try:
             sizes.append(store.bytes_of(run))
         except STORE_ERRORS:

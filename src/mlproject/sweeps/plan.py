@@ -103,7 +103,7 @@ def expand(plan: Plan) -> Iterator[tuple[FieldValues, RunSpec]]:
             named = ", ".join(f"{key}={value}" for key, value in row.items()) or "base"
             raise UserError(f"cell {named}: {error}") from error
         have = _exclusion_values(spec) if plan.exclude else {}
-        matches = [_matches(have, exclusion) for exclusion in plan.exclude]
+        matches = [_matches((have, options), exclusion) for exclusion in plan.exclude]
         used = [one or two for one, two in zip(used, matches, strict=True)]
         if not any(matches) and spec not in seen:
             seen.add(spec)
@@ -121,10 +121,13 @@ def _exclusion_values(spec: RunSpec) -> dict[str, Value]:
     return {**preset_names(spec), **spec.columns()}
 
 
-def _matches(have: Mapping[str, Value], exclusion: Mapping[str, Value | list[Value]]) -> bool:
+def _matches(
+    known: Sequence[Mapping[str, Value]], exclusion: Mapping[str, Value | list[Value]]
+) -> bool:
+    """Return whether a row of `exclude` names a cell: by its spec, or as the plan writes it."""
     for name, wanted in exclusion.items():
         several = wanted if isinstance(wanted, list) else [wanted]
         parsed = [one if field_info(name) is None else parse_value(name, one) for one in several]
-        if have.get(name) not in parsed:
+        if not any(name in have and have[name] in parsed for have in known):
             return False
     return True
