@@ -163,7 +163,7 @@ def test_a_network_may_have_one_block_or_four() -> None:
         ({"pool1": 0}, "`pool1` must be greater than or equal to 1: got 0"),
         ({"dropout_conv": 1.5}, "`dropout_conv` must be less than or equal to 0.99: got 1.5"),
         ({"init": "zeros"}, "`init` must be glorot_uniform"),
-        ({"alignment": "best"}, "`alignment` must be released or paper: got 'best'"),
+        ({"alignment": "best"}, "`alignment` must be released, paper or exponential: got 'best'"),
         ({"filters3": 8}, "a network of 3 blocks needs every pool: give pool2"),
         ({"filters2": 0, "pool2": 5}, "`filters2=0` makes a network of one block"),
         ({"pool_stride1": 30}, "`pool_stride1` must not exceed `pool1`"),

@@ -285,6 +285,9 @@ def peaks(out: Path, files: str, genome: Path, relevant: str, motifs: str, **opt
 @click.option("--names", help="class names, comma-separated [the paper's if 12, else class0, ...]")
 @option("--axes", default="auto", help="such as NCL or NLC, C = letters")
 @option("--letters", default="ACGT", help="order of the letters")
+@click.option(
+    "--both-strands", is_flag=True, help="append the reverse complements of each split to it"
+)
 @RELEVANT
 @MOTIFS
 def h5(

@@ -47,8 +47,9 @@ def dry_run(path: Path, home: Path, experiment: str | None, workers: int | None)
             if cell.spec_sha256 in done
             else ""
         )
-        time = duration(seconds[cell.spec_sha256]) if cell.spec_sha256 in seconds else "?"
-        table.add_row(str(number), cell.name, cell.spec_sha256[:12], state, "" if state else time)
+        timed = cell.spec_sha256 in seconds
+        needs = "" if state else duration(seconds[cell.spec_sha256]) if timed else "?"
+        table.add_row(str(number), cell.name, cell.spec_sha256[:12], state, needs)
     console = Console(width=None if Console().is_terminal else 120)
     console.print(table, highlight=False)
     left = [cell for cell in cells if cell.spec_sha256 not in done]
