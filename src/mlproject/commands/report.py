@@ -19,6 +19,7 @@ from mlproject.system.errors import UserError
 @click.option("--ui", default="", help="address of the MLflow UI, for links")
 @click.option("--figures/--no-figures", default=True, help="draw figures [yes]")
 @click.option("--record/--no-record", default=True, help="keep it in MLflow as a run [yes]")
+@option("--paper", default="koo_eddy_2019", help="the paper to put beside the runs")
 @click.option(
     "--reproduction",
     metavar="FOLDER",
@@ -35,6 +36,7 @@ def report(
     ui: str,
     figures: bool,
     record: bool,
+    paper: str,
     reproduction: Path | None,
 ) -> None:
     """Make tables and figures of the recorded runs, beside the paper's, and a page to browse.
@@ -45,7 +47,7 @@ def report(
     if reproduction:
         from mlproject.report.reproduction import make_reproduction
 
-        files = make_reproduction(reproduction)
+        files = make_reproduction(reproduction, paper)
         print(f"{len(files)} files: {files[0]}")
         return
     if bool(rows) != bool(columns):
@@ -54,7 +56,14 @@ def report(
     from mlproject.report.recording import make_report
 
     request = ReportRequest(
-        experiments, where, split_list(rows), split_list(columns), split_list(networks), figures, ui
+        experiments,
+        where,
+        split_list(rows),
+        split_list(columns),
+        split_list(networks),
+        figures,
+        ui,
+        paper,
     )
     made = make_report(request, out, record)
     if rows:

@@ -7,6 +7,8 @@ from mlproject.architectures import ARCHITECTURES
 from mlproject.report.content import Content, ReportRequest
 from mlproject.report.document import Report
 from mlproject.report.measure import Measure
+from mlproject.report.papers.sections import fill_paper
+from mlproject.report.published import PAPER
 from mlproject.report.registry import fill
 from mlproject.report.table import Table
 from mlproject.store import Store
@@ -39,7 +41,11 @@ def build(request: ReportRequest, store: Store) -> Report:
     about = ", ".join(request.experiment) or ("all experiments" if len(names) != 1 else names[0])
     report = Report(f"Motif representations by network: {about}", _summary(runs, request.where))
     report.experiment = str(names[0]) if len(names) == 1 else None
-    fill(report, content)
+    if request.paper == PAPER:
+        fill(report, content)
+    else:
+        paper = fill_paper(report, content)
+        report.title = f"{paper.title}, {paper.subject}: {about}"
     report.summary += _verdicts(report.tables)
     report.unreadable += [*content.unreadable, *found.hints]
     return report

@@ -9,6 +9,7 @@ import pandas
 from mlproject import results
 from mlproject.filters.reading import LayerReading
 from mlproject.motifs.pwm import Motif
+from mlproject.report.published import PAPER
 from mlproject.store import Store
 from mlproject.system.errors import UserError
 
@@ -24,6 +25,7 @@ class ReportRequest(NamedTuple):
         networks: names of networks to show side by side in a figure.
         figures: whether to draw figures.
         ui: address of the MLflow UI, for links; "" = from the tracking store.
+        paper: the paper that the runs stand beside, see `mlproject.report.papers.data`.
     """
 
     experiment: tuple[str, ...] = ()
@@ -33,6 +35,7 @@ class ReportRequest(NamedTuple):
     networks: tuple[str, ...] = ()
     figures: bool = True
     ui: str = ""
+    paper: str = PAPER
 
 
 @dataclass

@@ -5,6 +5,7 @@ LABELS = {
     "test_aupr": "AUPR",
     "match_jaspar": "JASPAR match",
     "match_relevant": "relevant match",
+    "auroc": "AUROC",
 }
 
 

@@ -17,7 +17,8 @@ from mlproject.report.document import Report
 from mlproject.report.labels import label_of
 from mlproject.report.measure import Measure
 from mlproject.report.page import small
-from mlproject.report.published import SYNTHETIC
+from mlproject.report.papers.data import read_paper
+from mlproject.report.published import PAPER, SYNTHETIC
 from mlproject.report.sections.printed import main_table
 from mlproject.report.sections.runs import cost_table
 from mlproject.report.sentences import (
@@ -41,10 +42,14 @@ PICTURES = ("message", "filters", "fig2", "fig3", "atlas_synthetic", "figS1", "t
 LARGEST, COLORS = 290_000, (64, 32, 16, 8)
 
 
-def make_reproduction(folder: Path) -> list[Path]:
+def make_reproduction(folder: Path, paper: str = PAPER) -> list[Path]:
     """Write ``README.md``, ``figures/`` and ``tables/`` (CSV) of the runs that `folder` has.
 
     If the folder has ``notes.md``, it becomes a section.
+
+    Args:
+        folder: where `mlproject.store.exchange.exporting.export` wrote the runs.
+        paper: the paper that they reproduce.
 
     Returns:
         The files, README.md first.
@@ -63,10 +68,12 @@ def make_reproduction(folder: Path) -> list[Path]:
         counted = results.counted(results.runs("runs", store=store))
         if counted.empty:
             raise UserError(f"`--reproduction` needs runs that `export` wrote: {folder} has none")
-        report = build(ReportRequest(experiment=("runs",)), store)
+        report = build(ReportRequest(experiment=("runs",), paper=paper), store)
     note = folder / "notes.md"
     notes = note.read_text(encoding="utf-8").strip() if note.exists() else ""
-    texts = {"README.md": markdown(report, counted, notes)}
+    own = paper == PAPER
+    page = markdown(report, counted, notes) if own else paper_page(paper, report, counted, notes)
+    texts = {"README.md": page}
     texts |= {f"tables/{one.name}.csv": one.csv() for one in _tables(report)}
     paths = []
     with atomic_folder(folder) as aside:
@@ -74,7 +81,7 @@ def make_reproduction(folder: Path) -> list[Path]:
             with atomic_file(aside / name) as file:
                 file.write(text.encode())
             paths.append(folder / name)
-        for name in PICTURES:
+        for name in PICTURES if own else report.pictures:
             if name in report.pictures:
                 (path,) = save_figure(
                     report.pictures[name].figure, aside / "figures" / name, ["png"]
@@ -147,6 +154,32 @@ def markdown(report: Report, counted: pandas.DataFrame, notes: str) -> str:
         picture=picture,
         has=lambda name: name in report.pictures,
     )
+    return _tidy(text)
+
+
+def paper_page(name: str, report: Report, counted: pandas.DataFrame, notes: str) -> str:
+    """Return the page of a paper that is described by data; see `markdown` for the arguments."""
+    paper = read_paper(name)
+    statements, cost, parts = report.table("statements"), cost_table(counted), []
+    for one in paper.tables:
+        table, picture = report.table(one.name), report.pictures.get(one.name)
+        image = f"![{picture.title}](figures/{one.name}.png)" if picture else ""
+        heading, shown = one.title.partition(".")[0], table.markdown() if table else ""
+        parts.append({"heading": heading, "table": shown, "picture": image})
+    text = text_template("paper.md.j2").render(
+        paper=paper,
+        who=who(counted),
+        result=result(statements),
+        statements=statements.markdown() if statements else "",
+        parts=parts,
+        notes=notes,
+        cost=cost.markdown() if cost else "",
+    )
+    return _tidy(text)
+
+
+def _tidy(text: str) -> str:
+    """Return Markdown without spaces at ends of lines and with single empty lines."""
     lines = "\n".join(line.rstrip() for line in text.splitlines())
     lines = re.sub(r"\n+(?=#+ |!\[)", "\n\n", re.sub(r"\n{3,}", "\n\n", lines))
     return lines.strip() + "\n"

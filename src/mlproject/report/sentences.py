@@ -55,7 +55,8 @@ def result(statements: Table | None) -> str:
     if statements is None or not statements.rows or not statements.rows[0]["n"]:
         return ""
     row = statements.rows[0]
-    published = f"; the paper's own numbers give {row['published']:+.3f}"
+    theirs = row.get("published")
+    published = f"; the paper's own numbers give {theirs:+.3f}" if theirs is not None else ""
     seeds = f"{row['n']} seed{'s' * int(row['n'] != 1)}"
     counts = Counter(short(one["verdict"]) for one in statements.rows if one["n"])
     rest = ", ".join(f"{count} {name}" for name, count in counts.most_common())

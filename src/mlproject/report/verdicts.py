@@ -39,16 +39,24 @@ class Joint(NamedTuple):
 
 
 def compare(
-    values: Sequence[float] | np.ndarray, printed: tuple[float, float] | None, band: float
+    values: Sequence[float] | np.ndarray,
+    printed: tuple[float, float] | None,
+    band: float,
+    *,
+    trials: int = TRIALS,
+    reading: float = 0.0,
 ) -> Measure:
     """Compare trials with a published mean and standard deviation.
 
     Args:
         values: one a trial.
-        printed: mean and standard deviation over five trials. The paper divides by five: the
-            standard deviation of a sample is larger by sqrt(5/4), and rounding to three digits
-            hides up to 0.0005. None: nothing is published.
+        printed: mean and standard deviation over `trials` trials. The papers divide by their
+            number n: the standard deviation of a sample is larger by sqrt(n / (n - 1)), and
+            rounding to three digits hides up to 0.0005. A standard deviation of NaN is unknown:
+            the interval is then that of our trials. None: nothing is published.
         band: the largest absolute difference that counts as agreement.
+        trials: number of published trials.
+        reading: error with which the mean was read off a figure; it widens the interval.
 
     Returns:
         The verdict is ``agrees`` if the 90 % interval of the difference lies within +-`band`: the
@@ -66,7 +74,7 @@ def compare(
     low = high = math.nan
     verdict = f"cannot tell (n = {n})" if n else "no runs"
     if n > 1 and ours.sd is not None:
-        half = welch_half_width(ours.sd, n, printed_sd(printed), TRIALS, LEVEL)
+        half = reading + _half_width(ours.sd, n, printed, trials)
         low, high = difference - half, difference + half
         if -band <= low and high <= band:
             verdict = "agrees"
@@ -78,9 +86,15 @@ def compare(
     )  # fmt: skip
 
 
-def printed_sd(printed: tuple[float, float]) -> float:
+def _half_width(sd: float, n: int, printed: tuple[float, float], trials: int) -> float:
+    if math.isnan(printed[1]):
+        return float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * max(sd, LOWEST_SD) / math.sqrt(n)
+    return welch_half_width(sd, n, printed_sd(printed, trials), trials, LEVEL)
+
+
+def printed_sd(printed: tuple[float, float], trials: int = TRIALS) -> float:
     """Return the standard deviation (n - 1) of a published cell, see `compare`."""
-    return max(printed[1] * math.sqrt(TRIALS / (TRIALS - 1)), LOWEST_SD)
+    return max(printed[1] * math.sqrt(trials / (trials - 1)), LOWEST_SD)
 
 
 def welch(sd1: float, n1: int, sd2: float, n2: int) -> tuple[float, float]:

@@ -1,0 +1,160 @@
+"""A paper that is described by data: its tables, figures, statements and the page of its runs."""
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recorded import inside, record
+from scipy import stats
+
+from mlproject import results
+from mlproject.architectures import make_spec
+from mlproject.report.build import build
+from mlproject.report.content import ReportRequest
+from mlproject.report.measure import Measure
+from mlproject.report.papers.claims import equivalence, paired
+from mlproject.report.papers.data import paper_names, published_cells, read_paper
+from mlproject.report.papers.runs import PaperRuns
+from mlproject.report.reproduction import make_reproduction
+from mlproject.report.verdicts import compare
+from mlproject.store import connect
+from mlproject.store.exchange.exporting import export
+from mlproject.system.errors import UserError
+
+PAPER = "koo_ploenzke_2021"
+TASK1 = {"dataset": "exponential", "protocol": "exponential"}
+TASK3 = {"dataset": "codes", "protocol": "exponential", "monitor": "val_auroc"}
+METHODS = ("gradient_x_input", "ism", "integrated_gradients", "deeplift")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path) -> Iterator[Path]:
+    """A store with three trials of some cells of both tasks, and one run of another network."""
+    with inside(tmp_path_factory.mktemp("papers"), migrated_store) as folder:
+        for arch, low in (("EXP-CNN-2", 0.0), ("EXP-CNN-deep", 0.03)):
+            for activation, relevant in (("relu", low), ("exponential", 0.95)):
+                for seed in range(3):
+                    options = {**TASK1, "arch": arch, "activation": activation, "seed": seed}
+                    record(options, 0.97 + seed / 1000, relevant + seed / 100)
+        for arch, bonus in (("EXP-CNN-local", 0.0), ("EXP-CNN-dist", 0.05)):
+            for number, activation in enumerate(("relu", "exponential", "tanh", "elu")):
+                for seed in range(3):
+                    options = {**TASK3, "arch": arch, "activation": activation, "seed": seed}
+                    more = {
+                        f"{method}_probability/auroc": 0.7 + bonus + number / 50 + seed / 500
+                        for method in METHODS
+                    }
+                    record(options, 0.9 - number / 100 - bonus, None, more=more)
+        record({**TASK1, "arch": "EXP-CNN-2", "epochs": 7}, 0.5, 0.5)
+        yield folder
+
+
+def test_every_paper_can_be_read_and_each_cell_names_runs_that_can_be_trained() -> None:
+    assert paper_names()[0] == "koo_eddy_2019"
+    for name in paper_names()[1:]:
+        paper = read_paper(name)
+        tables = {table.name: table for table in paper.tables}
+        for table in paper.tables:
+            cells = published_cells(name, table)
+            places = {(cell.metric, tuple(cell.options.items())) for cell in cells}
+            assert len(places) == len(cells) > 0
+            for cell in cells:
+                make_spec(cell.options)
+                assert not math.isnan(cell.value)
+        for one in paper.statements:
+            for options in (*one.high, *one.low):
+                make_spec({**tables[one.table].runs, **options})
+    with pytest.raises(UserError, match="unknown paper 'koo_ploenzke': did you mean"):
+        read_paper("koo_ploenzke")
+
+
+def test_plans_of_a_paper_have_a_cell_for_each_published_number() -> None:
+    from mlproject.sweeps.plan import expand
+    from mlproject.sweeps.plan_file import read_plan
+
+    plans = Path(__file__).parents[1] / "sweeps"
+    for table in read_paper(PAPER).tables:
+        specs = [spec for _, spec in expand(read_plan(plans / f"exponential_{table.name}.yaml"))]
+        free = {"attributions": "none", "attributed": 300}
+        planned = {spec.model_copy(update=free) for spec in specs}
+        for cell in published_cells(PAPER, table):
+            assert make_spec(cell.options) in planned, cell.labels
+
+
+def test_a_cell_takes_the_runs_that_differ_in_the_seed_only(store: Path) -> None:
+    runs = PaperRuns(results.counted(results.runs()))
+    options = {**TASK1, "arch": "EXP-CNN-2", "activation": "relu"}
+    assert runs.by_seed(options, "conv1/match_relevant") == {0: 0.0, 1: 0.01, 2: 0.02}
+    assert runs.by_seed({**options, "epochs": 7}, "conv1/match_relevant") == {0: 0.5}
+    assert runs.by_seed({**options, "protocol": "released"}, "test_auroc") == {}
+
+
+def test_tables_have_verdicts_beside_the_published_numbers(store: Path) -> None:
+    report = build(ReportRequest(paper=PAPER), connect())
+    assert report.title.startswith("Koo & Ploenzke 2021, exponential activations")
+    table = report.table("task1")
+    assert table is not None
+    rows = {(row["network"], row["activation"]): row for row in table.rows}
+    found = rows["CNN-2", "exponential"]["value"]
+    assert isinstance(found, Measure)
+    assert (found.n, found.published) == (3, 0.96)
+    assert found.mean == pytest.approx(0.96)  # the median
+    assert found.verdict == "agrees"
+    assert rows["CNN-50", "relu"]["value"].verdict == "no runs"
+    assert {"task1", "task3"} <= set(report.pictures)
+
+
+def test_statements_are_tested_on_the_runs(store: Path) -> None:
+    table = build(ReportRequest(paper=PAPER, figures=False), connect()).table("statements")
+    assert table is not None
+    verdicts = {row["statement"]: row["verdict"] for row in table.rows}
+    assert (
+        verdicts["With an exponential activation the filters of CNN-2 become motifs."]
+        == "supported"
+    )
+    same = next(text for text in verdicts if text.startswith("The test AUROC is the same"))
+    assert verdicts[same] == "supported"
+    shifted = next(text for text in verdicts if text.startswith("Shifting and scaling a tanh"))
+    assert verdicts[shifted] == "no runs"
+    related = next(row for row in table.rows if row["relation"])
+    assert related["n"] == 8
+    assert related["effect"] < 0
+    assert related["verdict"] == "supported"
+
+
+def test_unknown_published_spread_leaves_our_own_interval_and_the_error_of_reading() -> None:
+    values = [0.90, 0.94, 0.98]
+    found = compare(values, (0.9, math.nan), 0.2, trials=10, reading=0.03)
+    half = stats.t.ppf(0.95, 2) * np.std(values, ddof=1) / math.sqrt(3)
+    assert (found.low, found.high) == pytest.approx((0.04 - half - 0.03, 0.04 + half + 0.03))
+
+
+def test_equality_is_two_one_sided_tests_and_pairs_need_all_groups() -> None:
+    assert paired([{0: 0.5, 1: 0.7}, {1: 0.9, 2: 0.1}], [{1: 0.3, 2: 0.4}]) == {
+        1: pytest.approx(0.5)
+    }
+    assert equivalence({0: 0.001, 1: -0.001, 2: 0.0}, 0.01) == "supported"
+    assert equivalence({0: 0.101, 1: 0.099, 2: 0.1}, 0.01) == "contradicted"
+    assert equivalence({0: 0.03, 1: -0.03, 2: 0.0}, 0.01) == "cannot tell (n = 3)"
+    assert equivalence({0: 0.0}, 0.01) == "cannot tell (n = 1)"
+    assert equivalence({}, 0.01) == "no runs"
+
+
+def test_the_page_of_the_papers_runs_is_made_of_exported_files_alone(store: Path) -> None:
+    export(connect(), Path("out"))
+    (Path("out") / "notes.md").write_text("CNN-deep differs because of the moon.\n")
+    paths = make_reproduction(Path("out"), PAPER)
+    text = paths[0].read_text(encoding="utf-8")
+    assert "# Koo & Ploenzke 2021: exponential activations in the first layer" in text
+    assert (
+        "**With an exponential activation the filters of CNN-2 become motifs.** Here: supported"
+        in text
+    )
+    assert re.search(r"\| CNN-2 \| exponential \| 3 \| 0\.960 ± 0\.010 \| 0\.960 \|", text)
+    assert "because of the moon" in text
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert {"figures/task1.png", "figures/task3.png"} <= set(links)
+    assert all((Path("out") / link).exists() for link in links)
