@@ -63,6 +63,7 @@ class Tag:
     FILTERS_LEFT_OUT = tag("filters_left_out")
     ATTRIBUTIONS = tag("attributions")
     REPORT = tag("report")
+    EMBEDDING = tag("embedding")
 
     @staticmethod
     def attributions(method: str) -> str:
@@ -102,6 +103,7 @@ class Artifact:
     TARGETS = "filters/targets.meme"  # of MEME files in `motifs`: those matched or relevant
     FILTERS = "filters/"  # followed by a layer: ``filters/conv1_truth.csv``
     ATTRIBUTIONS = "attributions/"  # followed by a method: ``attributions/saliency.h5``
+    EMBEDDING = "embedding/"  # followed by a table: ``embedding/effects.csv``
     PLOTS = "plots/"
 
 

@@ -12,6 +12,7 @@ import click
 from mlproject.commands.baseline import baseline
 from mlproject.commands.check import check
 from mlproject.commands.dataset import dataset
+from mlproject.commands.embed import embed
 from mlproject.commands.export import export
 from mlproject.commands.import_runs import import_runs
 from mlproject.commands.interpret import interpret
@@ -28,7 +29,7 @@ from mlproject.system.streams import lasting_streams
 from mlproject.system.variables import draw_to_files, take_run_id
 
 COMMANDS = (
-    *(baseline, check, dataset, export, import_runs, interpret),
+    *(baseline, check, dataset, embed, export, import_runs, interpret),
     *(match, report, sweep, sync, tracks, train),
 )
 

@@ -1,6 +1,7 @@
 """Attributions of a finished run, computed later and added to it."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,13 +53,36 @@ def interpret_run(
     """
     names = parse_methods(methods)
     check(names)
+    with amended(run_id, home, dataset, quiet, "interpret") as context:
+        model = results.model(context.tracker.run_id)
+        values = attribute_run(context, model, names, choice or Choice())
+    return AddedAttributions(values, context.tracker.problem)
+
+
+@contextmanager
+def amended(
+    run_id: str, home: Path, dataset: Path | None, quiet: bool, verb: str
+) -> Iterator[RunContext]:
+    """Yield the context of a finished run to which the ``with`` block adds results.
+
+    Args:
+        run_id: the run, or the start of its id.
+        home: folder of ``data`` and ``runs``.
+        dataset: present path of the run's data set; None: the recorded path, or generate it again.
+        quiet: show no progress.
+        verb: the command, in the name of the run that ``mlflow run`` has made for it.
+
+    Raises:
+        UserError: the run does not exist or has not finished; the data set is missing or another
+            one.
+        Interrupted: SIGINT or SIGTERM.
+    """
     with Interrupts() as interrupts:
         store = connect()
         run_id = store.full_id(run_id)
         spec = results.spec_of(run_id, store)
         tracker = store.amend(run_id, home / "runs")
         try:
-            model = results.model(run_id, store)
             context = RunContext(
                 name=store.run(run_id).info.run_name,
                 spec=spec,
@@ -67,15 +91,14 @@ def interpret_run(
                 tracker=tracker,
                 interrupts=interrupts,
             )
-            values = attribute_run(context, model, names, choice or Choice())
+            yield context
         finally:
             with interrupts.deferred():
                 tracker.close()
         if offered := store.take_offered_run():
             with suppress(*STORE_ERRORS):
                 store.set_tags(offered, {Tag.INTERPRETS: run_id})
-                store.client.update_run(offered, name=f"interpret · {context.name}")
-        return AddedAttributions(values, tracker.problem)
+                store.client.update_run(offered, name=f"{verb} · {context.name}")
 
 
 def _dataset(run_id: str, home: Path, store: Store, path: Path | None) -> Dataset:
