@@ -18,11 +18,13 @@ from mlproject.commands.import_runs import import_runs
 from mlproject.commands.interpret import interpret
 from mlproject.commands.match import match
 from mlproject.commands.options import CONTEXT
+from mlproject.commands.predict import predict
 from mlproject.commands.report import report
 from mlproject.commands.sweep import sweep
 from mlproject.commands.sync import sync
 from mlproject.commands.tracks import tracks
 from mlproject.commands.train import train
+from mlproject.commands.variants import variants
 from mlproject.system.errors import UserError
 from mlproject.system.masking import mask
 from mlproject.system.streams import lasting_streams
@@ -30,7 +32,7 @@ from mlproject.system.variables import draw_to_files, take_run_id
 
 COMMANDS = (
     *(baseline, check, dataset, embed, export, import_runs, interpret),
-    *(match, report, sweep, sync, tracks, train),
+    *(match, predict, report, sweep, sync, tracks, train, variants),
 )
 
 

@@ -253,7 +253,7 @@ def collect(
             if name and record.bound and most and taken >= most:
                 continue
             length = length or len(record.sequence)
-            sequence = _fitted(record, length, fit)
+            sequence = fitted(record, length, fit)
             if sequence is None:
                 dropped += 1
                 continue
@@ -288,7 +288,12 @@ def _in_turn(paths: Sequence[Path]) -> Iterator[SequenceRecord]:
         yield from (record for record in group if record is not None)
 
 
-def _fitted(record: SequenceRecord, length: int, fit: Fit) -> str | None:
+def fitted(record: SequenceRecord, length: int, fit: Fit) -> str | None:
+    """Return the letters of a sequence at the wanted length, None if it is left out.
+
+    Raises:
+        UserError: another length, and `fit` is ``exact``.
+    """
     surplus = len(record.sequence) - length
     if not surplus:
         return record.sequence

@@ -17,12 +17,14 @@ class SequenceRecord(NamedTuple):
         line: number of its first line, from 1.
         sequence: the letters, in upper case.
         bound: False if the file calls it not bound. In FASTA always True.
+        name: first word of the header of a FASTA file, else "".
     """
 
     path: Path
     line: int
     sequence: str
     bound: bool = True
+    name: str = ""
 
 
 def read_sequences(path: Path) -> Iterator[SequenceRecord]:
@@ -42,7 +44,7 @@ def read_sequences(path: Path) -> Iterator[SequenceRecord]:
             if "seq" in header and "Bound" in header:
                 parsed = _table(path, numbered, header)
             elif line.startswith(">"):
-                parsed = _fasta(path, number, numbered)
+                parsed = _fasta(path, number, line, numbered)
             else:
                 raise UserError(
                     f"{path}, line {number}: a FASTA file starts with '>', DeepBind's with a "
@@ -55,15 +57,21 @@ def read_sequences(path: Path) -> Iterator[SequenceRecord]:
         raise UserError(f"{path}: holds no sequence")
 
 
-def _fasta(path: Path, start: int, numbered: Iterator[tuple[int, str]]) -> Iterator[SequenceRecord]:
+def _fasta(
+    path: Path, start: int, header: str, numbered: Iterator[tuple[int, str]]
+) -> Iterator[SequenceRecord]:
     parts: list[str] = []
     for number, line in numbered:
         if line.startswith(">"):
-            yield _record(path, start, "".join(parts))
-            start, parts = number, []
+            yield _record(path, start, "".join(parts), name=_name(header))
+            start, header, parts = number, line, []
         elif text := line.strip():
             parts.append(_checked(path, number, text))
-    yield _record(path, start, "".join(parts))
+    yield _record(path, start, "".join(parts), name=_name(header))
+
+
+def _name(header: str) -> str:
+    return (header[1:].split() or [""])[0]
 
 
 def _table(
@@ -85,10 +93,12 @@ def _table(
         yield _record(path, number, text, cells[bound] == "1")
 
 
-def _record(path: Path, line: int, sequence: str, bound: bool = True) -> SequenceRecord:
+def _record(
+    path: Path, line: int, sequence: str, bound: bool = True, name: str = ""
+) -> SequenceRecord:
     if not sequence:
         raise UserError(f"{path}, line {line}: the sequence is empty")
-    return SequenceRecord(path, line, sequence.upper(), bound)
+    return SequenceRecord(path, line, sequence.upper(), bound, name)
 
 
 def _checked(path: Path, number: int, text: str) -> str:

@@ -62,8 +62,9 @@ def heat_figure(
     if table.size <= MOST_NUMBERS:
         for (down, across), number in np.ndenumerate(table):
             if np.isfinite(number):
+                text = f"{round(number, 1) + 0.0:.1f}".replace("-", "−")
                 axes.text(
-                    across, down, f"{round(number, 1) + 0.0:.1f}".replace("-", "−"), ha="center", va="center", size=6.5,
+                    across, down, text, ha="center", va="center", size=6.5,
                     color="white" if abs(number) > 0.6 * most else INK,
                     weight="bold" if sure[down, across] else "normal",
                 )  # fmt: skip
