@@ -34,7 +34,7 @@ def test_a_filter_that_one_class_alone_reads_is_lost_to_that_class_alone() -> No
     codes = encode([f"{text:T<12}TGTGTGTG" for text in texts for _ in range(3)])
     labels = np.array([[int("AAA" in text), int("CCC" in text)] for text in texts for _ in "123"])
     found = ablate(network_parts(reader(), "conv1"), "conv1", codes, labels, ("A", "C"))
-    assert found.auroc.tolist() == [1.0, 1.0]
+    assert found.intact.tolist() == [1.0, 1.0]
     assert found.loss.tolist() == [[0.5, 0.0], [0.0, 0.5], [0.0, 0.0]]
     assert [found.drives(number) for number in range(3)] == [["A"], ["C"], []]
     assert found.sequences == 12
@@ -69,7 +69,7 @@ def test_ablation_is_what_replacing_the_map_gives(layer: str) -> None:
         return np.array([roc_auc_score(*pair) for pair in zip(labels.T, scores.T, strict=True)])
 
     pairs = labels.sum(axis=0) * (1 - labels.astype(int)).sum(axis=0)
-    np.testing.assert_allclose(found.auroc, areas(maps), rtol=0, atol=1.5 / pairs.min())
+    np.testing.assert_allclose(found.intact, areas(maps), rtol=0, atol=1.5 / pairs.min())
     for number in range(maps.shape[2]):
         changed = maps.copy()
         changed[..., number] = maps[..., number].mean()

@@ -23,6 +23,12 @@ GOLDEN = {
     "codes": "b5ea52d298dc303e0ebfdf8044950ffbb6b0aa0c87c4d00bf5282374311e99b1",
     "grammar": "287ede6f5fa9f995f672a63d8e61d96dcb1e599cd52201b80f27c67d66507bbb",
 }
+VALUES = {
+    "mpra": "d2db89e71c520bd43b9dce029f0d58523283880e5080cd58e83d2ef8b9247546",
+    "mpra_interaction": "adca33b8b1288a066dc382bc4f8e76383a8cd6e06ac29389bfea76756997db0a",
+    "accessibility": "b76e9aae1d818008b3f1051a13d333c54e71e7735f840062f4243d3a5a584520",
+    "cell_types": "0a543a4a726fce2d7222fc1680e6962ab3516a58761ab002b10379d2bb38dd09",
+}
 UNLIKELY = 1e-3
 
 
@@ -40,10 +46,10 @@ def codes() -> Dataset:
     return generate(name="codes")
 
 
-@pytest.mark.parametrize("name", GOLDEN)
+@pytest.mark.parametrize("name", GOLDEN | VALUES)
 def test_the_data_of_a_recipe_stay_what_they_were(name: str) -> None:
     """If this fails, raise VERSION: files of the old generator must not pass for new ones."""
-    assert generate(0, 100, 200, name).sha256 == GOLDEN[name]
+    assert generate(0, 100, 200, name).sha256 == (GOLDEN | VALUES)[name]
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -209,6 +215,8 @@ def test_decoys_come_from_the_release_and_never_count() -> None:
         (["--set", "gc=0.4", "--set", "gc=0.5"], "`--set` must give gc once"),
         (["--set", "negative_kind=scrambled"], "`negative_kind=scrambled` needs labels=code"),
         (["--recipe", "codes", "--length", "70"], "`length` must be at least"),
+        (["--recipe", "mpra", "--set", "effects=1,2"], "`effects` must have a number for each"),
+        (["--set", "noise=1"], "`interactions` and `noise` are for labels=value"),
         (["--set", "spacing=50"], "`length` must be at least 281 nt"),
     ],
 )
@@ -223,6 +231,40 @@ def test_a_wrong_setting_is_one_line(
     assert words in error
     assert error.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["mpra", "mpra_interaction"])
+def test_values_are_sums_of_the_effects_of_sites_and_pairs(name: str) -> None:
+    recipe = make_recipe(name)
+    made = small(name, 400, noise="0")
+    for row, sites in enumerate(sites_by_row(made.test)):
+        found = [recipe.ids[motif] for motif in sites["motif"]]
+        effects = dict(zip(recipe.ids, recipe.sizes, strict=True))
+        wanted = sum(effects[one] for one in found)
+        wanted += sum(
+            more for (one, other), more in recipe.pairs.items() if one in found and other in found
+        )
+        assert made.test.labels[row, 0] == pytest.approx(wanted, abs=1e-5)
+    assert made.provenance["achievable"]["r2"] == pytest.approx(1.0)
+    relevant = set(made.relevant["activity"])
+    acting = {one for one, size in zip(recipe.ids, recipe.sizes, strict=True) if size}
+    acting |= {one for pair in recipe.pairs for one in pair}
+    assert {one.partition(".")[0] for one in acting} <= relevant
+
+
+def test_noise_is_its_share_of_the_spread_and_limits_what_can_be_reached() -> None:
+    made = small("mpra", 5000, noise="0.5")
+    assert made.provenance["achievable"]["r2"] == pytest.approx(1 / 1.25, abs=0.03)
+
+
+def test_counts_have_the_mean_asked_for_and_classes_exclude_each_other() -> None:
+    counts = small("accessibility", 2000, mean_count="50")
+    assert counts.task == "counts"
+    assert counts.train.labels.mean() == pytest.approx(50, rel=0.1)
+    np.testing.assert_array_equal(counts.train.labels, np.rint(counts.train.labels))
+    kinds = small("cell_types", 300)
+    for row, sites in enumerate(sites_by_row(kinds.train)):
+        assert set(sites["motif"].tolist()) == {int(kinds.train.labels[row].argmax())}
 
 
 def test_the_page_on_data_names_every_recipe_and_setting() -> None:

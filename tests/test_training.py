@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import keras
@@ -20,7 +20,8 @@ from mlproject.data import Split
 from mlproject.network import backend, checkpoint
 from mlproject.network.build import build, predict
 from mlproject.network.protocol import Epoch
-from mlproject.network.training import Fit, binary_cross_entropy, fit
+from mlproject.network.tasks import data_loss
+from mlproject.network.training import Fit, fit
 from mlproject.sequence import encode, one_hot
 from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError
@@ -70,7 +71,7 @@ def planted(count: int, seed: int) -> Split:
 TRAIN, VALID = planted(BATCHES * BATCH - 20, 1), planted(150, 2)
 
 
-def train(spec: RunSpec, state_path: Path, resume: bool = False, **options: Callable) -> Trained:
+def train(spec: RunSpec, state_path: Path, resume: bool = False, **options: Any) -> Trained:
     model = build(spec, LENGTH, 2)
     result = fit(model, spec, TRAIN, VALID, state_path=state_path, resume=resume, **options)
     return Trained(result, [backend.value(weight) for weight in model.weights], model)
@@ -179,7 +180,7 @@ def test_patience_counts_across_an_interruption_and_the_best_weights_stay(tmp_pa
     assert_same(train(spec, tmp_path / "parts.h5", resume=True), full)
     best = full.fit.history[full.fit.best_epoch - 1]
     scores = predict(full.model, VALID.codes)
-    loss = binary_cross_entropy(VALID.labels, scores)
+    loss = data_loss(VALID.labels, scores)
     assert loss == pytest.approx(best.values["val_cross_entropy"], rel=1e-6)
 
 
@@ -338,5 +339,5 @@ def test_auroc_is_left_out_where_no_class_has_both_labels(tmp_path: Path) -> Non
 def test_cross_entropy_of_hand_computed_scores() -> None:
     labels, scores = np.array([[1, 0], [0, 1]]), np.array([[0.5, 0.5], [0.75, 1.0]])
     wanted = (2 * np.log(2) + np.log(4)) / 4
-    assert binary_cross_entropy(labels, scores) == pytest.approx(wanted, abs=1e-6)
-    assert binary_cross_entropy(1 - labels, np.ones((2, 2))) == pytest.approx(8.06, abs=0.1)
+    assert data_loss(labels, scores) == pytest.approx(wanted, abs=1e-6)
+    assert data_loss(1 - labels, np.ones((2, 2))) == pytest.approx(8.06, abs=0.1)

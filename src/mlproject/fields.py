@@ -50,6 +50,10 @@ GENERATED: Mapping[str, Mapping[str, int]] = {
     "synthetic": {"sequences": 25_000, "length": 200},
     "exponential": {"sequences": 30_000, "length": 200},
     "codes": {"sequences": 20_000, "length": 200},
+    "mpra": {"sequences": 20_000, "length": 200},
+    "mpra_interaction": {"sequences": 20_000, "length": 200},
+    "accessibility": {"sequences": 20_000, "length": 200},
+    "cell_types": {"sequences": 10_000, "length": 200},
     "grammar": {"sequences": 20_000, "length": 200},
 }  # name of a recipe of generated data, a value of `dataset` -> its usual size
 JASPAR_2016 = "jaspar2016"
@@ -64,8 +68,12 @@ ActivationName = Literal[
 ]  # fmt: skip
 Padding = Literal["same", "valid"]
 MonitorName = Literal[
-    "val_loss", "val_cross_entropy", "val_auroc", "val_aupr", "val_auroc_pooled", "val_aupr_pooled"
-]
+    "val_loss", "val_cross_entropy", "val_auroc", "val_aupr", "val_auroc_pooled", "val_aupr_pooled",
+    "val_accuracy", "val_pearson", "val_spearman", "val_r2", "val_mse", "val_deviance",
+]  # fmt: skip
+TaskName = Literal["binary", "multiclass", "regression", "counts"]
+TASKS: tuple[TaskName, ...] = ("binary", "multiclass", "regression", "counts")
+VALUES: tuple[TaskName, ...] = ("regression", "counts")  # tasks whose labels are numbers
 
 
 class Group(StrEnum):

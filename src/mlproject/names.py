@@ -80,6 +80,8 @@ class Metric:
     TEST_AUROC = "test_auroc"
     TEST_AUPR = "test_aupr"
     TEST_AP = "test_ap"
+    TEST_ACCURACY = "test_accuracy"
+    ACHIEVABLE = "achievable/test_"  # by the best prediction from the sequence alone
     TIME = "time/"
     TIME_EPOCH = "time/epoch"
     TIME_TRAIN = "time/train"

@@ -214,6 +214,12 @@ class RunSpec(Frozen):
     class_weight: Literal["none", "balanced"] = training_field(
         "none", "balanced: positives and negatives of a class weigh the same in total", later=True
     )
+    loss: Literal["auto", "poisson_multinomial"] = training_field(
+        "auto",
+        "auto: that of the data's task; poisson_multinomial, for counts: Poisson of the total and "
+        "multinomial of the shares",
+        later=True,
+    )
     precision: Literal["float32", "bfloat16"] = training_field(
         "float32", "number format of layers; bfloat16 is for GPUs", later=True
     )

@@ -20,27 +20,35 @@ def silent(done: int, total: int) -> None:
     """Show no progress."""
 
 
+OUTPUTS = ("sigmoid", "softmax", "softplus", "linear")  # activations of the last layer, by task
+
+
 def logit_model(model: keras.Model) -> keras.Model:
-    """Return the network with its last sigmoid removed.
+    """Return the network without its last activation.
 
     Args:
         model: as `mlproject.network.build.build` returns it, or as MLflow loads it.
 
     Returns:
-        A model from one-hot (batch, length, 4) to logits (batch, classes).
+        A model from one-hot (batch, length, 4) to logits (batch, classes); for a network of values
+        to these, or of counts to the values before the softplus.
 
     Raises:
-        UserError: the network does not end in a sigmoid of a dense layer.
+        UserError: the network does not end in a dense layer with one of the `OUTPUTS`.
     """
     last = model.outputs[0]._keras_history.operation
-    if getattr(last, "activation", None) is not keras.activations.sigmoid:
+    found = getattr(last, "activation", None)
+    if not any(found is keras.activations.get(name) for name in OUTPUTS):
         raise UserError(
-            f"attributions of logits need a network that ends in a sigmoid: got {last.name}"
+            f"attributions of logits need a network that ends in {', '.join(OUTPUTS)}: "
+            f"got {last.name}"
         )
     if isinstance(last, layers.Activation):
         return keras.Model(model.inputs, last.input, name="logits_of_network")
     if not isinstance(last, layers.Dense):
-        raise UserError(f"attributions of logits need a sigmoid of a dense layer: got {last.name}")
+        raise UserError(
+            f"attributions of logits need an activation of a dense layer: got {last.name}"
+        )
     head = layers.Dense(last.units, use_bias=last.use_bias, name="logits")
     outputs = head(last.input)
     head.set_weights(last.get_weights())

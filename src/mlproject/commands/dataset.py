@@ -198,6 +198,91 @@ def fasta(
     _show(listing, out, notes, motifs)
 
 
+TABLE_OPTIONS = (
+    option(
+        "--task",
+        default="regression",
+        type=click.Choice(["regression", "counts", "binary", "multiclass"]),
+        help="numbers, counts, labels 0 and 1, or one column with the names of classes",
+    ),
+    click.option("--units", default="", help="unit of each column, comma-separated"),
+    option(
+        "--transform",
+        default="none",
+        type=click.Choice(["none", "log2", "log1p", "standardise"]),
+        help="of numbers; log1p: log2 of 1 more; standardise: by the training split",
+    ),
+    option(
+        "--missing",
+        default="refuse",
+        type=click.Choice(["refuse", "drop"]),
+        help="values that are empty or NA: an error, or their rows left out",
+    ),
+    option(
+        "--duplicates",
+        default="mean",
+        type=click.Choice(["mean", "first", "refuse"]),
+        help="equal sequences of a split: their mean, the first, or an error",
+    ),
+    click.option("--split", default="", help="column with train, valid or test"),
+    click.option("--chromosome", default="", help="column of chromosomes, to split by them"),
+    option("--valid", default="0.1", help="share for validation, or chromosomes, as chr7"),
+    option("--test", default="0.2", help="share for testing, or chromosomes, as chr8,chr9"),
+    option("--seed", default=0, type=click.IntRange(0), help="of a random split"),
+    click.option("--length", type=click.IntRange(1), help="nt a sequence [that of the first one]"),
+    option(
+        "--fit",
+        default="exact",
+        type=click.Choice(["exact", "centre", "drop"]),
+        help="sequences of another length: an error, cut or filled up with N, or left out",
+    ),
+)
+
+
+def _table_options(command: Command) -> Command:
+    for add in reversed(TABLE_OPTIONS):
+        command = add(command)
+    return command
+
+
+@dataset.command()
+@OUT
+@click.option("--file", required=True, type=FILE, help="table with a header, TSV or CSV, or gzip")
+@option("--sequence", default="sequence", help="column of the sequences")
+@click.option("--columns", required=True, help="columns of the values, comma-separated")
+@click.option("--fasta", type=FILE, help="FASTA of the sequences, if the table has their names")
+@click.option("--name", default="", help="column of these names")
+@_table_options
+@RELEVANT
+@MOTIFS
+def table(out: Path, file: Path, relevant: str, motifs: str, **options: Any) -> None:
+    """From a table of sequences with measured values, as MPRA and STARR-seq give.
+
+    Without a column of splits or chromosomes the split is random, and similar sequences (shared
+    words of 16 nt, on either strand) stay together.
+    """
+    from mlproject.data import table as kind
+    from mlproject.data.relevant import relevant_motifs
+
+    options["columns"] = split_list(options["columns"])
+    units = options["units"].split(",") if options["units"] else ()
+    options["units"] = tuple(unit.strip() for unit in units)
+    chosen = kind.Options(**options)
+    found = relevant_motifs(kind.class_names(file, chosen), relevant, motifs)
+    done = kind.convert(file, out, chosen, found)
+    notes = [
+        f"{count:,} {text}"
+        for count, text in (
+            (done.dropped, "rows without a value are left out"),
+            (done.unfit, "rows of another length are left out"),
+            (done.merged, "rows are merged with an equal sequence"),
+            (done.together, "sequences stay in one split with similar ones"),
+        )
+        if count
+    ]
+    _show(done.listing, out, notes, motifs)
+
+
 @dataset.command()
 @OUT
 @click.option("--folder", required=True, type=FILE, help="of the bundle")
@@ -342,7 +427,7 @@ def _show(
     notes = list(notes)
     relevant = {row.name: row.relevant for row in listing.rows}
     unknown = [name for name, ids in relevant.items() if not ids]
-    if note := without_motif(unknown, {}, motifs):
+    if not listing.rows[0].values and (note := without_motif(unknown, {}, motifs)):
         notes.append(note)
     if absent := unmatchable(relevant):
         notes.append(
@@ -353,7 +438,7 @@ def _show(
         one_sided = [
             name
             for name, positives, count in zip(
-                ("train", "valid", "test"), row.positives, listing.counts, strict=True
+                ("train", "valid", "test"), row.positives, listing.counts, strict=not row.values
             )
             if positives in (0, count)
         ]

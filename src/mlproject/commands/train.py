@@ -152,6 +152,8 @@ def _print_result(result: "RunResult") -> None:
     """Print the test scores of a finished run, and what the tracking store lacks of it."""
     print_undelivered(result.undelivered)
     names = {"AUROC": "test_auroc", "AUPR": "test_aupr", "AP": "test_ap"}
+    names |= {"accuracy": "test_accuracy", "Pearson": "test_pearson", "Spearman": "test_spearman"}
+    names |= {"R²": "test_r2", "deviance": "test_deviance"}
     scores = [
         f"{label} {result.metrics[name]:.4f}"
         for label, name in names.items()

@@ -17,7 +17,15 @@ import h5py
 import numpy as np
 
 from mlproject.data import onehot
-from mlproject.data.dataset import SPLITS, Dataset, Split, content_sha256, make_dataset
+from mlproject.data.dataset import (
+    SPLITS,
+    Dataset,
+    Split,
+    check_task,
+    content_sha256,
+    label_type,
+    make_dataset,
+)
 from mlproject.data.listing import Listing, listing
 from mlproject.data.rows import Rows, StoredRows
 from mlproject.motifs.pwm import Motif
@@ -38,7 +46,10 @@ def write(dataset: Dataset, path: Path) -> None:
         UserError: `sha256` is not that of the content, the folder cannot be written, the disk is
             full.
     """
-    sha256 = content_sha256(dataset.splits, dataset.classes, dataset.relevant, dataset.motifs)
+    sha256 = content_sha256(
+        dataset.splits, dataset.classes, dataset.relevant, dataset.motifs,
+        dataset.task, dataset.units,
+    )  # fmt: skip
     if sha256 != dataset.sha256:
         raise UserError(f"`sha256` must be that of the content, {sha256}: got {dataset.sha256}")
     with atomic_hdf5(path) as file:
@@ -73,6 +84,8 @@ def new_dataset_file(
     classes: Sequence[str],
     relevant: Mapping[str, Sequence[str]],
     provenance: Mapping[str, Any],
+    task: str = "binary",
+    units: Sequence[str] = (),
 ) -> Iterator[NewDatasetFile]:
     """Open a data set file for writing block by block. It appears when its content is checked.
 
@@ -83,11 +96,14 @@ def new_dataset_file(
         classes: see `Dataset`.
         relevant: see `Dataset`.
         provenance: see `Dataset`.
+        task: see `Dataset`.
+        units: see `Dataset`.
 
     Raises:
         UserError: a split without sequences, invalid content; see also `atomic_file`.
     """
     check_classes(classes)
+    check_task(task, units, classes)
     for name in SPLITS:
         if not counts[name]:
             raise UserError(f"every split needs sequences: got none for {name}; choose others")
@@ -96,13 +112,15 @@ def new_dataset_file(
             {
                 name: Split(
                     file.create_dataset(f"{name}/codes", (counts[name], length), "u1"),
-                    file.create_dataset(f"{name}/labels", (counts[name], len(classes)), "u1"),
+                    file.create_dataset(
+                        f"{name}/labels", (counts[name], len(classes)), label_type(task)
+                    ),
                 )
                 for name in SPLITS
             }
         )
         yield target
-        made = make_dataset(target.splits, classes, relevant, (), provenance)
+        made = make_dataset(target.splits, classes, relevant, (), provenance, task, units)
         target.listing = listing(made)
         _write_attributes(file, made)
 
@@ -110,6 +128,9 @@ def new_dataset_file(
 def _write_attributes(file: h5py.File, dataset: Dataset) -> None:
     for name in ("classes", "relevant", "provenance"):
         file.attrs[name] = json.dumps(getattr(dataset, name))
+    if dataset.task != "binary":
+        file.attrs["task"] = dataset.task
+        file.attrs["units"] = json.dumps(dataset.units)
     file.attrs["sha256"] = dataset.sha256
 
 
@@ -165,6 +186,8 @@ def _read(file: h5py.File, hashed: bool) -> Dataset:
         _attribute(file, "relevant", {}, dict),
         _motifs(_records(file["motifs"])) if "motifs" in file else (),
         _attribute(file, "provenance", {}, dict),
+        str(file.attrs.get("task", "binary")),
+        _attribute(file, "units", [], list),
     )
     sha256 = str(file.attrs.get("sha256", "none" if hashed else dataset.sha256))
     if sha256 != dataset.sha256:

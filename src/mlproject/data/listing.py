@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mlproject.data.dataset import SPLITS, Dataset, blocks
+from mlproject.fields import VALUES
 from mlproject.sequence import reverse_complement
 
 
@@ -16,14 +17,17 @@ class ClassCounts(NamedTuple):
     Attributes:
         name: the class.
         relevant: ids of its motifs, () if none is known.
-        positives: number of sequences with label 1 in train, valid and test.
+        positives: number of sequences with label 1 in train, valid and test; () for an output
+            that is a number.
         sources: files of its sequences, () if unknown.
+        values: mean and standard deviation in train, valid and test, of an output.
     """
 
     name: str
     relevant: tuple[str, ...]
     positives: tuple[int, ...]
     sources: tuple[str, ...]
+    values: tuple[tuple[float, float], ...] = ()
 
 
 class Listing(NamedTuple):
@@ -47,7 +51,9 @@ class Listing(NamedTuple):
 
 
 def listing(dataset: Dataset) -> Listing:
-    """Count the labels of a data set, block by block."""
+    """Count the labels of a data set, block by block; describe those that are numbers."""
+    if dataset.task in VALUES:
+        return _listing_of_values(dataset)
     positives, unlabelled = {}, {}
     for name, split in dataset.splits.items():
         positives[name] = np.zeros(len(dataset.classes), np.int64)
@@ -73,6 +79,26 @@ def listing(dataset: Dataset) -> Listing:
         dataset.length,
         dataset.sha256,
         shared_sequences(dataset),
+    )
+
+
+def _listing_of_values(dataset: Dataset) -> Listing:
+    labels = [np.asarray(split.labels, np.float64) for split in dataset.splits.values()]
+    sources = _sources(dataset.provenance)
+    rows = [
+        ClassCounts(
+            name,
+            tuple(dataset.relevant.get(name, ())),
+            (),
+            sources.get(name, ()),
+            tuple((float(one[:, column].mean()), float(one[:, column].std())) for one in labels),
+        )
+        for column, name in enumerate(dataset.classes)
+    ]
+    counts = tuple(len(one) for one in labels)
+    none = (0,) * len(SPLITS)
+    return Listing(
+        tuple(rows), counts, none, dataset.length, dataset.sha256, shared_sequences(dataset)
     )
 
 
@@ -130,9 +156,12 @@ def _sources(provenance: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
 
 def format_listing(found: Listing) -> str:
     """Return a listing as tab-separated lines under a header, then the hash."""
-    lines: list[tuple[str, ...]] = [("class", "relevant", *SPLITS, "files")]
+    lines: list[tuple[str, ...]] = [
+        ("output" if found.rows[0].values else "class", "relevant", *SPLITS, "files")
+    ]
     for row in found.rows:
-        counts = map(str, row.positives)
+        counts = [str(one) for one in row.positives]
+        counts += [f"{mean:.3g} ± {sd:.3g}" for mean, sd in row.values]
         lines.append((row.name, " ".join(row.relevant) or "-", *counts, _names(row.sources)))
     if any(found.unlabelled):
         lines.append(("(no class)", "-", *map(str, found.unlabelled), "-"))

@@ -41,6 +41,8 @@ def place(
     slots = np.arange(recipe.most)
     present = slots < counts
     motif = _drawn(rng, recipe, pool, (sequences, recipe.most))
+    if recipe.labels == "kind":
+        motif = np.repeat(motif[:, :1], recipe.most, axis=1)
     both = recipe.strands == "both"
     strand = 1 - 2 * rng.integers(0, 2, motif.shape) if both else np.ones(motif.shape, np.int64)
     widths = np.array([each.width for each in motifs])
@@ -53,7 +55,8 @@ def place(
         wide = np.flatnonzero(total + least > length)
         if not len(wide):
             break
-        motif[wide] = _drawn(rng, recipe, pool, (len(wide), recipe.most))
+        drawn = _drawn(rng, recipe, pool, (len(wide), recipe.most))
+        motif[wide] = drawn[:, :1] if recipe.labels == "kind" else drawn
     else:
         raise UserError(
             f"`length` must leave room for {recipe.most} motifs and their gaps: got {length}"

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from mlproject.data.paper import FACTORS
-from mlproject.fields import GENERATED, Frozen
+from mlproject.fields import GENERATED, Frozen, TaskName
 from mlproject.system.errors import UserError, nearest, short_repr
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -63,9 +63,22 @@ class Recipe(Frozen):
         "dinucleotides shuffled",
     )
     genome: str = Field("", description="FASTA file of a background")
-    labels: Literal["present", "code"] = Field(
-        "present", description="present: a class a motif; code: one class, sequences by the rules"
+    labels: Literal["present", "code", "kind", "value", "counts"] = Field(
+        "present",
+        description="present: a class a motif; code: one class, sequences by the rules; kind: "
+        "classes that exclude each other, all motifs of a sequence are of one; value: a number, "
+        "the sum of `effects`; counts: Poisson counts, their logarithm a sum of effects",
     )
+    effects: Annotated[str, Field(pattern=rf"^({NUMBERS.pattern})?$")] = Field(
+        "", description="effect of a site of each motif on a value, comma-separated"
+    )
+    interactions: Annotated[str, Field(pattern=r"^(\S+\+\S+=-?\d+(\.\d+)?(,|$))*$")] = Field(
+        "", description="further effect of two motifs in one sequence, ID+ID=NUMBER,..."
+    )
+    noise: Annotated[float, Field(ge=0.0, le=100.0)] = Field(
+        0.0, description="standard deviation of a value's noise, as share of that of the rest"
+    )
+    mean_count: Annotated[float, Field(gt=0.0, le=1e6)] = Field(20.0, description="mean of counts")
     negatives: Share = Field(0.0, description="share of sequences without the motifs or the rules")
     negative_kind: Literal["background", "decoys", "scrambled", "shuffled"] = Field(
         "background",
@@ -85,6 +98,12 @@ class Recipe(Frozen):
         return tuple(one.strip() for one in self.motifs.split(","))
 
     @property
+    def task(self) -> TaskName:
+        """The task of the data."""
+        tasks: dict[str, TaskName] = {"kind": "multiclass", "value": "regression"}
+        return "counts" if self.labels == "counts" else tasks.get(self.labels, "binary")
+
+    @property
     def own_relevant(self) -> dict[str, tuple[str, ...]]:
         """Class -> ids that replace the usual ones."""
         pairs = (entry.partition("=") for entry in self.relevant.split(",") if entry)
@@ -94,6 +113,21 @@ class Recipe(Frozen):
     def probabilities(self) -> tuple[float, ...]:
         """Probabilities of the numbers of motifs."""
         return numbers(self.counts)
+
+    @property
+    def sizes(self) -> tuple[float, ...]:
+        """Effect of each motif on a value."""
+        return numbers(self.effects) if self.effects else ()
+
+    @property
+    def pairs(self) -> dict[tuple[str, str], float]:
+        """Further effect of two motifs in one sequence, by their ids."""
+        found = {}
+        for entry in filter(None, self.interactions.split(",")):
+            names, _, effect = entry.rpartition("=")
+            one, _, other = names.partition("+")
+            found[one, other] = float(effect)
+        return found
 
     @property
     def most(self) -> int:
@@ -137,6 +171,24 @@ class Recipe(Frozen):
                 "`negative_kind=scrambled` needs labels=code, and order=listed or a spacing: got "
                 f"labels={self.labels}, order={self.order}, spacing={self.spacing!r}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _labels_fit(self) -> "Recipe":
+        number = self.labels in ("value", "counts")
+        if number != bool(self.effects) or (number and len(numbers(self.effects)) != len(self.ids)):
+            raise ValueError(
+                "`effects` must have a number for each of the motifs with labels=value or counts, "
+                f"and be empty otherwise: got {self.effects!r} for {len(self.ids)} motifs"
+            )
+        if (self.interactions and not number) or (self.noise and self.labels != "value"):
+            raise ValueError("`interactions` and `noise` are for labels=value: got other labels")
+        if unknown := {one for pair in self.pairs for one in pair} - set(self.ids):
+            raise ValueError(f"`interactions` must name two of the motifs: got {min(unknown)}")
+        if self.label_noise and self.task != "binary":
+            raise ValueError(f"`label_noise` is for labels 0 and 1: got labels={self.labels}")
+        if self.negatives and self.labels == "kind":
+            raise ValueError("`negatives` must be 0 with labels=kind: each sequence has a class")
         if self.labels == "code" and not 0.0 < self.negatives < 1.0:
             raise ValueError(
                 f"`negatives` must be above 0 and below 1 with labels=code: got {self.negatives:g}"
@@ -163,6 +215,36 @@ RECIPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "negatives": 0.5,
             "negative_kind": "decoys",
             "decoys": 50,
+        },
+        "mpra": {
+            "description": "a reporter assay: eight factors, six with additive effects",
+            "motifs": "MA0466.2,MA0477.1,MA0062.2,MA0058.3,MA0079.3,MA0083.3,MA0137.3,MA0095.2",
+            "labels": "value",
+            "counts": "0.1,0.2,0.3,0.2,0.2",
+            "effects": "1,-1,1.5,0.75,-0.75,2,0,0",
+            "noise": 0.3,
+        },
+        "mpra_interaction": {
+            "description": "a reporter assay: six factors, two of which act together only",
+            "motifs": "MA0466.2,MA0062.2,MA0058.3,MA0079.3,MA0083.3,MA0095.2",
+            "labels": "value",
+            "counts": "0.1,0.2,0.3,0.2,0.2",
+            "effects": "1,-1,0.75,0,0,0",
+            "interactions": "MA0079.3+MA0083.3=2.5",
+            "noise": 0.3,
+        },
+        "accessibility": {
+            "description": "counts of reads: six factors change their logarithm",
+            "motifs": "MA0466.2,MA0062.2,MA0058.3,MA0079.3,MA0083.3,MA0095.2",
+            "labels": "counts",
+            "counts": "0.1,0.2,0.3,0.2,0.2",
+            "effects": "0.5,-0.5,0.4,0.6,0.7,0",
+        },
+        "cell_types": {
+            "description": "six classes that exclude each other, 1 to 3 motifs of one factor each",
+            "motifs": "MA0466.2,MA0062.2,MA0058.3,MA0079.3,MA0083.3,MA0095.2",
+            "labels": "kind",
+            "counts": "0.5,0.3,0.2",
         },
         "grammar": {
             "description": "two factors 10 nt apart, in one order: negatives break the rule only",

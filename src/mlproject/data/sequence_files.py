@@ -66,7 +66,7 @@ def _fasta(
             yield _record(path, start, "".join(parts), name=_name(header))
             start, header, parts = number, line, []
         elif text := line.strip():
-            parts.append(_checked(path, number, text))
+            parts.append(checked_letters(path, number, text))
     yield _record(path, start, "".join(parts), name=_name(header))
 
 
@@ -89,7 +89,7 @@ def _table(
             )
         if cells[bound] not in ("0", "1"):
             raise UserError(f"{path}, line {number}: Bound must be 0 or 1: got {cells[bound]!r}")
-        text = _checked(path, number, cells[sequence].strip())
+        text = checked_letters(path, number, cells[sequence].strip())
         yield _record(path, number, text, cells[bound] == "1")
 
 
@@ -101,7 +101,12 @@ def _record(
     return SequenceRecord(path, line, sequence.upper(), bound, name)
 
 
-def _checked(path: Path, number: int, text: str) -> str:
+def checked_letters(path: Path, number: int, text: str) -> str:
+    """Return the letters of a line.
+
+    Raises:
+        UserError: a letter that is not DNA.
+    """
     position = wrong_letter(text)
     if position is None:
         return text

@@ -12,11 +12,12 @@ import numpy as np
 
 from mlproject.data.backgrounds import background, shuffled
 from mlproject.data.dataset import SPLITS, Dataset, Split, make_dataset
+from mlproject.data.effects import values_of
 from mlproject.data.layout import write
 from mlproject.data.paper import FACTORS
 from mlproject.data.placing import place, plant
 from mlproject.data.recipes import Recipe, make_recipe
-from mlproject.fields import GENERATED
+from mlproject.fields import GENERATED, VALUES
 from mlproject.motifs.databases import jaspar, jaspar_by_id
 from mlproject.motifs.pwm import Motif
 from mlproject.system.errors import UserError
@@ -25,6 +26,7 @@ VERSION = 1
 FEWEST_SEQUENCES = 10
 PAPER = "synthetic"  # the recipe of the first paper
 CODE = "code"  # the class of recipes with one
+OUTPUT = "activity"  # of recipes with values
 Settings = Mapping[str, str]
 
 
@@ -108,11 +110,14 @@ def generate(
     if recipe.negative_kind == "shuffled" and negative.any():
         codes[negative], sites = _shuffled_negatives(rng, codes, sites, negative)
     classes, relevant = _classes(recipe, motifs[:core])
+    known = sites[sites["motif"] < core]
     labels = np.zeros((sequences, len(classes)), np.uint8)
-    if recipe.labels == "code":
+    further: dict[str, Any] = {}
+    if recipe.task in VALUES:
+        labels, further = values_of(rng, recipe, known, sequences)
+    elif recipe.labels == "code":
         labels[:, 0] = ~negative
     else:
-        known = sites[sites["motif"] < core]
         labels[known["sequence"], known["motif"]] = 1
     if recipe.label_noise:
         labels ^= rng.random(labels.shape) < recipe.label_noise
@@ -121,7 +126,8 @@ def generate(
         classes,
         relevant,
         motifs,
-        provenance(name, seed, sequences, length, settings),
+        provenance(name, seed, sequences, length, settings) | further,
+        recipe.task,
     )
 
 
@@ -209,6 +215,11 @@ def _classes(
         ids.append(factor.relevant if factor else (motif.id.partition(".")[0],))
     if recipe.labels == "code":
         return (CODE,), {CODE: tuple(dict.fromkeys(one for group in ids for one in group))}
+    if recipe.task in VALUES:
+        acting = {motif.id for motif, one in zip(motifs, recipe.sizes, strict=True) if one}
+        acting |= {one for pair in recipe.pairs for one in pair}
+        groups = [group for motif, group in zip(motifs, ids, strict=True) if motif.id in acting]
+        return (OUTPUT,), {OUTPUT: tuple(dict.fromkeys(one for own in groups for one in own))}
     names = [
         name if names.count(name) == 1 else f"{name}_{motif.id}"
         for name, motif in zip(names, motifs, strict=True)

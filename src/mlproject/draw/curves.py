@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from mlproject.draw.style import GREY, GRID, INK, TRAIN, VALID, class_styles, style_axes
 from mlproject.network.evaluation import ClassScore, Curves
 
+MEASURES = {"auroc": "AUROC", "pearson": "Pearson correlation"}
 GRID_POINTS = np.linspace(0.0, 1.0, 201)
 
 
@@ -26,23 +27,27 @@ def mean_precision_recall(curves: Sequence[Curves]) -> np.ndarray:
 
 
 def history_figure(
-    history: Sequence[Mapping[str, float]], best_epoch: int | None = None, title: str = ""
+    history: Sequence[Mapping[str, float]],
+    best_epoch: int | None = None,
+    title: str = "",
+    measure: str = "auroc",
 ) -> Figure:
-    """Draw the losses and the validation AUROC of each epoch, and mark the best epoch.
+    """Draw the losses and the validation score of each epoch, and mark the best epoch.
 
     Args:
         history: for each epoch ``epoch`` and the measured values: ``train_loss``, ``val_loss``,
             ``val_auroc``; missing values are not drawn.
         best_epoch: the epoch whose weights were kept, counted from 1.
         title: text above the plots.
+        measure: the score, one of `MEASURES`.
     """
     figure = Figure(figsize=(7.5, 3.0), layout="constrained", facecolor="white")
     left, right = figure.subplots(1, 2)
     lines = (("train_loss", "training", TRAIN), ("val_loss", "validation", VALID))
     for key, label, color in lines:
         _line(left, history, key, label, color)
-    _line(right, history, "val_auroc", "validation", VALID)
-    for axes, name in ((left, "Loss"), (right, "AUROC")):
+    _line(right, history, f"val_{measure}", "validation", VALID)
+    for axes, name in ((left, "Loss"), (right, MEASURES[measure])):
         style_axes(axes, "Epoch", name)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlim(0, max([row["epoch"] for row in history], default=1) + 1)

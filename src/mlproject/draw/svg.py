@@ -119,6 +119,7 @@ def chart(
     title: str,
     mark: tuple[float, str] | None = None,
     size: tuple[int, int] = (440, 300),
+    cells: Sequence[tuple[float, float, float, float, str]] = (),
 ) -> Markup:
     """Return a line chart as an SVG element.
 
@@ -129,6 +130,7 @@ def chart(
         title: the alternative text.
         mark: x of a dashed line, and its label.
         size: px.
+        cells: left, bottom, right, top and colour of rectangles behind the lines.
     """
     width, height = size
     bottom, right = height - MARGIN_BOTTOM, width - MARGIN_RIGHT
@@ -148,6 +150,13 @@ def chart(
         parts.append(_text("tick", MARGIN_LEFT - 6, at + 3.5, text, "end"))
     parts.append(_text("axis", (MARGIN_LEFT + right) / 2, height - 5, x.name, "middle"))
     parts.append(_text("axis", 0, 10, y.name, "start"))
+    shades: dict[str, list[str]] = {}
+    for left, low, right_end, top, color in cells:
+        (x1, y1), (x2, y2) = place(np.array([[left, low], [right_end, top]]))
+        path = f"M{x1:.1f} {y1:.1f}H{x2:.1f}V{y2:.1f}H{x1:.1f}Z"
+        shades.setdefault(color, []).append(path)
+    for color, paths in shades.items():
+        parts.append(Markup('<path fill="{}" d="{}"/>').format(color, "".join(paths)))
     if mark:
         at = place(np.array([mark[0], y.low]))[0]
         parts.append(_segment("mark", (at, MARGIN_TOP), (at, bottom)))

@@ -3,10 +3,11 @@
 A filter's activation is replaced by its mean over all positions and sequences. This removes the
 filter's information about the sequence and keeps the scale that later layers expect. The loss of
 AUROC on the test split is the filter's importance for a class. All layers up to the filter run
-once; only the layers behind it run again for each filter.
+once; only the layers behind it run again for each filter. For outputs that are numbers, Pearson's
+correlation takes the place of AUROC.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from scipy.stats import rankdata
 
 from mlproject.data.rows import Rows
 from mlproject.names import metric_names
+from mlproject.network.value_scores import pearson
 from mlproject.system.interrupts import check_interrupts
 
 BUDGET = 6.5e11
@@ -47,16 +49,18 @@ class Ablation(NamedTuple):
         layer: ``conv1``.
         classes: names.
         sequences: number of test sequences used: all, or evenly spaced ones.
-        auroc: (classes,) float64, of the intact network on these sequences; not a number for a
-            class without positives or negatives.
-        loss: (filters, classes) float64, `auroc` less the AUROC without the filter.
+        intact: (classes,) float64, the score of the intact network on these sequences; not a number
+            for a class without positives or negatives.
+        loss: (filters, classes) float64, `intact` less the score without the filter.
+        measure: the score, ``auroc`` or ``pearson``.
     """
 
     layer: str
     classes: tuple[str, ...]
     sequences: int
-    auroc: np.ndarray
+    intact: np.ndarray
     loss: np.ndarray
+    measure: str = "auroc"
 
     @property
     def mean(self) -> np.ndarray:
@@ -76,18 +80,21 @@ def ablate(
     labels: np.ndarray,
     classes: Sequence[str],
     budget: float = BUDGET,
+    measure: str = "auroc",
 ) -> Ablation:
-    """Return how much AUROC each class loses without each filter of a layer.
+    """Return how much each class's score falls without each filter of a layer.
 
     Args:
         parts: the network.
         layer: name of the layer, for example ``conv1``.
         codes: uint8 (sequences, length), of the test split.
-        labels: (sequences, classes), 0 or 1.
+        labels: (sequences, classes), 0 or 1; or numbers.
         classes: names.
         budget: most floating-point operations behind the layer, for all filters together. Where all
             sequences take more, fewer are used, but not fewer than `FEWEST`.
+        measure: one of `MEASURES`.
     """
+    score = MEASURES[measure]
     count = _affordable(parts, budget / parts.filters, len(codes))
     rows = np.linspace(0, len(codes) - 1, count).round().astype(np.int64)
     chosen, truth = codes[rows], np.asarray(labels)[rows]
@@ -97,7 +104,7 @@ def ablate(
         total += activations.mean(axis=places, dtype=np.float64).sum(axis=0)
         maps.append([np.array(inputs[0]), *inputs[1:]])
     mean = (total / count).astype(np.float32)
-    intact = auroc(truth, np.concatenate([parts.tail(one) for one in maps]))
+    intact = score(truth, np.concatenate([parts.tail(one) for one in maps]))
     loss = np.empty((parts.filters, len(classes)))
     for number in range(parts.filters):
         scores = []
@@ -107,8 +114,8 @@ def ablate(
             one[0][..., number] = mean[number]
             scores.append(parts.tail(one))
             one[0][..., number] = kept
-        loss[number] = intact - auroc(truth, np.concatenate(scores))
-    return Ablation(layer, tuple(classes), count, intact, loss)
+        loss[number] = intact - score(truth, np.concatenate(scores))
+    return Ablation(layer, tuple(classes), count, intact, loss, measure)
 
 
 def auroc(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -121,6 +128,20 @@ def auroc(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
         return above / (positives * negatives)
 
 
+def correlations(values: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return Pearson's correlation of each output, (outputs,); not a number for a constant one."""
+    pairs = zip(values.T.astype(np.float64), predicted.T.astype(np.float64), strict=True)
+    found = [pearson(*pair) for pair in pairs]
+    return np.array([np.nan if one is None else one for one in found])
+
+
+MEASURES: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "auroc": auroc,
+    "pearson": correlations,
+}
+"""From labels and scores (sequences, classes) to the score of each class."""
+
+
 def ablation_rows(found: Ablation) -> list[dict[str, Any]]:
     """Return a row for each filter: mean loss of AUROC, the classes it drives, each class's loss.
 
@@ -129,10 +150,10 @@ def ablation_rows(found: Ablation) -> list[dict[str, Any]]:
     return [
         {
             "filter": number,
-            "auroc_loss": round(float(found.mean[number]), 6),
+            f"{found.measure}_loss": round(float(found.mean[number]), 6),
             "drives": " ".join(found.drives(number)),
             **{
-                f"auroc_loss/{name}": "" if np.isnan(loss) else round(float(loss), 6)
+                f"{found.measure}_loss/{name}": "" if np.isnan(loss) else round(float(loss), 6)
                 for name, loss in zip(metric_names(found.classes), own, strict=True)
             },
         }

@@ -15,6 +15,7 @@ import numpy as np
 
 from mlproject.data import Dataset
 from mlproject.data.rows import Rows
+from mlproject.fields import VALUES
 from mlproject.filters.scan import ACTIVE_SITE
 from mlproject.filters.site_windows import Peaks, site_windows
 from mlproject.filters.truth import compare_to_sites, truth_scores
@@ -143,7 +144,8 @@ def pwm_scan(data: Dataset, motifs: Mapping[str, tuple[Motif, ...]] | None = Non
     """Scan the test sequences for the motifs of each class, see `class_motifs`.
 
     If the split has more than `MOST` sequences, as many evenly spaced ones are scanned, and the
-    planted sites are not scored.
+    planted sites are not scored. Outputs that are numbers have no scores: one motif says little
+    about a sum of effects.
     """
     own_motifs = class_motifs(data) if motifs is None else motifs
     chosen = {name: own for name, own in own_motifs.items() if own}
@@ -161,9 +163,11 @@ def pwm_scan(data: Dataset, motifs: Mapping[str, tuple[Motif, ...]] | None = Non
     best = [batch.max(axis=1) for batch in (peaks.watch(maps) if peaks else maps)]
     bounds = np.flatnonzero(np.diff(owners, prepend=-1))
     scores = np.maximum.reduceat(np.concatenate(best), bounds, axis=1)
-    labels = np.asarray(data.test.labels)[rows]
-    columns = [data.classes.index(name) for name in chosen]
-    found = class_scores(labels[:, columns], scores, list(chosen))
+    found = []
+    if data.task not in VALUES:
+        labels = np.asarray(data.test.labels)[rows]
+        columns = [data.classes.index(name) for name in chosen]
+        found = class_scores(labels[:, columns], scores, list(chosen))
     if peaks is None or sites is None:
         return Baseline(tuple(found), {})
     names = motif_names([motif.id for motif in data.motifs], data.relevant)

@@ -69,8 +69,15 @@ def dense_block(x: Any, spec: RunSpec, number: int) -> Any:
     return _dropout(spec, spec.dropout_dense, name)(_normalised(x, spec, name, "relu"))
 
 
-def output_layer(x: Any, spec: RunSpec, classes: int) -> Any:
-    """Return the probabilities of the classes.
+END = {
+    "sigmoid": "probabilities", "softmax": "probabilities", "softplus": "values",
+    "linear": "values",
+}  # fmt: skip
+"""Activation -> name of a last layer that is nothing else."""
+
+
+def output_layer(x: Any, spec: RunSpec, classes: int, activation: str) -> Any:
+    """Return the scores of the classes or outputs.
 
     With shared strands the logits of a sequence and of its reverse complement are averaged.
     """
@@ -79,12 +86,12 @@ def output_layer(x: Any, spec: RunSpec, classes: int) -> Any:
         "kernel_regularizer": keras.regularizers.L2(factor) if factor else None
     }
     shared = spec.strands == "shared"
-    activation = "linear" if shared else "sigmoid"
-    x = layers.Dense(classes, activation=activation, name="output", dtype="float32", **options)(x)
+    options |= {"name": "output", "dtype": "float32"}
+    x = layers.Dense(classes, activation="linear" if shared else activation, **options)(x)
     if not shared:
         return x
     logits = ops.mean(ops.reshape(x, (2, -1, classes)), axis=0)
-    return layers.Activation("sigmoid", dtype="float32", name="probabilities")(logits)
+    return layers.Activation(activation, dtype="float32", name=END[activation])(logits)
 
 
 def _convolution(

@@ -18,13 +18,14 @@ from mlproject.network import blocks, graph
 from mlproject.network.backend import Forward, forward, value
 from mlproject.network.initial import initial_kernel, stream_seed
 from mlproject.network.own_model import build_own
+from mlproject.network.tasks import ACTIVATIONS
 from mlproject.sequence import OTHER, one_hot, reverse_complement
 from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import check_interrupts
 
 
-def build(spec: RunSpec, length: int, classes: int) -> keras.Model:
+def build(spec: RunSpec, length: int, classes: int, task: str = "binary") -> keras.Model:
     """Return the network of a spec with its initial weights.
 
     The weights depend only on `spec.seed` and the names of the layers. They are equal on every
@@ -33,10 +34,12 @@ def build(spec: RunSpec, length: int, classes: int) -> keras.Model:
     Args:
         spec: the spec.
         length: nt a sequence.
-        classes: number of sigmoid outputs.
+        classes: number of classes or outputs.
+        task: of the data; it decides the activation of the output layer.
 
     Returns:
-        A model from one-hot ``sequence`` (batch, length, 4) to probabilities (batch, classes).
+        A model from one-hot ``sequence`` (batch, length, 4) to scores (batch, classes):
+        probabilities, or values of the task ``regression`` or ``counts``.
         A block with a pool of 1 has no ``conv1_pool``.
 
     Raises:
@@ -45,14 +48,16 @@ def build(spec: RunSpec, length: int, classes: int) -> keras.Model:
     Source: Koo & Eddy 2019, Methods; `same` padding and L2 on all kernels as in the released code.
     """
     if spec.model != BLOCKS:
-        return build_own(spec, length, classes)
+        return build_own(spec, length, classes, ACTIVATIONS[task])
     spec.map_lengths(length)
     usual = keras.config.dtype_policy()
     if spec.precision == "bfloat16":
         keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         inputs = keras.Input((length, 4), name="sequence")
-        model = keras.Model(inputs, _scores(inputs, spec, classes), name="network")
+        model = keras.Model(
+            inputs, _scores(inputs, spec, classes, ACTIVATIONS[task]), name="network"
+        )
     finally:
         keras.config.set_dtype_policy(usual)
     _initialise(model, spec)
@@ -72,8 +77,8 @@ def _initialise(model: keras.Model, spec: RunSpec) -> None:
                 variable.assign(initial_kernel(spec.init, tuple(variable.shape), seed))
 
 
-def _scores(x: Any, spec: RunSpec, classes: int) -> Any:
-    """Return the probabilities of one-hot sequences.
+def _scores(x: Any, spec: RunSpec, classes: int, activation: str) -> Any:
+    """Return the scores of one-hot sequences.
 
     With shared strands the sequences and their reverse complements pass the layers as one batch of
     twice the size, and the logits of both are averaged.
@@ -89,7 +94,7 @@ def _scores(x: Any, spec: RunSpec, classes: int) -> Any:
     x = blocks.head(x, spec)
     for number in range(1, len(spec.dense_units) + 1):
         x = blocks.dense_block(x, spec, number)
-    return blocks.output_layer(x, spec, classes)
+    return blocks.output_layer(x, spec, classes, activation)
 
 
 def trainable_parameters(model: keras.Model) -> int:
@@ -130,7 +135,7 @@ def predict(
         average: ``reverse_complement`` returns the mean of the scores of both strands; or ``none``.
 
     Returns:
-        float32 (sequences, classes), from 0 to 1.
+        float32 (sequences, classes): probabilities, or values.
     """
     scores = predictor(model, batch_size)
     if average == "none":

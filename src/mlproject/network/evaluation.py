@@ -1,7 +1,7 @@
 """From labels and scores to named numbers, tables and curves."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -33,6 +33,16 @@ class ClassScore(NamedTuple):
     ap: float | None
 
     @property
+    def sequences(self) -> int:
+        """Number of sequences."""
+        return self.positives + self.negatives
+
+    @property
+    def defined(self) -> bool:
+        """Whether the class has positives and negatives, so that its areas are defined."""
+        return self.auroc is not None
+
+    @property
     def few(self) -> bool:
         """Whether the class has fewer than `FEW` positives, so that the areas are unreliable."""
         return self.positives < FEW
@@ -52,23 +62,25 @@ class Curves(NamedTuple):
     precision_recall: np.ndarray
 
 
-def metrics(rows: Sequence[ClassScore], prefix: str = "test_") -> dict[str, float]:
+def metrics(rows: Sequence[Any], prefix: str = "test_") -> dict[str, float]:
     """Return each of `MEASURES`: its mean over the classes, and its value for each class.
 
     Args:
-        rows: one for each class, from `class_scores`.
+        rows: one for each class, from `class_scores`; or one for each output, with the fields of
+            `mlproject.network.value_scores.ValueScore`.
         prefix: prefix of the metric names.
 
     Returns:
-        ``{"test_auroc": mean, "test_auroc/CEBPB": ..., ...}``, each from 0 to 1. Undefined areas
-        are left out, also of the means; see `undefined`.
+        ``{"test_auroc": mean, "test_auroc/CEBPB": ..., ...}``. Undefined scores are left out, also
+        of the means; see `undefined`.
 
     Raises:
         UserError: class names that give equal metric names.
     """
     names = metric_names(row.name for row in rows)
     values = {}
-    for kind in MEASURES:
+    kinds = MEASURES if not rows or isinstance(rows[0], ClassScore) else rows[0]._fields[2:]
+    for kind in kinds:
         single = {
             f"{prefix}{kind}/{name}": value
             for name, row in zip(names, rows, strict=True)
@@ -80,9 +92,9 @@ def metrics(rows: Sequence[ClassScore], prefix: str = "test_") -> dict[str, floa
     return values
 
 
-def undefined(rows: Sequence[ClassScore]) -> list[str]:
-    """Return the classes without positives or without negatives; their areas are undefined."""
-    return [row.name for row in rows if row.auroc is None]
+def undefined(rows: Sequence[Any]) -> list[str]:
+    """Return the classes without positives or negatives, or the outputs that do not vary."""
+    return [row.name for row in rows if not row.defined]
 
 
 def class_scores(
@@ -98,7 +110,7 @@ def class_scores(
     Raises:
         UserError: the arrays do not fit together, are empty, or have scores that are not finite.
     """
-    _check(labels, scores, classes)
+    check_shapes(labels, scores, classes)
     rows = []
     for name, truth, score in zip(classes, labels.T, scores.T, strict=True):
         positives = int(truth.sum())
@@ -113,7 +125,7 @@ def curves(labels: np.ndarray, scores: np.ndarray, classes: Sequence[str]) -> li
     """Return the curves of the classes with both labels; see `class_scores` for the arguments."""
     from sklearn.metrics import precision_recall_curve, roc_curve
 
-    _check(labels, scores, classes)
+    check_shapes(labels, scores, classes)
     found = []
     for name, truth, score in zip(classes, labels.T, scores.T, strict=True):
         if truth.min() != truth.max():
@@ -188,7 +200,8 @@ MEASURES: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
 """From labels and scores of one class, with positives and negatives, to a field of `ClassScore`."""
 
 
-def _check(labels: np.ndarray, scores: np.ndarray, classes: Sequence[str]) -> None:
+def check_shapes(labels: np.ndarray, scores: np.ndarray, classes: Sequence[str]) -> None:
+    """Raise a `UserError` if arrays (sequences, classes) differ in shape or cannot be scored."""
     if labels.shape != scores.shape or labels.shape[1:] != (len(classes),):
         raise UserError(
             f"labels and scores must both be (sequences, {len(classes)} classes): "

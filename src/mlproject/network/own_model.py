@@ -1,8 +1,8 @@
 """Models made by a function: of the zoo, or of a Python file of the user's.
 
 The function takes ``(length, classes, **arguments)`` and returns a Keras model from one-hot
-sequences (batch, length, 4) to probabilities, or logits, (batch, classes). Its weights are drawn by
-Keras from the run's seed; they depend on the backend.
+sequences (batch, length, 4) to probabilities or values, or to logits, (batch, classes). Its weights
+are drawn by Keras from the run's seed; they depend on the backend.
 """
 
 import importlib.util
@@ -13,14 +13,18 @@ import keras
 from keras import layers
 
 from mlproject.architectures import ZOO, model_file
+from mlproject.network.blocks import END
 from mlproject.network.initial import stream_seed
 from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError, nearest, reason
 from mlproject.system.files import sha256_of
 
 
-def build_own(spec: RunSpec, length: int, classes: int) -> keras.Model:
+def build_own(spec: RunSpec, length: int, classes: int, activation: str = "sigmoid") -> keras.Model:
     """Return the model of a spec's function with its initial weights.
+
+    Its last layer has the activation of the task: a last sigmoid becomes that activation, and a
+    model that ends in other values gets it behind them.
 
     Raises:
         UserError: no such function, its file has changed, it fails, or it returns something else.
@@ -38,7 +42,7 @@ def build_own(spec: RunSpec, length: int, classes: int) -> keras.Model:
             f"`model`: {spec.model} must return a model for length={length}, classes={classes} and "
             f"the arguments {spec.model_args}: it says '{type(error).__name__}: {reason(error)}'"
         ) from error
-    return _with_probabilities(_checked(model, spec, length, classes))
+    return _with_activation(_checked(model, spec, length, classes), activation)
 
 
 def zoo_names() -> list[str]:
@@ -93,10 +97,15 @@ def _checked(model: object, spec: RunSpec, length: int, classes: int) -> keras.M
     return model
 
 
-def _with_probabilities(model: keras.Model) -> keras.Model:
-    """Return a model that ends in a sigmoid; one that ends in logits gets one."""
+def _with_activation(model: keras.Model, name: str) -> keras.Model:
+    """Return a model that ends in an activation; one that ends in logits gets it."""
+    wanted = keras.activations.get(name)
     last = model.outputs[0]._keras_history.operation
-    if getattr(last, "activation", None) is keras.activations.sigmoid:
+    found = getattr(last, "activation", None)
+    if found is wanted:
         return model
-    output = layers.Activation("sigmoid", dtype="float32", name="probabilities")
+    if found is keras.activations.sigmoid:
+        last.activation = wanted
+        return keras.Model(model.inputs, model.outputs[0], name="network")
+    output = layers.Activation(name, dtype="float32", name=END[name])
     return keras.Model(model.inputs, output(model.outputs[0]), name="network")

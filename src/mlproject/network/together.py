@@ -42,6 +42,7 @@ def fit_together(
     train: Split,
     valid: Split,
     *,
+    task: str = "binary",
     on_epoch: Callable[[int, Epoch], None] = lambda number, epoch: None,
     on_fault: Callable[[int, str], None] = lambda number, element: None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -55,6 +56,7 @@ def fit_together(
         members: specs that differ in `seed` only, and in the number of epochs trained.
         train: trained on, by each seed in its own order.
         valid: for the best epoch of each.
+        task: of the data.
         on_epoch: called with the number of the member after each of its new epochs.
         on_fault: called with the number of the member and the spoilt element.
         should_stop: asked before each launch; the unfinished round is thrown away.
@@ -72,7 +74,7 @@ def fit_together(
         ):
             raise UserError("networks trained together may differ in `seed` only: they differ")
     backend.prepare()
-    group = _Group(members, train, valid, on_fault, should_stop)
+    group = _Group(members, train, valid, task, on_fault, should_stop)
     while group.round(on_epoch):
         pass
     return group.failures
@@ -84,6 +86,7 @@ class _Group:
         members: Sequence[Member],
         train: Split,
         valid: Split,
+        task: str,
         on_fault: Callable[[int, str], None],
         should_stop: Callable[[], bool],
     ) -> None:
@@ -91,7 +94,7 @@ class _Group:
         self.failures: list[UserError | None] = [None] * len(members)
         self._faulty = [False] * len(members)
         length, classes = train.codes.shape[1], train.labels.shape[1]
-        models = [build(one.spec, length, classes) for one in members]
+        models = [build(one.spec, length, classes, task) for one in members]
         optimizers = [built_optimizer(one.spec, m) for one, m in zip(members, models, strict=True)]
         calls, references = backend.forwards(models), backend.host_forwards(models)
         self._trainings = []
@@ -100,13 +103,15 @@ class _Group:
                 optimizers[number],
                 None,
                 predictor(models[number], call=calls[number]),
-                score_check(valid, references[number]),
+                score_check(valid, references[number], task),
             )
 
             def tell(element: str, number: int = number) -> None:
                 on_fault(number, element)
 
-            one = Training(models[number], spec, train, valid, state, should_stop, tell, tools)
+            one = Training(
+                models[number], spec, train, valid, state, should_stop, tell, tools, task
+            )
             if state.exists():
                 one.resume()
             else:
@@ -116,7 +121,7 @@ class _Group:
             [*zip(models, optimizers, strict=True)],
             fast_pass.choose(models[0])[0],
             fast_pass.choose_together(models[0]),
-            make_loss(members[0].spec, train.labels),
+            make_loss(members[0].spec, train.labels, task),
         )
 
     def round(self, on_epoch: Callable[[int, Epoch], None]) -> bool:

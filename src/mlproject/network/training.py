@@ -14,11 +14,10 @@ import keras
 import numpy as np
 
 from mlproject.data import Split
-from mlproject.fields import TRAINING_VERSION, Group
+from mlproject.fields import TRAINING_VERSION, VALUES, Group
 from mlproject.network import backend, checkpoint, fast_pass
 from mlproject.network.build import Predictor, predictor
 from mlproject.network.epoch import seed_dropout, train_epoch
-from mlproject.network.evaluation import mean_aupr, mean_auroc, pooled_area
 from mlproject.network.guard import DeviceFaultError
 from mlproject.network.loss import make_loss
 from mlproject.network.protocol import (
@@ -31,11 +30,11 @@ from mlproject.network.protocol import (
     reason_to_stop,
 )
 from mlproject.network.steps import make_steps
+from mlproject.network.tasks import data_loss, validation_scores
 from mlproject.sequence import one_hot
 from mlproject.spec import RunSpec, without_later_defaults
 from mlproject.system.errors import UserError
 
-SMALLEST_PROBABILITY = 1e-7  # the clipping of Keras
 LARGEST_LOSS = 1000.0  # cross-entropy is at most 16 nats; the rest is the L2 term of wild weights
 CHECKED, CHECKED_TOLERANCE = (
     100,
@@ -66,6 +65,7 @@ def fit(
     valid: Split,
     *,
     state_path: Path,
+    task: str = "binary",
     resume: bool = False,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_fault: Callable[[str], None] = lambda element: None,
@@ -83,6 +83,7 @@ def fit(
             is reverse-complemented with a probability of one half.
         valid: the validation split; the best `spec.monitor` on it gives the best epoch.
         state_path: HDF5 file, written at the start and after each epoch.
+        task: of the data.
         resume: continue from `state_path`; the model's weights are replaced.
         on_epoch: called after each new epoch, once its state is saved.
         on_fault: called with the corrupted element after a device fault.
@@ -95,7 +96,7 @@ def fit(
     """
     check_version(spec)
     backend.prepare()
-    training = Training(model, spec, train, valid, state_path, should_stop, on_fault)
+    training = Training(model, spec, train, valid, state_path, should_stop, on_fault, task=task)
     if resume:
         training.resume()
     else:
@@ -129,12 +130,14 @@ class Tools(NamedTuple):
     check: Callable[[np.ndarray], None]
 
     @classmethod
-    def of(cls, model: keras.Model, spec: RunSpec, train: Split, valid: Split) -> "Tools":
+    def of(
+        cls, model: keras.Model, spec: RunSpec, train: Split, valid: Split, task: str
+    ) -> "Tools":
         """Return the tools of a single training."""
         optimizer = built_optimizer(spec, model)
         scores, _ = fast_pass.choose(model)
-        steps = make_steps(model, optimizer, scores, make_loss(spec, train.labels))
-        check = score_check(valid, backend.host_forward(model))
+        steps = make_steps(model, optimizer, scores, make_loss(spec, train.labels, task))
+        check = score_check(valid, backend.host_forward(model), task)
         return cls(optimizer, steps, predictor(model), check)
 
 
@@ -158,13 +161,15 @@ class Training:
         should_stop: Callable[[], bool],
         on_fault: Callable[[str], None],
         tools: Tools | None = None,
+        task: str = "binary",
     ) -> None:
+        self._task = task
         self.model, self.spec, self.train, self.valid = model, spec, train, valid
         self.history: list[Epoch] = []
         self.best: checkpoint.Arrays = _values(model.weights)
         self._should_stop, self._on_fault = should_stop, on_fault
-        self._path, self._owner = state_path, _owner(spec, train, valid)
-        tools = tools or Tools.of(model, spec, train, valid)
+        self._path, self._owner = state_path, _owner(spec, train, valid, task)
+        tools = tools or Tools.of(model, spec, train, valid, task)
         self._optimizer, self._steps = tools.optimizer, tools.steps
         self._scores, self._check = tools.scores, tools.check
 
@@ -228,12 +233,13 @@ class Training:
         """
         spec, number = self.spec, len(self.history) + 1
         labels = np.asarray(self.valid.labels)
-        values = {"train_loss": loss, **_validate(self.model, spec, predicted, labels)}
+        values = {"train_loss": loss, **self._validate(predicted, labels)}
         if is_scheduled(spec):
             values["learning_rate"] = learning_rate(self.history, spec)
-        if not all(map(math.isfinite, values.values())) or loss > LARGEST_LOSS:
+        most = math.inf if self._task in VALUES else LARGEST_LOSS
+        if not all(map(math.isfinite, values.values())) or loss > most:
             raise UserError(
-                f"the loss must stay finite and below {LARGEST_LOSS:g}: it is {loss:g} after epoch "
+                f"the loss must stay finite and below {most:g}: it is {loss:g} after epoch "
                 f"{number} with learning_rate={spec.learning_rate}; try a smaller rate"
             )
         improved = improves(values[spec.monitor], self.history, spec)
@@ -242,6 +248,18 @@ class Training:
         if improved:
             self.best = _values(self.model.weights)
         self.save()
+
+    def _validate(self, scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+        """Return the validation losses and scores of an epoch by name."""
+        spec, task = self.spec, self._task
+        loss = data_loss(labels, scores, task, spec.loss)
+        penalty = sum(float(one) for one in self.model.losses)
+        values = {"val_loss": loss + penalty}
+        if task not in VALUES:
+            values["val_cross_entropy"] = loss
+        if math.isfinite(loss):
+            values |= validation_scores(labels, scores, task, spec.monitor)
+        return values
 
     def _train_and_score(self, number: int) -> tuple[float, np.ndarray] | None:
         """Return the training loss and the validation scores, None if interrupted."""
@@ -278,10 +296,10 @@ def check_version(spec: RunSpec) -> None:
         )
 
 
-def check_state(path: Path, spec: RunSpec, train: Split, valid: Split) -> None:
+def check_state(path: Path, spec: RunSpec, train: Split, valid: Split, task: str) -> None:
     """Raise a `UserError` if `fit` cannot resume from a state with these arguments."""
     check_version(spec)
-    checkpoint.check_owner(path, _owner(spec, train, valid))
+    checkpoint.check_owner(path, _owner(spec, train, valid, task))
     _check_epochs(len(checkpoint.read_history(path)), spec)
 
 
@@ -292,57 +310,24 @@ def _check_epochs(trained: int, spec: RunSpec) -> None:
         )
 
 
-def _validate(
-    model: keras.Model, spec: RunSpec, scores: np.ndarray, labels: np.ndarray
-) -> dict[str, float]:
-    cross_entropy = binary_cross_entropy(labels, scores)
-    penalty = sum(float(loss) for loss in model.losses)
-    values = {"val_loss": cross_entropy + penalty, "val_cross_entropy": cross_entropy}
-    if math.isfinite(cross_entropy):
-        auroc = mean_auroc(labels, scores)
-        values |= {} if auroc is None else {"val_auroc": auroc}
-        if spec.monitor not in values:
-            values[spec.monitor] = _monitored(spec.monitor, labels, scores)
-    return values
-
-
-def _monitored(name: str, labels: np.ndarray, scores: np.ndarray) -> float:
-    """Return a monitored score that is not among those of each epoch.
-
-    Raises:
-        UserError: no class has both labels.
-    """
-    if name.endswith("_pooled"):
-        return pooled_area(labels, scores, "ROC" if "auroc" in name else "PR")
-    area = mean_aupr(labels, scores) if name == "val_aupr" else None
-    if area is None:
-        raise UserError(
-            f"`monitor={name}` needs a class with both labels in the validation split: got none"
-        )
-    return area
-
-
-def binary_cross_entropy(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Return the mean binary cross-entropy of labels and scores (n, classes), nats."""
-    scores = np.clip(scores.astype(np.float64), SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
-    return float(-np.log(np.where(labels == 1, scores, 1 - scores)).mean())
-
-
-def score_check(valid: Split, reference: backend.Forward) -> Callable[[np.ndarray], None]:
+def score_check(
+    valid: Split, reference: backend.Forward, task: str = "binary"
+) -> Callable[[np.ndarray], None]:
     """Return a check of an accelerator's validation scores against those of the CPU.
 
     Args:
         valid: the validation split.
         reference: the forward pass on the CPU.
+        task: of the data.
     """
     if backend.on_processor() or not len(valid.codes):
         return lambda scores: None
     codes, labels = valid.codes[:CHECKED], np.asarray(valid.labels[:CHECKED])
 
     def check(scores: np.ndarray) -> None:
-        wanted = binary_cross_entropy(labels, reference(one_hot(codes)))
-        found = binary_cross_entropy(labels, scores[:CHECKED])
-        if not abs(found - wanted) <= CHECKED_TOLERANCE * (1 + wanted):
+        wanted = data_loss(labels, reference(one_hot(codes)), task)
+        found = data_loss(labels, scores[:CHECKED], task)
+        if not abs(found - wanted) <= CHECKED_TOLERANCE * (1 + abs(wanted)):
             raise DeviceFaultError(
                 f"the loss of a fixed batch, {found:g} instead of {wanted:g}", math.isfinite(found)
             )
@@ -379,11 +364,13 @@ def _weight_summary(
     return squares | changes
 
 
-def _owner(spec: RunSpec, train: Split, valid: Split) -> dict[str, Any]:
+def _owner(spec: RunSpec, train: Split, valid: Split, task: str) -> dict[str, Any]:
     values = without_later_defaults(spec.flat(Group.NETWORK, Group.TRAINING))
     if spec.decay == "none":
         del values["epochs"]
-    shapes = {"train": [*train.codes.shape], "valid": [*valid.codes.shape]}
+    shapes: dict[str, Any] = {"train": [*train.codes.shape], "valid": [*valid.codes.shape]}
+    if task != "binary":
+        shapes["task"] = task
     return {**values, **shapes, "classes": train.labels.shape[1], "backend": backend.name()}
 
 

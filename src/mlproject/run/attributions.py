@@ -21,7 +21,7 @@ from mlproject.attribution.truth import PlantedScores, owners, planted, score, s
 from mlproject.data import Dataset
 from mlproject.draw.pattern_logos import pattern_figure
 from mlproject.draw.tracks import Track, cropped, marks, richest, track_figure
-from mlproject.fields import ATTRIBUTIONS, MODISCO
+from mlproject.fields import ATTRIBUTIONS, MODISCO, VALUES
 from mlproject.filters.reading import match_scores
 from mlproject.motifs.meme import write_meme
 from mlproject.motifs.tomtom import format_tsv
@@ -42,8 +42,8 @@ class Choice(NamedTuple):
 
     Attributes:
         sequences: the number of sequences, from the first on; None: all.
-        above: attribute the classes whose predicted probability exceeds this; None: the classes
-            that the labels give.
+        above: attribute the classes or outputs whose prediction exceeds this; None: the classes
+            that the labels give, and all outputs that are numbers.
         classes: attribute these classes only; () = all.
     """
 
@@ -61,6 +61,8 @@ class Choice(NamedTuple):
             if name not in data.classes:
                 raise UserError(f"unknown class {name!r}: {nearest(name, data.classes)}")
         marked = np.asarray(data.test.labels[: self.sequences]) == 1
+        if data.task in VALUES:
+            marked = np.ones_like(marked)
         if self.above is not None:
             marked = predict(model, data.test.codes[: self.sequences]) > self.above
         if self.classes:

@@ -11,18 +11,22 @@ from typing import Any
 
 import jinja2
 import numpy as np
+from markupsafe import Markup
 
 from mlproject.draw.letters import svg_letters
 from mlproject.draw.output import template
+from mlproject.draw.scatter import scatter_charts
 from mlproject.draw.style import class_styles
 from mlproject.draw.svg import single
-from mlproject.fields import JASPAR_2016
+from mlproject.fields import JASPAR_2016, VALUES
 from mlproject.filters.ablation import Ablation
 from mlproject.filters.reading import LayerReading, classes_of
 from mlproject.filters.truth import FilterTruth
 from mlproject.motifs.pwm import Motif
 from mlproject.names import Metric
 from mlproject.network.evaluation import ClassScore, Curves
+from mlproject.network.tasks import PRIMARY, Score
+from mlproject.network.value_scores import VALUE_LABELS, Density, ValueScore
 from mlproject.run.card_charts import history_charts, performance_charts
 from mlproject.run.card_filters import show_layer
 
@@ -38,7 +42,7 @@ class CardData:
         spec: the spec's flat fields.
         metrics: final metrics by name; ``best_epoch`` is marked in the curves.
         history: for each epoch ``epoch``, ``train_loss``, ``val_loss``, ``val_auroc``, ...
-        rows: scores of every class on the test split.
+        rows: scores of every class or output on the test split.
         curves: of the classes that have both labels.
         readings: filters and matches of each interpreted layer.
         targets: the motifs of the database.
@@ -47,6 +51,9 @@ class CardData:
         times: name -> seconds.
         truths: layer -> how its filters detect the planted motifs, if known.
         ablations: layer -> loss of the network without each filter, if known.
+        densities: of measured and predicted values, for each output that is a number.
+        task: of the data.
+        units: unit of each output, () for classes.
     """
 
     name: str
@@ -55,7 +62,7 @@ class CardData:
     spec: Mapping[str, int | float | str]
     metrics: Mapping[str, float]
     history: Sequence[Mapping[str, float]]
-    rows: Sequence[ClassScore]
+    rows: Sequence[Score]
     curves: Sequence[Curves]
     readings: Sequence[LayerReading]
     targets: Sequence[Motif]
@@ -64,6 +71,9 @@ class CardData:
     times: Mapping[str, float]
     truths: Mapping[str, FilterTruth] = field(default_factory=dict)
     ablations: Mapping[str, Ablation] = field(default_factory=dict)
+    densities: Sequence[Density] = ()
+    task: str = "binary"
+    units: Sequence[str] = ()
 
 
 def render(data: CardData) -> str:
@@ -76,7 +86,7 @@ def render(data: CardData) -> str:
             targets,
             data.truths.get(reading.layer),
             data.ablations.get(reading.layer),
-            data.rows[0].positives + data.rows[0].negatives if data.rows else 0,
+            data.rows[0].sequences if data.rows else 0,
         )
         for reading in data.readings
     ]
@@ -84,8 +94,12 @@ def render(data: CardData) -> str:
         data=data,
         glyphs=svg_letters(),
         tiles=_tiles(data, layers),
-        history=history_charts(data.history, data.metrics.get(Metric.BEST_EPOCH)),
-        performance=performance_charts(data.rows, data.curves),
+        history=history_charts(
+            data.history, data.metrics.get(Metric.BEST_EPOCH), PRIMARY[data.task]
+        ),
+        performance=_performance(data),
+        numbers=data.task in VALUES,
+        columns=_columns(data),
         classes=_classes(data, layers),
         motifs=_motifs(data, layers, targets),
         layers=layers,
@@ -102,10 +116,20 @@ def _template() -> jinja2.Template:
 def _tiles(data: CardData, layers: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:
     """Return label, value and note of each number at the top."""
     tiles = []
-    for kind, label in (("auroc", "Test AUROC"), ("aupr", "Test AUPR")):
+    numbers = data.task in VALUES
+    shown = (("auroc", "Test AUROC"), ("aupr", "Test AUPR"))
+    if numbers:
+        shown = (("pearson", "Test Pearson"), ("r2", "Test R²"))
+    if Metric.TEST_ACCURACY in data.metrics:
+        tiles.append(("Test accuracy", f"{data.metrics[Metric.TEST_ACCURACY]:.3f}", "all classes"))
+    for kind, label in shown:
         values = [value for row in data.rows if (value := getattr(row, kind)) is not None]
         if values:
-            note = f"mean of {len(values)} class{'es' * (len(values) != 1)}"
+            plural = ("s" if numbers else "es") * (len(values) != 1)
+            note = f"mean of {len(values)} {'output' if numbers else 'class'}{plural}"
+            best = data.metrics.get(f"{Metric.ACHIEVABLE}{kind}")
+            if best is not None:
+                note += f"; at best {best:.3f}, by the noise of the data"
             if (known := data.metrics.get(f"baseline/test_{kind}")) is not None:
                 note += f"; the motifs alone: {known:.3f}"
             tiles.append((label, f"{np.mean(values):.3f}", note))
@@ -140,6 +164,22 @@ def _classes(data: CardData, layers: Sequence[dict[str, Any]]) -> list[dict[str,
         }
         for row, style in zip(data.rows, styles, strict=True)
     ]
+
+
+def _performance(data: CardData) -> list[Markup]:
+    if data.task in VALUES:
+        values = [row for row in data.rows if isinstance(row, ValueScore)]
+        return scatter_charts(values, data.densities, data.units)
+    classes = [row for row in data.rows if isinstance(row, ClassScore)]
+    return performance_charts(classes, data.curves)
+
+
+def _columns(data: CardData) -> list[tuple[str, str]]:
+    """Return field and heading of each column of scores."""
+    if data.task in VALUES:
+        kinds = [*VALUE_LABELS.items()]
+        return kinds if data.task == "counts" else [one for one in kinds if one[0] != "deviance"]
+    return [("auroc", "AUROC"), ("aupr", "AUPR"), ("ap", "AP")]
 
 
 def _motifs(

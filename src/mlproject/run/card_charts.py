@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from markupsafe import Markup
 
-from mlproject.draw.curves import mean_precision_recall, mean_roc
+from mlproject.draw.curves import MEASURES, mean_precision_recall, mean_roc
 from mlproject.draw.style import INK, TRAIN, VALID, class_styles
 from mlproject.draw.svg import Line, Scale, chart, nice_ticks
 from mlproject.network.evaluation import ClassScore, Curves
@@ -14,9 +14,9 @@ CURVE_POINTS = 20_000
 
 
 def history_charts(
-    history: Sequence[Mapping[str, float]], best_epoch: float | None
+    history: Sequence[Mapping[str, float]], best_epoch: float | None, measure: str = "auroc"
 ) -> list[Markup]:
-    """Return charts of the losses and of the validation AUROC, with the best epoch marked."""
+    """Return charts of the losses and of the validation score, with the best epoch marked."""
     epochs = [row["epoch"] for row in history]
     if not epochs:
         return []
@@ -25,7 +25,7 @@ def history_charts(
     charts = []
     panels: dict[str, tuple[tuple[str, str, str], ...]] = {
         "Loss": (("train_loss", "training", TRAIN), ("val_loss", "validation", VALID)),
-        "Validation AUROC": (("val_auroc", "validation", VALID),),
+        f"Validation {MEASURES[measure]}": ((f"val_{measure}", "validation", VALID),),
     }
     for name, keys in panels.items():
         lines = []

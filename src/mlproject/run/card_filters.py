@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mlproject.draw.curves import MEASURES
 from mlproject.draw.logos import Label, filter_labels, format_evalue
 from mlproject.draw.svg import pair
 from mlproject.filters.ablation import Ablation
@@ -78,6 +79,7 @@ def show_layer(
     return {
         "name": reading.layer,
         "ablation": ablation,
+        "measure": "AUROC" if not ablation else MEASURES[ablation.measure],
         "subset": _subset(ablation, sequences),
         "truth": truth,
         "alignment": reading.alignment,

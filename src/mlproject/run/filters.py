@@ -38,6 +38,7 @@ from mlproject.network.graph import (
     reads_sequence,
     require_positions,
 )
+from mlproject.network.tasks import PRIMARY
 from mlproject.run.baseline import cached_pwm_scan
 from mlproject.run.context import RunContext
 from mlproject.run.model_parts import network_parts, trace_levels
@@ -253,8 +254,11 @@ def _ablate(
     data, reading = context.data, results.readings[-1]
     labels = np.asarray(data.test.labels)
     parts = network_parts(model, reader.convolution)
-    lost = ablate(parts, reader.convolution, data.test.codes, labels, data.classes)
-    if np.isnan(lost.auroc).all():
+    lost = ablate(
+        parts, reader.convolution, data.test.codes, labels, data.classes,
+        measure=PRIMARY[data.task],
+    )  # fmt: skip
+    if np.isnan(lost.intact).all():
         return
     matched = set().union(*filters_by_class(reading, context.relevant).values())
     relevant = [n for n, motif in enumerate(reading.motifs) if motif.id in matched]

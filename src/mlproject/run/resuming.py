@@ -70,7 +70,7 @@ def check_previous(previous: Previous, spec: RunSpec, data: Dataset) -> None:
             f"{previous.dataset_sha256[:12]}: {spec.dataset} has {data.sha256[:12]}; restore the "
             "old data, or start a new run"
         )
-    check_state(previous.state, spec, data.train, data.valid)
+    check_state(previous.state, spec, data.train, data.valid, data.task)
 
 
 def find_trained(run_id: str, home: Path = Path()) -> Trained:

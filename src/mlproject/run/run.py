@@ -13,8 +13,10 @@ from mlproject.architectures import arch_name, model_file, preset_names, protoco
 from mlproject.data import Dataset, load
 from mlproject.data.dataset import blocks
 from mlproject.data.relevant import run_relevant, without_motif
+from mlproject.fields import VALUES
 from mlproject.names import Artifact, Metric, Tag
 from mlproject.network.memory import check_memory
+from mlproject.network.tasks import check_task
 from mlproject.run import stages
 from mlproject.run.attributions import Choice, attribute_run, check
 from mlproject.run.context import Previous, RunContext, RunResult, Settings, Source, Trained
@@ -79,6 +81,7 @@ def _check(spec: RunSpec, data: Dataset, settings: Settings, source: Source) -> 
             f"{expected[:12]}, now {data.sha256[:12]}; restore the old data, or start again with "
             "the new"
         )
+    check_task(spec, data.task, len(data.classes))
     _check_labels(data)
     spec.map_lengths(data.length)
     relevant = run_relevant(spec, data)
@@ -90,7 +93,14 @@ def _check(spec: RunSpec, data: Dataset, settings: Settings, source: Source) -> 
 
 
 def _check_labels(data: Dataset) -> None:
-    """Raise a `UserError` if no class of the training split has both labels."""
+    """Raise a `UserError` if no class or output of the training split varies."""
+    if data.task in VALUES:
+        if not np.ptp(np.asarray(data.train.labels), axis=0).any():
+            raise UserError(
+                f"an output must vary: {', '.join(data.classes)[:200]} are constant in the "
+                "training split"
+            )
+        return
     positives = sum(block.sum(axis=0, dtype=np.int64) for block in blocks(data.train.labels))
     count = len(data.train.labels)
     if not ((positives > 0) & (positives < count)).any():
@@ -194,13 +204,18 @@ def _record_inputs(context: RunContext) -> None:
         tracker.artifact(Artifact.MODEL_FILE, lambda path: path.write_bytes(own))
     contexts = {"train": "training", "valid": "validation", "test": "testing"}
     for split, (codes, labels, _) in data.splits.items():
-        profile = {
+        profile: dict[str, object] = {
             "sequences": len(codes),
             "length": data.length,
             "classes": len(data.classes),
-            "positives": sum(int(block.sum()) for block in blocks(labels)),
             "relevant": dict(context.relevant),
         }
+        if data.task in VALUES:
+            profile["means"] = np.asarray(labels).mean(axis=0, dtype=np.float64).tolist()
+        else:
+            profile["positives"] = sum(int(block.sum()) for block in blocks(labels))
+        if data.task != "binary":
+            profile |= {"task": data.task, "units": list(data.units)}
         source = spec.dataset if not spec.generated else json.dumps(dict(data.provenance))
         name = f"{Path(spec.dataset).stem}-{split}"
         tracker.input(name, data.sha256, source, contexts[split], json.dumps(profile))

@@ -13,7 +13,7 @@ from mlproject.attribution.truth import sites_of
 from mlproject.data import Dataset
 from mlproject.draw.output import save_figure
 from mlproject.draw.tracks import Mark, Track, cropped, marks, track_figure
-from mlproject.fields import ATTRIBUTIONS, MODISCO, parse_methods
+from mlproject.fields import ATTRIBUTIONS, MODISCO, VALUES, parse_methods
 from mlproject.names import Tag
 from mlproject.network.build import predict
 from mlproject.store import connect
@@ -67,7 +67,9 @@ def draw_runs(
             f"got {sequence}"
         )
     targets = np.flatnonzero(data.test.labels[sequence]).tolist()
-    if not len(targets):
+    if data.task in VALUES:
+        targets = list(range(len(data.classes)))
+    if not targets:
         raise UserError(f"test sequence {sequence} has no class: take another")
     shown = marks(data, sequence, targets)
     start, stop = region or around(shown, data.length)
@@ -108,8 +110,12 @@ def find_example(data: Dataset, models: Sequence[keras.Model]) -> int:
             [predict(model, data.test.codes[np.array(found)]) for model in models], axis=0
         )
         detected = ((scores > DETECTED) | (labels[found] == 0)).all(axis=1)
+        if data.task in VALUES:  # the highest measured value: its effects are large
+            return found[int(np.argmax(labels[found].sum(axis=1)))]
         if detected.any():
             return found[int(np.argmax(detected))]
+    if data.task in VALUES:
+        return int(np.argmax(labels.sum(axis=1)))
     return int(np.argmax(labels.any(axis=1)))
 
 

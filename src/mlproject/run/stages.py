@@ -14,13 +14,17 @@ from matplotlib.figure import Figure
 
 from mlproject.draw.curves import history_figure, pr_figure, roc_figure
 from mlproject.draw.output import save_figure
+from mlproject.draw.scatter import scatter_figure
+from mlproject.fields import VALUES
 from mlproject.names import Artifact, Metric, Tag
 from mlproject.network import checkpoint, fast_pass
 from mlproject.network.build import build, predict
-from mlproject.network.evaluation import FEW, ClassScore, Curves, class_scores, curves, metrics
+from mlproject.network.evaluation import FEW, ClassScore, Curves, curves, metrics
 from mlproject.network.protocol import Epoch, kept
 from mlproject.network.saving import load_weights, save_weights
-from mlproject.network.training import Fit, binary_cross_entropy, fit
+from mlproject.network.tasks import PRIMARY, Score, accuracy, data_loss, test_rows
+from mlproject.network.training import Fit, fit
+from mlproject.network.value_scores import Density, ValueScore, densities
 from mlproject.run.context import Previous, RunContext, Trained
 from mlproject.store import Tracker
 from mlproject.system.files import atomic_file, sha256_of
@@ -38,7 +42,7 @@ def train(context: RunContext, previous: Previous | None) -> tuple[keras.Model, 
         Interrupted: the training was stopped; its state is kept.
     """
     spec, data, tracker = context.spec, context.data, context.tracker
-    model = build(spec, data.length, len(data.classes))
+    model = build(spec, data.length, len(data.classes), data.task)
     tracker.tags({Tag.TRAINING_PASS: fast_pass.choose(model)[1]})
     state = tracker.journal.artifacts / Artifact.STATE
     state.parent.mkdir(parents=True, exist_ok=True)
@@ -74,6 +78,7 @@ def train(context: RunContext, previous: Previous | None) -> tuple[keras.Model, 
             data.train,
             data.valid,
             state_path=state,
+            task=data.task,
             resume=previous is not None,
             on_epoch=record,
             on_fault=record_fault,
@@ -104,7 +109,7 @@ def _resume_state(tracker: Tracker, previous: Previous, state: Path) -> None:
 def reuse(context: RunContext, trained: Trained) -> tuple[keras.Model, Fit]:
     """Load the weights of a finished run of the same training, and record its epochs."""
     spec, data, tracker = context.spec, context.data, context.tracker
-    model = build(spec, data.length, len(data.classes))
+    model = build(spec, data.length, len(data.classes), data.task)
     load_weights(model, trained.weights)
     tracker.tags({Tag.WEIGHTS_OF: trained.run_id})
     for epoch in trained.history:
@@ -119,10 +124,18 @@ def _record_epoch(tracker: Tracker, epoch: Epoch) -> None:
 
 
 class Tested(NamedTuple):
-    """Scores on the test split: a row and curves for each class, all numbers by metric name."""
+    """Scores on the test split.
 
-    rows: list[ClassScore]
+    Attributes:
+        rows: a row for each class or output.
+        curves: of the classes that have both labels.
+        densities: of measured and predicted values, for each output.
+        values: all numbers by metric name.
+    """
+
+    rows: Sequence[Score]
     curves: list[Curves]
+    densities: list[Density]
     values: dict[str, float]
 
 
@@ -131,15 +144,19 @@ def test(context: RunContext, model: keras.Model, fitted: Fit) -> Tested:
     data, tracker = context.data, context.tracker
     labels = np.asarray(data.test.labels)
     predicted = predict(model, data.test.codes, average=context.spec.average)
-    rows = class_scores(labels, predicted, data.classes)
+    rows = test_rows(labels, predicted, data.classes, data.task)
     penalty = sum(float(loss) for loss in model.losses)
     best = fitted.history[fitted.best_epoch - 1].values
     values = {
         Metric.BEST_EPOCH: float(fitted.best_epoch),
         **{f"best_{name}": value for name, value in best.items() if name.startswith("val_")},
-        Metric.TEST_LOSS: binary_cross_entropy(labels, predicted) + penalty,
+        Metric.TEST_LOSS: data_loss(labels, predicted, data.task, context.spec.loss) + penalty,
         **metrics(rows),
     }
+    for name, value in data.provenance.get("achievable", {}).items():
+        values[f"{Metric.ACHIEVABLE}{name}"] = value
+    if data.task == "multiclass":
+        values[Metric.TEST_ACCURACY] = accuracy(labels, predicted)
     tracker.metrics(values)
     tracker.artifact(Artifact.HISTORY, lambda path: write_csv(path, history_rows(fitted)))
     tracker.artifact(
@@ -151,19 +168,36 @@ def test(context: RunContext, model: keras.Model, fitted: Fit) -> Tested:
         for path in (Artifact.HISTORY, Artifact.WEIGHTS)
     }
     tracker.tags({Tag.ARTIFACT_SHA256: json.dumps(files)})
-    tested = Tested(rows, curves(labels, predicted, data.classes), values)
-    figures = {
-        "history": history_figure(history_rows(fitted), fitted.best_epoch),
-        "roc": roc_figure(rows, tested.curves),
-        "pr": pr_figure(rows, tested.curves),
-    }
-    for name, figure in figures.items():
+    numbers = data.task in VALUES
+    tested = Tested(
+        rows,
+        [] if numbers else curves(labels, predicted, data.classes),
+        densities(labels, predicted, data.classes) if numbers else [],
+        values,
+    )
+    for name, figure in _figures(context, fitted, tested).items():
         record_figure(tracker, f"{Artifact.PLOTS}{name}", figure)
     return tested
 
 
-def _class_row(row: ClassScore) -> dict[str, Any]:
-    return {**row._asdict(), "note": f"fewer than {FEW} positives" if row.few else ""}
+def _figures(context: RunContext, fitted: Fit, tested: Tested) -> dict[str, Figure]:
+    """Return the figures of a run by the name of their file."""
+    task, rows = context.data.task, tested.rows
+    history = history_figure(history_rows(fitted), fitted.best_epoch, measure=PRIMARY[task])
+    if task in VALUES:
+        values = [row for row in rows if isinstance(row, ValueScore)]
+        scatter = scatter_figure(values, tested.densities, context.data.units)
+        return {"history": history, "scatter": scatter}
+    classes = [row for row in rows if isinstance(row, ClassScore)]
+    roc, pr = roc_figure(classes, tested.curves), pr_figure(classes, tested.curves)
+    return {"history": history, "roc": roc, "pr": pr}
+
+
+def _class_row(row: Score) -> dict[str, Any]:
+    few = isinstance(row, ClassScore) and row.few
+    values = {name: value for name, value in row._asdict().items() if value is not None}
+    known = {**dict.fromkeys(row._fields, ""), **values}
+    return {**known, "note": f"fewer than {FEW} positives" if few else ""}
 
 
 def history_rows(fitted: Fit) -> list[dict[str, float]]:

@@ -5,12 +5,15 @@ from collections.abc import Mapping
 import keras
 
 from mlproject.architectures import arch_name, printed_name, protocol_name
+from mlproject.data import Dataset
+from mlproject.fields import VALUES
 from mlproject.filters.reading import LayerReading, filters_by_class, is_approximate, match_scores
 from mlproject.motifs.databases import title_of
 from mlproject.names import Artifact, Metric
 from mlproject.network.build import trainable_parameters
-from mlproject.network.evaluation import FEW, undefined
+from mlproject.network.evaluation import FEW, ClassScore, undefined
 from mlproject.network.training import Fit
+from mlproject.network.value_scores import VALUE_LABELS
 from mlproject.run.card import CardData, render
 from mlproject.run.context import RunContext
 from mlproject.run.filters import FilterResults
@@ -68,6 +71,9 @@ def card_data(
         history=history_rows(fitted),
         rows=tested.rows,
         curves=tested.curves,
+        densities=tested.densities,
+        task=data.task,
+        units=data.units,
         readings=read.readings,
         truths=read.truths,
         ablations=read.ablations,
@@ -91,21 +97,49 @@ def _network(context: RunContext, model: keras.Model) -> str:
     return (
         f"{printed_name(arch_name(spec))} with {trainable_parameters(model):,} parameters, "
         f"protocol {protocol_name(spec)}, seed {spec.seed}, trained on {spec.dataset}: "
-        f"{counts} sequences of {data.length} nt, {len(data.classes)} classes."
+        f"{counts} sequences of {data.length} nt, {_outputs(data)}."
+    )
+
+
+def _outputs(data: Dataset) -> str:
+    """Return the number of classes or outputs, with the task, as text."""
+    count = len(data.classes)
+    if data.task in VALUES:
+        return f"{count} output{'s' * (count != 1)} ({data.task})"
+    return f"{count} class{'es' * (count != 1)}" + " that exclude each other" * (
+        data.task == "multiclass"
     )
 
 
 def _test_scores(tested: Tested) -> str:
     values = tested.values
+    if tested.densities:
+        return _value_scores(tested)
     if Metric.TEST_AUROC not in values:
         return "Test: no class has both positives and negatives, AUROC and AUPR are not defined."
     line = f"Test AUROC {values[Metric.TEST_AUROC]:.4f}, AUPR {values[Metric.TEST_AUPR]:.4f}"
     line += f", AP {values[Metric.TEST_AP]:.4f}"
+    if Metric.TEST_ACCURACY in values:
+        line += f", accuracy {values[Metric.TEST_ACCURACY]:.4f}"
     missing = undefined(tested.rows)
     if missing:
         line += f"; not defined for {', '.join(missing)}"
-    few = [row.name for row in tested.rows if row.few and row.auroc is not None]
+    classes = [row for row in tested.rows if isinstance(row, ClassScore)]
+    few = [row.name for row in classes if row.few and row.defined]
     return line + (f"; fewer than {FEW} positives: {', '.join(few)}." if few else ".")
+
+
+def _value_scores(tested: Tested) -> str:
+    """Return a line about outputs that are numbers."""
+    values = tested.values
+    shown = [
+        f"{label} {values[f'test_{name}']:.4f}"
+        for name, label in VALUE_LABELS.items()
+        if f"test_{name}" in values
+    ]
+    missing = undefined(tested.rows)
+    line = f"Test {', '.join(shown)}"
+    return f"{line}; constant in the test split: {', '.join(missing)}." if missing else f"{line}."
 
 
 def _matches(context: RunContext, reading: LayerReading, metrics: Mapping[str, float]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from mlproject.architectures import arch_name, make_spec, printed_name, protocol_name
 from mlproject.data import load
 from mlproject.fields import Group
+from mlproject.network.tasks import check_task
 from mlproject.parameters import field_info
 from mlproject.spec import GENERATED_FIELDS, RunSpec
 from mlproject.sweeps.plan import FieldValues, Plan, expand
@@ -39,12 +40,13 @@ class Cell(NamedTuple):
 
 
 class DataFacts(NamedTuple):
-    """Hash and sizes of a data set."""
+    """Hash, sizes and task of a data set."""
 
     sha256: str
     length: int
     classes: int
     sequences: int
+    task: str
 
 
 class DataSets:
@@ -60,7 +62,7 @@ class DataSets:
         if key not in self._facts:
             data = load(spec, self._folder)
             self._facts[key] = DataFacts(
-                data.sha256, data.length, len(data.classes), len(data.train.codes)
+                data.sha256, data.length, len(data.classes), len(data.train.codes), data.task
             )
         return self._facts[key]
 
@@ -78,6 +80,7 @@ def make_cell(options: FieldValues, data: DataSets, varied: Iterable[str] = ()) 
     """
     spec = make_spec(options)
     facts = data.facts(spec)
+    check_task(spec, facts.task, facts.classes)
     kernels = spec.kernels(facts.length, facts.classes)
     forward = sum(kernel.multiply_adds for kernel in kernels)
     return Cell(

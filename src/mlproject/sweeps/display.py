@@ -17,11 +17,13 @@ from mlproject.sweeps.task import Outcome
 
 LAST = 8
 EPOCH_WIDTH = 50
+EPOCH_SHOWN = ("val_loss", "val_auroc", "val_pearson")
 FEWEST, PADDING = 8, 2
 BAR = 24
-REPORTED = ("test_auroc", "conv1/match_relevant")
+REPORTED = ("test_auroc", "test_pearson", "conv1/match_relevant")
 LABELS = {
     "test_auroc": "test AUROC",
+    "test_pearson": "test Pearson",
     "conv1/match_relevant": "relevant match",
     "best_val_auroc": "validation AUROC",
     "val_conv1/match_relevant": "relevant match (validation)",
@@ -157,9 +159,7 @@ class LiveDisplay(Display):
         self._live.console.print(text, highlight=False)
 
     def epoch(self, cell: Cell, epoch: int, values: Mapping[str, float]) -> None:
-        numbers = "  ".join(
-            f"{name} {values[name]:.4f}" for name in ("val_loss", "val_auroc") if name in values
-        )
+        numbers = "  ".join(f"{name} {values[name]:.4f}" for name in EPOCH_SHOWN if name in values)
         self._epochs[cell.name] = f"epoch {epoch}/{cell.spec.epochs}  {numbers}"
 
     def result(self, cell: Cell, outcome: Outcome) -> None:

@@ -19,7 +19,10 @@ from mlproject.system.errors import UserError
 
 PUBLISH_SECONDS = 10.0
 BEST = 10
-SHOWN = ("best_val_auroc", "val_conv1/match_relevant", "test_auroc", "conv1/match_relevant")
+SHOWN = (
+    "best_val_auroc", "best_val_pearson", "val_conv1/match_relevant", "test_auroc", "test_pearson",
+    "conv1/match_relevant",
+)  # fmt: skip
 
 
 class LedgerRow(NamedTuple):

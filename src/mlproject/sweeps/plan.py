@@ -20,7 +20,10 @@ from mlproject.spec import RunSpec
 from mlproject.sweeps.ranges import LARGEST, PlanPart, Range
 from mlproject.system.errors import UserError
 
-EPOCH_OBJECTIVES = ("val_loss", "val_cross_entropy", "val_auroc")
+EPOCH_OBJECTIVES = (
+    "val_loss", "val_cross_entropy", "val_auroc", "val_accuracy", "val_pearson", "val_spearman",
+    "val_r2", "val_mse", "val_deviance",
+)  # fmt: skip
 
 Value = StrictInt | StrictFloat | StrictStr
 FieldValues = dict[str, Value]

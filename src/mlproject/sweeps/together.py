@@ -77,7 +77,7 @@ def train_group(
     for member in members:
         if member.state.exists():
             try:
-                check_state(member.state, member.spec, data.train, data.valid)
+                check_state(member.state, member.spec, data.train, data.valid, data.task)
             except UserError as error:
                 tell(f"a state is passed over: {error}")
                 member.state.unlink()
@@ -88,6 +88,7 @@ def train_group(
                 members,
                 data.train,
                 data.valid,
+                task=data.task,
                 on_epoch=lambda number, epoch: (
                     on_epoch(epoch.epoch, epoch.values) if specs[number] == own else None
                 ),

@@ -7,7 +7,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-SHOWN = (("train_loss", "loss"), ("val_loss", "val loss"), ("val_auroc", "val AUROC"))
+SHOWN = (
+    ("train_loss", "loss"), ("val_loss", "val loss"), ("val_auroc", "val AUROC"),
+    ("val_accuracy", "val accuracy"), ("val_pearson", "val Pearson"), ("val_r2", "val R²"),
+)  # fmt: skip
 
 
 class _ProgressBar:

@@ -171,7 +171,9 @@ def model(run: Run, store: Store | None = None) -> Any:
         shape = _profile(found.inputs, run_id)
         if not shape.keys() >= {"length", "classes"}:
             raise UserError(f"run `{run_id}` must say how long its sequences are: it does not")
-        network = build(spec_of(run_id, store), shape["length"], shape["classes"])
+        network = build(
+            spec_of(run_id, store), shape["length"], shape["classes"], shape.get("task", "binary")
+        )
         with damage_as_user_error(f"the artifact `{Artifact.WEIGHTS}` of run `{run_id}`", weights):
             known = json.loads(found.data.tags.get(Tag.ARTIFACT_SHA256, "{}"))
             load_weights(network, weights, known.get(Artifact.WEIGHTS))

@@ -15,6 +15,7 @@ import pandas
 from pydantic import BaseModel, ConfigDict, Field
 
 from mlproject.architectures import recorded_spec
+from mlproject.fields import TaskName
 from mlproject.motifs.meme import read_meme
 from mlproject.motifs.pwm import Motif
 from mlproject.motifs.tomtom import HEADER, Match
@@ -49,6 +50,7 @@ class Profile(BaseModel):
     length: Annotated[int, Field(ge=1, le=10**9)] | None = None
     classes: Annotated[int, Field(ge=1, le=10**6)] | None = None
     relevant: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    task: TaskName = "binary"
 
 
 @lru_cache(maxsize=1024)

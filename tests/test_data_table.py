@@ -1,0 +1,188 @@
+"""Tables of sequences with values are read, or refused in one line that says where and why."""
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlproject.commands.cli import main
+from mlproject.data import Dataset, read
+from mlproject.data.clusters import clusters
+from mlproject.sequence import decode, reverse_complement
+
+RNG = np.random.default_rng(0)
+LETTERS = np.array(list("ACGT"))
+
+
+def sequences(count: int, length: int = 60) -> list[str]:
+    return ["".join(row) for row in RNG.choice(LETTERS, (count, length))]
+
+
+def write_table(path: Path, rows: list[list[str]], separator: str = "\t") -> Path:
+    text = "\n".join(separator.join(row) for row in rows) + "\n"
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(text.encode()))
+    else:
+        path.write_text(text)
+    return path
+
+
+def convert(tmp_path: Path, file: Path, *options: str) -> Dataset:
+    out = tmp_path / "out.h5"
+    out.unlink(missing_ok=True)
+    arguments = ["dataset", "table", "--out", str(out), "--file", str(file), *options]
+    try:
+        main([*arguments, "--relevant", "none"])
+    except SystemExit as exit_:
+        assert not exit_.code
+    return read(out)
+
+
+@pytest.mark.parametrize(
+    ("name", "separator"), [("a.tsv", "\t"), ("a.csv", ","), ("a.txt", ";"), ("a.tsv.gz", "\t")]
+)
+def test_tables_of_each_form_give_the_same_data(name: str, separator: str, tmp_path: Path) -> None:
+    texts = sequences(50)
+    body = [[text.lower(), "x", str(n / 4), f"{-n}e-1"] for n, text in enumerate(texts)]
+    file = write_table(tmp_path / name, [["seq", "note", "dev", "hk"], *body], separator)
+    made = convert(tmp_path, file, "--sequence", "seq", "--columns", "dev,hk", "--units", "log2,")
+    assert (made.task, made.classes, made.units) == ("regression", ("dev", "hk"), ("log2", ""))
+    found: dict[str, Any] = {}
+    for split in made.splits.values():
+        assert split.labels.dtype == np.float32
+        found |= dict(zip(decode(split.codes), split.labels.tolist(), strict=True))
+    assert set(found) == set(texts)
+    assert found[texts[7]] == pytest.approx([1.75, -0.7])
+    assert len(made.test.codes) == pytest.approx(10, abs=2)
+
+
+def test_rows_are_split_by_a_column_or_by_chromosomes(tmp_path: Path) -> None:
+    texts = sequences(30)
+    where = ["train", "Validation", "TEST"]
+    body = [[text, str(n), where[n % 3], f"chr{n % 5}"] for n, text in enumerate(texts)]
+    file = write_table(tmp_path / "a.tsv", [["sequence", "y", "set", "chrom"], *body])
+    made = convert(tmp_path, file, "--columns", "y", "--split", "set")
+    assert decode(made.valid.codes) == texts[1::3]
+    options = ["--chromosome", "chrom", "--valid", "chr1", "--test", "chr2,chr4"]
+    made = convert(tmp_path, file, "--columns", "y", *options)
+    assert decode(made.valid.codes) == texts[1::5]
+    assert sorted(made.test.labels[:, 0].tolist()) == sorted([*range(2, 30, 5), *range(4, 30, 5)])
+
+
+def test_missing_values_and_duplicates_are_dropped_and_averaged(tmp_path: Path) -> None:
+    texts = sequences(20)
+    body = [[text, str(n)] for n, text in enumerate(texts)]
+    body += [[texts[3], "9"], [texts[3], "6"], [sequences(1)[0], "NA"]]
+    file = write_table(tmp_path / "a.tsv", [["sequence", "y"], *body])
+    made = convert(tmp_path, file, "--columns", "y", "--missing", "drop")
+    found: dict[str, Any] = {}
+    for split in made.splits.values():
+        found |= dict(zip(decode(split.codes), split.labels[:, 0].tolist(), strict=True))
+    assert len(found) == sum(len(split.codes) for split in made.splits.values()) == 20
+    assert found[texts[3]] == 6.0
+    first = convert(tmp_path, file, "--columns", "y", "--missing", "drop", "--duplicates", "first")
+    assert 3.0 in np.concatenate([split.labels for split in first.splits.values()])
+
+
+def test_sequences_come_from_a_fasta_by_name(tmp_path: Path) -> None:
+    texts = sequences(12)
+    fasta = tmp_path / "s.fa"
+    fasta.write_text("".join(f">s{n} more\n{text}\n" for n, text in enumerate(texts)))
+    file = write_table(
+        tmp_path / "a.csv", [["id", "n"], *([f"s{n}", str(n)] for n in range(12))], ","
+    )
+    options = ["--fasta", str(fasta), "--name", "id", "--columns", "n", "--task", "counts"]
+    made = convert(tmp_path, file, *options, "--valid", "0.3", "--test", "0.3")
+    assert made.task == "counts"
+    row = int(np.argmax(made.train.labels))
+    assert decode(made.train.codes)[row] == texts[int(made.train.labels[row, 0])]
+
+
+def test_names_of_classes_become_exclusive_labels(tmp_path: Path) -> None:
+    body = [[text, "liver" if n % 2 else "heart"] for n, text in enumerate(sequences(30))]
+    file = write_table(tmp_path / "a.tsv", [["sequence", "cell"], *body])
+    made = convert(tmp_path, file, "--columns", "cell", "--task", "multiclass")
+    assert (made.task, made.classes) == ("multiclass", ("heart", "liver"))
+    assert (made.train.labels.sum(axis=1) == 1).all()
+
+
+@pytest.mark.parametrize("transform", ["log2", "log1p", "standardise"])
+def test_values_are_transformed(transform: str, tmp_path: Path) -> None:
+    texts = sequences(30)
+    body = [[text, str(n + 1), "test" if n > 25 else "valid" if n > 20 else "train"]
+            for n, text in enumerate(texts)]  # fmt: skip
+    file = write_table(tmp_path / "a.tsv", [["sequence", "y", "set"], *body])
+    options = ["--columns", "y", "--split", "set", "--transform", transform]
+    found = convert(tmp_path, file, *options).test.labels[:, 0]
+    plain, own = np.arange(27.0, 31.0), np.arange(1.0, 22.0)
+    wanted = {
+        "log2": np.log2(plain), "log1p": np.log2(plain + 1),
+        "standardise": (plain - own.mean()) / own.std(),
+    }  # fmt: skip
+    np.testing.assert_allclose(found, wanted[transform], rtol=1e-6)
+
+
+GOOD = "ACGTACGTAC" * 3
+MISTAKES = [
+    ("", [], "is empty"),
+    ("sequence\n", [], "must be a header of columns"),
+    ("sequence\ty\n", [], "holds no row"),
+    (f"seq\ty\n{GOOD}\t1\n", [], "no column 'sequence': did you mean seq?"),
+    (f"sequence\ty\ty\n{GOOD}\t1\t2\n", [], "the header has 2 columns 'y'"),
+    (f"sequence\ty\n{GOOD}\n", [], "line 2: must have 2 columns"),
+    (f"sequence\ty\n{GOOD}\thigh\n", [], "line 2: `y` must be a number: got 'high'"),
+    (f"sequence\ty\n{GOOD}\tinf\n", [], "line 2: `y` must be a number: got 'inf'"),
+    (f"sequence\ty\n{GOOD}\tNA\n", [], "line 2: `y` has no value; missing=drop"),
+    (f"sequence\ty\n{GOOD}\t-1\n", ["--task", "counts"], "`y` must be a number, 0 or more"),
+    (f"sequence\ty\n{GOOD}\t2\n", ["--task", "binary"], "`y` must be 0 or 1: got '2'"),
+    (f"sequence\ty\n{GOOD}U\t2\n", [], "this is RNA"),
+    (f"sequence\ty\n{GOOD}\t2\n{GOOD}A\t2\n", [], "line 3: sequences must be equally long"),
+    (f"sequence\ty\n{GOOD}\t2\n{GOOD}\t3\n", ["--duplicates", "refuse"], "line 2 comes again"),
+    (f"sequence\ty\tset\n{GOOD}\t2\tall\n", ["--split", "set"], "must be train, valid or test"),
+    (f"sequence\ty\tc\n{GOOD}\t2\t1\n", ["--chromosome", "c"], "no row of chromosome '0.1'"),
+    (f"sequence\ty\n{GOOD}\t2\n", ["--valid", "chr1"], "`valid` must be a share"),
+    (f"sequence\ty\n{GOOD}\t2\n", [], "every split needs sequences"),
+    (f"sequence\ty\n{GOOD}\t2\n", ["--name", "y"], "belong together"),
+    (f"sequence\ty\n{GOOD}\t2\n", ["--task", "counts", "--transform", "log2"], "`transform` is"),
+]
+
+
+@pytest.mark.parametrize(("text", "options", "words"), MISTAKES)
+def test_a_table_that_cannot_be_read_is_refused_in_one_line(
+    text: str, options: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.tsv"
+    file.write_text(text)
+    out = tmp_path / "o.h5"
+    with pytest.raises(SystemExit) as caught:
+        main(
+            ["dataset", "table", "--out", str(out), "--file", str(file), "--columns", "y", *options]
+        )
+    error = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert words in error
+    assert error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tsv"]
+
+
+def test_similar_sequences_are_one_cluster_and_others_are_not() -> None:
+    codes = RNG.integers(0, 4, (300, 120)).astype(np.uint8)
+    shifted = np.concatenate([codes[5, 40:], RNG.integers(0, 4, 40).astype(np.uint8)])
+    mutated = codes[6].copy()
+    mutated[60] = (mutated[60] + 1) % 4
+    others = [shifted, mutated, reverse_complement(codes[7]), codes[8]]
+    found = clusters(np.concatenate([codes, np.stack(others)]))
+    assert len(np.unique(found)) == 300
+    assert found[300:].tolist() == found[5:9].tolist()
+
+
+def test_a_split_keeps_clusters_together(tmp_path: Path) -> None:
+    texts = sequences(40)
+    variants = [text[:30] + "ACGT"[n % 4] + text[31:] for n in range(4) for text in texts]
+    file = write_table(tmp_path / "a.tsv", [["sequence", "y"], *([v, "1"] for v in variants)])
+    made = convert(tmp_path, file, "--columns", "y")
+    heads = [{text[:30] for text in decode(split.codes)} for split in made.splits.values()]
+    assert not (heads[0] & heads[1] or heads[0] & heads[2] or heads[1] & heads[2])
+    assert all(heads)
