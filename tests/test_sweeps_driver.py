@@ -44,7 +44,7 @@ def test_cells_fail_alone_with_their_reason_and_weights_are_used_again(workplace
     assert parent.data.metrics["cells/failed"] == 1
     assert "the loss must stay finite" in parent.data.tags["mlflow.note.content"]
     names = {item.path for item in store.client.list_artifacts(parent.info.run_id)}
-    assert names == {"plan.yaml", "cells.csv"}
+    assert names == {"plan.yaml", "cells.csv", "atlas.html", "compare.html"}
 
     [trained] = [run for run in cells_of(store) if run.data.params["seed"] == "1"]
     store.client.set_tag(trained.info.run_id, "mlproject.metric_version", "0")

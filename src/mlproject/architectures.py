@@ -155,6 +155,9 @@ PROTOCOLS: Mapping[str, Options] = MappingProxyType(
     }
 )
 
+DURATION = {"epochs": "{} epochs", "patience": "patience {}", "monitor": "monitor {}"}
+"""Fields in which a spec may differ from a protocol and keep its name, and how that is written."""
+
 
 def make_spec(options: Options) -> RunSpec:
     """Resolve what a user wrote into a spec: base, then protocol, then architecture, then options.
@@ -261,40 +264,61 @@ def recorded_spec(values: Options) -> RunSpec:
 
 
 def arch_name(spec: RunSpec) -> str:
-    """Return the paper's name of the network, that of its function, or ``custom``."""
+    """Return the paper's name of the network, that of its function, or ``custom``.
+
+    A named network with another activation has both names: ``CNN-2, exponential``.
+    """
     if spec.model != BLOCKS:
         return spec.model.rpartition(":")[2]
-    for name in ARCHITECTURES:
-        if _same(spec, make_spec({"arch": name}), fields_of(Group.NETWORK)):
+    rows = {name: make_spec({"arch": name}) for name in ARCHITECTURES}
+    fields = fields_of(Group.NETWORK)
+    for name, row in rows.items():
+        if _same(spec, row, fields):
             return name
+    others = tuple(name for name in fields if name != "activation")
+    for name, row in rows.items():
+        if _same(spec, row, others):
+            return f"{name}, {spec.activation}"
     return "custom"
+
+
+def base_arch(arch: str) -> str:
+    """Return the row of `ARCHITECTURES` that a network's name begins with, else the name."""
+    return arch.partition(", ")[0]
 
 
 def protocol_name(spec: RunSpec) -> str:
     """Return the preset whose fields the spec has, ``custom`` if it is neither.
 
-    The window may be that of the protocol or that of the network's own row.
+    Other epochs, patience or monitor follow the name: ``released, 15 epochs, patience 5``. The
+    window may be that of the protocol or that of the network's own row.
     """
-    arch = arch_name(spec)
-    unused = BUILDER_FIELDS if spec.model != BLOCKS else ()
+    arch = base_arch(arch_name(spec))
+    unused = (*(BUILDER_FIELDS if spec.model != BLOCKS else ()), *DURATION)
     for name, row in PROTOCOLS.items():
         plain = make_spec({"protocol": name})
         own = make_spec({"protocol": name, "arch": arch}) if arch in ARCHITECTURES else plain
         fields = tuple(field for field in (*row, "threshold") if field not in unused)
         if _same(spec, plain, fields) and spec.window in (plain.window, own.window):
-            return name
+            changed = [
+                text.format(getattr(spec, field))
+                for field, text in DURATION.items()
+                if getattr(spec, field) != getattr(plain, field)
+            ]
+            return ", ".join([name, *changed])
     return "custom"
 
 
 def printed_name(arch: str) -> str:
     """Return a network's name as the paper prints it: ``CNN-25x60`` is ``CNN-25 (60)``."""
-    return re.sub(r"x(\d+)$", r" (\1)", arch)
+    return re.sub(r"x(\d+)(?=$|,)", r" (\1)", arch)
 
 
 def network_order(arch: str) -> tuple[int, str]:
     """Return the sort key of a network: the paper's order, then other networks by name."""
     names = list(ARCHITECTURES)
-    return (names.index(arch) if arch in ARCHITECTURES else len(names)), arch
+    base = base_arch(arch)
+    return (names.index(base) if base in ARCHITECTURES else len(names)), arch
 
 
 def preset_names(spec: RunSpec) -> dict[str, str]:

@@ -98,10 +98,14 @@ class Artifact:
     MODEL_FILE = "model.py"
     HISTORY = "history.csv"
     PER_CLASS = "test_per_class.csv"
+    BASELINE = "baseline.csv"
     WEIGHTS = "weights/best.weights.h5"
     WEIGHTS_FOLDER = "weights"
     STATE = "state/state.h5"  # an interrupted run is resumed from it
+    KERNELS = "filters/first_kernels.npz"  # after each epoch
     CARD = "card.html"
+    ATLAS = "atlas.html"  # of a sweep
+    COMPARISON = "compare.html"  # of a sweep
     TARGETS = "filters/targets.meme"  # of MEME files in `motifs`: those matched or relevant
     FILTERS = "filters/"  # followed by a layer: ``filters/conv1_truth.csv``
     ATTRIBUTIONS = "attributions/"  # followed by a method: ``attributions/saliency.h5``

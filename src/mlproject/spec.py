@@ -169,6 +169,12 @@ class RunSpec(Frozen):
     )
     bn_epsilon: Epsilon = training_field(1e-8, "epsilon of batch norm")
     bn_momentum: Momentum = training_field(0.99, "momentum of batch norm's moving averages")
+    bn_averages: Literal["moving", "measured"] = training_field(
+        "moving",
+        "statistics of batch norm in validation and test: moving averages, or those measured on "
+        "training sequences at the end of each epoch, better for small data",
+        later=True,
+    )
     batch_size: Positive = training_field(100, "sequences a training step")
     learning_rate: PositiveFloat = training_field(1e-3, "Adam's learning rate")
     beta1: Momentum = training_field(0.95, "Adam's beta 1")

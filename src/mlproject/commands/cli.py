@@ -9,9 +9,12 @@ from contextlib import suppress
 
 import click
 
+from mlproject.commands.atlas import atlas
 from mlproject.commands.baseline import baseline
 from mlproject.commands.check import check
+from mlproject.commands.compare import compare
 from mlproject.commands.dataset import dataset
+from mlproject.commands.doctor import doctor
 from mlproject.commands.embed import embed
 from mlproject.commands.export import export
 from mlproject.commands.import_runs import import_runs
@@ -31,7 +34,7 @@ from mlproject.system.streams import lasting_streams
 from mlproject.system.variables import draw_to_files, take_run_id
 
 COMMANDS = (
-    *(baseline, check, dataset, embed, export, import_runs, interpret),
+    *(atlas, baseline, check, compare, dataset, doctor, embed, export, import_runs, interpret),
     *(match, predict, report, sweep, sync, tracks, train, variants),
 )
 

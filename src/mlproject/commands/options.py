@@ -1,5 +1,6 @@
 """Options that several commands share, and what the commands do with their values."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +24,8 @@ def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
 
 
 EXPERIMENT = click.option(
-    "--experiment", help="MLflow experiment [Default, or as MLFLOW_EXPERIMENT_NAME says]"
+    "--experiment",
+    help="MLflow experiment [MLFLOW_EXPERIMENT_NAME, else the name of the plan or the data set]",
 )
 EXPERIMENTS = click.option(
     "--experiment", "experiments", multiple=True, help="MLflow experiment, may be repeated [all]"
@@ -45,9 +47,21 @@ THREADS = click.option(
     "--threads", type=click.IntRange(1, MOST_THREADS), help="processor cores to use [all]"
 )
 QUIET = click.option("--quiet", is_flag=True, help="show no progress")
+JSON = click.option(
+    "--json", "as_json", is_flag=True, help="print the result as one JSON object, and no progress"
+)
 NO_CHECK = click.option(
     "--no-check", is_flag=True, help="train on an accelerator without its self-test"
 )
+
+
+def experiment_of(given: str | None, own: str) -> str | None:
+    """Return the name of the experiment of new runs: what the user says, else `own`.
+
+    None leaves it to MLflow: its environment names one, or ``mlflow run`` has made the run.
+    """
+    names = ("MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID")
+    return given or (None if any(os.environ.get(name) for name in names) else own)
 
 
 def split_list(text: str | None) -> tuple[str, ...]:

@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from mlproject.commands.options import BACKEND, EXPERIMENT, FILE, NO_CHECK, QUIET, option
+from mlproject.commands.options import (
+    BACKEND,
+    EXPERIMENT,
+    FILE,
+    NO_CHECK,
+    QUIET,
+    experiment_of,
+    option,
+)
 from mlproject.system.errors import UserError
 from mlproject.system.variables import MOST_THREADS
 
@@ -45,14 +53,32 @@ def sweep(
     from mlproject.sweeps.plan_file import find_plan
     from mlproject.sweeps.run_plan import run_plan
 
+    plan = find_plan(plan)
+    options["experiment"] = plan_experiment(options["experiment"], plan)
     settings = SweepOptions(
         Path.cwd(), resources=_parse_resources(resources), check=not no_check, **options
     )
-    plan = find_plan(plan)
     if dry_run:
         show(plan, settings.home, settings.experiment, settings.workers)
     elif not run_plan(plan, settings):
         sys.exit(1)
+
+
+def plan_experiment(given: str | None, plan: Path) -> str | None:
+    """Return the experiment of a plan's runs: what the user says, else the plan's name.
+
+    A plan that earlier runs have begun in MLflow's default experiment goes on there.
+    """
+    from mlproject.store import find_store
+    from mlproject.store.liveness import find_runs
+    from mlproject.sweeps.plan_file import read_plan
+
+    name = read_plan(plan).name
+    own = experiment_of(given, name)
+    if given or own is None or (store := find_store()) is None:
+        return own
+    default = store.find_experiment()
+    return None if default and find_runs(store, default, sweep=name) else own
 
 
 def _parse_resources(texts: tuple[str, ...]) -> dict[str, float]:

@@ -1,5 +1,7 @@
 """``python -m mlproject train``: one run of one network."""
 
+import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,22 +11,25 @@ import click
 from mlproject.commands.options import (
     BACKEND,
     EXPERIMENT,
+    JSON,
     NO_CHECK,
     QUIET,
     THREADS,
     exit_if_interrupted,
+    experiment_of,
     print_undelivered,
 )
 from mlproject.parameters import default_of, field_info, field_names, parse_value
 from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError, nearest
 from mlproject.system.startup import prepare_keras
+from mlproject.system.variables import RUN_ID
 
 if TYPE_CHECKING:
     from mlproject.run.context import RunResult
 
 INPUTS = ("arch", "protocol")
-FLAGS = ("resume", "experiment", "name", "backend", "threads", "quiet", "no-check")
+FLAGS = ("resume", "experiment", "name", "backend", "threads", "quiet", "json", "no-check")
 
 
 class _TrainCommand(click.Command):
@@ -59,6 +64,7 @@ def _field_help() -> str:
 @BACKEND
 @THREADS
 @QUIET
+@JSON
 @NO_CHECK
 @click.pass_context
 def train(
@@ -69,6 +75,7 @@ def train(
     backend: str | None,
     threads: int | None,
     quiet: bool,
+    as_json: bool,
     no_check: bool,
 ) -> None:
     """Train one network, read its filters, record everything in MLflow.
@@ -86,17 +93,20 @@ def train(
     from mlproject.run.run import run
 
     if resume and (completed := complete(resume)):
-        _print_result(completed)
+        print_result(completed, quiet, as_json)
         return
     previous = find_previous(resume) if resume else None
     if previous:
         check_resumed(previous.run_id, previous.spec, options)
         spec = previous.spec
+        experiment = experiment or _experiment_of_run(previous.run_id)
     assert spec is not None
+    experiment = experiment_of(experiment, Path(spec.dataset).stem)
     ensure_checked(Path(), check=not no_check)
     with exit_if_interrupted():
-        result = run(spec, Settings(experiment=experiment, name=name, quiet=quiet), previous)
-    _print_result(result)
+        settings = Settings(experiment=experiment, name=name, quiet=quiet or as_json)
+        result = run(spec, settings, previous)
+    print_result(result, quiet, as_json)
 
 
 def spec_options(arguments: list[str]) -> dict[str, str]:
@@ -148,15 +158,38 @@ def check_resumed(run_id: str, recorded: RunSpec, options: Mapping[str, str]) ->
         )
 
 
-def _print_result(result: "RunResult") -> None:
-    """Print the test scores of a finished run, and what the tracking store lacks of it."""
+def _experiment_of_run(run_id: str) -> str | None:
+    """Return the name of a run's experiment; None if ``mlflow run`` has made another run."""
+    from mlproject.store import connect
+
+    if os.environ.get(RUN_ID):
+        return None
+    store = connect()
+    return str(store.client.get_experiment(store.run(run_id).info.experiment_id).name)
+
+
+def print_result(result: "RunResult", quiet: bool = False, as_json: bool = False) -> None:
+    """Print what a person wants to know of a finished run, one line, or a JSON object.
+
+    Args:
+        result: the run.
+        quiet: only the run's id and its test scores.
+        as_json: an object with the fields of `RunResult`.
+    """
+    from mlproject.run.outcome import headline
+
     print_undelivered(result.undelivered)
-    names = {"AUROC": "test_auroc", "AUPR": "test_aupr", "AP": "test_ap"}
-    names |= {"accuracy": "test_accuracy", "Pearson": "test_pearson", "Spearman": "test_spearman"}
-    names |= {"R²": "test_r2", "deviance": "test_deviance"}
-    scores = [
-        f"{label} {result.metrics[name]:.4f}"
-        for label, name in names.items()
-        if name in result.metrics
-    ]
-    print(f"run {result.run_id}: test {', '.join(scores) or 'areas are not defined'}")
+    if as_json:
+        print(json.dumps(result._asdict(), allow_nan=False))
+        return
+    print(f"run {result.run_id}: {headline(result.metrics)}")
+    if quiet or not result.name:
+        return
+    for line in result.lines:
+        if line.startswith("Found:") or " filters match " in line:
+            print(line)
+    if result.card:
+        print(f"card: {result.card}")
+    print(f"in the UI: {result.url} (`make ui` starts it)")
+    print(f"all runs: {result.url.rpartition('/')[0]}?workflowType=machine_learning")
+    print(f"next: python -m mlproject interpret {result.run_id[:8]} --method deeplift,ism")

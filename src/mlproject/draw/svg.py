@@ -80,6 +80,32 @@ def placed(pwm: np.ndarray, start: int, columns: int, title: str, band: tuple[in
     return _element(columns * COLUMN, LOGO + 2, title, Markup("").join(parts), "logo")
 
 
+def signed(
+    heights: np.ndarray, title: str, bands: Sequence[tuple[int, int]] = (), high: float = 60.0
+) -> Markup:
+    """Return the contributions of a sequence's letters as an SVG element.
+
+    Args:
+        heights: (positions, 4); negative letters hang below the line. The largest column fills the
+            element.
+        title: the alternative text.
+        bands: first and last + 1 shaded position of each planted motif.
+        high: height of the element, px.
+    """
+    above = float(heights.clip(min=0).sum(axis=1).max(initial=0.0))
+    below = float(-heights.clip(max=0).sum(axis=1).min(initial=0.0))
+    unit = high / max(above + below, 1e-12)
+    zero = above * unit
+    parts = [_band(first, last, high) for first, last in bands]
+    for letter, number, bottom, height in stack_letters(heights, (above + below) * LOWEST / 4):
+        x = svg_numbers(((number + (1 - FILL) / 2) * COLUMN,), 1)
+        y = svg_numbers((zero - (bottom + height) * unit,), 1)
+        size = f"{FILL * COLUMN:g} 0 0 {svg_numbers((height * unit,), 2)}"
+        parts.append(Markup(f'<use href="#{letter}" transform="matrix({size} {x} {y})"/>'))
+    parts.append(_baseline(0, len(heights), zero))
+    return _element(len(heights) * COLUMN, high + 2, title, Markup("").join(parts), "track")
+
+
 def pair(
     query: np.ndarray,
     target: np.ndarray | None,

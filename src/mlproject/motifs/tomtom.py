@@ -28,6 +28,7 @@ HEADER = (
     "Query_ID\tTarget_ID\tOptimal_offset\tp-value\tE-value\tq-value\tOverlap\t"
     "Query_consensus\tTarget_consensus\tOrientation\n"
 )
+NAMED_HEADER = f"{HEADER.rstrip()}\tTarget_name\n"
 
 
 class Match(NamedTuple):
@@ -94,9 +95,18 @@ def tomtom(queries: Sequence[Motif], targets: Sequence[Motif], evalue: float = 0
     return matches
 
 
-def format_tsv(matches: Sequence[Match]) -> str:
-    """Return matches as Tomtom 5's table: tab-separated, one header line, numbers as C's ``%g``."""
-    return HEADER + "".join("\t".join(map(_cell, match)) + "\n" for match in matches)
+def format_tsv(matches: Sequence[Match], targets: Sequence[Motif] = ()) -> str:
+    """Return matches as Tomtom 5's table: tab-separated, one header line, numbers as C's ``%g``.
+
+    Args:
+        matches: the matches.
+        targets: the motifs of the databases: their names make one more column, ``Target_name``.
+    """
+    if not targets:
+        return HEADER + "".join("\t".join(map(_cell, match)) + "\n" for match in matches)
+    names = {motif.id: " ".join(motif.name.split()) for motif in targets}
+    lines = ["\t".join([*map(_cell, match), names.get(match.target_id, "")]) for match in matches]
+    return NAMED_HEADER + "".join(f"{line}\n" for line in lines)
 
 
 def _cell(value: object) -> str:
@@ -112,12 +122,13 @@ def match_files(query: Path, motifs: str = JASPAR_2016, evalue: float = 0.1) -> 
         evalue: largest E-value of a match.
 
     Returns:
-        Tomtom's table, see `format_tsv`.
+        Tomtom's table with the names of the targets, see `format_tsv`.
 
     Raises:
         UserError: see `databases`, `mlproject.motifs.meme.read_meme` and `tomtom`.
     """
-    return format_tsv(tomtom(read_meme(query), databases(motifs), evalue))
+    targets = databases(motifs)
+    return format_tsv(tomtom(read_meme(query), targets, evalue), targets)
 
 
 def _matches(

@@ -16,6 +16,7 @@ import numpy as np
 from mlproject.data import Split
 from mlproject.fields import TRAINING_VERSION, VALUES, Group
 from mlproject.network import backend, checkpoint, fast_pass
+from mlproject.network.averages import assign, measured_statistics
 from mlproject.network.build import Predictor, predictor
 from mlproject.network.epoch import seed_dropout, train_epoch
 from mlproject.network.guard import DeviceFaultError
@@ -108,6 +109,8 @@ def fit(
         on_epoch(training.history[-1])
     if spec.weights == "best":
         _assign(model.weights, training.best, state_path)
+    else:
+        assign(model, training.last_measured())
     if not training.history:
         return Fit([], 0, math.nan, stopped)
     winner = kept(training.history, spec)
@@ -167,6 +170,7 @@ class Training:
         self.model, self.spec, self.train, self.valid = model, spec, train, valid
         self.history: list[Epoch] = []
         self.best: checkpoint.Arrays = _values(model.weights)
+        self._measured: dict[str, np.ndarray] = {}
         self._should_stop, self._on_fault = should_stop, on_fault
         self._path, self._owner = state_path, _owner(spec, train, valid, task)
         tools = tools or Tools.of(model, spec, train, valid, task)
@@ -213,9 +217,30 @@ class Training:
         Raises:
             DeviceFaultError: they differ from those of the CPU.
         """
-        predicted = self._scores(self.valid.codes)
-        self._check(predicted)
+        self._measured = self._measure(len(self.history) + 1)
+        raw = _values([one for one in self.model.weights if one.path in self._measured])
+        assign(self.model, self._measured)
+        try:
+            predicted = self._scores(self.valid.codes)
+            self._check(predicted)
+        finally:
+            assign(self.model, raw)
         return predicted
+
+    def evaluated(self) -> checkpoint.Arrays:
+        """Return the weights with which the network was validated, and which a run keeps."""
+        return _values(self.model.weights) | self._measured
+
+    def last_measured(self) -> dict[str, np.ndarray]:
+        """Return the statistics of batch norm for the last weights, also after a resumption."""
+        return self._measured or (self._measure(len(self.history)) if self.history else {})
+
+    def _measure(self, epoch: int) -> dict[str, np.ndarray]:
+        """Return the statistics of batch norm that replace its averages, {} if none do."""
+        if self.spec.bn_averages == "moving":
+            return {}
+        seed_dropout(self.model, self.spec.seed, epoch)
+        return measured_statistics(self.model, self.train.codes, self.spec.batch_size)
 
     def record(
         self, loss: float, predicted: np.ndarray, kernels: Mapping[str, np.ndarray], seconds: float
@@ -246,7 +271,7 @@ class Training:
         weights = _weight_summary(kernels, kernels_of(self.model))
         self.history.append(Epoch(number, values, seconds, improved, weights))
         if improved:
-            self.best = _values(self.model.weights)
+            self.best = self.evaluated()
         self.save()
 
     def _validate(self, scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:

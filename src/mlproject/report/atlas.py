@@ -157,13 +157,13 @@ def _draw(
         canvas.text(left + wide / 2, floor - 0.12, "no match", SMALLEST, FAINT, ha="center")
     else:
         canvas.band(start, start + motif.width * step, floor - LOGO, floor, BAND)
-        pwm, place = _cut(entry, motif)
+        pwm, place = cut(entry, motif)
         canvas.logo(pwm, start + place * step, floor, step, LOGO)
         text = format_evalue(entry.match.e_value)
         canvas.text(left + wide, floor - LOGO - 0.06, text, SMALLEST, GREY, ha="right")
 
 
-def _cut(entry: Entry, motif: Motif) -> tuple[np.ndarray, int]:
+def cut(entry: Entry, motif: Motif) -> tuple[np.ndarray, int]:
     """Return the shown columns of a filter, and the column of the motif at which they start."""
     first = max(-FLANK - entry.shift, 0)
     last = min(motif.width + FLANK - entry.shift, len(entry.pwm))
@@ -182,7 +182,7 @@ def atlas_cards(atlas: Atlas) -> list[dict[str, Any]]:
             if entry is None:
                 found.append({"network": network, "logo": Markup(""), "text": "no match"})
                 continue
-            pwm, place = _cut(entry, motif)
+            pwm, place = cut(entry, motif)
             match = entry.match
             text = (
                 f"{match.query_id.replace('filter', 'filter ')}, seed {entry.seed}, "

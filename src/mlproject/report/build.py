@@ -12,11 +12,10 @@ from mlproject.report.published import PAPER
 from mlproject.report.registry import fill
 from mlproject.report.table import Table
 from mlproject.store import Store
+from mlproject.store.connection import UI
 from mlproject.store.results.conditions import parse
 from mlproject.system.errors import UserError, nearest
 from mlproject.system.masking import without_credentials
-
-UI = "http://127.0.0.1:5000"
 
 
 def build(request: ReportRequest, store: Store) -> Report:

@@ -1,8 +1,9 @@
 """The request for a report, and the loaded runs that its sections are made from."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas
 
@@ -10,7 +11,9 @@ from mlproject import results
 from mlproject.filters.reading import LayerReading
 from mlproject.motifs.pwm import Motif
 from mlproject.report.published import PAPER
-from mlproject.store import Store
+from mlproject.store import Store, connect
+from mlproject.store.connection import UI
+from mlproject.store.results.conditions import parse
 from mlproject.system.errors import UserError
 
 
@@ -88,6 +91,47 @@ class Content:
             self._note(error)
             return {}
 
+    def table(self, kind: str, run: pandas.Series, layer: str) -> pandas.DataFrame | None:
+        """Return a table of a layer's filters that not every run has.
+
+        Args:
+            kind: ``site_truth`` or ``importance``, see `mlproject.results`.
+            run: row of the run.
+            layer: the layer.
+        """
+        with suppress(UserError):
+            found: pandas.DataFrame = getattr(results, kind)(run, layer, self.store)
+            return found
+        return None
+
+    def history(self, run: pandas.Series) -> pandas.DataFrame | None:
+        """Return a run's epochs, None if it has none."""
+        with suppress(UserError):
+            return results.history(run, self.store)
+        return None
+
+    def kernels(self, run: pandas.Series) -> Any:
+        """Return the first layer's kernels after each epoch, None if the run has none."""
+        with suppress(UserError):
+            return results.kernels(run, self.store)
+        return None
+
     def _note(self, error: UserError) -> None:
         if str(error) not in self.unreadable:
             self.unreadable.append(str(error))
+
+
+def load_content(
+    experiment: Sequence[str] | None = None, where: str = "", store: Store | None = None
+) -> Content:
+    """Load the runs of experiments that meet conditions; see `mlproject.results.runs`.
+
+    Raises:
+        UserError: see `mlproject.results.runs`.
+    """
+    store = store or connect()
+    found = results.find(experiment, parse(where), store)
+    names = tuple(experiment or ())
+    request = ReportRequest(names, where)
+    notes = [*found.unreadable, *found.hints]
+    return Content(request, found.runs, results.counted(found.runs), store, UI, notes)

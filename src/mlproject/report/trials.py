@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pandas
 
-from mlproject.architectures import ARCHITECTURES, make_spec, printed_name
+from mlproject.architectures import ARCHITECTURES, base_arch, make_spec, printed_name
 from mlproject.data.paper import CLASSES
 from mlproject.names import metric_name
 from mlproject.report.published import IN_VIVO, SYNTHETIC
@@ -106,9 +106,10 @@ def unlike_paper(row: pandas.Series) -> dict[str, object]:
     The fields `seed`, `layers`, `training_version` and `dataset` are ignored.
     """
     free = _FREE if row["spec"].get("dataset") == "synthetic" else (*_FREE, *GENERATED_FIELDS)
-    if row["arch"] == "custom":
+    arch = base_arch(str(row["arch"]))
+    if arch not in ARCHITECTURES:
         return {}
-    wanted = make_spec({"arch": row["arch"]}).flat()
+    wanted = make_spec({"arch": arch}).flat()
     return {
         name: value
         for name, value in row["spec"].items()

@@ -183,7 +183,7 @@ def _patterns(context: RunContext, found: Attributions) -> tuple[Recorder, dict[
     targets = {motif.id: motif for motif in context.targets}
     title = f"{context.name} · TF-MoDISco on {ATTRIBUTIONS[found.method]}"
     figure = pattern_figure(read, targets, relevant, title)
-    table = format_tsv(reading.matches)
+    table = format_tsv(reading.matches, context.targets)
 
     def record() -> None:
         tracker, stem = context.tracker, f"{Artifact.ATTRIBUTIONS}{MODISCO}"

@@ -104,8 +104,22 @@ class RunResult(NamedTuple):
         run_id: its id in the tracking store.
         metrics: the final ones.
         undelivered: why the store lacks some entries (`sync` delivers them), None if it has all.
+        name: its name.
+        lines: its description, a sentence or two each.
+        found: classes whose motif a filter of the first layer matches.
+        missed: classes with a known motif that no filter matches.
+        warnings: sentences about a training that has probably gone wrong.
+        card: path of the card on this computer, "" if it is elsewhere.
+        url: its address in the MLflow UI.
     """
 
     run_id: str
     metrics: dict[str, float]
     undelivered: str | None
+    name: str = ""
+    lines: tuple[str, ...] = ()
+    found: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    card: str = ""
+    url: str = ""

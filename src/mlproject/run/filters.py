@@ -207,9 +207,22 @@ def _leave_out(context: RunContext, note: str) -> None:
 def scan_motifs(context: RunContext) -> dict[str, float]:
     """Record the performance of the known motifs alone on the test split, equal for all runs."""
     motifs = class_motifs(context.data, context.relevant, context.targets)
-    values = cached_pwm_scan(context.data, context.settings.home / "data", motifs).metrics()
-    context.tracker.metrics(values)
+    found = cached_pwm_scan(context.data, context.settings.home / "data", motifs)
+    values = found.metrics()
+    context.tracker.metrics({name: value for name, value in values.items() if _is_summary(name)})
+    if found.rows:
+        rows = [row._asdict() for row in found.rows]
+        context.tracker.artifact(Artifact.BASELINE, lambda path: write_csv(path, rows))
     return values
+
+
+def _is_summary(name: str) -> bool:
+    """Return whether a number of the baseline becomes a metric of the run.
+
+    Those of single classes are the same in all runs on one data set, and each kind would be one
+    more section of MLflow's page, before all others: they are in the artifact only.
+    """
+    return name.count("/") == 1 or name.startswith("baseline/site_ap/")
 
 
 def _read_test(context: RunContext, reader: LayerReader, results: FilterResults) -> None:
@@ -275,7 +288,7 @@ def _record_reading(context: RunContext, reading: LayerReading) -> None:
     tracker, stem = context.tracker, f"{Artifact.FILTERS}{reading.layer}"
     tracker.artifact(f"{stem}.meme", lambda path: write_meme(path, reading.motifs))
     tracker.artifact(f"{stem}_clipped.meme", lambda path: write_meme(path, reading.clipped, 4))
-    table = format_tsv(reading.matches)
+    table = format_tsv(reading.matches, context.targets)
     tracker.artifact(f"{stem}_matches.tsv", lambda path: path.write_text(table, encoding="utf-8"))
     targets = {motif.id: motif for motif in context.targets}
     title = f"{context.name} · {reading.layer}"

@@ -15,12 +15,14 @@ from mlproject.data.dataset import blocks
 from mlproject.data.relevant import run_relevant, without_motif
 from mlproject.fields import VALUES
 from mlproject.names import Artifact, Metric, Tag
+from mlproject.network.evaluation import ClassScore
 from mlproject.network.memory import check_memory
 from mlproject.network.tasks import check_task
 from mlproject.run import stages
 from mlproject.run.attributions import Choice, attribute_run, check
 from mlproject.run.context import Previous, RunContext, RunResult, Settings, Source, Trained
 from mlproject.run.filters import read_filters, scan_motifs
+from mlproject.run.outcome import motifs_found, training_warnings
 from mlproject.run.resuming import check_previous, recorded_failure
 from mlproject.run.summary import card_data, record_card
 from mlproject.spec import RunSpec
@@ -29,6 +31,7 @@ from mlproject.store.liveness import METRIC_VERSION, end_dead
 from mlproject.system import environment, variables
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import Interrupts, check_interrupts
+from mlproject.system.progress import progress_shown, stage
 
 DEFAULTS = Settings()
 
@@ -64,12 +67,22 @@ def run(spec: RunSpec, settings: Settings = DEFAULTS, source: Source = None) -> 
         context = RunContext(name, spec, data, settings, tracker, interrupts)
         with recorded_failure(context, source):
             _record_inputs(context)
-            metrics = _run_stages(context, source, started, computed)
-            tracker.flush()
+            with progress_shown(settings.quiet):
+                result = _run_stages(context, source, started, computed)
+                with stage("storing"):
+                    tracker.flush()
             check_interrupts()
             with interrupts.deferred():
                 tracker.finish("FINISHED", without=[Artifact.STATE])
-        return RunResult(tracker.run_id, metrics, tracker.problem)
+        return result._replace(undelivered=tracker.problem, card=_card_path(context))
+
+
+def _card_path(context: RunContext) -> str:
+    """Return the path of the run's card, "" if it is not on this computer."""
+    tracker = context.tracker
+    local = tracker.journal.artifacts / Artifact.CARD
+    stored = tracker.store.local_artifact(tracker.run_id, Artifact.CARD)
+    return str(stored or (local.resolve() if local.exists() else ""))
 
 
 def _check(spec: RunSpec, data: Dataset, settings: Settings, source: Source) -> None:
@@ -130,9 +143,7 @@ def _end_lost(store: Store, run_id: str, root: Path) -> None:
         end_dead(store, found, "its process was lost", root=root)
 
 
-def _run_stages(
-    context: RunContext, source: Source, started: float, computed: float
-) -> dict[str, float]:
+def _run_stages(context: RunContext, source: Source, started: float, computed: float) -> RunResult:
     check_interrupts()
     clock = time.perf_counter()
     if isinstance(source, Trained):
@@ -141,25 +152,47 @@ def _run_stages(
         model, fitted = stages.train(context, source)
     times = {Metric.TIME_TRAIN: time.perf_counter() - clock}
     check_interrupts()
-    tested = stages.test(context, model, fitted)
+    with stage("testing"):
+        tested = stages.test(context, model, fitted)
     check_interrupts()
     clock = time.perf_counter()
-    baseline = scan_motifs(context)
-    read = read_filters(context, model)
+    with stage("scanning for the known motifs"):
+        baseline = scan_motifs(context)
+    with stage("reading filters"):
+        read = read_filters(context, model)
     check_interrupts()
     attributed = _attribute(context, model)
     check_interrupts()
     times[Metric.TIME_INTERPRET] = time.perf_counter() - clock
-    context.tracker.model(model, environment.requirements(keras.backend.backend()))
+    with stage("saving the model"):
+        context.tracker.model(model, environment.requirements(keras.backend.backend()))
     values = tested.values | baseline | read.values | attributed
     times[Metric.TIME_TOTAL] = time.perf_counter() - started
-    record_card(context, card_data(context, model, fitted, tested, read, values | times))
+    spec = context.spec
+    class_rows = [row for row in tested.rows if isinstance(row, ClassScore)]
+    warnings = training_warnings(fitted, spec.monitor, spec.bn_averages, class_rows, values)
+    for text in warnings if not context.settings.quiet else ():
+        print(f"warning: {text}", file=sys.stderr)
+    with stage("writing the card"):
+        card = card_data(context, model, fitted, tested, read, values | times, warnings)
+        record_card(context, card)
     check_interrupts()
     times[Metric.TIME_TRACKING] = context.tracker.seconds
     times[Metric.TIME_TOTAL] = time.perf_counter() - started
     times[Metric.TIME_CPU] = time.process_time() - computed
     context.tracker.metrics(times)
-    return values | times
+    motifs = motifs_found(read.readings, context.relevant)
+    return RunResult(
+        run_id=context.tracker.run_id,
+        metrics=values | times,
+        undelivered=None,
+        name=context.name,
+        lines=tuple(card.description.splitlines()),
+        found=motifs.found,
+        missed=motifs.missed,
+        warnings=tuple(warnings),
+        url=context.tracker.store.ui_address(context.tracker.experiment_id, context.tracker.run_id),
+    )
 
 
 def _attribute(context: RunContext, model: keras.Model) -> dict[str, float]:

@@ -12,15 +12,18 @@ from mlproject.attribution import attribute
 from mlproject.attribution.truth import sites_of
 from mlproject.data import Dataset
 from mlproject.draw.output import save_figure
+from mlproject.draw.sequence_scores import Place, SequenceScores
 from mlproject.draw.tracks import Mark, Track, cropped, marks, track_figure
 from mlproject.fields import ATTRIBUTIONS, MODISCO, VALUES, parse_methods
 from mlproject.names import Tag
 from mlproject.network.build import predict
+from mlproject.sequence import one_hot
 from mlproject.store import connect
 from mlproject.system.errors import UserError
 
 FORMATS = ("png", "pdf")
 SPAN, FLANK = 72, 5
+LONGEST = 120  # nt of a page
 MOTIFS, DETECTED = 3, 0.5
 
 
@@ -61,16 +64,7 @@ def draw_runs(
     models = [results.model(run_id, store) for run_id in run_ids]
     if sequence is None:
         sequence = find_example(data, models)
-    if not 0 <= sequence < len(data.test.codes):
-        raise UserError(
-            f"`--sequence` must be a row of the test split, 0 to {len(data.test.codes) - 1}: "
-            f"got {sequence}"
-        )
-    targets = np.flatnonzero(data.test.labels[sequence]).tolist()
-    if data.task in VALUES:
-        targets = list(range(len(data.classes)))
-    if not targets:
-        raise UserError(f"test sequence {sequence} has no class: take another")
+    targets = _targets(data, sequence)
     shown = marks(data, sequence, targets)
     start, stop = region or around(shown, data.length)
     if not 0 <= start < stop <= data.length:
@@ -88,6 +82,58 @@ def draw_runs(
     figure = _figure(columns, headings, data, sequence, targets, (start, stop))
     save_figure(figure, out.with_suffix(""), [out.suffix[1:]])
     return sequence
+
+
+def sequence_scores(
+    run_ids: Sequence[str], method: str, sequence: int | None = None, home: Path = Path()
+) -> SequenceScores:
+    """Return the contributions of one test sequence's letters to the logits of its classes.
+
+    Args:
+        run_ids: runs on one data set.
+        method: name of the method.
+        sequence: row of the test split; None: see `find_example`.
+        home: folder of ``data``.
+
+    Raises:
+        UserError: see `draw_runs`.
+    """
+    store = connect()
+    data = results.dataset(run_ids[0], home / "data", store)
+    models = [results.model(run_id, store) for run_id in run_ids]
+    row = find_example(data, models) if sequence is None else sequence
+    targets = _targets(data, row)
+    shown = marks(data, row, targets)
+    start, stop = around(shown, data.length) if shown else (0, min(data.length, LONGEST))
+    codes = np.repeat(np.asarray(data.test.codes[row : row + 1]), len(targets), axis=0)
+    heights = {}
+    for run_id, model in zip(run_ids, models, strict=True):
+        seed = results.spec_of(run_id, store).seed
+        found = attribute(model, method, codes, np.array(targets), seed=seed)
+        letters = found.importance.sum(axis=0)[start:stop, None] * one_hot(codes[0, start:stop])
+        heights[run_id] = letters
+    places = tuple(Place(one.start, one.stop, one.name) for one in cropped(shown, start, stop))
+    names = tuple(data.classes[target] for target in targets)
+    return SequenceScores(row, names, ATTRIBUTIONS[method], start + 1, heights, places)
+
+
+def _targets(data: Dataset, sequence: int) -> list[int]:
+    """Return the numbers of the classes of a test sequence.
+
+    Raises:
+        UserError: there is no such sequence, or it has no class.
+    """
+    if not 0 <= sequence < len(data.test.codes):
+        raise UserError(
+            f"`--sequence` must be a row of the test split, 0 to {len(data.test.codes) - 1}: "
+            f"got {sequence}"
+        )
+    targets: list[int] = np.flatnonzero(data.test.labels[sequence]).tolist()
+    if data.task in VALUES:
+        targets = list(range(len(data.classes)))
+    if not targets:
+        raise UserError(f"test sequence {sequence} has no class: take another")
+    return targets
 
 
 def find_example(data: Dataset, models: Sequence[keras.Model]) -> int:

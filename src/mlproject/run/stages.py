@@ -2,9 +2,11 @@
 
 import csv
 import json
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +22,7 @@ from mlproject.names import Artifact, Metric, Tag
 from mlproject.network import checkpoint, fast_pass
 from mlproject.network.build import build, predict
 from mlproject.network.evaluation import FEW, ClassScore, Curves, curves, metrics
+from mlproject.network.kernel_history import NAME, append_kernel, read_kernels, write_kernels
 from mlproject.network.protocol import Epoch, kept
 from mlproject.network.saving import load_weights, save_weights
 from mlproject.network.tasks import PRIMARY, Score, accuracy, data_loss, test_rows
@@ -58,8 +61,13 @@ def train(context: RunContext, previous: Previous | None) -> tuple[keras.Model, 
         tracker.tags({Tag.DEVICE_FAULTS: f"{len(faults)}: {', '.join(faults)}"[:5000]})
         print(f"warning: the device corrupted {element}; repeating the epoch", file=sys.stderr)
 
+    kernels = state.with_name(NAME)
+    if previous:
+        _copy_kernels(previous, kernels)
+
     def record(epoch: Epoch) -> None:
         nonlocal delivered
+        append_kernel(kernels, model, epoch.epoch)
         _record_epoch(tracker, epoch)
         if time.monotonic() - delivered > STATE_SECONDS:
             tracker.artifact_if_there(Artifact.STATE)
@@ -88,7 +96,16 @@ def train(context: RunContext, previous: Previous | None) -> tuple[keras.Model, 
         raise Interrupted(
             f"interrupted by {context.interrupts.reason} after epoch {len(fitted.history)}"
         )
+    if found := read_kernels(kernels):
+        tracker.artifact(Artifact.KERNELS, lambda path: write_kernels(path, found))
+    kernels.unlink(missing_ok=True)
     return model, fitted
+
+
+def _copy_kernels(previous: Previous, target: Path) -> None:
+    """Copy the kernels of the epochs of an interrupted run, if they are on this computer."""
+    with suppress(OSError):
+        shutil.copyfile(previous.state.with_name(NAME), target)
 
 
 def _resume_state(tracker: Tracker, previous: Previous, state: Path) -> None:

@@ -1,6 +1,6 @@
 """Summary of a finished run: the description in MLflow and the card."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 
@@ -30,6 +30,7 @@ def card_data(
     tested: Tested,
     read: FilterResults,
     values: Mapping[str, float],
+    warnings: Sequence[str] = (),
 ) -> CardData:
     """Return the content of a run's card.
 
@@ -40,14 +41,16 @@ def card_data(
         tested: scores on the test split.
         read: results of reading the filters.
         values: all final metrics, including times (``time/...``, seconds).
+        warnings: sentences about a training that has probably gone wrong.
     """
     spec, data = context.spec, context.data
     lines = [
-        _network(context, model),
+        *(line for reading in read.readings for line in _matches(context, reading, values)),
+        _test_scores(tested),
+        *(f"Warning: {text}." for text in warnings),
         f"Best epoch {fitted.best_epoch} of {len(fitted.history)} ({STOPPED[fitted.stopped]}), "
         f"validation loss {values[Metric.BEST_VAL_LOSS]:.4f}.",
-        _test_scores(tested),
-        *(line for reading in read.readings for line in _matches(context, reading, values)),
+        _network(context, model),
     ]
     backend = keras.backend.backend()
     facts = {
@@ -157,6 +160,6 @@ def _matches(context: RunContext, reading: LayerReading, metrics: Mapping[str, f
     hits = [f"{name} ({len(filters)})" for name, filters in found.items() if filters]
     missed = [name for name, filters in found.items() if not filters]
     return [
-        f"{line}.",
         f"Found: {', '.join(hits) or 'none'}. Not found: {', '.join(missed) or 'none'}.",
+        f"{line}.",
     ]

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import mlflow
 from mlflow.entities import Run
@@ -15,9 +17,10 @@ from mlproject.names import Metric
 from mlproject.store.errors import STORE_ERRORS, first_line, is_permanent, unwritable
 from mlproject.store.experiments import find_experiment, make_experiment
 from mlproject.system.errors import UserError
-from mlproject.system.masking import mask
+from mlproject.system.masking import mask, without_credentials
 
 PAGE = 1000
+UI = "http://127.0.0.1:5000"  # where `make ui` serves
 SHORT_ID = re.compile(r"[0-9a-f]{4,31}")
 MOST_NAMED = 3
 MODEL = "data/model.keras"  # where MLflow puts a Keras model
@@ -61,6 +64,26 @@ class StoreConnection:
     def inode(self) -> int | None:
         """The inode of a SQLite store, None for any other store."""
         return self._identity[1] if self._identity else None
+
+    def ui_address(self, experiment_id: str, run_id: str = "") -> str:
+        """Return the address of a run, or of an experiment's runs, in the MLflow UI.
+
+        The UI of a server is the server; that of another store is the one that ``make ui`` starts.
+        """
+        server = self.uri.startswith("http")
+        base = without_credentials(self.uri).rstrip("/") if server else UI
+        place = f"{base}/#/experiments/{experiment_id}/runs"
+        return f"{place}/{run_id}" if run_id else f"{place}?workflowType=machine_learning"
+
+    def local_artifact(self, run_id: str, path: str) -> Path | None:
+        """Return the path of an artifact on this computer, None if it is elsewhere."""
+        try:
+            root = urlsplit(str(self.client.get_run(run_id).info.artifact_uri))
+        except STORE_ERRORS:
+            return None
+        folder = Path(url2pathname(root.path)) if root.scheme == "file" else Path(root.geturl())
+        found = folder / path
+        return found if root.scheme in ("", "file") and found.exists() else None
 
     def check_file(self) -> None:
         """Check that the file of a SQLite store is still the one that was opened.

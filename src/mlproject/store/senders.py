@@ -1,12 +1,13 @@
 """Send single entries of a run's journal to the tracking store."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import numpy as np
-from mlflow.entities import Dataset, DatasetInput, InputTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Run
 from mlflow.models import Model, ModelSignature
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracking.context.registry import resolve_tags
@@ -15,6 +16,8 @@ from mlflow.types import Schema, TensorSpec
 from mlproject.store.errors import first_line
 from mlproject.store.journal import Journal
 from mlproject.system.errors import UserError
+
+MOST_NAME = 200
 
 
 class UnreadableError(Exception):
@@ -73,7 +76,11 @@ def _send_model(journal: Journal, client: mlflow.MlflowClient, content: dict[str
     )
     if logged is None:  # a model that was cut off is completed instead
         logged = client.create_logged_model(
-            run.info.experiment_id, "model", run.info.run_id, resolve_tags(), dict(run.data.params)
+            run.info.experiment_id,
+            _model_name(run),
+            run.info.run_id,
+            resolve_tags(),
+            dict(run.data.params),
         )
     Model.log(
         artifact_path=None,
@@ -84,6 +91,12 @@ def _send_model(journal: Journal, client: mlflow.MlflowClient, content: dict[str
         signature=signature,
         pip_requirements=content["requirements"],
     )
+
+
+def _model_name(run: Run) -> str:
+    """Return the run's name in the letters that a model's name may have."""
+    name = re.sub(r"[^\w() =+-]+", "-", run.info.run_name or "").strip("- ")
+    return name[:MOST_NAME] or "model"
 
 
 def _send_tag(journal: Journal, client: mlflow.MlflowClient, content: dict[str, Any]) -> None:

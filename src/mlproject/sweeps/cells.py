@@ -98,6 +98,8 @@ def _name(spec: RunSpec, options: FieldValues, varied: Iterable[str]) -> str:
     """Return the name of a run: the network, the varied options, the seed."""
     shown = [name for name in varied if name not in ("arch", "seed")]
     arch = arch_name(spec)
+    if arch.endswith(f", {spec.activation}"):
+        shown = [name for name in shown if name != "activation"]
     if arch == "custom":
         arch = str(options.get("arch", ""))
         if arch:

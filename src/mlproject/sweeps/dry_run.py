@@ -37,7 +37,8 @@ def dry_run(path: Path, home: Path, experiment: str | None, workers: int | None)
     done = {
         cell.spec_sha256: known[cell.spec_sha256] for cell in cells if cell.spec_sha256 in known
     }
-    seconds = seconds_of(cells, {key: time for key, run in done.items() if (time := _seconds(run))})
+    times = {key: _seconds(run) for key, run in done.items()}
+    seconds = seconds_of(cells, {key: value for key, value in times.items() if value})
     table = Table(box=None, header_style="bold")
     for name in ("", "cell", "spec", "state", "estimate"):
         table.add_column(name, justify="right" if name in ("", "estimate") else "left")

@@ -16,6 +16,7 @@ from mlproject.sweeps.display import REPORTED, make_display
 from mlproject.sweeps.driver import Driver, SweepOptions
 from mlproject.sweeps.ledger import Ledger, SweepRun
 from mlproject.sweeps.lock import PlanLock, plan_lock
+from mlproject.sweeps.pages import sweep_pages
 from mlproject.sweeps.plan import Plan
 from mlproject.sweeps.plan_file import read_plan
 from mlproject.sweeps.run_state import finished_runs
@@ -129,6 +130,9 @@ def _close(
         parent.end_lost(why, ended)
     for name, write in source.files():
         with suppress(ValueError, RuntimeError, ZeroDivisionError):
+            parent.artifact(name, write)
+    if status == "FINISHED":
+        for name, write in sweep_pages(ledger, parent.store, parent.experiment_id):
             parent.artifact(name, write)
     parent.publish(ledger, force=True)
     parent.finish(status, reason)

@@ -29,7 +29,8 @@ def set_backend(backend: str) -> None:
     """Set the backend that Keras will import, and defaults for its memory and messages."""
     os.environ["KERAS_BACKEND"] = backend
     for name, value in DEFAULTS.items():
-        os.environ.setdefault(name, value)
+        if not os.environ.get(name):
+            os.environ[name] = value
 
 
 def set_threads(count: int) -> None:

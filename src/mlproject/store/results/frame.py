@@ -121,6 +121,19 @@ def visible(frame: pandas.DataFrame) -> list[str]:
     return [name for name in frame.columns if name not in HIDDEN]
 
 
+def metric_columns(frame: pandas.DataFrame) -> list[str]:
+    """Return the names of a table's columns that hold final metrics."""
+    names = [str(name) for name in frame.columns]
+    known = {*FACTS, *TAGS, *HIDDEN}
+    return [
+        name
+        for name in names
+        if name not in known
+        and field_info(name) is None
+        and pandas.api.types.is_float_dtype(frame[name])
+    ]
+
+
 def _experiments(store: Store, wanted: str | Sequence[str] | None) -> dict[str, str]:
     """Return id -> name of the wanted experiments."""
     names = {one.experiment_id: one.name for one in store.client.search_experiments()}

@@ -63,6 +63,23 @@ def site_truth(run: Run, layer: str = "conv1", store: Store | None = None) -> pa
     return _table(run, f"{Artifact.FILTERS}{layer}_truth.csv", TRUTH, store)
 
 
+def kernels(run: Run, store: Store | None = None) -> Any:
+    """Return the first layer's `mlproject.network.kernel_history.Kernels` after each epoch.
+
+    Args:
+        run: see `history`.
+        store: see `history`.
+
+    Raises:
+        UserError: the run has not kept them.
+    """
+    from mlproject.network.kernel_history import load_kernels
+
+    store = store or connect()
+    with downloaded(store, id_of(run, store), Artifact.KERNELS) as path:
+        return load_kernels(path)
+
+
 def importance(run: Run, layer: str = "conv1", store: Store | None = None) -> pandas.DataFrame:
     """Return the loss of performance without each filter, a row for each filter of a layer.
 

@@ -18,7 +18,7 @@ from mlproject.architectures import recorded_spec
 from mlproject.fields import TaskName
 from mlproject.motifs.meme import read_meme
 from mlproject.motifs.pwm import Motif
-from mlproject.motifs.tomtom import HEADER, Match
+from mlproject.motifs.tomtom import HEADER, NAMED_HEADER, Match
 from mlproject.spec import RunSpec
 from mlproject.store.connection import StoreConnection
 from mlproject.system.errors import UserError
@@ -160,13 +160,15 @@ def read_matches(text: str) -> tuple[Match, ...]:
     Raises:
         ValueError: it is another table, or a line is damaged; the message has its number.
     """
-    if not text.startswith(HEADER):
+    named = text.startswith(NAMED_HEADER)
+    if not named and not text.startswith(HEADER):
         raise ValueError("must start with the names of Tomtom's columns")
     found = []
     for number, line in enumerate(text.splitlines()[1:], 2):
         if line.strip() and not line.startswith("#"):
             try:
-                found.append(_match(line.split("\t")))
+                cells = line.split("\t")
+                found.append(_match(cells[:-1] if named else cells))
             except ValueError as error:
                 raise ValueError(f"line {number}: {error}") from error
     return tuple(found)
