@@ -40,7 +40,7 @@ def _exit_code(arguments: list[str]) -> int:
         (["train", "--backend", "torch"], "'torch' is not one of 'tensorflow', 'jax'"),
         (["train", "--dataset", "missing.h5"], "missing.h5"),
         (["train", "--length", "20"], "`length`"),
-        (["trian"], "No such command 'trian'. Did you mean 'train'?"),
+        (["trian"], "No such command 'trian'. (Did you mean one of: 'train'"),
         (["dataset", "sintetic"], "Did you mean 'synthetic'?"),
         (["dataset", "synthetic", "--sequences", "3", "--out", "x.h5"], "`sequences`"),
         (["match", "missing.meme"], "missing.meme"),

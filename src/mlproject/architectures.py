@@ -8,6 +8,7 @@ Source: Koo & Eddy, PLoS Comput Biol 15(12): e1007560, 2019, Methods and Table 1
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -270,7 +271,7 @@ def arch_name(spec: RunSpec) -> str:
     """
     if spec.model != BLOCKS:
         return spec.model.rpartition(":")[2]
-    rows = {name: make_spec({"arch": name}) for name in ARCHITECTURES}
+    rows = {name: _named_spec(name) for name in ARCHITECTURES}
     fields = fields_of(Group.NETWORK)
     for name, row in rows.items():
         if _same(spec, row, fields):
@@ -280,6 +281,11 @@ def arch_name(spec: RunSpec) -> str:
         if _same(spec, row, others):
             return f"{name}, {spec.activation}"
     return "custom"
+
+
+@lru_cache
+def _named_spec(arch: str) -> RunSpec:
+    return make_spec({"arch": arch})
 
 
 def base_arch(arch: str) -> str:

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple, TypeVar
 from mlproject.report.content import Content
 from mlproject.report.document import Missing, Part, Picture, Report
 from mlproject.report.table import Table
+from mlproject.report.trials import OTHER, dataset_kinds
 
 Item = Table | Picture | Missing | None
 Make = Callable[[Content], Iterable[Item]]
 F = TypeVar("F", bound=Callable[..., Any])
 PARTS = {
     "custom": "Your table",
+    "own": "Your data",
     "pool": "Pool size",
     "synthetic": "Synthetic sequences",
     "invivo": "In vivo sequences",
@@ -35,6 +37,12 @@ PARTS = {
     "toy": "Toy model",
     "runs": "Runs",
 }
+
+
+PAPERS = frozenset(
+    ("pool", "synthetic", "invivo", "deeper", "joint", "statements", "count", "toy", "protocol")
+)
+"""Parts that stand beside the paper: a report on other data only leaves them out."""
 
 
 class Section(NamedTuple):
@@ -115,7 +123,10 @@ def fill(report: Report, content: Content) -> None:
         content: the loaded runs.
     """
     parts = {key: Part(title, key) for key, title in PARTS.items()}
+    own_only = len(content.counted) > 0 and set(dataset_kinds(content.counted)) == {OTHER}
     for one in sections():
+        if own_only and one.part in PAPERS:
+            continue
         if one.drawn and not content.request.figures:
             continue
         part = parts.setdefault(one.part, Part(one.part, one.part.lower().replace(" ", "-")))

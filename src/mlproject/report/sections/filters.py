@@ -13,7 +13,7 @@ from mlproject.report.document import Missing, Picture
 from mlproject.report.published import DATASETS, IN_VIVO, SYNTHETIC
 from mlproject.report.registry import section
 from mlproject.report.sections.charts import POOLS
-from mlproject.report.trials import of_dataset, trials
+from mlproject.report.trials import OTHER, dataset_kinds, of_dataset, trials
 
 Layers = Sequence[tuple[str, int]]
 PANELS: Mapping[str, tuple[str, Layers, str]] = {
@@ -48,14 +48,20 @@ PANELS: Mapping[str, tuple[str, Layers, str]] = {
 @section(150, "atlas", drawn=True)
 def atlas(content: Content) -> Iterator[Picture | Missing]:
     """Draw the atlas of each kind of data set."""
-    for dataset in DATASETS:
+    for dataset in (*DATASETS, OTHER):
         if not of_dataset(content.counted, dataset)[0].empty:
-            yield atlas_picture(content, dataset)
+            found = atlas_picture(content, dataset)
+            if dataset != OTHER or isinstance(found, Picture):
+                yield found
 
 
 @section(170, "filters", drawn=True)
 def first_layers(content: Content) -> Iterator[Picture | Missing]:
     """Draw the paper's figures of first-layer filters."""
+    if all(of_dataset(content.counted, kind)[0].empty for kind in DATASETS) and len(
+        content.counted
+    ):
+        return
     for name in ("fig2", "fig3", "fig4"):
         yield panel_picture(content, name, *PANELS[name])
 
@@ -72,7 +78,8 @@ def requested_networks(content: Content) -> Iterator[Picture | Missing]:
     """Draw the networks of the request side by side, for each kind of data set."""
     if content.request.networks:
         layers = tuple((arch, 1) for arch in content.request.networks)
-        for dataset in DATASETS:
+        kinds = [kind for kind in (*DATASETS, OTHER) if kind in set(dataset_kinds(content.counted))]
+        for dataset in kinds or DATASETS[:1]:
             name = f"networks_{dataset.replace(' ', '_')}"
             title = f"First-layer filters, {dataset} sequences"
             yield panel_picture(content, name, dataset, layers, title)

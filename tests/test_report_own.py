@@ -1,0 +1,104 @@
+"""The report on a user's own data: its axes, paired comparisons, and nothing of the paper."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+from recorded import record, start
+from scipy import stats
+
+from mlproject.commands.cli import main
+from mlproject.report.build import build
+from mlproject.report.content import ReportRequest
+from mlproject.report.measure import Measure
+from mlproject.report.sections.own_data import own_data
+from mlproject.store import connect
+
+OWN = "e" * 64
+AUROC = {(2, 0): 0.90, (2, 1): 0.91, (2, 2): 0.92, (25, 0): 0.93, (25, 1): 0.93, (25, 2): 0.96,
+         (50, 0): 0.95}  # fmt: skip
+
+
+def record_own(options: dict[str, object], auroc: float, relevant: float, data: str) -> None:
+    """Record a finished run on data with two classes of a user."""
+    tracker = start(options, data=data)
+    values = {"test_auroc": auroc, "test_auroc/SRF": auroc, "test_auroc/mine": auroc}
+    values |= {"conv1/match_jaspar": relevant + 0.1, "conv1/match_relevant": relevant}
+    values |= {"conv1/match_null": 0.05, "conv1/match_null_relevant": 0.01, "time/total": 30.0}
+    tracker.metrics(values)
+    tracker.finish("FINISHED")
+
+
+@pytest.fixture
+def store(workplace: Path) -> Path:
+    """A store with runs on a user's data: three pools, up to three seeds."""
+    for (pool, seed), auroc in AUROC.items():
+        options = {"dataset": "my peaks.h5", "pool1": pool, "seed": seed, "filters1": 12}
+        record_own(options, auroc, pool / 100, OWN)
+    return workplace
+
+
+def test_settings_are_rows_with_mean_sd_and_the_null(store: Path) -> None:
+    report = build(ReportRequest(figures=False), connect())
+    table = report.table("own1_settings")
+    assert table is not None
+    assert [column.label for column in table.columns[:3]] == ["pool1", "n", "AUROC"]
+    assert [(row["pool1"], row["n"]) for row in table.rows] == [("2", 3), ("25", 3), ("50", 1)]
+    auroc = table.rows[0]["test_auroc"]
+    assert isinstance(auroc, Measure)
+    assert (auroc.mean, auroc.sd) == (pytest.approx(0.91), pytest.approx(0.01))
+    assert table.rows[1]["conv1/match_null"].mean == pytest.approx(0.05)
+    assert "match by chance" in table.markdown()
+
+
+def test_any_two_settings_are_compared_paired_by_seed_and_corrected(store: Path) -> None:
+    report = build(ReportRequest(figures=False), connect())
+    table = report.table("own1_comparisons")
+    assert table is not None
+    rows = {(row["metric"], row["one"], row["other"]): row for row in table.rows}
+    assert len(rows) == 9
+    row = rows["AUROC", "pool1=2", "pool1=25"]
+    pairs = np.array([[AUROC[pool, seed] for seed in range(3)] for pool in (25, 2)])
+    expected = stats.ttest_rel(*pairs)
+    interval = expected.confidence_interval(0.95)
+    assert row["difference"] == pytest.approx(0.03)
+    assert (row["low"], row["high"]) == (pytest.approx(interval.low), pytest.approx(interval.high))
+    assert row["p"] == pytest.approx(expected.pvalue)
+    assert row["holm"] >= row["p"]
+    single = rows["AUROC", "pool1=25", "pool1=50"]
+    assert single["n"] == 1
+    assert np.isnan(single["low"])
+
+
+def test_nothing_of_the_paper_is_in_a_report_on_other_data(store: Path) -> None:
+    report = build(ReportRequest(), connect())
+    anchors = [part.anchor for part in report.parts]
+    assert anchors[0] == "own"
+    assert not {"pool", "synthetic", "invivo", "statements", "toy", "joint"} & set(anchors)
+    assert not any("paper" in text or "Fig" in text for text in report.missing)
+    assert "own1_pool1" in report.pictures
+    record({"arch": "CNN-25"}, 0.97)
+    both = [part.anchor for part in build(ReportRequest(figures=False), connect()).parts]
+    assert {"own", "synthetic"} <= set(both)
+
+
+def test_each_data_set_has_its_own_tables_and_the_command_writes_them(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record_own({"dataset": "other.h5", "arch": "CNN-4"}, 0.8, 0.2, "f" * 64)
+    frames = own_data(build_frame())
+    assert [(one.title, one.axes) for one in frames] == [
+        ("my peaks.h5", ["pool1"]),
+        ("other.h5", []),
+    ]
+    main(["report", "--out", "out", "--no-record"])
+    assert (store / "out" / "tables" / "own2_settings.csv").is_file()
+    assert (store / "out" / "figures" / "own1_pool1.png").is_file()
+    assert "Your data" in (store / "out" / "report.html").read_text()
+
+
+def build_frame() -> pandas.DataFrame:
+    from mlproject import results
+
+    return results.counted(results.runs())
