@@ -1,6 +1,6 @@
 """What a factor's AUROC loses where first-layer filters hold its motif in no, one or both turns.
 
-``python benchmarks/orientations.py docs/reproduction``
+``python benchmarks/orientations.py docs/reproduction/koo_eddy_2019``
 
 Reads exported runs: networks of whole motifs (pool 10 to 100), protocol `released`. The loss is
 the best AUROC that any run there has for the factor, less the run's. A palindromic motif has one
@@ -40,7 +40,7 @@ def own_turns() -> dict[str, float]:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/reproduction")
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/reproduction/koo_eddy_2019")
     runs = rows(folder / "runs.csv")
     best = {name: max(float(run[f"test_auroc/{name}"]) for run in runs) for name in RELEVANT}
     similar = own_turns()

@@ -28,7 +28,7 @@ from mlproject.run.context import RunResult
 from mlproject.store import Store, connect
 from mlproject.store.exchange import folder as folders
 from mlproject.store.exchange.exporting import export
-from mlproject.store.exchange.folder import LIMIT, read, read_all
+from mlproject.store.exchange.folder import LIMIT, folders_of, read, read_all
 from mlproject.store.exchange.importing import _digest, import_runs
 from mlproject.store.transfer import RecordedRun
 from mlproject.system.errors import UserError
@@ -279,10 +279,11 @@ def test_two_imports_do_not_make_the_same_run(workplace: Path, migrated_store: P
 
 
 def test_the_recorded_reproduction_reads_and_hashes_as_ever() -> None:
-    folder = Path(__file__).parents[1] / "docs" / "reproduction"
+    folder = Path(__file__).parents[1] / "docs" / "reproduction" / "koo_eddy_2019"
     table = pandas.read_csv(folder / "runs.csv")
     recorded = {folders.key_of(one): one for one in read_all(folder)}
     assert sorted(recorded) == sorted(name[: folders.KEY] for name in table["spec_sha256"])
+    assert set(folders_of(folder)) <= set(folders_of(folder.parent))  # of all papers together
     for _, row in table.iterrows():
         tags = recorded[row["spec_sha256"][: folders.KEY]].tags
         assert tags["mlproject.train_sha256"] == row["train_sha256"]

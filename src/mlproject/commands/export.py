@@ -11,7 +11,7 @@ from mlproject.commands.options import EXPERIMENTS, FILE, WHERE, option
 @click.command()
 @EXPERIMENTS
 @WHERE
-@option("--out", default="docs/reproduction", type=FILE, help="folder")
+@option("--out", default="docs/reproduction/koo_eddy_2019", type=FILE, help="folder")
 @click.option("--weights", is_flag=True, help="also the trained weights, 0.7 MB a run and more")
 def export(experiments: tuple[str, ...], where: str, out: Path, weights: bool) -> None:
     """Write finished runs as small folders of text, for a repository or another machine.

@@ -24,7 +24,8 @@ from mlproject.system.errors import UserError
     "--reproduction",
     metavar="FOLDER",
     type=FILE,
-    help="write FOLDER/README.md about the runs that `export` wrote there, and nothing else",
+    help="write FOLDER/README.md about the runs that `export` wrote there, or in its folders of "
+    "papers, and nothing else",
 )
 def report(
     experiments: tuple[str, ...],
@@ -45,9 +46,9 @@ def report(
     tracking server.
     """
     if reproduction:
-        from mlproject.report.reproduction import make_reproduction
+        from mlproject.report.reproduction import make_reproductions
 
-        files = make_reproduction(reproduction, paper)
+        files = make_reproductions(reproduction)
         print(f"{len(files)} files: {files[0]}")
         return
     if bool(rows) != bool(columns):

@@ -4,35 +4,21 @@ The page depends on the files in the folder only, so that anybody can make it ag
 """
 
 import dataclasses
-import re
+from collections.abc import Sequence
 from pathlib import Path
 
-import pandas
-
 from mlproject import results
-from mlproject.draw.output import save_figure, text_template
+from mlproject.draw.output import save_figure
 from mlproject.report.build import build
 from mlproject.report.content import ReportRequest
 from mlproject.report.document import Report
-from mlproject.report.labels import label_of
-from mlproject.report.measure import Measure
 from mlproject.report.page import small
-from mlproject.report.papers.data import read_paper
-from mlproject.report.published import PAPER, SYNTHETIC
-from mlproject.report.sections.printed import main_table
-from mlproject.report.sections.runs import cost_table
-from mlproject.report.sentences import (
-    METRICS,
-    alignment_says,
-    protocol_fields,
-    protocol_says,
-    result,
-    short,
-    verdicts,
-    who,
-)
-from mlproject.report.table import Column, Table, published_column
+from mlproject.report.papers.data import paper_names, read_paper
+from mlproject.report.published import PAPER
+from mlproject.report.reproduction_page import markdown, paper_page
+from mlproject.report.table import Table
 from mlproject.store import temporary_store
+from mlproject.store.exchange.folder import RUNS
 from mlproject.store.exchange.importing import import_runs
 from mlproject.system.errors import UserError
 from mlproject.system.files import atomic_file, atomic_folder
@@ -40,6 +26,42 @@ from mlproject.system.files import atomic_file, atomic_folder
 MARK = "<!-- made by `python -m mlproject report --reproduction"
 PICTURES = ("message", "filters", "fig2", "fig3", "atlas_synthetic", "figS1", "truth_filters")
 LARGEST, COLORS = 290_000, (64, 32, 16, 8)
+
+
+def make_reproductions(folder: Path) -> list[Path]:
+    """Write the pages of a folder of exported runs, or of each paper's folder in it.
+
+    A folder of the name of a paper, see `paper_names`, has runs of that paper; any other folder has
+    runs of the first paper. Several papers get an index, ``README.md``.
+
+    Returns:
+        The files, README.md first.
+
+    Raises:
+        UserError: see `make_reproduction`.
+    """
+    if folder.name in paper_names():
+        return make_reproduction(folder, folder.name)
+    papers = [name for name in paper_names() if (folder / name / RUNS).is_dir()]
+    if not papers:
+        return make_reproduction(folder)
+    _check_own(folder / "README.md")
+    paths = [path for name in papers for path in make_reproduction(folder / name, name)]
+    index = folder / "README.md"
+    with atomic_file(index) as file:
+        file.write(_index(folder, papers).encode())
+    return [index, *paths]
+
+
+def _index(folder: Path, papers: Sequence[str]) -> str:
+    """Return the page of all papers: title, first paragraphs and first picture of each page."""
+    parts = [f"{MARK} FOLDER`, do not edit -->", "# Papers, trained again"]
+    for name in papers:
+        title, *lines = (folder / name / "README.md").read_text(encoding="utf-8").split("\n\n")[1:4]
+        parts += [f"## [{title.removeprefix('# ')}]({name}/README.md)", *lines]
+        first = "message" if name == PAPER else read_paper(name).tables[0].name
+        parts.append(f"![{title.removeprefix('# ')}]({name}/figures/{first}.png)")
+    return "\n\n".join(parts) + "\n"
 
 
 def make_reproduction(folder: Path, paper: str = PAPER) -> list[Path]:
@@ -57,12 +79,7 @@ def make_reproduction(folder: Path, paper: str = PAPER) -> list[Path]:
     Raises:
         UserError: no exported runs, damaged ones, or a README.md that is not of this kind.
     """
-    readme = folder / "README.md"
-    if readme.exists() and not readme.read_text(encoding="utf-8").startswith(MARK):
-        raise UserError(
-            f"`--reproduction` writes README.md: {readme} was not written by it; move the file, or "
-            "rename it to notes.md to have it as a section"
-        )
+    _check_own(folder / "README.md")
     with temporary_store() as store:
         import_runs(store, folder, "runs")
         counted = results.counted(results.runs("runs", store=store))
@@ -91,6 +108,15 @@ def make_reproduction(folder: Path, paper: str = PAPER) -> list[Path]:
     return paths
 
 
+def _check_own(readme: Path) -> None:
+    """Raise a `UserError` if a README.md exists that is not a page of a reproduction."""
+    if readme.exists() and not readme.read_text(encoding="utf-8").startswith(MARK):
+        raise UserError(
+            f"`--reproduction` writes README.md: {readme} was not written by it; move the file, or "
+            "rename it to notes.md to have it as a section"
+        )
+
+
 def _tables(report: Report) -> list[Table]:
     """Return the tables that become files, without the ids of runs: each import makes new ones."""
     return [
@@ -111,131 +137,3 @@ def _shrink(path: Path) -> None:
             break
     with atomic_file(path) as file:
         file.write(content)
-
-
-def markdown(report: Report, counted: pandas.DataFrame, notes: str) -> str:
-    """Return the page.
-
-    Args:
-        report: of the runs.
-        counted: the runs.
-        notes: the hand-written section, Markdown.
-    """
-    table1 = main_table(counted[counted["protocol"] == "released"], SYNTHETIC)
-    protocols = report.table("protocols")
-    alignments, statements = report.table("alignments_synthetic"), report.table("statements")
-    cost = cost_table(counted)
-
-    def picture(name: str) -> str:
-        one = report.pictures.get(name)
-        return f"![{one.title}](figures/{name}.png)\n\n{one.caption}" if one else ""
-
-    def shown(table: Table | None) -> str:
-        return dataclasses.replace(table, commands=()).markdown() if table else ""
-
-    text = text_template("reproduction.md.j2").render(
-        who=who(counted),
-        result=result(statements),
-        verdicts=verdicts(table1),
-        table1=shown(compact(table1)),
-        joint=shown(_without_dataset(report.table("joint"))),
-        readings=shown(_with_runs(report.table("readings"))),
-        statements=shown(_with_runs(statements)),
-        deeper=shown(_with_runs(report.table("deeper_layers"))),
-        alignments=shown(alignments),
-        alignment_says=alignment_says(alignments),
-        protocols=shown(protocols),
-        protocol_fields=protocol_fields(),
-        protocol_says=protocol_says(protocols),
-        sites=shown(report.table("truth_filters")),
-        factors=shown(transposed(report.table("factors_synthetic_coverage"))),
-        cost=shown(cost),
-        notes=notes,
-        picture=picture,
-        has=lambda name: name in report.pictures,
-    )
-    return _tidy(text)
-
-
-def paper_page(name: str, report: Report, counted: pandas.DataFrame, notes: str) -> str:
-    """Return the page of a paper that is described by data; see `markdown` for the arguments."""
-    paper = read_paper(name)
-    statements, cost, parts = report.table("statements"), cost_table(counted), []
-    for one in paper.tables:
-        table, picture = report.table(one.name), report.pictures.get(one.name)
-        image = f"![{picture.title}](figures/{one.name}.png)" if picture else ""
-        heading, shown = one.title.partition(".")[0], table.markdown() if table else ""
-        parts.append({"heading": heading, "table": shown, "picture": image})
-    text = text_template("paper.md.j2").render(
-        paper=paper,
-        who=who(counted),
-        result=result(statements),
-        statements=statements.markdown() if statements else "",
-        parts=parts,
-        notes=notes,
-        cost=cost.markdown() if cost else "",
-    )
-    return _tidy(text)
-
-
-def _tidy(text: str) -> str:
-    """Return Markdown without spaces at ends of lines and with single empty lines."""
-    lines = "\n".join(line.rstrip() for line in text.splitlines())
-    lines = re.sub(r"\n+(?=#+ |!\[)", "\n\n", re.sub(r"\n{3,}", "\n\n", lines))
-    return lines.strip() + "\n"
-
-
-def compact(table: Table) -> Table:
-    """Return a table of the paper with difference and verdict in one column."""
-    columns = [Column("network", "network"), Column("n", "n", digits=0)]
-    for metric in METRICS:
-        label = label_of(metric)
-        columns += [
-            Column(metric, "ours", label, 3),
-            published_column(metric, label),
-            Column(f"{metric} verdict", "Δ", label),
-        ]
-    rows = [
-        {**row, **{f"{metric} verdict": _verdict(row.get(metric)) for metric in METRICS}}
-        for row in table.rows
-    ]
-    notes = tuple(note.replace("`cannot tell`", "`undecided`") for note in table.notes)
-    return dataclasses.replace(table, rows=rows, columns=tuple(columns), notes=notes)
-
-
-def transposed(table: Table | None) -> Table | None:
-    """Return a table factor x network with a row for each network: it fits on a page."""
-    if table is None:
-        return None
-    factor, *networks = table.columns
-    names = [str(row[factor.key]) for row in table.rows]
-    rows = [
-        {"network": network.label}
-        | {name: row[network.key] for name, row in zip(names, table.rows, strict=True)}
-        for network in networks
-    ]
-    columns = [Column(name, name, digits=networks[0].digits) for name in names]
-    return dataclasses.replace(table, rows=rows, columns=(Column("network", "network"), *columns))
-
-
-def _without_dataset(table: Table | None) -> Table | None:
-    """Return a table without the column of the data set if all rows have the same one."""
-    if table is None or len({row["dataset"] for row in table.rows}) > 1:
-        return table
-    columns = tuple(column for column in table.columns if column.key != "dataset")
-    return dataclasses.replace(table, columns=columns)
-
-
-def _verdict(measure: Measure | None) -> str:
-    """Return difference and verdict of a cell, nothing where nothing is published."""
-    if measure is None or measure.verdict is None:
-        return ""
-    if not measure.n or measure.difference is None:
-        return "no runs"
-    return f"{measure.difference:+.3f} {short(measure.short_verdict)}".replace("-", "−")
-
-
-def _with_runs(table: Table | None) -> Table | None:
-    """Return a table without the rows that have no runs, None if no row is left."""
-    rows = [row for row in table.rows if row["n"] > 0] if table else []
-    return dataclasses.replace(table, rows=rows) if table and rows else None

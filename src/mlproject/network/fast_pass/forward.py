@@ -90,7 +90,7 @@ def choose(model: keras.Model) -> tuple[TrainingPass, str]:
     model's own.
 
     On a GPU `training_pass` is no faster, and on one GPU (H100, JAX 0.11.2) trainings with it had
-    corrupted weights; see docs/reproduction/notes.md.
+    corrupted weights; see docs/reproduction/koo_eddy_2019/notes.md.
     """
     if backend.on_processor() and supports(model):
         return training_pass, "fast"

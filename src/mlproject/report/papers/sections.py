@@ -6,6 +6,7 @@ from mlproject.report.papers.claims import claims_table
 from mlproject.report.papers.data import Paper, read_paper
 from mlproject.report.papers.runs import PaperRuns
 from mlproject.report.papers.tables import paper_figure, paper_table
+from mlproject.report.sections.histories import histories
 from mlproject.report.sections.runs import cost_table
 from mlproject.report.table import Table
 
@@ -30,8 +31,8 @@ def fill_paper(report: Report, content: Content) -> Paper:
             caption = "Points: our trials. Line: the published number with its error. "
             pictures = [Picture(one.name, drawn, one.title, caption + " ".join(table.notes[:1]))]
         _add(report, Part(one.title.partition(".")[0], one.name), [table], pictures)
-    cost = cost_table(content.counted)
-    _add(report, Part("Runs", "runs"), [cost] if cost else [], [])
+    last = [cost_table(content.counted), *histories(content)]
+    _add(report, Part("Runs", "runs"), [one for one in last if isinstance(one, Table)], [])
     return paper
 
 

@@ -106,24 +106,25 @@ def read(folder: Path) -> RecordedRun:
 
 
 def folders_of(root: Path) -> list[Path]:
-    """Return the folders of the runs below ``root/runs``, ordered by name.
+    """Return the folders of the runs below ``root/runs``, or below ``root/*/runs``, by name.
 
     Raises:
         UserError: the folder does not exist or cannot be read.
     """
-    if not (root / RUNS).is_dir():
+    try:
+        places = [root / RUNS] if (root / RUNS).is_dir() else sorted(root.glob(f"*/{RUNS}"))
+        paths = [path for place in places for path in sorted(place.iterdir())]
+    except OSError as error:
+        raise UserError(f"cannot read {root / RUNS}: {error.strerror or error}") from error
+    if not places:
         raise UserError(
             f"`--from` must be a folder that `export` wrote: {root} has no folder {RUNS}"
         )
-    try:
-        paths = sorted((root / RUNS).iterdir())
-    except OSError as error:
-        raise UserError(f"cannot read {root / RUNS}: {error.strerror or error}") from error
     return [path for path in paths if path.is_dir() and not path.name.startswith(".")]
 
 
 def read_all(root: Path) -> list[RecordedRun]:
-    """Read all runs below ``root/runs``, ordered by start.
+    """Read all runs below `root`, see `folders_of`, ordered by start.
 
     Raises:
         UserError: the folder does not exist, or a run is damaged.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from mlproject.names import Tag
 from mlproject.store.client import Store
 from mlproject.store.errors import STORE_ERRORS, first_line
-from mlproject.store.exchange.folder import RUNS, folders_of, read
+from mlproject.store.exchange.folder import folders_of, read
 from mlproject.store.liveness import find_runs
 from mlproject.store.transfer import RecordedRun, copy_run, is_being_copied
 from mlproject.system.errors import UserError
@@ -44,19 +44,19 @@ def import_runs(
         UserError: a folder is damaged (then nothing is imported), or the store cannot be written.
         Interrupted: a signal, after the current run.
     """
-    names = _verified(source)
+    folders = _verified(source)
     done = Imported([], [], 0)
     try:
         experiment_id = store.experiment(experiment)
         store.prepare_for_ui(experiment_id)
         with Interrupts() as interrupts, interrupts.deferred():
-            for number, name in enumerate(names):
+            for number, folder in enumerate(folders):
                 if interrupts.requested:
                     raise Interrupted(
-                        f"interrupted by {interrupts.requested} after {number} of {len(names)} "
+                        f"interrupted by {interrupts.requested} after {number} of {len(folders)} "
                         "runs; start it again to continue"
                     )
-                recorded = read(source / RUNS / name)
+                recorded = read(folder)
                 progress(recorded.name)
                 done = _import(store, recorded, experiment_id, done)
     except STORE_ERRORS as error:
@@ -67,10 +67,10 @@ def import_runs(
     return done
 
 
-def _verified(source: Path) -> list[str]:
-    """Verify all runs below `source` and return the names of their folders, ordered by start."""
-    found = [(read(folder).started, folder.name) for folder in folders_of(source)]
-    return [name for _, name in sorted(found)]
+def _verified(source: Path) -> list[Path]:
+    """Verify all runs below `source` and return their folders, ordered by start."""
+    found = [(read(folder).started, folder.name, folder) for folder in folders_of(source)]
+    return [folder for *_, folder in sorted(found)]
 
 
 def _import(store: Store, recorded: RecordedRun, experiment_id: str, done: Imported) -> Imported:
