@@ -22,6 +22,7 @@ run: .venv/installed-$(DEVICE)
 	$(BIN)/mlflow run . --env-manager local -P pool1=25 $(foreach p,$(P),-P $(p))
 
 ui: .venv/installed-$(DEVICE)
+	@$(BIN)/python -m mlproject check --links
 	$(BIN)/mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"
 
 test: .venv/installed-dev

@@ -19,7 +19,7 @@ command did not finish: it was interrupted, or some cells of a sweep failed. A t
 |---|---|---|
 | `make run` says that Python 3.11, 3.12 or 3.13 is needed | another version is the default | `make PYTHON=/path/to/python3.12 run` |
 | `mlflow run .` says `No such file or directory: 'pyenv'` | MLflow builds its own environment with pyenv or conda | add `--env-manager local` after `. .venv/bin/activate` |
-| the MLflow page shows no runs | the UI opened its GenAI page, or another store | choose the experiment under *Model training*; start `make ui` in the folder of `mlflow.db`, or set `MLFLOW_TRACKING_URI` |
+| the MLflow page shows no runs | the UI opened its GenAI page, or another store | open an address that `make ui` prints, or choose the experiment under *Model training*; start `make ui` in the folder of `mlflow.db`, or set `MLFLOW_TRACKING_URI` |
 | a run stays RUNNING | its process was lost | `python -m mlproject sync` ends it as KILLED; `-P resume=RUN` resumes it |
 | `1 runs still lack something` | the tracking server refused or did not answer | start it again, then `python -m mlproject sync`; the line names each run and the reason |
 | training is slow | several processes share the cores | `--threads`, or fewer `--workers`; compare with [benchmarks](../benchmarks/README.md) |

@@ -1,5 +1,6 @@
 """The command line: mistakes get one line and exit code 2, and leave nothing behind."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recorded import offer_run
+from recorded import offer_run, record
 
 from mlproject.architectures import make_spec
 from mlproject.commands.cli import main
-from mlproject.commands.train import check_resumed
+from mlproject.commands.options import experiment_of
+from mlproject.commands.sweep import plan_experiment
+from mlproject.commands.train import check_resumed, print_result
 from mlproject.data import Split, make_dataset, make_synthetic, write
+from mlproject.run.context import RunResult
 from mlproject.store import connect
 from mlproject.system.errors import UserError
 
@@ -134,3 +138,56 @@ def test_data_without_both_labels_of_any_class_are_refused_before_training(
     assert "all 30 training sequences have 1 in SRF" in error
     assert "--negatives shuffle" in error
     assert not connect().client.search_runs(["0"])
+
+
+def test_check_prints_the_addresses_of_experiments_with_the_columns_that_matter(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record({"arch": "CNN-2"}, experiment="mine")
+    connect().client.create_experiment("of somebody else")
+    main(["check", "--links"])
+    (line,) = capsys.readouterr().out.splitlines()
+    found = connect().client.get_experiment_by_name("mine")
+    assert found is not None
+    assert line == (
+        f"runs of mine: http://127.0.0.1:5000/#/experiments/{found.experiment_id}/runs"
+        "?workflowType=machine_learning&viewStateShareKey=mlproject"
+    )
+    view = json.loads(found.tags["mlflow.sharedViewState.mlproject"])
+    assert {"params.`arch`", "metrics.`test_auroc`"} <= set(view["selectedColumns"])
+
+
+def test_the_end_of_a_run_is_a_summary_one_line_or_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    result = RunResult(
+        "a" * 32, {"test_auroc": 0.9, "test_aupr": 0.8, "test_ap": 0.8}, None, "CNN-2",
+        ("Found: SRF (3). Not found: YY1.", "conv1: 5 of 30 filters match JASPAR 2016.", "Test."),
+        ("SRF",), ("YY1",), (), "/here/card.html", "http://ui/run", "http://ui/runs",
+    )  # fmt: skip
+    print_result(result)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"run {'a' * 32}: test AUROC 0.9000, AUPR 0.8000, AP 0.8000"
+    assert lines[1:3] == list(result.lines[:2])
+    assert lines[3] == "card: /here/card.html"
+    assert "http://ui/run " in lines[4]
+    assert "http://ui/runs" in lines[5]
+    assert lines[6].startswith("next: python -m mlproject interpret aaaaaaaa ")
+    print_result(result, quiet=True)
+    assert capsys.readouterr().out.splitlines() == lines[:1]
+    print_result(result, as_json=True)
+    assert RunResult(**json.loads(capsys.readouterr().out)).metrics == result.metrics
+
+
+def test_an_experiment_is_named_after_plan_or_data_unless_the_user_or_mlflow_says_otherwise(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("mine.yaml").write_text("base: {sequences: 100}\naxes: {seed: [0, 1]}\n")
+    assert plan_experiment(None, Path("mine.yaml")) == "mine"
+    assert plan_experiment("other", Path("mine.yaml")) == "other"
+    tracker = connect().start("mine", {"mlproject.sweep": "mine"}, Path("runs"))
+    tracker.finish("KILLED", "interrupted")
+    assert plan_experiment(None, Path("mine.yaml")) is None
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "theirs")
+    assert experiment_of(None, "data") is None
+    assert experiment_of("given", "data") == "given"

@@ -10,6 +10,7 @@ from mlproject.architectures import (
     PROTOCOLS,
     arch_name,
     make_spec,
+    network_order,
     printed_name,
     protocol_name,
     recorded_spec,
@@ -203,3 +204,21 @@ def test_every_field_has_a_type_and_a_description() -> None:
 def test_canonical_hash_refuses_what_json_cannot_say() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         canonical_sha256({"a": math.nan})
+
+
+def test_names_of_protocols_and_networks_say_what_differs() -> None:
+    def names(**options: object) -> tuple[str, str]:
+        spec = make_spec(options)
+        return arch_name(spec), protocol_name(spec)
+
+    assert names(epochs=15) == ("CNN-25", "released, 15 epochs")
+    assert names(protocol="paper", patience=5, monitor="val_auroc") == (
+        "CNN-25",
+        "paper, patience 5, monitor val_auroc",
+    )
+    assert names(arch="CNN-2", activation="exponential")[0] in ("CNN-2, exponential", "EXP-CNN-2")
+    assert names(arch="CNN-25x60", activation="tanh")[0] == "CNN-25x60, tanh"
+    assert printed_name("CNN-25x60, tanh") == "CNN-25 (60), tanh"
+    assert network_order("CNN-2, tanh")[0] == network_order("CNN-2")[0]
+    assert names(arch="CNN-2", activation="tanh", units=64)[0] == "custom"
+    assert run_name(make_spec({"arch": "CNN-2", "activation": "tanh"})) == "CNN-2, tanh · seed 0"

@@ -10,8 +10,9 @@ from mlproject.system.startup import prepare_keras
 
 @click.command()
 @click.option("--device", is_flag=True, help="test the device that trainings would run on")
+@click.option("--links", is_flag=True, help="print the addresses of the experiments in the UI")
 @BACKEND
-def check(device: bool, backend: str | None) -> None:
+def check(device: bool, links: bool, backend: str | None) -> None:
     """Say whether the tracking store can be used; `make run` asks before it starts.
 
     With --device: whether the device computes as numpy and the processor do. Takes a minute or two.
@@ -24,4 +25,6 @@ def check(device: bool, backend: str | None) -> None:
         return
     from mlproject.store import connect
 
-    connect()
+    store = connect()
+    for name, address in store.links().items() if links else ():
+        print(f"runs of {name}: {address}")

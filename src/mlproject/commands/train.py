@@ -191,5 +191,5 @@ def print_result(result: "RunResult", quiet: bool = False, as_json: bool = False
     if result.card:
         print(f"card: {result.card}")
     print(f"in the UI: {result.url} (`make ui` starts it)")
-    print(f"all runs: {result.url.rpartition('/')[0]}?workflowType=machine_learning")
+    print(f"all runs: {result.runs_url}")
     print(f"next: python -m mlproject interpret {result.run_id[:8]} --method deeplift,ism")

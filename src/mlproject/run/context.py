@@ -111,6 +111,7 @@ class RunResult(NamedTuple):
         warnings: sentences about a training that has probably gone wrong.
         card: path of the card on this computer, "" if it is elsewhere.
         url: its address in the MLflow UI.
+        runs_url: that of its experiment's runs.
     """
 
     run_id: str
@@ -123,3 +124,4 @@ class RunResult(NamedTuple):
     warnings: tuple[str, ...] = ()
     card: str = ""
     url: str = ""
+    runs_url: str = ""

@@ -181,6 +181,7 @@ def _run_stages(context: RunContext, source: Source, started: float, computed: f
     times[Metric.TIME_TOTAL] = time.perf_counter() - started
     times[Metric.TIME_CPU] = time.process_time() - computed
     context.tracker.metrics(times)
+    tracker = context.tracker
     motifs = motifs_found(read.readings, context.relevant)
     return RunResult(
         run_id=context.tracker.run_id,
@@ -191,7 +192,8 @@ def _run_stages(context: RunContext, source: Source, started: float, computed: f
         found=motifs.found,
         missed=motifs.missed,
         warnings=tuple(warnings),
-        url=context.tracker.store.ui_address(context.tracker.experiment_id, context.tracker.run_id),
+        url=tracker.store.ui_address(tracker.experiment_id, tracker.run_id),
+        runs_url=tracker.store.ui_address(tracker.experiment_id),
     )
 
 

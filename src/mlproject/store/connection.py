@@ -1,5 +1,6 @@
 """A connection to a tracking store: it finds runs, experiments, artifacts and models."""
 
+import json
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,10 +25,16 @@ UI = "http://127.0.0.1:5000"  # where `make ui` serves
 SHORT_ID = re.compile(r"[0-9a-f]{4,31}")
 MOST_NAMED = 3
 MODEL = "data/model.keras"  # where MLflow puts a Keras model
+VIEW = "mlproject"  # name of the view of an experiment that links open
+COLUMNS = (
+    "params.`arch`", "params.`pool1`", f"metrics.`{Metric.TEST_AUROC}`",
+    "metrics.`conv1/match_relevant`", "metrics.`conv1/coverage`",
+)  # fmt: skip
 EXPERIMENT_TAGS = {  # the UI opens the experiment as model training, sorted by this metric
     "mlflow.experimentKind": "custom_model_development",
     "mlflow.experiment.primaryMetric.name": Metric.TEST_AUROC,
     "mlflow.experiment.primaryMetric.greaterIsBetter": "True",
+    f"mlflow.sharedViewState.{VIEW}": json.dumps({"selectedColumns": COLUMNS}),
 }
 
 
@@ -68,12 +75,20 @@ class StoreConnection:
     def ui_address(self, experiment_id: str, run_id: str = "") -> str:
         """Return the address of a run, or of an experiment's runs, in the MLflow UI.
 
-        The UI of a server is the server; that of another store is the one that ``make ui`` starts.
+        That of an experiment opens the table with the columns that matter. The UI of a server is
+        the server; that of another store is the one that ``make ui`` starts.
         """
         server = self.uri.startswith("http")
         base = without_credentials(self.uri).rstrip("/") if server else UI
         place = f"{base}/#/experiments/{experiment_id}/runs"
-        return f"{place}/{run_id}" if run_id else f"{place}?workflowType=machine_learning"
+        query = f"workflowType=machine_learning&viewStateShareKey={VIEW}"
+        return f"{place}/{run_id}" if run_id else f"{place}?{query}"
+
+    def links(self) -> dict[str, str]:
+        """Return name -> address in the MLflow UI of each experiment with runs of this project."""
+        found = self.client.search_experiments(order_by=["last_update_time DESC"])
+        tag = f"mlflow.sharedViewState.{VIEW}"
+        return {one.name: self.ui_address(one.experiment_id) for one in found if tag in one.tags}
 
     def local_artifact(self, run_id: str, path: str) -> Path | None:
         """Return the path of an artifact on this computer, None if it is elsewhere."""

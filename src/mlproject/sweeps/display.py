@@ -111,8 +111,15 @@ class Display:
             self._counts = line
             self.say(f"{line}; {left}" if left else line)
 
-    def summary(self, ledger: Ledger, run_id: str, lost: int) -> None:
-        """Print the end of the sweep; `lost` runs of an earlier driver were ended."""
+    def summary(self, ledger: Ledger, run_id: str, lost: int, address: str = "") -> None:
+        """Print the end of the sweep.
+
+        Args:
+            ledger: its cells.
+            run_id: of its run.
+            lost: number of runs of an earlier driver that were ended.
+            address: of its runs in the MLflow UI.
+        """
         if lost:
             print(f"{self._name}: {lost} runs of a lost driver were ended", file=sys.stderr)
         rows = ledger.rows.values()
@@ -131,6 +138,8 @@ class Display:
             cell, outcome, _ = best[0]
             text = result_text(outcome, ledger.ranked_by)
             print(f"best cell: {cell.name}: {text}; run {outcome.run_id}")
+        if address:
+            print(f"in the UI: {address}")
 
 
 class LiveDisplay(Display):

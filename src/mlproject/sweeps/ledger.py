@@ -21,7 +21,7 @@ PUBLISH_SECONDS = 10.0
 BEST = 10
 SHOWN = (
     "best_val_auroc", "best_val_pearson", "val_conv1/match_relevant", "test_auroc", "test_pearson",
-    "conv1/match_relevant",
+    "conv1/match_relevant", "conv1/coverage",
 )  # fmt: skip
 
 

@@ -94,7 +94,8 @@ def _run_cells(
         _close(parent, ledger, source, status, reason, driver.ended if driver else set())
     if status != "KILLED":
         deliver_rest(home, tidy=True)
-    display.summary(ledger, parent.run_id, lost)
+    address = parent.store.ui_address(parent.experiment_id)
+    display.summary(ledger, parent.run_id, lost, address)
     return ledger.complete
 
 
