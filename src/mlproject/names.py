@@ -99,6 +99,7 @@ class Artifact:
     HISTORY = "history.csv"
     PER_CLASS = "test_per_class.csv"
     BASELINE = "baseline.csv"
+    PREDICTIONS = "test_predictions.bed"  # of data from a genome
     WEIGHTS = "weights/best.weights.h5"
     WEIGHTS_FOLDER = "weights"
     STATE = "state/state.h5"  # an interrupted run is resumed from it

@@ -65,11 +65,15 @@ FILES = click.option(
 
 
 @click.group(context_settings=CONTEXT)
-def dataset() -> None:
+@click.pass_context
+def dataset(context: click.Context) -> None:
     """Make a data set file, or show what one holds.
 
     `mlflow run . -e dataset -P kind=fasta -P out=my.h5 ...` is `dataset fasta --out my.h5 ...`.
     """
+    from mlproject.system.progress import progress_shown
+
+    context.with_resource(progress_shown())
 
 
 @dataset.command()

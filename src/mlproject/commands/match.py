@@ -16,8 +16,10 @@ def match(query: Path, motifs: str, evalue: float, out: Path | None) -> None:
     """Match the motifs of a MEME file, as MEME Suite's Tomtom does, and print its table."""
     from mlproject.motifs.tomtom import match_files
     from mlproject.system.files import atomic_file
+    from mlproject.system.progress import progress_shown
 
-    table = match_files(query, motifs, evalue)
+    with progress_shown():
+        table = match_files(query, motifs, evalue)
     if out is None:
         print(table, end="")
     else:

@@ -55,6 +55,7 @@ def report(
         raise UserError("`--rows` and `--columns` go together: give both, or neither")
     from mlproject.report.content import ReportRequest
     from mlproject.report.recording import make_report
+    from mlproject.system.progress import progress_shown
 
     request = ReportRequest(
         experiments,
@@ -66,7 +67,8 @@ def report(
         ui,
         paper,
     )
-    made = make_report(request, out, record)
+    with progress_shown():
+        made = make_report(request, out, record)
     if rows:
         print(made.report.tables[0].markdown())
     for line in made.report.unreadable:

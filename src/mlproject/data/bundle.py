@@ -15,6 +15,7 @@ import numpy as np
 from mlproject.data.matlab5 import Matrix, matrices
 from mlproject.system.errors import UserError
 from mlproject.system.hdf5 import check_size, hdf5_opened
+from mlproject.system.progress import watched
 
 BLOCK_BYTES = 1 << 26
 CACHE_BYTES = 1 << 24
@@ -50,7 +51,7 @@ class _Hdf5:
     def row_blocks(self) -> Iterator[slice]:
         """Yield the rows in blocks."""
         step = self._plan()[0]
-        for start in range(0, self.rows, step):
+        for start in watched(range(0, self.rows, step), "reading the bundle"):
             yield slice(start, min(start + step, self.rows))
 
     def _plan(self) -> tuple[int, int]:

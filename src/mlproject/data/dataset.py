@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +21,8 @@ BLOCK_ROWS = 4096
 
 _FIELDS = {"sequence": "<u4", "start": "<u4", "width": "<u2", "motif": "<u2", "strand": "i1"}
 SITE = np.dtype([*_FIELDS.items()])
+WINDOW = np.dtype([("chrom", "S64"), ("start", "<i8"), ("end", "<i8")])
+"""A place in a genome, from 0, end not included; without a chromosome it is unknown."""
 
 
 class Split(NamedTuple):
@@ -56,6 +58,8 @@ class Dataset:
         task: ``binary``: any of the classes may hold. ``multiclass``: exactly one. ``regression``
             and ``counts``: a column is a measured quantity, an output.
         units: unit of each output, "" if unknown; () for classes.
+        windows: split -> where its sequences lie in the genome, as `WINDOW` records; {} if unknown.
+            They are not part of the identity.
     """
 
     train: Split
@@ -68,6 +72,7 @@ class Dataset:
     sha256: str
     task: TaskName = "binary"
     units: tuple[str, ...] = ()
+    windows: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def length(self) -> int:
@@ -122,7 +127,9 @@ def make_dataset(
         raise UserError(f"sequences must be equally long in all splits: got {got}")
     named = {name: tuple(ids) for name, ids in relevant.items()}
     return Dataset(
-        **checked,
+        train=checked["train"],
+        valid=checked["valid"],
+        test=checked["test"],
         classes=tuple(classes),
         relevant=named,
         motifs=tuple(motifs),
@@ -323,6 +330,6 @@ def _checked_sites(raw: np.ndarray, codes: Rows, motifs: Sequence[Motif], name: 
             f"in the {name}"
         )
     sites = np.empty(len(raw), SITE)
-    for field, values in site.items():
-        sites[field] = values
+    for key, values in site.items():
+        sites[key] = values
     return sites

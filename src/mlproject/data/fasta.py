@@ -15,6 +15,7 @@ from mlproject.data.sources import Files
 from mlproject.names import check_classes
 from mlproject.sequence import AMBIGUOUS, encode, shuffle_dinucleotides
 from mlproject.system.errors import UserError, nearest
+from mlproject.system.progress import watched
 
 Fit = Literal["exact", "centre", "drop"]
 FITS: tuple[Fit, ...] = ("exact", "centre", "drop")
@@ -224,7 +225,8 @@ def _with_shuffled(
     codes: np.ndarray, labels: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Add a copy of each labelled row with shuffled dinucleotides and without labels."""
-    copies = [shuffle_dinucleotides(row, rng) for row in codes[labels.any(axis=1)]]
+    own = watched(codes[labels.any(axis=1)], "shuffling dinucleotides")
+    copies = [shuffle_dinucleotides(row, rng) for row in own]
     none = np.zeros((len(copies), labels.shape[1]), np.uint8)
     return np.concatenate([codes, *([np.stack(copies)] if copies else [])]), np.concatenate(
         [labels, none]

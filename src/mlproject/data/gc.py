@@ -8,6 +8,7 @@ import pandas as pd
 from mlproject.data.genome import Genome
 from mlproject.data.genome_windows import KEYS, merge, overlaps
 from mlproject.sequence import OTHER
+from mlproject.system.progress import watched
 
 BLOCK = 1024
 GC_BINS = 50
@@ -20,7 +21,7 @@ SMALL = 1 << 22
 def window_codes(genome: Genome, windows: pd.DataFrame, window: int) -> Iterator[np.ndarray]:
     """Yield the codes of windows in order, in blocks (at most `BLOCK`, window)."""
     places = list(zip(windows["chrom"], windows["start"].tolist(), strict=True))
-    for first in range(0, len(places), BLOCK):
+    for first in watched(range(0, len(places), BLOCK), "reading windows of the genome"):
         block = places[first : first + BLOCK]
         yield np.stack([genome.codes(name, start, start + window) for name, start in block])
 

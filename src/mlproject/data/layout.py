@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 from mlproject.data import onehot
 from mlproject.data.dataset import (
     SPLITS,
+    WINDOW,
     Dataset,
     Split,
     check_task,
@@ -58,6 +60,8 @@ def write(dataset: Dataset, path: Path) -> None:
             file[f"{name}/labels"] = split.labels
             if split.sites is not None:
                 file[f"{name}/sites"] = split.sites
+            if name in dataset.windows:
+                file[f"{name}/windows"] = dataset.windows[name]
         if dataset.motifs:
             file["motifs"] = _motif_table(dataset.motifs)
         _write_attributes(file, dataset)
@@ -69,10 +73,12 @@ class NewDatasetFile:
     Attributes:
         splits: their codes and labels are arrays in the file, all rows of which must be filled.
         listing: None until the file is complete.
+        windows: split -> `WINDOW` records, for data from a genome.
     """
 
     def __init__(self, splits: dict[str, Split]) -> None:
         self.splits = splits
+        self.windows: dict[str, np.ndarray] = {}
         self.listing: Listing | None = None
 
 
@@ -122,6 +128,8 @@ def new_dataset_file(
         yield target
         made = make_dataset(target.splits, classes, relevant, (), provenance, task, units)
         target.listing = listing(made)
+        for name, windows in target.windows.items():
+            file[f"{name}/windows"] = windows
         _write_attributes(file, made)
 
 
@@ -195,7 +203,27 @@ def _read(file: h5py.File, hashed: bool) -> Dataset:
             f"`sha256` must be the hash of the content: the file was changed or damaged, "
             f"got {sha256[:64]!r}, content {dataset.sha256}; create the file again"
         )
-    return dataset
+    return replace(dataset, windows=_windows(file, dataset))
+
+
+def _windows(file: h5py.File, dataset: Dataset) -> dict[str, np.ndarray]:
+    """Return the places of the sequences of each split that has them."""
+    found = {}
+    for name, split in dataset.splits.items():
+        if f"{name}/windows" not in file:
+            continue
+        raw = _records(file[f"{name}/windows"])
+        fields = set(raw.dtype.names or ())
+        if raw.shape != (len(split.codes),) or not set(WINDOW.names or ()) <= fields:
+            raise UserError(
+                f"`{name}/windows` must be records of {', '.join(WINDOW.names or ())}, one a "
+                f"sequence: got {raw.dtype} of {raw.shape}"
+            )
+        windows = np.empty(len(raw), WINDOW)
+        for key in WINDOW.names or ():
+            windows[key] = raw[key]
+        found[name] = windows
+    return found
 
 
 def _rows(array: h5py.Dataset) -> Rows:

@@ -18,6 +18,7 @@ from mlproject.sequence import LETTERS, OTHER
 from mlproject.system.errors import UserError
 from mlproject.system.hdf5 import check_size
 from mlproject.system.interrupts import check_interrupts
+from mlproject.system.progress import watched
 
 KEYS = tuple(f"{name}_{split}" for split in SPLITS for name in "XY")
 SUFFIXES = {"train": "train|training", "valid": "valid|val|validation|dev", "test": "test|testing"}
@@ -94,7 +95,7 @@ class OneHotSplit:
         Raises:
             UserError: sequences that are not one-hot, labels other than 0 and 1.
         """
-        for start in range(0, self.count, BLOCK_ROWS):
+        for start in watched(range(0, self.count, BLOCK_ROWS), "reading one-hot sequences"):
             check_interrupts()
             rows = slice(start, min(start + BLOCK_ROWS, self.count))
             yield rows, self._codes(rows), self._labels(rows)

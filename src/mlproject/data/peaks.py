@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mlproject.data.bed import Intervals, concat, read_intervals, remarks
-from mlproject.data.dataset import Split
+from mlproject.data.dataset import WINDOW, Split
 from mlproject.data.gc import gc_matched, window_codes
 from mlproject.data.genome import Genome, open_genome
 from mlproject.data.genome_windows import (
@@ -147,6 +147,7 @@ def convert(
         ) as target:
             for split, (own, others) in parts.items():
                 _fill(target.splits[split], opened, own, others, list(files), options, rng)
+                target.windows[split] = _places(own, others, counts[split], options.window)
         assert target.listing is not None
         left_out = chosen.outside, chosen.blacklisted, unmatched
         return ConvertedPeaks(target.listing, *left_out, chosen.remarks)
@@ -205,6 +206,17 @@ def _split(windows: pd.DataFrame, options: Options) -> dict[str, pd.DataFrame]:
     test = windows["chrom"].isin(list(options.test))
     valid = windows["chrom"].isin(list(options.valid))
     return {"train": windows[~(test | valid)], "valid": windows[valid], "test": windows[test]}
+
+
+def _places(own: pd.DataFrame, others: pd.DataFrame, count: int, window: int) -> np.ndarray:
+    """Return the places of a split's windows in the order of `_fill`; shuffled ones have none."""
+    found = np.zeros(count, WINDOW)
+    for first, part in ((0, own), (count - len(others), others)):
+        rows = slice(first, first + len(part))
+        found["chrom"][rows] = [name.encode() for name in part["chrom"]]
+        found["start"][rows] = part["start"]
+        found["end"][rows] = part["start"] + window
+    return found
 
 
 def _fill(

@@ -17,6 +17,7 @@ from mlproject.data.rows import Rows
 from mlproject.names import metric_names
 from mlproject.network.value_scores import pearson
 from mlproject.system.interrupts import check_interrupts
+from mlproject.system.progress import watched
 
 BUDGET = 6.5e11
 FEWEST = 500
@@ -106,7 +107,7 @@ def ablate(
     mean = (total / count).astype(np.float32)
     intact = score(truth, np.concatenate([parts.tail(one) for one in maps]))
     loss = np.empty((parts.filters, len(classes)))
-    for number in range(parts.filters):
+    for number in watched(range(parts.filters), "removing each filter"):
         scores = []
         for one in maps:
             check_interrupts()

@@ -21,6 +21,7 @@ from mlproject.motifs.meme import read_meme
 from mlproject.motifs.pwm import Motif, reverse_complement
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import check_interrupts
+from mlproject.system.progress import watched
 
 PSEUDOCOUNT = 0.1
 
@@ -87,7 +88,7 @@ def tomtom(queries: Sequence[Motif], targets: Sequence[Motif], evalue: float = 0
     database = _targets(targets)
     layouts: dict[int, alignment.Alignments] = {}
     matches = []
-    for query in queries:
+    for query in watched(queries, "matching motifs"):
         check_interrupts()
         if query.width not in layouts:
             layouts[query.width] = alignment.alignments(query.width, database.lengths)

@@ -14,6 +14,7 @@ from mlproject.report.content import Content
 from mlproject.report.document import Missing, Part, Picture, Report
 from mlproject.report.table import Table
 from mlproject.report.trials import OTHER, dataset_kinds
+from mlproject.system.progress import watched
 
 Item = Table | Picture | Missing | None
 Make = Callable[[Content], Iterable[Item]]
@@ -124,7 +125,7 @@ def fill(report: Report, content: Content) -> None:
     """
     parts = {key: Part(title, key) for key, title in PARTS.items()}
     own_only = len(content.counted) > 0 and set(dataset_kinds(content.counted)) == {OTHER}
-    for one in sections():
+    for one in watched(sections(), "making tables and figures"):
         if own_only and one.part in PAPERS:
             continue
         if one.drawn and not content.request.figures:

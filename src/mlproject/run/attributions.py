@@ -28,6 +28,7 @@ from mlproject.motifs.tomtom import format_tsv
 from mlproject.names import Artifact, Metric, Tag
 from mlproject.network.build import predict
 from mlproject.run.context import RunContext
+from mlproject.run.places import write_contributions
 from mlproject.run.stages import record_figure
 from mlproject.system.errors import UserError, nearest
 from mlproject.system.progress import MethodProgress
@@ -155,6 +156,11 @@ def _attributions(
             f"{stem}.h5", lambda path: write_attributions(path, found, data.classes, data.sha256)
         )
         record_figure(context.tracker, stem, figure, "png", "pdf")
+        if (windows := data.windows.get("test")) is not None:
+            context.tracker.artifact(
+                f"{stem}.bedgraph",
+                lambda path: write_contributions(path, windows, found, data.classes),
+            )
 
     return record, own
 

@@ -29,6 +29,7 @@ from mlproject.network.tasks import PRIMARY, Score, accuracy, data_loss, test_ro
 from mlproject.network.training import Fit, fit
 from mlproject.network.value_scores import Density, ValueScore, densities
 from mlproject.run.context import Previous, RunContext, Trained
+from mlproject.run.places import write_predictions
 from mlproject.store import Tracker
 from mlproject.system.files import atomic_file, sha256_of
 from mlproject.system.interrupts import Interrupted
@@ -179,6 +180,11 @@ def test(context: RunContext, model: keras.Model, fitted: Fit) -> Tested:
     tracker.artifact(
         Artifact.PER_CLASS, lambda path: write_csv(path, [_class_row(row) for row in rows])
     )
+    if (windows := data.windows.get("test")) is not None:
+        tracker.artifact(
+            Artifact.PREDICTIONS,
+            lambda path: write_predictions(path, windows, predicted, data.classes),
+        )
     tracker.artifact(Artifact.WEIGHTS, lambda path: save_weights(model, path))
     files = {
         path: sha256_of(tracker.journal.artifacts / path)

@@ -12,7 +12,14 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 SHOWN = (
     ("train_loss", "loss"), ("val_loss", "val loss"), ("val_auroc", "val AUROC"),
@@ -125,7 +132,7 @@ class MethodProgress(_ProgressBar):
     """Shows the progress of one attribution method, on a terminal only."""
 
     def __init__(self, title: str, quiet: bool = False) -> None:
-        count = TextColumn("{task.completed:.0f}/{task.total:.0f}")
+        count = MofNCompleteColumn()
         left = [TimeRemainingColumn(), TextColumn("left")]
         columns = [TextColumn("{task.description}"), BarColumn(), count, TimeElapsedColumn(), *left]
         super().__init__([] if quiet else columns, title, None, transient=True)
