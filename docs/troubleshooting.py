@@ -19,12 +19,13 @@ command did not finish: it was interrupted, or some cells of a sweep failed. A t
 |---|---|---|
 | `make run` says that Python 3.11, 3.12 or 3.13 is needed | another version is the default | `make PYTHON=/path/to/python3.12 run` |
 | `mlflow run .` says `No such file or directory: 'pyenv'` | MLflow builds its own environment with pyenv or conda | add `--env-manager local` after `. .venv/bin/activate` |
+| something does not work, and it is unclear what | | `python -m mlproject doctor` checks versions, device, store, disk, threads and extras, and says what to do |
 | the MLflow page shows no runs | the UI opened its GenAI page, or another store | open an address that `make ui` prints, or choose the experiment under *Model training*; start `make ui` in the folder of `mlflow.db`, or set `MLFLOW_TRACKING_URI` |
 | a run stays RUNNING | its process was lost | `python -m mlproject sync` ends it as KILLED; `-P resume=RUN` resumes it |
 | `1 runs still lack something` | the tracking server refused or did not answer | start it again, then `python -m mlproject sync`; the line names each run and the reason |
 | training is slow | several processes share the cores | `--threads`, or fewer `--workers`; compare with [benchmarks](../benchmarks/README.md) |
 | two runs of one spec differ in the last digits | other backend, other number of threads or another processor | compare the tags `mlproject.backend`, `mlproject.threads`, `mlproject.device` |
-| early stopping takes epoch 1 | few sequences: the moving averages of batch norm need many steps | `-P bn_momentum=0.9`, larger `patience`, or more data |
+| early stopping takes epoch 1 | few sequences: the moving averages of batch norm lag behind the weights | `-P bn_averages=measured` ([why](runs.md#what-a-run-says)), `-P bn_momentum=0.9`, larger `patience`, or more data |
 | no filter matches | the first max-pool is small, or the factor is not in JASPAR 2016 | `-P pool1=25`; look at the card's site truth and importance, which need no database |
 | `note: ... left out` while a data set is made | the genome lacks a contig, a peak lies past its end, or the blacklist covers it | nothing, if the count is small; else check that genome and peaks are of one assembly |
 
