@@ -2,7 +2,7 @@
 # make test   the test suite            make lint   ruff and mypy   make bench  the benchmarks
 # make test-elsewhere   the tests in strange surroundings, see tests/elsewhere.sh (ARGS: which tests)
 # make modisco   add TF-MoDISco      make pages  write the pages of docs/ that are made of the code
-# make lock   write constraints.txt from .venv
+# make image  a Docker image for processors, or DEVICE=cuda      make lock  write constraints.txt from .venv
 
 DEVICE := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q GPU && echo cuda || echo cpu)
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest -p no:randomly -n auto --maxprocesses 4 --dist
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run ui test test-elsewhere lint bench modisco pages lock clean
+.PHONY: run ui test test-elsewhere lint bench modisco pages image lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/installed-$(DEVICE)
@@ -45,6 +45,9 @@ modisco: .venv/installed-$(DEVICE)
 
 pages: .venv/installed-dev
 	for page in parameters troubleshooting; do $(BIN)/python docs/$$page.py || exit 1; done
+
+image:
+	docker build --target $(DEVICE) --tag mlproject:$(DEVICE) .
 
 lock: .venv/installed-dev
 	$(BIN)/python -m pip freeze --exclude-editable | grep -iv '^\(tensorflow\|nvidia\|jax-cuda\)' > constraints.txt

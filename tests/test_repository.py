@@ -64,6 +64,10 @@ def test_conda_yaml_has_the_versions_of_requirements_txt_and_no_others() -> None
     assert set(cpu.values()) == {wanted["tensorflow"]}
 
 
+def test_the_image_installs_the_versions_of_the_requirements() -> None:
+    assert f"jax[cuda12]=={_pins(_read('requirements-cuda.txt'))['jax']}" in _read("Dockerfile")
+
+
 def test_constraints_fix_every_requirement_at_its_version() -> None:
     fixed = _pins(_read("constraints.txt"))
     wanted = _pins(_read("requirements.txt")) | _pins(_read("requirements-dev.txt"))
@@ -72,7 +76,10 @@ def test_constraints_fix_every_requirement_at_its_version() -> None:
 
 def test_optional_extras_are_fixed_in_the_constraints_and_are_no_requirements() -> None:
     extras = tomllib.loads(_read("pyproject.toml"))["project"]["optional-dependencies"]
-    assert set(extras) == {"gp", "modisco"}
+    assert set(extras) == {"gp", "modisco", "tensorflow", "cuda"}
+    backends = _pins(_read("requirements.txt")) | _pins(_read("requirements-cuda.txt"))
+    for name in ("tensorflow", "cuda"):
+        assert _pins("\n".join(extras.pop(name))).items() <= backends.items()
     for lines in extras.values():
         pins = _pins("\n".join(lines))
         assert len(pins) == len(lines)

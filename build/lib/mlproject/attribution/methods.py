@@ -1,0 +1,115 @@
+"""The attribution methods by name, and the result of one of them."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from mlproject.attribution.deeplift import deeplift
+from mlproject.attribution.gradients import (
+    expected_gradients,
+    integrated_gradients,
+    integrated_shuffled,
+    saliency,
+    smoothgrad,
+)
+from mlproject.attribution.logits import Progress, silent
+from mlproject.attribution.mutagenesis import ism, ism_window
+from mlproject.attribution.scores import Method, contributions, magnitude
+from mlproject.fields import ATTRIBUTIONS
+from mlproject.system.errors import UserError, nearest
+
+PROBABILITY: Mapping[str, Any] = {"output": "probability"}
+_ROWS: Mapping[str, Method] = {
+    "saliency": Method(saliency, magnitude),
+    "gradient_x_input": Method(saliency),
+    "gradient_x_input_raw": Method(saliency, options={"correct": False}),
+    "smoothgrad": Method(smoothgrad, random=True),
+    "integrated_gradients": Method(integrated_gradients),
+    "expected_gradients": Method(expected_gradients, random=True),
+    "deeplift": Method(deeplift, random=True),
+    "ism": Method(ism),
+    "gradient_x_input_probability": Method(saliency, options={"correct": False, **PROBABILITY}),
+    "integrated_gradients_probability": Method(
+        integrated_shuffled, random=True, options=PROBABILITY
+    ),
+    "deeplift_probability": Method(deeplift, random=True, options={"present": True, **PROBABILITY}),
+    "ism_probability": Method(ism, magnitude, options={"correct": False, **PROBABILITY}),
+    "ism_window": Method(ism_window, random=True, hypothetical=False),
+}
+METHODS: Mapping[str, Method] = {
+    name: _ROWS[name] if name in _ROWS else import_module(f"{__package__}.{name}").METHOD
+    for name in ATTRIBUTIONS
+}
+"""The methods of `ATTRIBUTIONS`; one without a row here has a module of its name with `METHOD`."""
+
+
+class Attributions(NamedTuple):
+    """The scores of some sequences by one method, each row for one class.
+
+    Attributes:
+        method: name of the method.
+        sequences: (rows,) rows of the split.
+        targets: (rows,) class numbers.
+        codes: (rows, L) uint8.
+        scores: (rows, L, 4) float32, contributions of every letter to the logit of the class.
+    """
+
+    method: str
+    sequences: np.ndarray
+    targets: np.ndarray
+    codes: np.ndarray
+    scores: np.ndarray
+
+    @property
+    def contributions(self) -> np.ndarray:
+        """The scores of the letters present, (rows, L)."""
+        return contributions(self.scores, self.codes)
+
+    @property
+    def importance(self) -> np.ndarray:
+        """The importance of each position, (rows, L): for most methods the contributions."""
+        return METHODS[self.method].reading(self.scores, self.codes)
+
+
+def attribute(
+    model: keras.Model,
+    method: str,
+    codes: np.ndarray,
+    targets: np.ndarray,
+    *,
+    sequences: np.ndarray | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Attributions:
+    """Attribute the logit of a class of each sequence to its letters.
+
+    Args:
+        model: as `mlproject.network.build.build` returns it, or as MLflow loads it.
+        method: one of `METHODS`.
+        codes: (rows, L) uint8.
+        targets: (rows,) class numbers.
+        sequences: numbers of the rows in their split; None: 0, 1, 2, ...
+        seed: seed of the methods that draw random numbers.
+        progress: called with the number of rows done and their total.
+
+    Raises:
+        UserError: an unknown method, or a method without a rule for a layer of the network.
+    """
+    if method not in METHODS:
+        raise UserError(f"unknown method `{method}`: {nearest(method, METHODS)}")
+    chosen = METHODS[method]
+    options = dict(chosen.options)
+    if chosen.random:
+        options["rng"] = rng_of(method, seed)
+    targets = np.asarray(targets)
+    scores = chosen.function(model, codes, targets, progress=progress, **options)
+    names = np.arange(len(codes)) if sequences is None else sequences
+    return Attributions(method, names, targets, codes, scores)
+
+
+def rng_of(method: str, seed: int) -> np.random.Generator:
+    """Return the random generator of a method."""
+    return np.random.default_rng([seed, *method.encode()])

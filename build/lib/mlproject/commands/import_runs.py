@@ -1,0 +1,23 @@
+"""``python -m mlproject import``: runs from the folders that ``export`` wrote."""
+
+from pathlib import Path
+
+import click
+
+from mlproject.commands.options import EXPERIMENT, FILE, exit_if_interrupted, option
+
+
+@click.command(name="import")
+@option(
+    "--from", "source", default="docs/reproduction", type=FILE, help="folder that `export` wrote"
+)
+@EXPERIMENT
+def import_runs(source: Path, experiment: str | None) -> None:
+    """Make finished runs of what `export` wrote; sweeps and reports take them as runs."""
+    from mlproject.store import connect
+    from mlproject.store.exchange import importing
+
+    with exit_if_interrupted():
+        done = importing.import_runs(connect(), source, experiment)
+    completed = f"{len(done.completed)} completed, " if done.completed else ""
+    print(f"{len(done.added)} runs imported, {completed}{done.present} were there")

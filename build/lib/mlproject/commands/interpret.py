@@ -1,0 +1,75 @@
+"""``python -m mlproject interpret``: attributions of a finished run."""
+
+from pathlib import Path
+
+import click
+
+from mlproject.commands.options import (
+    BACKEND,
+    FILE,
+    QUIET,
+    THREADS,
+    exit_if_interrupted,
+    option,
+    print_undelivered,
+    split_list,
+)
+from mlproject.fields import ATTRIBUTIONS, MODISCO, parse_methods
+from mlproject.system.startup import prepare_keras
+
+SEQUENCES = 300
+
+
+@click.command()
+@click.argument("run")
+@option(
+    "--method",
+    default="deeplift",
+    help=f"ways to attribute, comma-separated: {', '.join(ATTRIBUTIONS)}; and {MODISCO} after one",
+)
+@click.option(
+    "--sequences",
+    type=click.IntRange(1),
+    help=f"the first so many test sequences [{SEQUENCES}; with --above all]",
+)
+@click.option(
+    "--above",
+    type=click.FloatRange(0, 1),
+    help="for the classes that the network gives more than this [those of the labels]",
+)
+@click.option("--classes", default="", help="for these classes only, comma-separated [all]")
+@click.option("--dataset", "data", type=FILE, help="where the run's data set is now")
+@BACKEND
+@THREADS
+@QUIET
+def interpret(
+    run: str,
+    method: str,
+    sequences: int | None,
+    above: float | None,
+    classes: str,
+    data: Path | None,
+    backend: str | None,
+    threads: int | None,
+    quiet: bool,
+) -> None:
+    """Compute which letters a finished RUN's predictions rest on, and add that to the run.
+
+    Scores each method against the planted positions where they are known.
+    """
+    parse_methods(method)
+    prepare_keras(backend, threads)
+    from mlproject.run.attributions import Choice
+    from mlproject.run.finished_run import interpret_run
+
+    count = sequences or (SEQUENCES if above is None else None)
+    choice = Choice(count, above, split_list(classes))
+    with exit_if_interrupted("; what was done before is recorded"):
+        added = interpret_run(run, method, choice, data, quiet=quiet)
+    print_undelivered(added.undelivered)
+    areas = [
+        f"{name.partition('/')[0]} {value:.4f}"
+        for name, value in added.metrics.items()
+        if name.endswith(("/auroc", "/coverage"))
+    ]
+    print(f"run {run}: {', '.join(areas) or 'recorded'}")

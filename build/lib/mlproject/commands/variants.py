@@ -1,0 +1,50 @@
+"""``python -m mlproject variants``: what variants change."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from mlproject.commands.options import BACKEND, FILE, THREADS, exit_if_interrupted
+from mlproject.system.startup import prepare_keras
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True)
+@click.option("--vcf", required=True, type=FILE, help="variants, plain or compressed")
+@click.option("--genome", required=True, type=FILE, help="FASTA of the reference")
+@click.option("--out", required=True, type=FILE, help="table to write")
+@click.option("--vcf_out", "--vcf-out", type=FILE, help="annotated VCF file to write, .gz: bgzip")
+@BACKEND
+@THREADS
+def variants(
+    runs: tuple[str, ...],
+    vcf: Path,
+    genome: Path,
+    out: Path,
+    vcf_out: Path | None,
+    backend: str | None,
+    threads: int | None,
+) -> None:
+    """Score variants with the networks of finished RUNS: logits of alternative less reference.
+
+    SNVs and indels in the middle of the sequence, both strands; the mean over several runs, and
+    their standard deviation.
+    """
+    prepare_keras(backend, threads)
+    from mlproject.run.ensemble import load_ensemble
+    from mlproject.run.variants import require_other, score_variants
+    from mlproject.system.texts import require_file
+
+    for path in (vcf, genome):
+        require_file(path)
+    require_other(vcf, genome, out, vcf_out)
+
+    def report(line: str) -> None:
+        print(f"note: {line}", file=sys.stderr)
+
+    with exit_if_interrupted():
+        done = score_variants(load_ensemble(runs), vcf, genome, out, vcf_out, report)
+    for reason, count in done.skipped.items():
+        print(f"note: {count:,} alternatives {reason} are left out", file=sys.stderr)
+    print(f"{out}: {done.scored:,} alternatives")

@@ -1,0 +1,309 @@
+"""A data set from files of sequences, one or several per class, with a random split."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from mlproject.data.dataset import SPLITS
+from mlproject.data.layout import new_dataset_file
+from mlproject.data.listing import Listing
+from mlproject.data.sequence_files import SequenceRecord, read_sequences
+from mlproject.data.sources import Files
+from mlproject.names import check_classes
+from mlproject.sequence import AMBIGUOUS, encode, shuffle_dinucleotides
+from mlproject.system.errors import UserError, nearest
+
+Fit = Literal["exact", "centre", "drop"]
+FITS: tuple[Fit, ...] = ("exact", "centre", "drop")
+
+_complement = str.maketrans("ACGT", "TGCA")
+_unknown = str.maketrans(dict.fromkeys(AMBIGUOUS, "N"))
+
+
+class LabelledSequences(NamedTuple):
+    """Distinct sequences of equal length. No sequence is the reverse complement of another.
+
+    Attributes:
+        sequences: letters A, C, G, T, and N for all other letters.
+        labels: (n, classes) uint8.
+        merged: number of sequences merged with an equal one.
+        other_strand: number of those merged with their reverse complement.
+        dropped: number of sequences left out because of their length.
+    """
+
+    sequences: list[str]
+    labels: np.ndarray
+    merged: int
+    other_strand: int
+    dropped: int
+
+
+class TestFiles(NamedTuple):
+    """Files whose sequences make the test split.
+
+    Attributes:
+        files: class -> files.
+        negatives: files of sequences without a class.
+    """
+
+    files: Files
+    negatives: Sequence[Path] = ()
+
+
+class ConvertedSequences(NamedTuple):
+    """The result of `convert`.
+
+    Attributes:
+        listing: listing of the new data set.
+        found: the sequences for training and validation, and for the test if it is a random share.
+        common: number of sequences left out of these because the test files have them.
+    """
+
+    listing: Listing
+    found: LabelledSequences
+    common: int
+
+
+class _Part(NamedTuple):
+    """Sequences and labels that go to some splits: name of the split -> share."""
+
+    found: LabelledSequences
+    shares: Mapping[str, float]
+
+
+def convert(
+    files: Files,
+    negatives: Sequence[Path],
+    out: Path,
+    *,
+    shuffled: bool = False,
+    tested: TestFiles | None = None,
+    relevant: dict[str, tuple[str, ...]],
+    length: int | None = None,
+    fit: Fit = "exact",
+    most: int | None = None,
+    valid: float = 0.1,
+    test: float = 0.2,
+    seed: int = 0,
+) -> ConvertedSequences:
+    """Write a data set of the sequences of files.
+
+    Equal sequences and reverse complements are merged into one sequence with all their labels, so
+    that no sequence is in two splits. Sequences that overlap or lie close in the genome may be in
+    two splits, because files of sequences have no coordinates.
+
+    Args:
+        files: class -> files, see `mlproject.data.sequence_files`. A sequence that its file calls
+            not bound gets no class.
+        negatives: files of sequences without a class.
+        out: the file to write.
+        shuffled: add a copy of each sequence of a class with shuffled dinucleotides and without a
+            class. It is in the split of its original.
+        tested: files of the test split. Their sequences are left out of the other splits. None: a
+            random share is for testing.
+        relevant: class -> JASPAR ids.
+        length: nt per sequence. None: the length of the first sequence.
+        fit: treatment of sequences of another length. ``exact``: an error. ``centre``: longer ones
+            are cut around their centre, shorter ones padded with N on both sides. ``drop``: they
+            are left out.
+        most: sequences per class, taken from its files in turn. None: all.
+        valid: share of the validation split.
+        test: share of the test split; not used with `tested`.
+        seed: seed of the random split and of the shuffled copies.
+
+    Raises:
+        UserError: files of another format, a class or a split without sequences, `shuffled`
+            together with `negatives`, `negatives` without those of `tested`.
+    """
+    check_classes(list(files))
+    if shuffled and negatives:
+        raise UserError("`negatives` are files, or shuffle: got both")
+    if tested and negatives and not tested.negatives:
+        raise UserError(
+            "`test_negatives` must be given with `negatives` and `test_files`: the test needs "
+            "sequences without a class too; or negatives=shuffle makes them"
+        )
+    if fit not in FITS:
+        raise UserError(f"`fit` must be {', '.join(FITS)}: got {fit!r}")
+    if not (0 < valid < 1 and 0 < test < 1 and valid + test < 1):
+        raise UserError(
+            f"`valid` and `test` must be shares above 0, together below 1: got {valid} and {test}"
+        )
+    found = collect(files, negatives, length, fit, most)
+    width = len(found.sequences[0])
+    parts = [_Part(found, {"valid": valid, "test": test})]
+    common = 0
+    if tested:
+        held_out = _collect_test(files, tested, width, fit)
+        rest = _without(found, held_out)
+        common = len(found.sequences) - len(rest.sequences)
+        found = rest
+        parts = [_Part(rest, {"valid": valid}), _Part(held_out, {"test": 1.0})]
+    rng = np.random.default_rng(seed)
+    rows = _split_rows(parts, rng, shuffled)
+    provenance = {
+        "source": "fasta",
+        "files": {name: [str(path) for path in paths] for name, paths in files.items()},
+        "negatives": "shuffle" if shuffled else [str(path) for path in negatives],
+        "fit": fit,
+        "most": most,
+        "shares": {"valid": valid} if tested else {"valid": valid, "test": test},
+        "seed": seed,
+        "merged": found.merged,
+        "dropped": found.dropped,
+    }
+    if tested:
+        provenance["test_files"] = {
+            name: [str(path) for path in paths] for name, paths in tested.files.items()
+        }
+        provenance["left_out"] = common
+    counts = {name: len(codes) for name, (codes, _) in rows.items()}
+    with new_dataset_file(out, width, counts, list(files), relevant, provenance) as target:
+        for name, (codes, labels) in rows.items():
+            target.splits[name].codes[:] = codes
+            target.splits[name].labels[:] = labels
+    assert target.listing is not None
+    return ConvertedSequences(target.listing, found, common)
+
+
+def _collect_test(files: Files, tested: TestFiles, length: int, fit: Fit) -> LabelledSequences:
+    """Return the sequences of the test files, with labels for all classes of `files`.
+
+    Raises:
+        UserError: a class of the test files is unknown or has no sequence.
+    """
+    for name in tested.files:
+        if name not in files:
+            raise UserError(
+                f"`test_files` must name classes of `files`: got {name!r}; {nearest(name, files)}"
+            )
+    found = collect(tested.files, tested.negatives, length, fit, None)
+    labels = np.zeros((len(found.sequences), len(files)), np.uint8)
+    columns = [list(files).index(name) for name in tested.files]
+    labels[:, columns] = found.labels
+    return found._replace(labels=labels)
+
+
+def _without(found: LabelledSequences, other: LabelledSequences) -> LabelledSequences:
+    """Return `found` without the sequences that `other` has, on either strand."""
+    known = {*other.sequences, *(_other_strand(one) for one in other.sequences)}
+    kept = [row for row, one in enumerate(found.sequences) if one not in known]
+    return found._replace(
+        sequences=[found.sequences[row] for row in kept], labels=found.labels[kept]
+    )
+
+
+def _split_rows(
+    parts: Sequence[_Part], rng: np.random.Generator, shuffled: bool
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return the codes and labels of each split; without a share, sequences are for training."""
+    rows: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for found, shares in parts:
+        order = rng.permutation(len(found.sequences))
+        counts = {name: round(share * len(order)) for name, share in shares.items()}
+        if sum(shares.values()) < 1:
+            counts["train"] = len(order) - sum(counts.values())
+        start = 0
+        for name in (name for name in SPLITS if name in counts):
+            own = np.sort(order[start : start + counts[name]])
+            start += counts[name]
+            codes = encode([found.sequences[row] for row in own])
+            rows[name] = (codes, found.labels[own])
+    if shuffled:
+        rows = {name: _with_shuffled(*rows[name], rng) for name in SPLITS if name in rows}
+    for name in SPLITS:
+        if name not in rows or not len(rows[name][0]):
+            raise UserError(f"every split needs sequences: got none for {name}; give more")
+    return {name: rows[name] for name in SPLITS}
+
+
+def _with_shuffled(
+    codes: np.ndarray, labels: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Add a copy of each labelled row with shuffled dinucleotides and without labels."""
+    copies = [shuffle_dinucleotides(row, rng) for row in codes[labels.any(axis=1)]]
+    none = np.zeros((len(copies), labels.shape[1]), np.uint8)
+    return np.concatenate([codes, *([np.stack(copies)] if copies else [])]), np.concatenate(
+        [labels, none]
+    )
+
+
+def _other_strand(sequence: str) -> str:
+    return sequence.translate(_complement)[::-1]
+
+
+def collect(
+    files: Files, negatives: Sequence[Path], length: int | None, fit: Fit, most: int | None
+) -> LabelledSequences:
+    """Read all sequences, give them equal lengths and merge equal ones, see `convert`.
+
+    Sequences are compared as the network receives them: all ambiguous letters equal N.
+    """
+    known: dict[str, int] = {}
+    sequences: list[str] = []
+    owners: list[tuple[int, int]] = []
+    merged = other_strand = dropped = 0
+    for column, name in [*enumerate(files), (-1, "")]:
+        sources = files[name] if name else negatives
+        taken = 0
+        for record in _in_turn(sources) if most and name else _in_order(sources):
+            if name and record.bound and most and taken >= most:
+                continue
+            length = length or len(record.sequence)
+            sequence = fitted(record, length, fit)
+            if sequence is None:
+                dropped += 1
+                continue
+            encoded = sequence.translate(_unknown)
+            other = _other_strand(encoded)
+            row = known.get(encoded, known.get(other))
+            if row is None:
+                sequences.append(encoded)
+                row = known[encoded] = len(known)
+            else:
+                merged += 1
+                other_strand += encoded not in known
+            if name and record.bound:
+                owners.append((row, column))
+                taken += 1
+        if name and not taken:
+            paths = ", ".join(map(str, sources))
+            raise UserError(f"class {name} has no sequence: {paths} have none of {length} nt")
+    labels = np.zeros((len(sequences), len(files)), np.uint8)
+    if owners:
+        labels[tuple(np.array(owners).T)] = 1
+    return LabelledSequences(sequences, labels, merged, other_strand, dropped)
+
+
+def _in_order(paths: Sequence[Path]) -> Iterator[SequenceRecord]:
+    return chain.from_iterable(map(read_sequences, paths))
+
+
+def _in_turn(paths: Sequence[Path]) -> Iterator[SequenceRecord]:
+    """Yield the first sequence of each file, then the second of each, and so on."""
+    for group in zip_longest(*map(read_sequences, paths)):
+        yield from (record for record in group if record is not None)
+
+
+def fitted(record: SequenceRecord, length: int, fit: Fit) -> str | None:
+    """Return the letters of a sequence at the wanted length, None if it is left out.
+
+    Raises:
+        UserError: another length, and `fit` is ``exact``.
+    """
+    surplus = len(record.sequence) - length
+    if not surplus:
+        return record.sequence
+    if fit == "drop":
+        return None
+    if fit == "exact":
+        raise UserError(
+            f"{record.path}, line {record.line}: sequences must be equally long, {length} nt: got "
+            f"{len(record.sequence)} nt; fit=centre cuts and pads, fit=drop leaves it out"
+        )
+    if surplus > 0:
+        return record.sequence[surplus // 2 : surplus // 2 + length]
+    return ("N" * (-surplus // 2) + record.sequence).ljust(length, "N")

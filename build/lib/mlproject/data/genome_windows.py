@@ -1,0 +1,106 @@
+"""Windows on a genome, and their labels by overlap with peaks.
+
+Source of the bins: Zhou & Troyanskaya, Nat Methods 12: 931, 2015, as in Koo & Eddy 2019, Methods.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+KEYS = ["chrom", "start"]
+
+
+def bin_windows(
+    peaks: Mapping[str, pd.DataFrame], window: int, size: int, merge_labels: bool
+) -> pd.DataFrame:
+    """Return windows around the bins that are more than half covered by peaks of a class.
+
+    Args:
+        peaks: class -> intervals, see `mlproject.data.bed.read_intervals`.
+        window: nt, centred on the bin.
+        size: nt per bin. Bins start at its multiples.
+        merge_labels: whether a window has the labels of all its bins, or of the central one.
+
+    Returns:
+        Columns ``chrom start``, and one per class with 0 or 1. Windows are sorted and distinct.
+    """
+    labelled = []
+    for name, intervals in peaks.items():
+        merged = merge(intervals)
+        first = (merged["start"] // size).to_numpy()
+        count = ((merged["end"] - 1) // size).to_numpy() - first + 1
+        row = np.repeat(np.arange(len(merged)), count)
+        bins = np.arange(len(row)) - np.repeat(count.cumsum() - count, count) + first[row]
+        start, end = merged["start"].to_numpy()[row], merged["end"].to_numpy()[row]
+        covered = np.minimum(end, (bins + 1) * size) - np.maximum(start, bins * size)
+        table = pd.DataFrame({"chrom": merged["chrom"].to_numpy()[row], "bin": bins, "nt": covered})
+        total = table.groupby(["chrom", "bin"], as_index=False)["nt"].sum()
+        total = total[2 * total["nt"] > size]
+        labelled.append(total[["chrom", "bin"]].assign(name=name))
+    found = pd.concat(labelled, ignore_index=True)
+    centres = found[["chrom", "bin"]].drop_duplicates()
+    if merge_labels:
+        near = (window // size - 1) // 2
+        shifted = [found.assign(bin=found["bin"] + step) for step in range(-near, near + 1)]
+        found = pd.concat(shifted).merge(centres, on=["chrom", "bin"])
+    found = found.assign(start=found["bin"] * size + size // 2 - window // 2)
+    return _table(found, list(peaks))
+
+
+def summit_windows(peaks: Mapping[str, pd.DataFrame], window: int) -> pd.DataFrame:
+    """Return windows around summits, with the labels of all classes with a peak at the summit."""
+    found = []
+    for name, intervals in peaks.items():
+        found.append(intervals[["chrom", "summit"]].assign(name=name))
+    summits = pd.concat(found)[["chrom", "summit"]].drop_duplicates(ignore_index=True)
+    points = summits.assign(start=summits["summit"], end=summits["summit"] + 1)
+    for name, intervals in peaks.items():
+        inside = summits[overlaps(points, intervals)]
+        found.append(inside.assign(name=name))
+    table = pd.concat(found, ignore_index=True)
+    return _table(table.assign(start=table["summit"] - window // 2), list(peaks))
+
+
+def _table(found: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    pairs = found[[*KEYS, "name"]].drop_duplicates()
+    table = pairs[KEYS].drop_duplicates().sort_values(KEYS, ignore_index=True)
+    for name in classes:
+        own = pairs.loc[pairs["name"] == name, KEYS].assign(**{"label": np.uint8(1)})
+        joined = table[KEYS].merge(own, on=KEYS, how="left")["label"]
+        table[("label", name)] = joined.fillna(0).to_numpy(np.uint8)
+    return table
+
+
+def labels_of(windows: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
+    """Return (windows, classes) uint8."""
+    return np.stack([windows[("label", name)].to_numpy(np.uint8) for name in classes], axis=1)
+
+
+def merge(intervals: pd.DataFrame) -> pd.DataFrame:
+    """Return the union of intervals as disjoint intervals."""
+    with _bioframe() as bioframe:
+        return bioframe.merge(intervals[["chrom", "start", "end"]], min_dist=0)
+
+
+def overlaps(windows: pd.DataFrame, intervals: pd.DataFrame) -> np.ndarray:
+    """Return (windows,) bool: True for windows that share a nucleotide with an interval."""
+    if not (len(windows) and len(intervals)):
+        return np.zeros(len(windows), bool)
+    columns = ["chrom", "start", "end"]
+    with _bioframe() as bioframe:
+        counted = bioframe.count_overlaps(windows[columns], intervals[columns])
+    return counted["count"].to_numpy() > 0
+
+
+@contextmanager
+def _bioframe() -> Iterator[Any]:
+    """Yield bioframe, without the warnings of pandas 3.1 about bioframe 0.8's use of `inplace`."""
+    import bioframe
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield bioframe

@@ -1,0 +1,1 @@
+"""From activations to motifs, their matches and scores: arrays in, arrays out."""

@@ -1,0 +1,1 @@
+"""In-silico experiments on a scoring function: arrays in, arrays out."""

@@ -1,0 +1,243 @@
+"""Code that differs between TensorFlow and JAX: forward pass, gradient, random bits, settings.
+
+`mlproject.network.steps` holds the training steps, which differ too.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+
+from mlproject.system.errors import UserError
+
+MASK_LEVELS = 65_536  # 16 random bits a value
+
+Forward = Callable[[Any], Any]
+Gradient = Callable[..., tuple[np.ndarray, np.ndarray]]
+
+
+def name() -> str:
+    """Return the backend in use, ``tensorflow`` or ``jax``.
+
+    Raises:
+        UserError: Keras runs on another backend.
+    """
+    backend = keras.backend.backend()
+    if backend not in ("tensorflow", "jax"):
+        raise UserError(
+            f"`KERAS_BACKEND` must be tensorflow or jax: got {backend}; set it before the start"
+        )
+    return backend
+
+
+def prepare() -> None:
+    """Make computations reproducible bit by bit, with the full 24 bits of float32.
+
+    TensorFlow uses deterministic kernels from this call on. TensorFloat-32, with which GPUs round
+    the factors of products to 11 bits, is switched off.
+    """
+    if name() == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.experimental.enable_op_determinism()
+        tensorflow.config.experimental.enable_tensor_float_32_execution(False)
+    else:
+        import jax
+
+        jax.config.update("jax_default_matmul_precision", "highest")
+
+
+def on_processor() -> bool:
+    """Return whether the backend computes on the CPU, not on an accelerator."""
+    if name() == "jax":
+        import jax
+
+        return bool(jax.default_backend() == "cpu")
+    import tensorflow
+
+    return not tensorflow.config.list_physical_devices("GPU")
+
+
+def host() -> AbstractContextManager[Any]:
+    """Return a context in which tensors are made, and computed with, on the CPU."""
+    if name() == "jax":
+        import jax
+
+        return jax.default_device(jax.devices("cpu")[0])
+    import tensorflow as tf
+
+    device: AbstractContextManager[Any] = tf.device("/CPU:0")
+    return device
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of tensors as one program."""
+    if name() == "jax":
+        import jax
+
+        return jax.jit(function)
+    import tensorflow as tf
+
+    program: Callable[..., Any] = tf.function(function, jit_compile=False)
+    return program
+
+
+def overwriting(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a function of one tensor as a program that may write the result in its place."""
+    if name() == "jax":
+        import jax
+
+        return jax.jit(function, donate_argnums=0)
+    return compiled(function)
+
+
+def keep_mask(seed: Any, shape: tuple[int, ...], rate: float) -> Any:
+    """Return a bool array, each value false with probability `rate`, from 16 random bits each.
+
+    Args:
+        seed: seed of the backend's stateless generator, from `keras.random.SeedGenerator.next`.
+        shape: shape of the result; TensorFlow may not know the first dimension.
+        rate: a multiple of 1 / `MASK_LEVELS`.
+    """
+    limit = round(rate * MASK_LEVELS)
+    if name() == "jax":
+        import jax
+
+        count = math.prod(shape)
+        words = jax.random.bits(seed, (-(-count // 2),), "uint32")
+        bits = jax.lax.bitcast_convert_type(words, "uint16").reshape(-1)[:count]
+        return bits.reshape(shape) >= limit
+    import tensorflow as tf
+
+    shape = tf.shape(tf.zeros(shape)) if None not in shape else shape
+    count = tf.reduce_prod(shape)
+    words = tf.random.stateless_uniform(
+        [(count + 1) // 2], tf.cast(seed, tf.int32), None, None, tf.uint32
+    )
+    bits = tf.reshape(tf.bitcast(words, tf.uint16), [-1])[:count]
+    return tf.reshape(bits, shape) >= tf.constant(limit, tf.uint16)
+
+
+def forward(model: keras.Model) -> Forward:
+    """Return the compiled forward pass: one-hot (batch, length, 4) to the model's output.
+
+    Each call reads the current weights, so the function stays valid while the model trains.
+    """
+    return forwards([model])[0]
+
+
+def forwards(models: Sequence[keras.Model]) -> list[Forward]:
+    """Return `forward` of models that differ in the values of their weights only.
+
+    JAX compiles it once for all of them.
+    """
+    return _jax_forwards(models) if name() == "jax" else [_tensorflow_forward(m) for m in models]
+
+
+def host_forward(model: keras.Model) -> Forward:
+    """Return the forward pass as `forward` does, computed on the CPU."""
+    return host_forwards([model])[0]
+
+
+def host_forwards(models: Sequence[keras.Model]) -> list[Forward]:
+    """Return the forward passes as `forwards` does, computed on the CPU."""
+    if name() == "jax":
+        import jax
+
+        return _jax_forwards(models, jax.devices("cpu")[0])
+    return [_tensorflow_host_forward(model) for model in models]
+
+
+def gradient(function: Callable[..., Any]) -> Gradient:
+    """Return a compiled function that computes the values of a function and their gradient.
+
+    Args:
+        function: from tensors (batch, ...) to values (batch,). Each value depends on its own row
+            only. The gradient is taken with respect to the first tensor.
+
+    Returns:
+        A function from float32 arrays to the values (batch,) and the gradient, of the shape of the
+        first array. It may keep the weights of the model at its first call.
+    """
+    return _jax_gradient(function) if name() == "jax" else _tensorflow_gradient(function)
+
+
+def value(variable: keras.Variable) -> np.ndarray:
+    """Return a copy of a variable's value."""
+    return np.array(keras.ops.convert_to_numpy(keras.ops.copy(variable)))
+
+
+def _tensorflow_forward(model: keras.Model) -> Forward:
+    import tensorflow as tf
+
+    @tf.function(jit_compile=False)
+    def call(inputs: Any) -> Any:
+        return model(inputs, training=False)
+
+    return lambda inputs: keras.tree.map_structure(np.asarray, call(inputs))
+
+
+def _tensorflow_host_forward(model: keras.Model) -> Forward:
+    import tensorflow as tf
+
+    def on_host(inputs: np.ndarray) -> np.ndarray:
+        with tf.device("/CPU:0"):
+            return np.asarray(model(tf.convert_to_tensor(inputs), training=False))
+
+    return on_host
+
+
+def _jax_forwards(models: Sequence[keras.Model], place: Any = None) -> list[Forward]:
+    import jax
+
+    @jax.jit
+    def call(trainable: Any, others: Any, inputs: Any) -> Any:
+        return models[0].stateless_call(trainable, others, inputs, training=False)[0]
+
+    def run(model: keras.Model, inputs: np.ndarray) -> Any:
+        groups = (model.trainable_variables, model.non_trainable_variables)
+        values = [[one.value for one in group] for group in groups]
+        if place is None:
+            return keras.tree.map_structure(np.asarray, call(*values, inputs))
+        values = [[np.asarray(one) for one in group] for group in values]
+        with jax.default_device(place):
+            return np.asarray(call(*jax.device_put((*values, inputs), place)))
+
+    return [partial(run, model) for model in models]
+
+
+def _tensorflow_gradient(function: Callable[..., Any]) -> Gradient:
+    import tensorflow as tf
+
+    @tf.function(jit_compile=False)
+    def call(inputs: Any, *others: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            values = function(inputs, *others)
+        return values, tape.gradient(values, inputs)
+
+    def run(*arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values, gradients = call(*map(tf.convert_to_tensor, arrays))
+        return values.numpy(), gradients.numpy()
+
+    return run
+
+
+def _jax_gradient(function: Callable[..., Any]) -> Gradient:
+    import jax
+
+    def total(*arrays: Any) -> Any:
+        values = function(*arrays)
+        return values.sum(), values
+
+    call = jax.jit(jax.grad(total, has_aux=True))
+
+    def run(*arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        gradients, values = call(*arrays)
+        return np.asarray(values), np.asarray(gradients)
+
+    return run

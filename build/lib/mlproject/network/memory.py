@@ -1,0 +1,61 @@
+"""Check before training whether a network fits into the machine's memory."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from mlproject.fields import BLOCKS
+from mlproject.sequence import LETTERS
+from mlproject.spec import RunSpec
+from mlproject.system.errors import UserError
+
+FLOAT = 4
+COPIES = 5  # weights, best weights, gradient, two moments of Adam
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+PREDICTED = 500  # sequences of a batch in prediction
+
+
+def check_memory(spec: RunSpec, length: int, classes: int) -> None:
+    """Raise a `UserError` if a run needs more memory than the machine has.
+
+    Args:
+        spec: the run.
+        length: nt a sequence.
+        classes: number of outputs.
+    """
+    if spec.model != BLOCKS:
+        return
+    needed, present = least_bytes(spec, length, classes), machine_bytes()
+    if needed > present:
+        raise UserError(
+            f"a network must fit into memory: this one needs at least {_gb(needed)} and the "
+            f"machine has {_gb(present)}; take fewer filters, units or sequences a batch"
+        )
+
+
+def least_bytes(spec: RunSpec, length: int, classes: int) -> int:
+    """Return the least memory of a run: weights, maps of one batch, PWMs of the filters."""
+    *convolutions, dense, output = spec.kernels(length, classes)
+    parameters = sum(one.weights for one in (*convolutions, dense, output))
+    values = len(LETTERS) * length + sum(one.positions * one.filters for one in convolutions)
+    pwms = sum(
+        spec.blocks[number - 1].filters * max(spec.window, spec.blocks[number - 1].kernel)
+        for number in spec.layer_numbers
+    )
+    rows = max(2 * spec.batch_size, PREDICTED)  # a gradient is as large as its map
+    maps = rows * (max(values, dense.filters) + classes)
+    return FLOAT * (COPIES * parameters + maps) + 8 * 5 * pwms
+
+
+def machine_bytes() -> int:
+    """Return the memory available to this process: of the machine, or of its container."""
+    present = [psutil.virtual_memory().total]
+    for path in LIMITS:
+        with suppress(OSError, ValueError):
+            present.append(int(Path(path).read_text(encoding="ascii")))
+    return min(present)
+
+
+def _gb(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count < 1e15 else "more than a million GB"

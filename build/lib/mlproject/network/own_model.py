@@ -1,0 +1,111 @@
+"""Models made by a function: of the zoo, or of a Python file of the user's.
+
+The function takes ``(length, classes, **arguments)`` and returns a Keras model from one-hot
+sequences (batch, length, 4) to probabilities or values, or to logits, (batch, classes). Its weights
+are drawn by Keras from the run's seed; they depend on the backend.
+"""
+
+import importlib.util
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import layers
+
+from mlproject.architectures import ZOO, model_file
+from mlproject.network.blocks import END
+from mlproject.network.initial import stream_seed
+from mlproject.spec import RunSpec
+from mlproject.system.errors import UserError, nearest, reason
+from mlproject.system.files import sha256_of
+
+
+def build_own(spec: RunSpec, length: int, classes: int, activation: str = "sigmoid") -> keras.Model:
+    """Return the model of a spec's function with its initial weights.
+
+    Its last layer has the activation of the task: a last sigmoid becomes that activation, and a
+    model that ends in other values gets it behind them.
+
+    Raises:
+        UserError: no such function, its file has changed, it fails, or it returns something else.
+    """
+    function, shortest = _function(spec)
+    if length < shortest:
+        raise UserError(
+            f"`model`: {spec.model} needs sequences of at least {shortest} nt: got {length}"
+        )
+    keras.utils.set_random_seed(stream_seed(spec.seed, "model"))
+    try:
+        model = function(length, classes, **spec.arguments)
+    except Exception as error:
+        raise UserError(
+            f"`model`: {spec.model} must return a model for length={length}, classes={classes} and "
+            f"the arguments {spec.model_args}: it says '{type(error).__name__}: {reason(error)}'"
+        ) from error
+    return _with_activation(_checked(model, spec, length, classes), activation)
+
+
+def zoo_names() -> list[str]:
+    """Return the names of the models of the zoo."""
+    return sorted(path.stem for path in ZOO.glob("*.py") if path.stem != "__init__")
+
+
+def _function(spec: RunSpec) -> tuple[Callable[..., Any], int]:
+    """Return the function, and the shortest sequences that it takes: its module's `SHORTEST`."""
+    path, name = model_file(spec.model), spec.model.rpartition(":")[2]
+    if ":" not in spec.model:
+        name = "build"
+        if not path.is_file():
+            raise UserError(f"unknown model {spec.model!r}: {nearest(spec.model, zoo_names())}")
+    now = sha256_of(path) if path.is_file() else "no file"
+    if now != spec.model_sha256:
+        raise UserError(
+            f"`model` must be the file that the run began with: {path} had sha256 "
+            f"{spec.model_sha256[:12]}, now {now[:12]}; restore it (the run's artifact model.py is "
+            "a copy), or start a new run"
+        )
+    loader = importlib.util.spec_from_file_location(f"own_model_{now[:12]}", path)
+    assert loader is not None and loader.loader is not None
+    module = importlib.util.module_from_spec(loader)
+    try:
+        loader.loader.exec_module(module)
+        function = getattr(module, name)
+    except Exception as error:
+        raise UserError(
+            f"`model`: {path} must load and have a function {name}: it says "
+            f"'{type(error).__name__}: {reason(error)}'"
+        ) from error
+    if not callable(function):
+        raise UserError(f"`model`: {name} of {path} must be a function: got {function!r}")
+    return function, int(getattr(module, "SHORTEST", 1))
+
+
+def _checked(model: object, spec: RunSpec, length: int, classes: int) -> keras.Model:
+    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
+        raise UserError(
+            f"`model`: {spec.model} must return a keras.Model with inputs and outputs (functional "
+            f"or sequential): got {type(model).__name__}"
+        )
+    for kind, tensors, wanted in (
+        ("input", model.inputs, (length, 4)), ("output", model.outputs, (classes,)),
+    ):  # fmt: skip
+        shapes = [tuple(one.shape[1:]) for one in tensors]
+        if shapes != [wanted]:
+            raise UserError(
+                f"`model`: {spec.model} must have one {kind} of shape {wanted}: got {shapes}"
+            )
+    return model
+
+
+def _with_activation(model: keras.Model, name: str) -> keras.Model:
+    """Return a model that ends in an activation; one that ends in logits gets it."""
+    wanted = keras.activations.get(name)
+    last = model.outputs[0]._keras_history.operation
+    found = getattr(last, "activation", None)
+    if found is wanted:
+        return model
+    if found is keras.activations.sigmoid:
+        last.activation = wanted
+        return keras.Model(model.inputs, model.outputs[0], name="network")
+    output = layers.Activation(name, dtype="float32", name=END[name])
+    return keras.Model(model.inputs, output(model.outputs[0]), name="network")

@@ -1,0 +1,1 @@
+"""The report: tables and figures of many runs beside the published numbers."""

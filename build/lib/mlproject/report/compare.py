@@ -1,0 +1,259 @@
+"""Runs side by side on one page: parameters, metrics, curves, filters of each class, attributions.
+
+MLflow compares numbers of runs; it cannot show their logos beside each other.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas
+from markupsafe import Markup
+
+from mlproject import results
+from mlproject.architectures import printed_name
+from mlproject.draw.letters import svg_letters
+from mlproject.draw.logos import format_evalue
+from mlproject.draw.output import template
+from mlproject.draw.sequence_scores import SequenceScores
+from mlproject.draw.style import line_style
+from mlproject.draw.svg import Line, Scale, chart, nice_ticks, placed, signed
+from mlproject.filters.reading import LayerReading, classes_of
+from mlproject.motifs.pwm import Motif
+from mlproject.report.atlas import FLANK, Entry, aligned, cut
+from mlproject.report.axes import value_text
+from mlproject.report.content import Content
+from mlproject.report.sections.filters import truth_of
+from mlproject.store.results.frame import metric_columns
+from mlproject.system.errors import UserError
+from mlproject.system.files import atomic_file
+
+LAYER = "conv1"
+MOST_RUNS = 12
+CURVES = (("train_loss", "Training loss"), ("val_loss", "Validation loss"),
+          ("val_auroc", "Validation AUROC"))  # fmt: skip
+FIRST = ("test_auroc", "test_aupr", f"{LAYER}/match_jaspar", f"{LAYER}/match_relevant",
+         f"{LAYER}/match_null", f"{LAYER}/coverage", "best_epoch", "time/total")  # fmt: skip
+MOST_FILTERS = 3
+
+
+def choose_runs(content: Content, run_ids: Sequence[str]) -> pandas.DataFrame:
+    """Return the rows of runs in the order of their ids; the start of an id is enough.
+
+    Raises:
+        UserError: a run does not exist, is given twice, or there are fewer than two or too many.
+    """
+    full = [content.store.full_id(run_id) for run_id in run_ids]
+    if not 2 <= len(set(full)) == len(full) <= MOST_RUNS:
+        raise UserError(
+            f"`compare` takes 2 to {MOST_RUNS} different runs: got {', '.join(run_ids) or 'none'}"
+        )
+    known = content.runs.set_index("run_id", drop=False)
+    for run_id in full:
+        if run_id not in known.index:
+            raise UserError(f"no run of this project `{run_id}` in {content.store.address}")
+    return known.loc[full].reset_index(drop=True)
+
+
+def write_comparison(
+    content: Content, runs: pandas.DataFrame, path: Path, scores: SequenceScores | None = None
+) -> Path:
+    """Write the page about some rows of `choose_runs` as one HTML file.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    page = comparison_page(content, runs, scores)
+    with atomic_file(path) as file:
+        file.write(page.encode())
+    return path
+
+
+def comparison_page(
+    content: Content, runs: pandas.DataFrame, scores: SequenceScores | None = None
+) -> str:
+    """Return the page, all ASCII."""
+    names = _distinct_names(runs)
+    heads = [
+        {
+            "name": name,
+            "id": str(row["run_id"]),
+            "address": results.address(row, content.ui),
+            "color": line_style(number).color,
+            "state": row["state"],
+            "arch": printed_name(str(row["arch"] or "custom")),
+        }
+        for number, (name, (_, row)) in enumerate(zip(names, runs.iterrows(), strict=True))
+    ]
+    first, rest = metric_rows(runs)
+    page = _template().render(
+        title=f"{len(runs)} runs compared",
+        runs=heads,
+        parameters=parameter_rows(runs),
+        first=first,
+        rest=rest,
+        curves=_curves(content, runs, names),
+        filters=_filters(content, runs),
+        tracks=_tracks(scores, runs, names),
+        scores=scores,
+        glyphs=svg_letters(),
+        unreadable=content.unreadable,
+    )
+    return page.encode("ascii", "xmlcharrefreplace").decode("ascii")
+
+
+def parameter_rows(runs: pandas.DataFrame) -> list[dict[str, Any]]:
+    """Return the parameters and tags in which runs differ, with the value of each run."""
+    specs = [dict(row) for row in runs["spec"]]
+    keys = [str(name) for name in dict.fromkeys(name for spec in specs for name in spec)]
+    rows = [{"name": key, "values": [value_text(spec.get(key)) for spec in specs]} for key in keys]
+    for key in ("dataset_sha256", "backend", "device", "metric_version"):
+        rows.append({"name": key, "values": [str(value or "-")[:40] for value in runs[key]]})
+    return [row for row in rows if len(set(row["values"])) > 1]
+
+
+def metric_rows(runs: pandas.DataFrame) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the main metrics, and all others in which runs differ.
+
+    Each row has the value of every run, and its difference from the first run, None if either is
+    unknown.
+    """
+    first: list[dict[str, Any]] = []
+    rest: list[dict[str, Any]] = []
+    for name in sorted(
+        metric_columns(runs), key=lambda one: (FIRST.index(one) if one in FIRST else 99, one)
+    ):
+        values = [float(value) for value in runs[name]]
+        known = [value for value in values if math.isfinite(value)]
+        if not known or (name not in FIRST and len(set(values)) == 1):
+            continue
+        row = {
+            "key": name,
+            "values": [value if math.isfinite(value) else None for value in values],
+            "changes": [
+                value - values[0] if math.isfinite(value - values[0]) else None for value in values
+            ],
+        }
+        (first if name in FIRST else rest).append(row)
+    return first, rest
+
+
+def _place(name: str) -> tuple[int, str]:
+    return (FIRST.index(name) if name in FIRST else len(FIRST)), name
+
+
+def _distinct_names(runs: pandas.DataFrame) -> list[str]:
+    names = [str(name) for name in runs["name"]]
+    return [
+        name if names.count(name) == 1 else f"{name} ({run_id[:6]})"
+        for name, run_id in zip(names, runs["run_id"], strict=True)
+    ]
+
+
+def _curves(content: Content, runs: pandas.DataFrame, names: Sequence[str]) -> list[Markup]:
+    """Return a chart for each curve, a line for each run."""
+    tables = [content.history(row) for _, row in runs.iterrows()]
+    charts = []
+    for key, title in CURVES:
+        lines = []
+        for number, (table, name) in enumerate(zip(tables, names, strict=True)):
+            if table is None or key not in table:
+                continue
+            points = table[["epoch", key]].dropna().to_numpy(float)
+            if len(points):
+                style = line_style(number)
+                lines.append(Line(points, style.color, name, style.dash, 1.8, f"run{number}"))
+        if not lines:
+            continue
+        every = np.concatenate([line.points for line in lines])
+        last, low, high = every[:, 0].max(), every[:, 1].min(), every[:, 1].max()
+        low, high = (low - 0.05, high + 0.05) if high - low < 1e-6 else (low, high)
+        x = Scale("Epoch", 0, last, nice_ticks(0, last, 6, integer=True))
+        charts.append(chart(lines, x, Scale(title, low, high, nice_ticks(low, high)), title))
+    return charts
+
+
+def _filters(content: Content, runs: pandas.DataFrame) -> list[dict[str, Any]]:
+    """Return for each class its motif, and each run's filters that match it best first."""
+    readings: list[LayerReading | None] = []
+    relevant: dict[str, Sequence[str]] = {}
+    motifs: dict[str, Motif] = {}
+    for _, row in runs.iterrows():
+        found = content.filters(row, LAYER)
+        readings.append(found[0] if found else None)
+        if found:
+            for name, ids in found[1].items():
+                relevant.setdefault(name, ids)
+            for name, motif in truth_of(found[1], [*content.targets(row).values()]).items():
+                motifs.setdefault(name, motif)
+    widest = max((motif.width for motif in motifs.values()), default=1) + 2 * FLANK
+    rows = []
+    for name, motif in motifs.items():
+        start = (widest - motif.width) // 2
+        cells = [_cell(reading, name, motif, relevant, start, widest) for reading in readings]
+        logo = placed(motif.pwm, start, widest, f"Motif of {name}", (0, 0))
+        rows.append({"name": name, "id": motif.id, "logo": logo, "cells": cells})
+    return rows
+
+
+def _cell(
+    reading: LayerReading | None,
+    name: str,
+    motif: Motif,
+    relevant: Mapping[str, Sequence[str]],
+    start: int,
+    widest: int,
+) -> dict[str, Any]:
+    """Return the logos of a run's filters that match a class, and how many match."""
+    if reading is None:
+        return {"logos": [], "text": "no filters"}
+    by_id = {one.id: one for one in reading.motifs}
+    own = sorted(
+        (match for match in reading.matches if name in classes_of(match.target_id, relevant)),
+        key=lambda match: match.e_value,
+    )
+    best = {match.query_id: match for match in reversed(own)}
+    chosen = sorted(best.values(), key=lambda match: match.e_value)
+    logos = []
+    for match in chosen[:MOST_FILTERS]:
+        pwm, shift = aligned(by_id[match.query_id].pwm, motif.pwm)
+        shown, place = cut(Entry(pwm, shift, match, 0, ""), motif)
+        text = f"{match.query_id.replace('filter', 'filter ')}, E = {format_evalue(match.e_value)}"
+        band = (start, start + motif.width)
+        logos.append((placed(shown, start + place, widest, text, band), text))
+    more = len(chosen) - len(logos)
+    text = "no filter matches" if not chosen else f"and {more} more" if more else ""
+    return {"logos": logos, "text": text}
+
+
+def _tracks(
+    scores: SequenceScores | None, runs: pandas.DataFrame, names: Sequence[str]
+) -> list[tuple[str, Markup]]:
+    """Return each run's contributions of the letters of one sequence as logos."""
+    if scores is None:
+        return []
+    bands = [(mark.start, mark.stop) for mark in scores.marks]
+    return [
+        (name, signed(scores.heights[run_id], f"{scores.method} of {name}", bands))
+        for name, run_id in zip(names, runs["run_id"], strict=True)
+        if run_id in scores.heights
+    ]
+
+
+def _value(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _change(value: float | None) -> str:
+    if value is None:
+        return ""
+    return "0" if abs(value) < 5e-5 else f"{value:+.4g}".replace("-", "\u2212")
+
+
+@lru_cache
+def _template() -> jinja2.Template:
+    return template("compare.html.j2", value=_value, change=_change)

@@ -1,0 +1,117 @@
+"""The statements of a paper that is described by data, tested on our runs."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from mlproject.report.effects import LEVEL, Effect, Values, correlation, effect, holm, verdict_of
+from mlproject.report.papers.data import Paper, PaperStatement, published_cells
+from mlproject.report.papers.runs import PaperRuns
+from mlproject.report.table import Column, Table
+from mlproject.report.verdicts import LEVEL as EQUIVALENCE_LEVEL
+from mlproject.report.verdicts import LOWEST_SD, ONE_DATA_SET, p_text
+
+NOTES = (
+    "Effect: the side that the statement has higher less the other, each the mean over its "
+    "networks, for each seed; then the mean over seeds, with its interval and p from a paired t "
+    "test. p is corrected by Holm for the number of statements tested here; intervals are not. "
+    "`supported`: p < 0.05 and an effect above 0; `contradicted`: below.",
+    "A statement that two sides are equal is supported if the 90 % interval of the effect lies "
+    "within the band that the statement gives (two one-sided tests at 5 %).",
+    "A relation is the rank correlation over all cells of a table, each the mean of its trials; "
+    "the statement is supported if no positive correlation is found (p ≥ 0.05).",
+    ONE_DATA_SET,
+)
+
+
+def claims_table(name: str, paper: Paper, runs: PaperRuns) -> Table:
+    """Return effect, interval and verdict of each statement of the paper `name`, a row each."""
+    rows = [_tested(name, paper, one, runs) for one in paper.statements]
+    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        row["p holm"], row["corrected"] = p, p_text(p)
+        row["verdict"] = row["verdict"] or verdict_of(row["effect"], p, row["n"])
+        if row["relation"]:
+            positive = p < 1 - LEVEL and row["effect"] > 0
+            row["verdict"] = (
+                "no runs" if math.isnan(p) else "contradicted" if positive else "supported"
+            )
+    columns = (
+        Column("statement", "statement of the paper"),
+        Column("of", "n"),
+        Column("effect", "effect", digits=3, signed=True),
+        Column("interval", "95 % interval"),
+        Column("corrected", "p (Holm)"),
+        Column("verdict", "verdict"),
+    )
+    return Table("statements", f"Statements of {paper.title}", rows, columns, NOTES)
+
+
+def _tested(name: str, paper: Paper, one: PaperStatement, runs: PaperRuns) -> dict[str, Any]:
+    table = next(table for table in paper.tables if table.name == one.table)
+    if one.related_to:
+        cells = {tuple(sorted(cell.options.items())): cell for cell in published_cells(name, table)}
+        pairs = [
+            (runs.by_seed(cell.options, one.metric), runs.by_seed(cell.options, one.related_to))
+            for cell in cells.values()
+        ]
+        means = [[np.mean([*side.values()]) for side in pair] for pair in pairs if all(pair)]
+        first, second = np.array(means).reshape(-1, 2).T
+        found = correlation(first, second)
+        return _row(one, found, f"{len(means)} networks", len(means), "", relation=True)
+    sides = [
+        [runs.by_seed({**table.runs, **options}, one.metric) for options in side]
+        for side in (one.high, one.low)
+    ]
+    found = effect(paired(*sides))
+    n = len(found.seeds)
+    verdict = ""
+    if one.equal_within is not None:
+        verdict = equivalence(paired(*sides), one.equal_within)
+        found = found._replace(p=math.nan)
+    return _row(one, found, f"{n} seed{'s' * (n != 1)}", n, verdict)
+
+
+def paired(high: Sequence[Values], low: Sequence[Values]) -> Values:
+    """Return the mean of one side less that of the other for each seed that all groups have."""
+    groups = [*high, *low]
+    seeds = set(groups[0]).intersection(*groups[1:])
+
+    def mean(side: Sequence[Values], seed: int) -> float:
+        return float(np.mean([values[seed] for values in side]))
+
+    return {seed: mean(high, seed) - mean(low, seed) for seed in sorted(seeds)}
+
+
+def equivalence(differences: Mapping[int, float], band: float) -> str:
+    """Return the verdict on the equality of two sides, see `NOTES`."""
+    values, n = np.array([*differences.values()], float), len(differences)
+    if n < 2:
+        return f"cannot tell (n = {n})" if n else "no runs"
+    error = max(float(values.std(ddof=1)), LOWEST_SD) / math.sqrt(n)
+    half = float(stats.t.ppf((1 + EQUIVALENCE_LEVEL) / 2, n - 1)) * error
+    low, high = values.mean() - half, values.mean() + half
+    if -band <= low and high <= band:
+        return "supported"
+    return "contradicted" if low > band or high < -band else f"cannot tell (n = {n})"
+
+
+def _row(
+    one: PaperStatement, found: Effect, of: str, n: int, verdict: str, relation: bool = False
+) -> dict[str, Any]:
+    known = not math.isnan(found.low)
+    interval = f"{found.low:+.3f} to {found.high:+.3f}".replace("-", "−") if known else "—"
+    return {
+        "statement": one.text,
+        "of": of,
+        "n": n,
+        "effect": found.size,
+        "low": found.low,
+        "high": found.high,
+        "interval": interval,
+        "p": found.p,
+        "verdict": verdict,
+        "relation": relation,
+    }

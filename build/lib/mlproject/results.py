@@ -1,0 +1,45 @@
+"""Recorded runs as tables and objects, read from the tracking server.
+
+>>> from mlproject import results
+>>> done = results.runs(experiment="table1", arch=["CNN-2", "CNN-25"], where="test_auroc > 0.9")
+>>> done.groupby("arch")["conv1/match_relevant"].mean()
+>>> reading = results.filters(done.run_id.iloc[0], "conv1")
+"""
+
+from mlproject.store.results.frame import COUNTED, Found, counted, find, runs
+from mlproject.store.results.loading import (
+    address,
+    attributions,
+    dataset,
+    filters,
+    history,
+    importance,
+    kernels,
+    model,
+    per_class,
+    relevant,
+    site_truth,
+    spec_of,
+    targets,
+)
+
+__all__ = [
+    "COUNTED",
+    "Found",
+    "address",
+    "attributions",
+    "counted",
+    "dataset",
+    "filters",
+    "find",
+    "history",
+    "importance",
+    "kernels",
+    "model",
+    "per_class",
+    "relevant",
+    "runs",
+    "site_truth",
+    "spec_of",
+    "targets",
+]

@@ -1,0 +1,303 @@
+"""The filter stage of a run: motif matches, detection of planted motifs, ablation."""
+
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from mlproject.architectures import ALIGNMENTS, ALWAYS_SCORED, FIRST, AlignmentRule
+from mlproject.data import Split
+from mlproject.draw.logos import logo_figure
+from mlproject.fields import BLOCKS, AlignmentName
+from mlproject.filters.ablation import Ablation, ablate, ablation_rows, ablation_scores
+from mlproject.filters.align import SITES, align
+from mlproject.filters.baseline import class_motifs
+from mlproject.filters.null import null_scores
+from mlproject.filters.reading import (
+    APPROXIMATE,
+    LayerReading,
+    filters_by_class,
+    is_approximate,
+    match_scores,
+    read_layer,
+)
+from mlproject.filters.scan import Scan, scan
+from mlproject.filters.site_windows import Peaks, site_windows
+from mlproject.filters.trace import trace
+from mlproject.filters.truth import FilterTruth, compare_to_sites, truth_rows, truth_scores
+from mlproject.geometry import receptive_field
+from mlproject.motifs.meme import write_meme
+from mlproject.motifs.tomtom import format_tsv
+from mlproject.names import Artifact, Tag, classes_of, motif_names
+from mlproject.network.build import activations, maximum_possible_activation
+from mlproject.network.graph import (
+    activation_output,
+    convolutions,
+    reads_sequence,
+    require_positions,
+)
+from mlproject.network.tasks import PRIMARY
+from mlproject.run.baseline import cached_pwm_scan
+from mlproject.run.context import RunContext
+from mlproject.run.model_parts import network_parts, trace_levels
+from mlproject.run.stages import record_figure, write_csv
+from mlproject.system.errors import UserError
+
+
+class FilterResults(NamedTuple):
+    """Results of reading a run's filters.
+
+    Attributes:
+        readings: the layers with the spec's own alignment, over the test split.
+        truths: layer -> detection of the planted motifs by its filters, if these are known.
+        ablations: layer -> the network's loss of performance without each of its filters.
+        values: all metrics by name.
+    """
+
+    readings: list[LayerReading]
+    truths: dict[str, FilterTruth]
+    ablations: dict[str, Ablation]
+    values: dict[str, float]
+
+
+class SplitScan(NamedTuple):
+    """A layer's activations over one split.
+
+    Attributes:
+        sites: the sites of each filter, under both alignments.
+        peaks: largest activations near planted sites, None if either position is unknown.
+    """
+
+    sites: Scan
+    peaks: Peaks | None
+
+
+class LayerReader:
+    """Reads the filters of one convolution of a run."""
+
+    def __init__(self, context: RunContext, model: keras.Model, layer: str, origin: str) -> None:
+        """Prepare to read a layer.
+
+        Args:
+            context: the run.
+            model: its network.
+            layer: name of the convolution.
+            origin: the convolution in whose map sites are placed; another one than `layer` if a
+                max-pool before `layer` hides the exact positions.
+
+        Raises:
+            UserError: `origin` has no receptive field; the message gives the reason.
+        """
+        self._context, self._model, self._origin = context, model, origin
+        self._exact = origin == layer
+        self.convolution = layer
+        self.name = layer + ("" if self._exact else APPROXIMATE)
+        self._field = receptive_field(model, origin)
+
+    def scan(self, split: Split) -> SplitScan:
+        """Return the sites of the layer's filters; behind a max-pool they are traced back."""
+        peaks = self._peaks(split)
+        model = self._model
+        first = reads_sequence(model, self.convolution)
+        batches = activations(model, self.convolution, split.codes)
+        sites = scan(
+            peaks.watch(batches) if peaks else batches,
+            released=self._least,
+            paper=self._rule("paper").threshold,
+            possible=maximum_possible_activation(model, self.convolution) if first else None,
+        )
+        if not self._exact:
+            levels = trace_levels(model, self.convolution, self._origin)
+            sites = sites._replace(
+                released=trace(levels, sites.released, split.codes),
+                paper=trace(levels, sites.paper, split.codes),
+            )
+        return SplitScan(sites, peaks)
+
+    def read(self, split: Split, found: SplitScan, alignment: AlignmentName) -> LayerReading:
+        """Align the sites of a split and match the motifs with the databases."""
+        window = self._rule(alignment).window
+        sites = self._sites(found, alignment)
+        aligned = align(sites, alignment, split.codes, self._field, window)
+        return read_layer(
+            self.name, alignment, aligned, self._context.targets, self._context.spec.evalue
+        )
+
+    def truth(self, split: Split, found: SplitScan) -> FilterTruth | None:
+        """Compare the activations with the planted sites, None if these are unknown."""
+        if found.peaks is None or split.sites is None:
+            return None
+        data = self._context.data
+        own = self._context.spec.alignment
+        active = SITES[own].of(self._sites(found, own))
+        names = motif_names([motif.id for motif in data.motifs], data.relevant)
+        return compare_to_sites(found.peaks, active, split.sites, names, self._field)
+
+    @property
+    def _least(self) -> float:
+        """The lowest threshold of the alignments that take every position above theirs."""
+        names = dict.fromkeys((*ALWAYS_SCORED, self._context.spec.alignment))
+        return min(self._rule(one).threshold for one in names if SITES[one].above)
+
+    def _sites(self, found: SplitScan, alignment: AlignmentName) -> Scan:
+        """Return the sites above the threshold of an alignment."""
+        threshold = self._rule(alignment).threshold
+        lower = SITES[alignment].above and threshold > self._least
+        return found.sites.above(threshold) if lower else found.sites
+
+    def _rule(self, alignment: AlignmentName) -> AlignmentRule:
+        spec = self._context.spec
+        own = AlignmentRule(spec.threshold, spec.window)
+        return own if alignment == spec.alignment else ALIGNMENTS[alignment]
+
+    def _peaks(self, split: Split) -> Peaks | None:
+        """Return the windows around planted sites, None if sites or positions are unknown."""
+        if split.sites is None or not len(split.sites) or not self._exact:
+            return None
+        positions = int(activation_output(self._model, self.convolution).shape[1])
+        found = site_windows(split.sites, self._field, positions, len(split.codes))
+        return Peaks(found) if (found.site >= 0).any() else None
+
+
+def read_filters(context: RunContext, model: keras.Model) -> FilterResults:
+    """Read the filters of the spec's layers as motifs and record their matches.
+
+    The test split is read with both alignments, the validation split with the spec's own.
+    """
+    results = FilterResults([], {}, {}, {})
+    for reader in _readers(context, model):
+        _read_test(context, reader, results)
+        _ablate(context, model, reader, results)
+        _read_validation(context, reader, results)
+    context.tracker.metrics(results.values)
+    return results
+
+
+def _readers(context: RunContext, model: keras.Model) -> Iterator[LayerReader]:
+    """Yield a reader for each layer of the spec.
+
+    A layer of a model that is not made of blocks is left out, with a note, if the positions of its
+    activations cannot be traced.
+    """
+    spec = context.spec
+    if spec.model == BLOCKS:
+        for number in spec.layer_numbers:
+            yield LayerReader(context, model, f"conv{number}", f"conv{spec.origin(number)}")
+        return
+    names = convolutions(model)[:1] if spec.layers == FIRST else spec.layers.split(",")
+    if not names:
+        _leave_out(
+            context, "filters are read from one-dimensional convolutions: the model has none"
+        )
+    for name in names:
+        try:
+            require_positions(model, name)
+            yield LayerReader(context, model, name, name)
+        except UserError as error:
+            _leave_out(context, str(error))
+
+
+def _leave_out(context: RunContext, note: str) -> None:
+    context.tracker.tags({Tag.FILTERS_LEFT_OUT: note[:1000]})
+    print(f"note: {note}", file=sys.stderr)
+
+
+def scan_motifs(context: RunContext) -> dict[str, float]:
+    """Record the performance of the known motifs alone on the test split, equal for all runs."""
+    motifs = class_motifs(context.data, context.relevant, context.targets)
+    found = cached_pwm_scan(context.data, context.settings.home / "data", motifs)
+    values = found.metrics()
+    context.tracker.metrics({name: value for name, value in values.items() if _is_summary(name)})
+    if found.rows:
+        rows = [row._asdict() for row in found.rows]
+        context.tracker.artifact(Artifact.BASELINE, lambda path: write_csv(path, rows))
+    return values
+
+
+def _is_summary(name: str) -> bool:
+    """Return whether a number of the baseline becomes a metric of the run.
+
+    Those of single classes are the same in all runs on one data set, and each kind would be one
+    more section of MLflow's page, before all others: they are in the artifact only.
+    """
+    return name.count("/") == 1 or name.startswith("baseline/site_ap/")
+
+
+def _read_test(context: RunContext, reader: LayerReader, results: FilterResults) -> None:
+    split, own = context.data.test, context.spec.alignment
+    found = reader.scan(split)
+    for alignment in dict.fromkeys((*ALWAYS_SCORED, own)):
+        reading = reader.read(split, found, alignment)
+        suffix = "" if alignment == own else f"_{alignment}"
+        for key, value in match_scores(reading, context.relevant).items():
+            if alignment == own or "/" not in key:
+                results.values[f"{reader.name}/{key}{suffix}"] = value
+        if alignment == own:
+            results.readings.append(reading)
+            null = null_scores(reading, context.targets, context.relevant, context.spec.evalue)
+            results.values.update({f"{reader.name}/{key}": one for key, one in null.items()})
+            _record_reading(context, reading)
+    if detected := reader.truth(split, found):
+        results.truths[reader.name] = detected
+        for key, value in truth_scores(detected).items():
+            results.values[f"{reader.name}/{key}"] = value
+        context.tracker.artifact(
+            f"{Artifact.FILTERS}{reader.name}_truth.csv",
+            lambda path: write_csv(path, truth_rows(detected)),
+        )
+
+
+def _read_validation(context: RunContext, reader: LayerReader, results: FilterResults) -> None:
+    split = context.data.valid
+    found = reader.scan(split)
+    values = match_scores(reader.read(split, found, context.spec.alignment), context.relevant)
+    if detected := reader.truth(split, found):
+        values |= truth_scores(detected)
+    for key, value in values.items():
+        if "/" not in key:
+            results.values[f"val_{reader.name}/{key}"] = value
+
+
+def _ablate(
+    context: RunContext, model: keras.Model, reader: LayerReader, results: FilterResults
+) -> None:
+    """Measure and record the loss of performance without each filter of the layer just read."""
+    data, reading = context.data, results.readings[-1]
+    labels = np.asarray(data.test.labels)
+    parts = network_parts(model, reader.convolution)
+    lost = ablate(
+        parts, reader.convolution, data.test.codes, labels, data.classes,
+        measure=PRIMARY[data.task],
+    )  # fmt: skip
+    if np.isnan(lost.intact).all():
+        return
+    matched = set().union(*filters_by_class(reading, context.relevant).values())
+    relevant = [n for n, motif in enumerate(reading.motifs) if motif.id in matched]
+    found = ablation_scores(lost, relevant if any(context.relevant.values()) else None)
+    results.ablations[reader.name] = lost
+    results.values.update({f"{reader.name}/{key}": value for key, value in found.items()})
+    context.tracker.artifact(
+        f"{Artifact.FILTERS}{reader.name}_importance.csv",
+        lambda path: write_csv(path, ablation_rows(lost)),
+    )
+
+
+def _record_reading(context: RunContext, reading: LayerReading) -> None:
+    tracker, stem = context.tracker, f"{Artifact.FILTERS}{reading.layer}"
+    tracker.artifact(f"{stem}.meme", lambda path: write_meme(path, reading.motifs))
+    tracker.artifact(f"{stem}_clipped.meme", lambda path: write_meme(path, reading.clipped, 4))
+    table = format_tsv(reading.matches, context.targets)
+    tracker.artifact(f"{stem}_matches.tsv", lambda path: path.write_text(table, encoding="utf-8"))
+    targets = {motif.id: motif for motif in context.targets}
+    title = f"{context.name} · {reading.layer}"
+    if is_approximate(reading.layer):
+        title += " (approximate: traced through the pool)"
+    if context.spec.motifs_sha256:
+        used = {match.target_id for match in reading.matches}
+        used |= {one.id for one in context.targets if classes_of(one.id, context.relevant)}
+        shown = [motif for motif in context.targets if motif.id in used]
+        tracker.artifact(Artifact.TARGETS, lambda path: write_meme(path, shown))
+    figure = logo_figure(reading, targets, context.relevant, context.data.motifs, title)
+    record_figure(tracker, stem, figure, "png", "pdf")

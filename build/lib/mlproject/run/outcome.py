@@ -1,0 +1,83 @@
+"""What a run says at its end: the lines of its description, and warnings about its training."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from mlproject.filters.reading import LayerReading, filters_by_class
+from mlproject.names import Metric, metric_name
+from mlproject.network.evaluation import ClassScore
+from mlproject.network.training import Fit
+
+RISE = 0.02
+BEHIND = 0.02
+
+
+class Motifs(NamedTuple):
+    """The classes whose motif some filter of the first layer read matches, and the others."""
+
+    found: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
+
+
+def motifs_found(readings: Sequence[LayerReading], relevant: Mapping[str, Sequence[str]]) -> Motifs:
+    """Return the classes with known motifs that the first layer's filters match, and the rest."""
+    if not readings:
+        return Motifs()
+    by_class = filters_by_class(readings[0], relevant)
+    return Motifs(
+        tuple(name for name, filters in by_class.items() if filters),
+        tuple(name for name, filters in by_class.items() if not filters),
+    )
+
+
+def training_warnings(
+    fitted: Fit,
+    monitor: str,
+    averages: str,
+    rows: Sequence[ClassScore],
+    metrics: Mapping[str, float],
+) -> list[str]:
+    """Return sentences about a training that has probably gone wrong.
+
+    Args:
+        fitted: the training.
+        monitor: the value that chose the best epoch.
+        averages: the spec's `bn_averages`.
+        rows: the network's scores of each class on the test split.
+        metrics: the run's final metrics, with those of the motifs alone (``baseline/...``).
+    """
+    found = []
+    areas = [one.values["val_auroc"] for one in fitted.history if "val_auroc" in one.values]
+    if fitted.best_epoch == 1 and len(areas) > 1 and max(areas) - areas[0] > RISE:
+        advice = "give `--monitor val_auroc`"
+        if averages == "moving":
+            advice += ", or `--bn_averages measured` for small data"
+        found.append(
+            f"the best epoch by {monitor} is the first, although the validation AUROC rises from "
+            f"{areas[0]:.3f} to {max(areas):.3f}: {advice}"
+        )
+    pairs = [
+        (row.auroc, metrics[name])
+        for row in rows
+        if (name := f"baseline/test_auroc/{metric_name(row.name)}") in metrics
+        and row.auroc is not None
+    ]
+    if pairs:
+        own, alone = (sum(pair[place] for pair in pairs) / len(pairs) for place in (0, 1))
+        if own < alone - BEHIND:
+            found.append(
+                f"the network (AUROC {own:.3f}) is worse than the known motifs alone ({alone:.3f}) "
+                "on the classes that have one: train longer, on more data, or with other parameters"
+            )
+    return found
+
+
+def headline(metrics: Mapping[str, float]) -> str:
+    """Return the test scores, and those of the motifs alone, in a few words."""
+    names = {"AUROC": Metric.TEST_AUROC, "AUPR": Metric.TEST_AUPR, "AP": Metric.TEST_AP}
+    names |= {"accuracy": "test_accuracy", "Pearson": "test_pearson", "Spearman": "test_spearman"}
+    names |= {"R²": "test_r2", "deviance": "test_deviance"}
+    scores = [f"{label} {metrics[name]:.4f}" for label, name in names.items() if name in metrics]
+    text = f"test {', '.join(scores) or 'areas are not defined'}"
+    alone = metrics.get(f"baseline/{Metric.TEST_AUROC}")
+    return text if alone is None else f"{text} (motifs alone: AUROC {alone:.4f})"

@@ -1,0 +1,77 @@
+"""Errors of a tracking store: their kinds, and their text for users."""
+
+import re
+
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
+
+from mlproject.system.errors import UserError
+from mlproject.system.masking import mask
+
+STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
+ABSENT = "RESOURCE_DOES_NOT_EXIST"
+PERMANENT = (
+    "INVALID_PARAMETER_VALUE", ABSENT, "RESOURCE_ALREADY_EXISTS", "INVALID_STATE",
+    "MALFORMED_REQUEST", "ENDPOINT_NOT_FOUND", "FEATURE_DISABLED",
+)  # fmt: skip
+ACCESS_DENIED = ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
+
+_ORIGINAL = re.compile(r"Original exception was: (.+)")
+_CLASS = re.compile(r"\((?:[A-Za-z_]\w*\.)+\w+\) ?")
+
+
+def unwritable(uri: str, error: BaseException) -> UserError:
+    """Return the error for a store that cannot be used: one line without credentials."""
+    text = first_line(error)
+    return UserError(
+        f"the tracking store must be readable and writable: {mask(uri)} answers '{text}'; "
+        f"{_advice(text, error)}"
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """Return an exception's message: one line without credentials, at most 300 characters.
+
+    For an error of a database this is the message of the database, without SQLAlchemy's additions.
+    """
+    text = str(_cause(error)).strip()
+    if found := _ORIGINAL.search(text):
+        text = found[1]
+    line = (text.splitlines() or [""])[0].strip()
+    return mask(_CLASS.sub("", line))[:300] or type(error).__name__
+
+
+def is_permanent(error: BaseException) -> bool:
+    """Return whether the store refused a request for good, so that a retry cannot succeed."""
+    if isinstance(error, MlflowException):
+        if error.error_code == "BAD_REQUEST":  # MLflow uses it for every error of the database
+            return isinstance(error.__cause__, (DataError, IntegrityError))
+        return error.error_code in PERMANENT
+    return isinstance(error, (DataError, IntegrityError))
+
+
+def is_absent(error: BaseException) -> bool:
+    """Return whether the error says that the requested object does not exist."""
+    return isinstance(error, MlflowException) and error.error_code == ABSENT
+
+
+def _cause(error: BaseException) -> BaseException:
+    if isinstance(error, MlflowException) and isinstance(error.__cause__, SQLAlchemyError):
+        error = error.__cause__
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return error.orig
+    return error
+
+
+def _advice(text: str, error: BaseException) -> str:
+    lower = text.lower()
+    if "out-of-date database schema" in lower or "can't locate revision" in lower:
+        return "use the MLflow that made it, or copy it and run `mlflow db upgrade`"
+    if any(word in lower for word in ("disk is full", "no space left", "quota")):
+        return "free space or set MLFLOW_TRACKING_URI"
+    if "not a database" in lower:
+        return "move the file away or set MLFLOW_TRACKING_URI"
+    code = getattr(error, "error_code", "")
+    if code in ACCESS_DENIED or re.search(r"error code 40[13]\b|authentication failed", lower):
+        return "check the user name and the password, or set MLFLOW_TRACKING_URI"
+    return "correct that or set MLFLOW_TRACKING_URI"

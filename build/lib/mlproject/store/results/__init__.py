@@ -1,0 +1,1 @@
+"""Read recorded runs from the tracking server; users import `mlproject.results`."""
