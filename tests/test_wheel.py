@@ -19,7 +19,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     The packages that it requires come from the environment of the tests.
     """
     root = tmp_path_factory.mktemp("wheel")
-    build = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(root), str(ROOT)]
+    build = ["wheel", "--no-deps", "--wheel-dir", str(root), str(ROOT)]
     subprocess.run([sys.executable, "-m", "pip", "--quiet", *build], check=True)
     (wheel,) = root.glob("mlproject-*.whl")
     venv.create(root / "env", with_pip=False)
