@@ -64,5 +64,6 @@ def end_tree(pid: int) -> None:
 
 
 def cells_of(store: Store, **tags: str) -> list[Any]:
-    """Return the runs of the cells in the default experiment."""
-    return find_runs(store, "0", spec_sha256="", **tags)
+    """Return the runs of the cells in all experiments: a plan's runs are in that of its name."""
+    ids = [one.experiment_id for one in store.client.search_experiments()]
+    return [run for one in ids for run in find_runs(store, one, spec_sha256="", **tags)]

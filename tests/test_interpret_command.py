@@ -146,7 +146,8 @@ def test_a_mistake_gets_one_line_and_exit_code_2_and_adds_nothing(
     if arguments[0] == "UNFINISHED":
         names["UNFINISHED"] = start({"arch": "CNN-1"}).run_id
     elif arguments[0] == "WITHOUT_MODEL":
-        names["WITHOUT_MODEL"] = record({"arch": "CNN-2"})
+        data = connect().run(done).data.tags["mlproject.dataset_sha256"]
+        names["WITHOUT_MODEL"] = record({**TINY, "seed": 7}, data=data)
     elif arguments[0] == "FOREIGN":
         names["FOREIGN"] = connect().client.create_run("0").info.run_id
     shutil.rmtree("runs", ignore_errors=True)

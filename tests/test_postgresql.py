@@ -96,7 +96,7 @@ def test_run_sweep_and_report_with_postgresql(tmp_path: Path, database: str) -> 
     do("sweep", "plan.yaml", "--workers", "2", "--quiet")
     do("report", "--no-figures", "--no-record")
     client = connect(database).client
-    runs = client.search_runs(["0"])
+    runs = client.search_runs([one.experiment_id for one in client.search_experiments()])
     assert [run.info.status for run in runs] == ["FINISHED"] * 4
     assert sum("test_auroc" in run.data.metrics for run in runs) == 3
     assert not list((tmp_path / "runs").glob("*/journal.jsonl"))

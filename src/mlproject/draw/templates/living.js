@@ -146,9 +146,8 @@
     const size = run.width * 4;
     const start = (step * run.filters.length + one.n) * size;
     const heights = Float32Array.from(run.steps.subarray(start, start + size), (value) => value / 127);
-    let top = 0.05;
-    for (const value of run.steps) top = Math.max(top, Math.abs(value) / 127);
-    return { heights, unit: (HIGH / 2 - 3) / (1.4 * top), base: HIGH / 2 };
+    run.top ??= run.steps.reduce((top, value) => Math.max(top, Math.abs(value) / 127), 0.05);
+    return { heights, unit: (HIGH / 2 - 3) / (1.4 * run.top), base: HIGH / 2 };
   };
 
   const tileOf = (one, factor) => {
