@@ -105,7 +105,6 @@ def train(path: str, where: str) -> None:
     from mlproject.data import read
     from mlproject.network import backend, fast_pass
     from mlproject.network.build import build, predict
-    from mlproject.network.epoch import _rows
     from mlproject.network.steps import make_steps
 
     data = read(Path(path))
@@ -120,13 +119,12 @@ def train(path: str, where: str) -> None:
     rng = np.random.default_rng([spec.seed, 1])
     orders = [rng.permutation(len(split.codes)) for _ in range(1 + 100 * STEPS // len(split.codes))]
     order = np.concatenate(orders)[: (WARM + STEPS) * spec.batch_size]
-    turned = np.zeros(spec.batch_size, bool)
     steps.start()
     for number, start in enumerate(range(0, len(order), spec.batch_size)):
         if number == WARM:
             processor, clock = time.process_time(), time.perf_counter()
         rows = order[start : start + spec.batch_size]
-        steps.run(*(one[None] for one in _rows(split, rows, turned[: len(rows)])))
+        steps.run(split.codes[rows][None], split.labels[rows][None])
     steps.finish()
     count = number + 1 - WARM
     print(

@@ -8,7 +8,7 @@ import pytest
 
 from mlproject.architectures import make_spec, recorded_spec
 from mlproject.data import Split
-from mlproject.network import epoch
+from mlproject.network.augment import Augmentation
 from mlproject.network.build import build, predict
 from mlproject.network.training import fit
 from mlproject.sequence import reverse_complement
@@ -58,32 +58,34 @@ def test_augmenting_changes_the_training_and_averaging_only_the_test() -> None:
     assert averaged.train_sha256(DATA) == base.train_sha256(DATA)
     assert averaged.spec_sha256(DATA) != base.spec_sha256(DATA)
     assert make_spec(augmented.flat()) == augmented
-    with pytest.raises(UserError, match="`augment` must be none or reverse_complement: got 'yes'"):
+    with pytest.raises(
+        UserError, match="`augment` must be none, reverse_complement or evoaug: got 'yes'"
+    ):
         make_spec({"augment": "yes"})
 
 
 def test_a_turned_sequence_is_its_reverse_complement_with_its_labels() -> None:
     split = random_split(20, 2)
     rows = np.array([3, 9, 4])
-    turned = np.array([True, False, True])
-    codes, labels = epoch._rows(split, rows, turned)
+    augmentation = Augmentation(make_spec({"augment": "reverse_complement"}), 1, 20, 60)
+    turned = augmentation._turned[4:7]
+    assert turned.any() and not turned.all()
     expected = split.codes[rows].copy()
     expected[turned] = reverse_complement(expected[turned])
-    np.testing.assert_array_equal(codes, expected)
-    np.testing.assert_array_equal(labels, split.labels[rows])
+    np.testing.assert_array_equal(augmentation.apply(split.codes[rows], slice(4, 7)), expected)
 
 
 def test_about_half_of_an_epoch_is_turned_another_half_each_time(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     seen: list[np.ndarray] = []
-    rows_of = epoch._rows
+    apply = Augmentation.apply
 
-    def spying(split: Split, rows: np.ndarray, turned: np.ndarray) -> tuple:
-        seen.append(turned)
-        return rows_of(split, rows, turned)
+    def spying(self: Augmentation, codes: np.ndarray, rows: slice) -> np.ndarray:
+        seen.append(self._turned[rows])
+        return apply(self, codes, rows)
 
-    monkeypatch.setattr(epoch, "_rows", spying)
+    monkeypatch.setattr(Augmentation, "apply", spying)
     trained(make_spec({**SMALL, "augment": "reverse_complement"}), tmp_path)
     first, second = np.concatenate(seen[:3]), np.concatenate(seen[3:])
     assert 100 < first.sum() < 150

@@ -31,6 +31,7 @@ from mlproject.system.files import sha256_of
 
 Options = Mapping[str, object]
 ZOO = Path(__file__).parent / "network" / "zoo"
+FINE_TUNED = 10  # epochs of fine-tuning after evoaug, as its authors take for DeepSTARR
 FIRST = "first"  # `layers` of a model that is no chain of blocks: its first convolution
 
 EXPONENTIAL: Options = MappingProxyType(
@@ -200,6 +201,7 @@ def make_spec(options: Options) -> RunSpec:
             )
     if arguments:
         values["model_args"] = _with_arguments(values.get("model_args", "{}"), arguments)
+    values = {**({"fine_tune": FINE_TUNED} if own.get("augment") == "evoaug" else {}), **values}
     flat_blocks = {name: values.pop(name) for name in list(values) if _of_block(name)}
     if (model := values.get("model", BLOCKS)) == BLOCKS:
         values["blocks"] = _blocks(flat_blocks)
@@ -215,9 +217,19 @@ def make_spec(options: Options) -> RunSpec:
         if "model_sha256" not in values and (":" in model or model_file(model).is_file()):
             values["model_sha256"] = sha256_of(model_file(model))
     try:
-        return RunSpec(**_with_file_hashes(values))
+        made = RunSpec(**_with_file_hashes(values))
     except ValidationError as error:
         raise UserError(_one_line(error)) from error
+    _check_fine_tuning(made)
+    return made
+
+
+def _check_fine_tuning(spec: RunSpec) -> None:
+    if spec.fine_tune and spec.fine_tune_lr > spec.learning_rate:
+        raise UserError(
+            f"`fine_tune_lr` must not exceed `learning_rate`, {spec.learning_rate:g}: got "
+            f"{spec.fine_tune_lr:g}"
+        )
 
 
 def _with_file_hashes(values: dict[str, Any]) -> dict[str, Any]:

@@ -76,6 +76,12 @@ TASKS: tuple[TaskName, ...] = ("binary", "multiclass", "regression", "counts")
 VALUES: tuple[TaskName, ...] = ("regression", "counts")  # tasks whose labels are numbers
 
 
+EVOAUG = (
+    "deletion", "insertion", "translocation", "inversion", "reverse_complement", "mutation", "noise"
+)  # fmt: skip
+"""Augmentations of EvoAug, in the order in which they are applied."""
+
+
 class Group(StrEnum):
     """The part of a run that a field belongs to."""
 

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo as FieldDeclaration
 from mlproject.fields import (
     ATTRIBUTIONS,
     BLOCKS,
+    EVOAUG,
     FROM_DATA,
     GENERATED,
     JASPAR_2016,
@@ -229,9 +230,47 @@ class RunSpec(Frozen):
     precision: Literal["float32", "bfloat16"] = training_field(
         "float32", "number format of layers; bfloat16 is for GPUs", later=True
     )
-    augment: Literal["none", "reverse_complement"] = training_field(
-        "none", "training also on the other strand, each time with a chance of one half", later=True
+    augment: Literal["none", "reverse_complement", "evoaug"] = training_field(
+        "none",
+        "reverse_complement: each time on the other strand with a chance of one half; evoaug: "
+        "`augment_most` of the `augmentations` on each sequence, then `fine_tune` epochs without",
+        later=True,
     )
+    augmentations: str = training_field(
+        "deletion,insertion,translocation,reverse_complement,mutation,noise",
+        f"augmentations of evoaug, comma-separated: {', '.join(EVOAUG)}",
+        later=True,
+    )
+    augment_most: Annotated[int, Field(ge=1, le=len(EVOAUG))] = training_field(
+        2, "augmentations of one sequence", later=True
+    )
+    mutation: Annotated[float, Field(ge=0.0, le=0.75)] = training_field(
+        0.05, "share of letters that a mutation changes", later=True
+    )
+    insertion: Natural = training_field(20, "most letters of an insertion", later=True)
+    deletion: Natural = training_field(30, "most letters of a deletion", later=True)
+    translocation: Natural = training_field(20, "most nt by which a sequence is rolled", later=True)
+    inversion: Natural = training_field(20, "most letters of an inversion", later=True)
+    noise: Annotated[float, Field(ge=0.0, le=10.0)] = training_field(
+        0.3, "standard deviation of noise on one-hot sequences", later=True
+    )
+    shift: Natural = training_field(
+        0, "most nt by which training sequences are moved; random letters fill the gap", later=True
+    )
+    fine_tune: Natural = training_field(
+        0, "epochs without augmentation at the end, from the best weights before", later=True
+    )
+    fine_tune_lr: PositiveFloat = training_field(1e-4, "learning rate of these epochs", later=True)
+    adversarial: Annotated[float, Field(ge=0.0, le=10.0)] = training_field(
+        0.0,
+        "training on sequences moved uphill on the loss by at most this in each value (0.05 is "
+        "usual), 0 = none",
+        later=True,
+    )
+    adversarial_steps: Annotated[int, Field(ge=1, le=1000)] = training_field(
+        20, "steps of this move", later=True
+    )
+    adversarial_rate: PositiveFloat = training_field(0.01, "size of such a step", later=True)
     average: Literal["none", "reverse_complement"] = testing_field(
         "none", "test scores are the mean of both strands", later=True
     )
@@ -302,6 +341,19 @@ class RunSpec(Frozen):
     def arguments(self) -> dict[str, Any]:
         """The arguments of the model's function."""
         return cast(dict[str, Any], json.loads(self.model_args))
+
+    @field_validator("augmentations", mode="after")
+    @classmethod
+    def _known_augmentations(cls, text: str) -> str:
+        names = [name.strip() for name in text.split(",")]
+        if not set(names) <= set(EVOAUG) or len(set(names)) < len(names):
+            raise ValueError(f"must be different ones of {', '.join(EVOAUG)}: got {text!r}")
+        return ",".join(names)
+
+    @property
+    def all_epochs(self) -> int:
+        """Most epochs, fine-tuning included."""
+        return self.epochs + self.fine_tune
 
     @field_validator("attributions", mode="after")
     @classmethod

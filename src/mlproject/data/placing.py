@@ -83,15 +83,20 @@ def place(
 
 
 def plant(
-    rng: np.random.Generator, motifs: Sequence[Motif], sites: np.ndarray, codes: np.ndarray
+    rng: np.random.Generator,
+    motifs: Sequence[Motif],
+    sites: np.ndarray,
+    codes: np.ndarray,
+    sharpness: float = 1.0,
 ) -> None:
-    """Draw the letters of the sites from their PWMs into `codes` (n, L)."""
+    """Draw the letters of the sites from powers of their PWMs into `codes` (n, L)."""
     if not len(sites):
         return
     widest = max(motif.width for motif in motifs)
     upper = np.zeros((2, len(motifs), widest, 4))
     for index, motif in enumerate(motifs):
-        for reverse, pwm in enumerate((motif.pwm, reverse_complement(motif.pwm))):
+        own = motif.pwm if sharpness == 1.0 else motif.pwm**sharpness
+        for reverse, pwm in enumerate((own, reverse_complement(own))):
             upper[reverse, index, : motif.width] = pwm.cumsum(axis=1)
     backward = (sites["strand"] < 0).astype(np.intp)
     site, column = (np.arange(widest) < sites["width"][:, None]).nonzero()

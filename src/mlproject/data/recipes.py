@@ -45,6 +45,11 @@ class Recipe(Frozen):
         "allowed", description="none: a motif stands in a sequence once at most"
     )
     strands: Literal["both", "forward"] = Field("both", description="strands of the sites")
+    sharpness: Annotated[float, Field(gt=0.0, le=20.0)] = Field(
+        1.0,
+        description="power of the letters' probabilities in sites: 1 as in the motif, 3 near its "
+        "consensus",
+    )
     gaps: Literal["apart", "free"] = Field(
         "apart", description="apart: 1 nt or more around each motif; free: 0 nt is possible"
     )
@@ -223,6 +228,7 @@ RECIPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "counts": "0.1,0.2,0.3,0.2,0.2",
             "effects": "1,-1,1.5,0.75,-0.75,2,0,0",
             "noise": 0.3,
+            "sharpness": 3.0,
         },
         "mpra_interaction": {
             "description": "a reporter assay: six factors, two of which act together only",
@@ -232,6 +238,7 @@ RECIPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "effects": "1,-1,0.75,0,0,0",
             "interactions": "MA0079.3+MA0083.3=2.5",
             "noise": 0.3,
+            "sharpness": 3.0,
         },
         "accessibility": {
             "description": "counts of reads: six factors change their logarithm",

@@ -106,7 +106,7 @@ def generate(
     if len(decoys := _negatives(rng, recipe, motifs, negative, length)):
         sites = np.concatenate([sites, decoys])
         sites = sites[np.argsort(sites["sequence"], kind="stable")]
-    plant(rng, motifs, sites, codes)
+    plant(rng, motifs, sites, codes, recipe.sharpness)
     if recipe.negative_kind == "shuffled" and negative.any():
         codes[negative], sites = _shuffled_negatives(rng, codes, sites, negative)
     classes, relevant = _classes(recipe, motifs[:core])

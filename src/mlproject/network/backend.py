@@ -122,6 +122,31 @@ def keep_mask(seed: Any, shape: tuple[int, ...], rate: float) -> Any:
     return tf.reshape(bits, shape) >= tf.constant(limit, tf.uint16)
 
 
+def normal(seed: Any, shape: tuple[int, ...]) -> Any:
+    """Return float32 standard normal numbers of a seed, an int32 scalar tensor."""
+    if name() == "jax":
+        import jax
+
+        return jax.random.normal(jax.random.key(seed), shape)
+    import tensorflow as tf
+
+    return tf.random.stateless_normal(shape, tf.stack([seed, tf.constant(0)]))
+
+
+def input_gradient(function: Callable[[Any], Any], x: Any) -> Any:
+    """Return the gradient of a scalar function of a tensor, within a compiled program."""
+    if name() == "jax":
+        import jax
+
+        return jax.grad(function)(x)
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = function(x)
+    return tape.gradient(value, x)
+
+
 def forward(model: keras.Model) -> Forward:
     """Return the compiled forward pass: one-hot (batch, length, 4) to the model's output.
 

@@ -6,14 +6,12 @@ import keras
 import numpy as np
 
 from mlproject.data import Split
+from mlproject.network.augment import Augmentation
 from mlproject.network.guard import DeviceFaultError
 from mlproject.network.initial import stream_seed
 from mlproject.network.seed_steps import SeedSteps
 from mlproject.network.steps import Steps
-from mlproject.sequence import reverse_complement
 from mlproject.spec import RunSpec
-
-STRANDS = 1  # random stream that selects the sequences to reverse-complement
 
 
 def train_epoch(
@@ -80,20 +78,19 @@ def train_epochs_together(
 
 
 class _Order:
-    """The order of one epoch of one seed, and the sequences to reverse-complement."""
+    """The order of one epoch of one seed, and its augmentations."""
 
     def __init__(self, split: Split, spec: RunSpec, epoch: int) -> None:
         self._split = split
         self._order = np.random.default_rng([spec.seed, epoch]).permutation(len(split.codes))
-        self._turned = np.zeros(len(self._order), bool)
-        if spec.augment == "reverse_complement":
-            rng = np.random.default_rng([spec.seed, epoch, STRANDS])
-            self._turned = rng.random(len(self._order)) < 0.5
+        self._augmentation = Augmentation(spec, epoch, *split.codes.shape)
 
     def batches(self, start: int, stop: int, batch: int) -> tuple[np.ndarray, np.ndarray]:
         """Return codes (batches, batch, length) and labels (batches, batch, classes)."""
         rows = slice(start, stop)
-        codes, labels = _rows(self._split, self._order[rows], self._turned[rows])
+        chosen = self._order[rows]
+        codes = self._augmentation.apply(self._split.codes[chosen], rows)
+        labels = self._split.labels[chosen]
         shape = (-1, batch)
         return codes.reshape(*shape, codes.shape[-1]), labels.reshape(*shape, labels.shape[-1])
 
@@ -105,17 +102,6 @@ def _launches(count: int, batch: int, launch: int) -> Iterator[tuple[int, int, i
         yield start, min(start + batch * launch, full), batch
     if full < count:
         yield full, count, count - full
-
-
-def _rows(split: Split, rows: np.ndarray, turned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return codes (rows, length) and labels (rows, classes), both uint8.
-
-    The sequences marked in `turned` are reverse-complemented.
-    """
-    codes = split.codes[rows]
-    if turned.any():
-        codes = np.where(turned[:, None], reverse_complement(codes), codes)
-    return codes, split.labels[rows]
 
 
 def seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:

@@ -11,7 +11,7 @@ import keras
 
 from mlproject.spec import RunSpec
 
-LOWER_IS_BETTER = ("val_loss", "val_cross_entropy")
+LOWER_IS_BETTER = ("val_loss", "val_cross_entropy", "val_mse", "val_deviance")
 MIN_DELTA = 1e-4  # a smaller improvement counts as none for `reduce_lr_factor`, as in Keras
 
 
@@ -56,6 +56,8 @@ def learning_rate(history: Sequence[Epoch], spec: RunSpec) -> float:
 
     `reduce_lr_factor` follows Keras' `ReduceLROnPlateau`.
     """
+    if fine_tuned(history, spec) is not None:
+        return spec.fine_tune_lr
     number = len(history) + 1
     rate = _reduced(history, spec)
     if number <= spec.warmup:
@@ -68,7 +70,26 @@ def learning_rate(history: Sequence[Epoch], spec: RunSpec) -> float:
 
 def is_scheduled(spec: RunSpec) -> bool:
     """Return whether the learning rate changes from epoch to epoch."""
-    return spec.reduce_lr_factor < 1.0 or spec.warmup > 0 or spec.decay != "none"
+    return (
+        spec.reduce_lr_factor < 1.0 or spec.warmup > 0 or spec.decay != "none" or spec.fine_tune > 0
+    )
+
+
+def fine_tuned(history: Sequence[Epoch], spec: RunSpec) -> int | None:
+    """Return how many epochs of fine-tuning `history` has, None if that stage has not begun.
+
+    It begins when the epochs before it are done, or show no improvement for `patience` epochs.
+    """
+    if not spec.fine_tune:
+        return None
+    best_value, best_number = -math.inf, 0
+    for number, epoch in enumerate(history, 1):
+        value = _sign(spec) * epoch.values[spec.monitor]
+        if value > best_value:
+            best_value, best_number = value, number
+        if number >= spec.epochs or (spec.patience and number - best_number >= spec.patience):
+            return len(history) - number
+    return None
 
 
 def improves(value: float, history: Sequence[Epoch], spec: RunSpec) -> bool:
@@ -91,6 +112,9 @@ def kept(history: Sequence[Epoch], spec: RunSpec) -> Epoch:
 
 def reason_to_stop(history: Sequence[Epoch], spec: RunSpec) -> str | None:
     """Return ``epochs`` or ``patience``, None if another epoch follows."""
+    if spec.fine_tune:
+        done = fine_tuned(history, spec)
+        return "epochs" if done is not None and done >= spec.fine_tune else None
     if len(history) >= spec.epochs:
         return "epochs"
     if history and spec.patience and len(history) - best(history, spec).epoch >= spec.patience:

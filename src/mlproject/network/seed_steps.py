@@ -13,6 +13,7 @@ import numpy as np
 
 from mlproject.network.backend import name, on_processor
 from mlproject.network.guard import DeviceFaultError, Guard
+from mlproject.network.inputs import Attack, Inputs, one_hot_tensor
 from mlproject.network.loss import Loss, cross_entropy
 from mlproject.network.steps import (
     LAUNCH,
@@ -56,6 +57,8 @@ def make_seed_steps(
     scores: TrainingPass,
     together: TrainingPass,
     loss: Loss = cross_entropy,
+    inputs: Inputs = one_hot_tensor,
+    attacks: Sequence[Attack | None] = (),
 ) -> SeedSteps:
     """Return the compiled steps of networks that differ in the values of their variables only.
 
@@ -64,17 +67,30 @@ def make_seed_steps(
         scores: the pass of a single training, for a processor.
         together: the pass for several seeds in one program, on an accelerator.
         loss: (labels, scores) to the loss, as in `make_steps`.
+        inputs: from codes to one-hot sequences.
+        attacks: the attack of each network; () without.
     """
+    chosen = attacks or [None] * len(networks)
     if name() == "jax" and not on_processor():
-        return _AtOnce(networks, together, loss)
-    return _InTurn(networks, scores, loss)
+        return _AtOnce(networks, together, loss, inputs, chosen[0])
+    return _InTurn(networks, scores, loss, inputs, chosen)
 
 
 class _InTurn:
-    def __init__(self, networks: Sequence[Network], scores: TrainingPass, loss: Loss) -> None:
-        first = make_steps(*networks[0], scores, loss)
+    def __init__(
+        self,
+        networks: Sequence[Network],
+        scores: TrainingPass,
+        loss: Loss,
+        inputs: Inputs,
+        attacks: Sequence[Attack | None],
+    ) -> None:
+        first = make_steps(*networks[0], scores, loss, inputs, attacks[0])
         share = getattr(first, "shared_with", None)
-        others = [share(*one) if share else make_steps(*one, scores, loss) for one in networks[1:]]
+        others = [
+            share(*one) if share else make_steps(*one, scores, loss, inputs, attack)
+            for one, attack in zip(networks[1:], attacks[1:], strict=True)
+        ]
         self._steps: list[Steps] = [first, *others]
         self.launch = first.launch
         self._faults: list[DeviceFaultError | None] = []
@@ -115,13 +131,20 @@ class _AtOnce:
 
     launch = LAUNCH
 
-    def __init__(self, networks: Sequence[Network], scores: TrainingPass, loss: Loss) -> None:
+    def __init__(
+        self,
+        networks: Sequence[Network],
+        scores: TrainingPass,
+        loss: Loss,
+        inputs: Inputs,
+        attack: Attack | None,
+    ) -> None:
         import jax
 
         model, optimizer = networks[0]
         self._guard = Guard(model, optimizer)
         self._groups = [variable_groups(*one) for one in networks]
-        compute = programs(model, optimizer, scores, loss, self._guard)
+        compute = programs(model, optimizer, scores, loss, self._guard, inputs, attack)
 
         def one_step(active: Any, state: Any, codes: Any, labels: Any) -> Any:
             return _kept(active, compute.step(state, codes, labels), state)

@@ -13,6 +13,7 @@ import numpy as np
 
 from mlproject.network.backend import name, on_processor
 from mlproject.network.guard import Guard, GuardedValues, LaunchExtremes
+from mlproject.network.inputs import Attack, Inputs, one_hot_tensor
 from mlproject.network.loss import Loss, cross_entropy
 
 GUARDED = 8  # batches between two checks of the state on a CPU
@@ -66,6 +67,8 @@ def make_steps(
     optimizer: keras.optimizers.Optimizer,
     scores: TrainingPass,
     loss: Loss = cross_entropy,
+    inputs: Inputs = one_hot_tensor,
+    attack: Attack | None = None,
 ) -> Steps:
     """Return the compiled training steps of a built model and optimizer.
 
@@ -74,9 +77,11 @@ def make_steps(
         optimizer: built on the trainable weights.
         scores: the forward pass in training, from model and one-hot sequences to scores.
         loss: (labels, scores) to the loss; the L2 terms of the model are added.
+        inputs: from codes to one-hot sequences.
+        attack: from one-hot sequences and labels to adversarial ones, None without.
     """
     steps = _JaxSteps if name() == "jax" else _TensorFlowSteps
-    return steps(model, optimizer, scores, loss)
+    return steps(model, optimizer, scores, loss, inputs, attack)
 
 
 class _TensorFlowSteps:
@@ -88,6 +93,8 @@ class _TensorFlowSteps:
         optimizer: keras.optimizers.Optimizer,
         scores: TrainingPass,
         loss: Loss,
+        inputs: Inputs,
+        attack: Attack | None,
     ) -> None:
         import tensorflow as tf
 
@@ -103,8 +110,11 @@ class _TensorFlowSteps:
         @tf.function(jit_compile=False)
         def step(codes: Any, labels: Any) -> None:
             averages = [tf.identity(one) for one in self._state().averages]
+            x = inputs(codes)
+            if attack is not None:
+                x = attack(x, labels)
             with tf.GradientTape() as tape:
-                value = loss(labels, scores(model, _one_hot(codes))) + sum(model.losses)
+                value = loss(labels, scores(model, x)) + sum(model.losses)
             gradients = tape.gradient(value, variables)
             optimizer.apply_gradients(zip(gradients, variables, strict=True))
             self._total.assign_add(value * tf.cast(tf.shape(labels)[0], tf.float32))
@@ -177,6 +187,8 @@ def programs(
     scores: TrainingPass,
     loss: Loss,
     guard: Guard,
+    inputs: Inputs = one_hot_tensor,
+    attack: Attack | None = None,
 ) -> Programs:
     """Return the functions that JAX compiles; arguments as `make_steps`, and the guard."""
     import jax
@@ -184,17 +196,23 @@ def programs(
 
     groups = (model.trainable_variables, model.non_trainable_variables)
 
-    def value_of(trainable: Any, others: Any, codes: Any, labels: Any) -> tuple[Any, Any]:
-        values = (*zip(groups[0], trainable, strict=True), *zip(groups[1], others, strict=True))
-        with keras.StatelessScope(state_mapping=values) as scope:
-            value = loss(labels, scores(model, _one_hot(codes))) + sum(model.losses)
+    def mapping(trainable: Any, others: Any) -> tuple[Any, ...]:
+        return (*zip(groups[0], trainable, strict=True), *zip(groups[1], others, strict=True))
+
+    def value_of(trainable: Any, others: Any, x: Any, labels: Any) -> tuple[Any, Any]:
+        with keras.StatelessScope(state_mapping=mapping(trainable, others)) as scope:
+            value = loss(labels, scores(model, x)) + sum(model.losses)
         return value, [scope.get_current_value(one) for one in groups[1]]
 
     def step(state: Any, codes: Any, labels: Any) -> Any:
         trainable, others, moments, total, extremes = state
         before = guard.select(trainable, others, moments).averages
+        x = inputs(codes)
+        if attack is not None:
+            with keras.StatelessScope(state_mapping=mapping(trainable, others)):
+                x = attack(x, labels)
         gradient = jax.value_and_grad(value_of, has_aux=True)
-        (value, others), gradients = gradient(trainable, others, codes, labels)
+        (value, others), gradients = gradient(trainable, others, x, labels)
         trainable, moments = optimizer.stateless_apply(moments, gradients, trainable)
         after = guard.select(trainable, others, moments).averages
         extremes = guard.update(extremes, gradients, before, after)
@@ -229,13 +247,15 @@ class _JaxSteps:
         optimizer: keras.optimizers.Optimizer,
         scores: TrainingPass,
         loss: Loss,
+        inputs: Inputs,
+        attack: Attack | None,
     ) -> None:
         import jax
 
         self.launch = 1 if on_processor() else LAUNCH
         guard = self._guard = Guard(model, optimizer)
         self.groups = variable_groups(model, optimizer)
-        compute = programs(model, optimizer, scores, loss, guard)
+        compute = programs(model, optimizer, scores, loss, guard, inputs, attack)
         self._step = jax.jit(compute.step, donate_argnums=0)
         self._many = jax.jit(compute.many, donate_argnums=0)
         self._look, self._copied = jax.jit(compute.look), compute.copied
@@ -315,7 +335,3 @@ def _extremes(values: Sequence[Any]) -> LaunchExtremes:
 def _assign_all(variables: Sequence[Any], values: Sequence[Any]) -> None:
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
-
-
-def _one_hot(codes: Any) -> Any:
-    return keras.ops.cast(codes[..., None] == np.arange(4, dtype=np.uint8), "float32")

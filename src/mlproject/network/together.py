@@ -14,6 +14,7 @@ from mlproject.network import backend, fast_pass
 from mlproject.network.build import build, predictor
 from mlproject.network.epoch import train_epochs_together
 from mlproject.network.guard import DeviceFaultError
+from mlproject.network.inputs import make_attack, make_inputs
 from mlproject.network.loss import make_loss
 from mlproject.network.protocol import Epoch, reason_to_stop
 from mlproject.network.seed_steps import SeedSteps, make_seed_steps
@@ -117,11 +118,15 @@ class _Group:
             else:
                 one.save()
             self._trainings.append(one)
+        spec = members[0].spec
+        loss = make_loss(spec, train.labels, task)
         self._steps: SeedSteps = make_seed_steps(
             [*zip(models, optimizers, strict=True)],
             fast_pass.choose(models[0])[0],
             fast_pass.choose_together(models[0]),
-            make_loss(members[0].spec, train.labels, task),
+            loss,
+            make_inputs(spec),
+            [make_attack(spec, model, loss) for model in models],
         )
 
     def round(self, on_epoch: Callable[[int, Epoch], None]) -> bool:
@@ -138,7 +143,7 @@ class _Group:
             for one, wanted in zip(self._trainings, active, strict=True)
         ]
         kernels = [kernels_of(one.model) for one in self._trainings]
-        specs = [one.spec for one in self._trainings]
+        specs = [one.epoch_spec for one in self._trainings]
         losses = train_epochs_together(self._steps, self._train, specs, epochs, self._should_stop)
         if losses is None:
             return False

@@ -20,9 +20,11 @@ from mlproject.network.averages import assign, measured_statistics
 from mlproject.network.build import Predictor, predictor
 from mlproject.network.epoch import seed_dropout, train_epoch
 from mlproject.network.guard import DeviceFaultError
+from mlproject.network.inputs import make_attack, make_inputs
 from mlproject.network.loss import make_loss
 from mlproject.network.protocol import (
     Epoch,
+    fine_tuned,
     improves,
     is_scheduled,
     kept,
@@ -139,7 +141,9 @@ class Tools(NamedTuple):
         """Return the tools of a single training."""
         optimizer = built_optimizer(spec, model)
         scores, _ = fast_pass.choose(model)
-        steps = make_steps(model, optimizer, scores, make_loss(spec, train.labels, task))
+        loss = make_loss(spec, train.labels, task)
+        attack = make_attack(spec, model, loss)
+        steps = make_steps(model, optimizer, scores, loss, make_inputs(spec), attack)
         check = score_check(valid, backend.host_forward(model), task)
         return cls(optimizer, steps, predictor(model), check)
 
@@ -206,10 +210,26 @@ class Training:
     def begin(self) -> int:
         """Set learning rate and random generators of the next epoch; return its number."""
         number = len(self.history) + 1
+        if fine_tuned(self.history, self.spec) == 0:
+            self._start_fine_tuning()
         if is_scheduled(self.spec):
             self._optimizer.learning_rate.assign(learning_rate(self.history, self.spec))
         seed_dropout(self.model, self.spec.seed, number)
         return number
+
+    @property
+    def epoch_spec(self) -> RunSpec:
+        """The spec of the next epoch: without augmentations in fine-tuning."""
+        if fine_tuned(self.history, self.spec) is None:
+            return self.spec
+        return self.spec.model_copy(update={"augment": "none", "shift": 0})
+
+    def _start_fine_tuning(self) -> None:
+        """Go back to the best weights and forget the optimizer's moments."""
+        _assign(self.model.weights, self.best, self._path)
+        for one in self._optimizer.variables:
+            if one is not self._optimizer._learning_rate:
+                one.assign(np.zeros(one.shape, one.dtype))
 
     def score(self) -> np.ndarray:
         """Return the validation scores.
@@ -288,7 +308,7 @@ class Training:
 
     def _train_and_score(self, number: int) -> tuple[float, np.ndarray] | None:
         """Return the training loss and the validation scores, None if interrupted."""
-        loss = train_epoch(self._steps, self.train, self.spec, number, self._should_stop)
+        loss = train_epoch(self._steps, self.train, self.epoch_spec, number, self._should_stop)
         return None if loss is None else (loss, self.score())
 
     def _repeat(self, fault: DeviceFaultError, number: int) -> tuple[float, np.ndarray] | None:
@@ -329,7 +349,7 @@ def check_state(path: Path, spec: RunSpec, train: Split, valid: Split, task: str
 
 
 def _check_epochs(trained: int, spec: RunSpec) -> None:
-    if trained > spec.epochs:
+    if trained > spec.all_epochs:
         raise UserError(
             f"`epochs` must be at least the {trained} epochs already trained: got {spec.epochs}"
         )
@@ -391,7 +411,7 @@ def _weight_summary(
 
 def _owner(spec: RunSpec, train: Split, valid: Split, task: str) -> dict[str, Any]:
     values = without_later_defaults(spec.flat(Group.NETWORK, Group.TRAINING))
-    if spec.decay == "none":
+    if spec.decay == "none" and not spec.fine_tune:
         del values["epochs"]
     shapes: dict[str, Any] = {"train": [*train.codes.shape], "valid": [*valid.codes.shape]}
     if task != "binary":

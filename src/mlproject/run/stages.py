@@ -80,7 +80,7 @@ def train(context: RunContext, previous: Previous | None) -> tuple[keras.Model, 
         tracker.beat()
         return context.interrupts.reason is not None
 
-    with EpochProgress(spec.epochs, context.settings.quiet) as bar:
+    with EpochProgress(spec.all_epochs, context.settings.quiet) as bar:
         fitted = fit(
             model,
             spec,
@@ -133,7 +133,7 @@ def reuse(context: RunContext, trained: Trained) -> tuple[keras.Model, Fit]:
     for epoch in trained.history:
         _record_epoch(tracker, epoch)
     best = kept(trained.history, spec)
-    stopped = "epochs" if len(trained.history) >= spec.epochs else "patience"
+    stopped = "epochs" if len(trained.history) >= spec.all_epochs else "patience"
     return model, Fit(trained.history, best.epoch, best.values[spec.monitor], stopped)
 
 

@@ -90,7 +90,7 @@ def make_cell(options: FieldValues, data: DataSets, varied: Iterable[str] = ()) 
         spec.spec_sha256(facts.sha256),
         spec.train_sha256(facts.sha256),
         facts.sha256,
-        forward * facts.sequences * spec.epochs * 3,
+        forward * facts.sequences * spec.all_epochs * 3,
     )
 
 

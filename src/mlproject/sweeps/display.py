@@ -169,7 +169,7 @@ class LiveDisplay(Display):
 
     def epoch(self, cell: Cell, epoch: int, values: Mapping[str, float]) -> None:
         numbers = "  ".join(f"{name} {values[name]:.4f}" for name in EPOCH_SHOWN if name in values)
-        self._epochs[cell.name] = f"epoch {epoch}/{cell.spec.epochs}  {numbers}"
+        self._epochs[cell.name] = f"epoch {epoch}/{cell.spec.all_epochs}  {numbers}"
 
     def result(self, cell: Cell, outcome: Outcome) -> None:
         self._epochs.pop(cell.name, None)
