@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from mlproject.system.startup import prepare_keras
 
-KINDS = {
+KINDS: dict[str, dict[str, object]] = {
     "none": {},
     "reverse_complement": {"augment": "reverse_complement"},
     "evoaug": {"augment": "evoaug"},
