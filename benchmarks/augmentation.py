@@ -56,8 +56,8 @@ def main() -> None:
             train_epoch(steps, split, spec, number + 2)
             seconds[kind].append(time.process_time() - clock)
     plain = statistics.median(seconds["none"])
-    for kind, values in seconds.items():
-        middle = statistics.median(values)
+    for kind, found in seconds.items():
+        middle = statistics.median(found)
         print(f"{kind:<20} {middle:6.2f} s an epoch, {middle / plain:5.2f} of none")
 
 
