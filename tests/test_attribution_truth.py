@@ -18,6 +18,7 @@ from mlproject.draw.tracks import Mark, Track, cropped, marks, richest, track_fi
 from mlproject.filters.reading import match_scores
 from mlproject.motifs.databases import jaspar, jaspar_by_id
 from mlproject.report.sections.truth import patterns_table
+from mlproject.run.attributions import drawn
 from mlproject.system.errors import UserError
 
 needs_modisco = pytest.mark.skipif(
@@ -124,11 +125,11 @@ def test_a_long_sequence_is_shown_where_its_contributions_are_largest() -> None:
     assert cropped(shown, 10, 15) == (Mark(0, 2, "b", False), Mark(4, 5, "c", True))
 
 
-def _contributed(count: int) -> Attributions:
+def _contributed(count: int, length: int = 100) -> Attributions:
     """Return scores that are the log-odds of two planted motifs, with noise."""
     rng = np.random.default_rng(0)
-    codes = rng.integers(0, 4, (count, 100)).astype(np.uint8)
-    scores = rng.normal(0, 0.02, (count, 100, 4)).astype(np.float32)
+    codes = rng.integers(0, 4, (count, length)).astype(np.uint8)
+    scores = rng.normal(0, 0.02, (count, length, 4)).astype(np.float32)
     motifs = jaspar_by_id(["MA0083.3", "MA0466.2"])
     for row in range(count):
         pwm = motifs[row % 2].pwm
@@ -140,10 +141,13 @@ def _contributed(count: int) -> Attributions:
 
 
 @needs_modisco
-def test_modisco_finds_the_motifs_that_scores_hold_and_tomtom_names_them(tmp_path: Path) -> None:
-    found = _contributed(160)
+@pytest.mark.parametrize("length", [100, 101])
+def test_modisco_finds_the_motifs_that_scores_hold_and_tomtom_names_them(
+    tmp_path: Path, length: int
+) -> None:
+    found = _contributed(160, length)
     ohe, shap = write_arrays(tmp_path, found)
-    patterns.find(ohe, shap, tmp_path / "modisco.h5", 100)
+    patterns.find(ohe, shap, tmp_path / "modisco.h5", length)
     read = patterns.read(tmp_path / "modisco.h5", jaspar())
     relevant = {"SRF": ("MA0083",), "CEBPB": ("MA0466",), "MAX": ("MA0058",)}
     values = match_scores(read.reading, relevant)
@@ -187,3 +191,15 @@ def test_the_report_puts_what_attributions_hold_beside_what_filters_hold(workpla
     assert row["modisco/coverage"] == pytest.approx(0.75)
     assert row["conv1/coverage"] == pytest.approx(1 / 12)
     assert patterns_table(results.counted(results.runs(arch="CNN-25"))) is None
+
+
+def test_sequences_to_attribute_are_drawn_evenly_over_the_classes() -> None:
+    marked = np.zeros((40, 3), bool)
+    marked[:30, 0] = marked[30:36, 1] = marked[[2, 38], 2] = True  # as a file sorted by class
+    rows = drawn(marked, 9)
+    assert rows.tolist() == [0, 1, 2, 3, 30, 31, 32, 33, 38]
+    assert marked[rows].sum(axis=0).tolist() == [4, 4, 2]
+    np.testing.assert_array_equal(drawn(marked, 9), rows)
+    every = [*range(36), 38]
+    assert drawn(marked, None).tolist() == drawn(marked, 1000).tolist() == every
+    assert drawn(np.zeros((5, 2), bool), 3).tolist() == []

@@ -64,6 +64,7 @@ class Tag:
     ATTRIBUTIONS = tag("attributions")
     REPORT = tag("report")
     EMBEDDING = tag("embedding")
+    MODEL = tag("model")  # of a logged model: `model` or `dna`
 
     @staticmethod
     def attributions(method: str) -> str:

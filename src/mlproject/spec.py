@@ -316,7 +316,9 @@ class RunSpec(Frozen):
     attributions: str = interpretation_field(
         "none", f"ways to attribute, comma-separated: {', '.join(ATTRIBUTIONS)}", later=True
     )
-    attributed: Count = interpretation_field(300, "test sequences that are attributed", later=True)
+    attributed: Count = interpretation_field(
+        300, "test sequences that are attributed, evenly over the classes", later=True
+    )
 
     @property
     def methods(self) -> tuple[str, ...]:

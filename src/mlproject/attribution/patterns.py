@@ -70,6 +70,9 @@ def find(ohe: Path, shap: Path, out: Path, length: int) -> None:
         UserError: modisco-lite is not installed, or it fails, for example with too few sequences.
     """
     require()
+    if length % 2:
+        ohe, shap = (_padded(path) for path in (ohe, shap))
+        length += 1
     arguments = ["-s", ohe, "-a", shap, "-n", SEQLETS, "-w", length, "-o", out]
     command = [sys.executable, "-c", PROGRAM, "motifs", *map(str, arguments)]
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_RUN_ID"}
@@ -93,6 +96,17 @@ def find(ohe: Path, shap: Path, out: Path, length: int) -> None:
         raise UserError(
             f"TF-MoDISco found nothing to work on: '{last[:200]}'; attribute more sequences"
         )
+
+
+def _padded(path: Path) -> Path:
+    """Write arrays (rows, 4, L) with a column of zeros at the end, an N without contributions.
+
+    modisco-lite cuts its window in halves, so that an odd one would be longer than the rest.
+    """
+    array = np.load(path)["arr_0"]
+    target = path.with_name(f"even_{path.name}")
+    np.savez_compressed(target, np.pad(array, ((0, 0), (0, 0), (0, 1))))
+    return target
 
 
 def _wait(process: "subprocess.Popen[str]") -> str:

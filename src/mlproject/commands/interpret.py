@@ -30,7 +30,7 @@ SEQUENCES = 300
 @click.option(
     "--sequences",
     type=click.IntRange(1),
-    help=f"the first so many test sequences [{SEQUENCES}; with --above all]",
+    help=f"so many test sequences, evenly over the classes [{SEQUENCES}; with --above all]",
 )
 @click.option(
     "--above",

@@ -209,7 +209,7 @@ def _split_rows(
             counts["train"] = len(order) - sum(counts.values())
         start = 0
         for name in (name for name in SPLITS if name in counts):
-            own = np.sort(order[start : start + counts[name]])
+            own = order[start : start + counts[name]]  # mixed, as files hold a class after another
             start += counts[name]
             codes = encode([found.sequences[row] for row in own])
             rows[name] = (codes, found.labels[own])
@@ -224,13 +224,13 @@ def _split_rows(
 def _with_shuffled(
     codes: np.ndarray, labels: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Add a copy of each labelled row with shuffled dinucleotides and without labels."""
+    """Add a copy of each labelled row with shuffled dinucleotides, without labels; mix the rows."""
     own = watched(codes[labels.any(axis=1)], "shuffling dinucleotides")
     copies = [shuffle_dinucleotides(row, rng) for row in own]
     none = np.zeros((len(copies), labels.shape[1]), np.uint8)
-    return np.concatenate([codes, *([np.stack(copies)] if copies else [])]), np.concatenate(
-        [labels, none]
-    )
+    order = rng.permutation(len(codes) + len(copies))
+    every = np.concatenate([codes, *([np.stack(copies)] if copies else [])])
+    return every[order], np.concatenate([labels, none])[order]
 
 
 def _other_strand(sequence: str) -> str:

@@ -42,7 +42,8 @@ class Choice(NamedTuple):
     """The test sequences to attribute, and the classes to attribute each of them for.
 
     Attributes:
-        sequences: the number of sequences, from the first on; None: all.
+        sequences: the number of sequences, drawn evenly over the classes: from each class in turn
+            the next sequence; None: all.
         above: attribute the classes or outputs whose prediction exceeds this; None: the classes
             that the labels give, and all outputs that are numbers.
         classes: attribute these classes only; () = all.
@@ -61,14 +62,16 @@ class Choice(NamedTuple):
         for name in self.classes:
             if name not in data.classes:
                 raise UserError(f"unknown class {name!r}: {nearest(name, data.classes)}")
-        marked = np.asarray(data.test.labels[: self.sequences]) == 1
+        marked = np.asarray(data.test.labels) == 1
         if data.task in VALUES:
             marked = np.ones_like(marked)
         if self.above is not None:
-            marked = predict(model, data.test.codes[: self.sequences]) > self.above
+            marked = predict(model, data.test.codes) > self.above
         if self.classes:
             marked &= np.isin(data.classes, self.classes)
-        sequences, targets = np.nonzero(marked)
+        chosen = drawn(marked, self.sequences)
+        rows, targets = np.nonzero(marked[chosen])
+        sequences = chosen[rows]
         if not len(sequences):
             raise UserError(
                 f"there must be sequences to attribute: of {len(marked)} test sequences none has "
@@ -76,6 +79,21 @@ class Choice(NamedTuple):
                 + (f" for {', '.join(self.classes)}" if self.classes else "")
             )
         return sequences, targets
+
+
+def drawn(marked: np.ndarray, count: int | None) -> np.ndarray:
+    """Return rows with a mark, ascending: in turn the next one of each column.
+
+    Args:
+        marked: (rows, columns) bool.
+        count: number of rows; None: all rows with a mark.
+    """
+    if count is None:
+        return np.flatnonzero(marked.any(axis=1))
+    rows, columns = np.nonzero(marked)
+    rank = marked.cumsum(axis=0)[rows, columns]
+    order = rows[np.lexsort((columns, rank))].tolist()
+    return np.sort(np.array(list(dict.fromkeys(order))[:count], dtype=np.int64))
 
 
 def check(methods: Sequence[str]) -> None:

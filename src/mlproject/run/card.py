@@ -20,6 +20,7 @@ from mlproject.draw.style import class_styles
 from mlproject.draw.svg import single
 from mlproject.fields import JASPAR_2016, VALUES
 from mlproject.filters.ablation import Ablation
+from mlproject.filters.elsewhere import Unexplained
 from mlproject.filters.reading import LayerReading, classes_of
 from mlproject.filters.truth import FilterTruth
 from mlproject.motifs.pwm import Motif
@@ -51,6 +52,7 @@ class CardData:
         times: name -> seconds.
         truths: layer -> how its filters detect the planted motifs, if known.
         ablations: layer -> loss of the network without each filter, if known.
+        unexplained: layer -> the filters that drive a class and match nothing.
         densities: of measured and predicted values, for each output that is a number.
         task: of the data.
         units: unit of each output, () for classes.
@@ -71,6 +73,7 @@ class CardData:
     times: Mapping[str, float]
     truths: Mapping[str, FilterTruth] = field(default_factory=dict)
     ablations: Mapping[str, Ablation] = field(default_factory=dict)
+    unexplained: Mapping[str, Sequence[Unexplained]] = field(default_factory=dict)
     densities: Sequence[Density] = ()
     task: str = "binary"
     units: Sequence[str] = ()
@@ -87,6 +90,7 @@ def render(data: CardData) -> str:
             data.truths.get(reading.layer),
             data.ablations.get(reading.layer),
             data.rows[0].sequences if data.rows else 0,
+            data.unexplained.get(reading.layer, ()),
         )
         for reading in data.readings
     ]

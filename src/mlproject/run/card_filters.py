@@ -10,6 +10,7 @@ from mlproject.draw.curves import MEASURES
 from mlproject.draw.logos import Label, filter_labels, format_evalue
 from mlproject.draw.svg import pair
 from mlproject.filters.ablation import Ablation
+from mlproject.filters.elsewhere import Unexplained
 from mlproject.filters.reading import (
     BestMatch,
     LayerReading,
@@ -31,6 +32,7 @@ def show_layer(
     truth: FilterTruth | None = None,
     ablation: Ablation | None = None,
     sequences: int = 0,
+    unexplained: Sequence[Unexplained] = (),
 ) -> dict[str, Any]:
     """Return the content of a layer's part of the card: scores, filters and their matches.
 
@@ -42,6 +44,7 @@ def show_layer(
         ablation: loss of the network without each filter, if known; the filter with the largest
             loss then comes first.
         sequences: number of test sequences.
+        unexplained: the filters that drive a class and match nothing.
     """
     best = best_matches(reading, relevant)
     labels = filter_labels(reading, targets, relevant)
@@ -52,6 +55,7 @@ def show_layer(
     last = min(max([width, *ends]), width + FLANK)
     others = _others(reading, best, targets)
     detected = truth_rows(truth) if truth else []
+    elsewhere = {one.filter: _elsewhere(one) for one in unexplained}
     filters: list[dict[str, Any]] = []
     for number, (motif, label) in enumerate(zip(reading.motifs, labels, strict=True)):
         target, shift, overlap = aligned[number]
@@ -67,6 +71,7 @@ def show_layer(
                 "classes": found.classes if found else (),
                 "e_value": found.match.e_value if found else 1e9,
                 "others": others[motif.id],
+                "elsewhere": elsewhere.get(number, ""),
                 "loss": float(ablation.mean[number]) if ablation else None,
                 "drives": ablation.drives(number) if ablation else [],
                 "detected": _detected(detected[number]) if truth else "",
@@ -120,6 +125,13 @@ def _others(
             name = targets[match.target_id].name or match.target_id
             names[match.query_id].append(f"{name} {format_evalue(match.e_value)}")
     return names
+
+
+def _elsewhere(one: Unexplained) -> str:
+    """Return as text what another database has for a filter."""
+    if not one.name:
+        return f"nothing in {one.database} either"
+    return f"{one.database}: {one.name} {format_evalue(one.e_value)}"
 
 
 def _subset(ablation: Ablation | None, sequences: int) -> str:

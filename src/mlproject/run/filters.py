@@ -14,6 +14,7 @@ from mlproject.fields import BLOCKS, AlignmentName
 from mlproject.filters.ablation import Ablation, ablate, ablation_rows, ablation_scores
 from mlproject.filters.align import SITES, align
 from mlproject.filters.baseline import class_motifs
+from mlproject.filters.elsewhere import Unexplained, unexplained
 from mlproject.filters.null import null_scores
 from mlproject.filters.reading import (
     APPROXIMATE,
@@ -53,12 +54,14 @@ class FilterResults(NamedTuple):
         readings: the layers with the spec's own alignment, over the test split.
         truths: layer -> detection of the planted motifs by its filters, if these are known.
         ablations: layer -> the network's loss of performance without each of its filters.
+        unexplained: layer -> the filters that drive a class and match nothing.
         values: all metrics by name.
     """
 
     readings: list[LayerReading]
     truths: dict[str, FilterTruth]
     ablations: dict[str, Ablation]
+    unexplained: dict[str, list[Unexplained]]
     values: dict[str, float]
 
 
@@ -166,7 +169,7 @@ def read_filters(context: RunContext, model: keras.Model) -> FilterResults:
 
     The test split is read with both alignments, the validation split with the spec's own.
     """
-    results = FilterResults([], {}, {}, {})
+    results = FilterResults([], {}, {}, {}, {})
     for reader in _readers(context, model):
         _read_test(context, reader, results)
         _ablate(context, model, reader, results)
@@ -277,6 +280,9 @@ def _ablate(
     relevant = [n for n, motif in enumerate(reading.motifs) if motif.id in matched]
     found = ablation_scores(lost, relevant if any(context.relevant.values()) else None)
     results.ablations[reader.name] = lost
+    results.unexplained[reader.name] = unexplained(
+        reading, lost, context.spec.motifs, context.spec.evalue
+    )
     results.values.update({f"{reader.name}/{key}": value for key, value in found.items()})
     context.tracker.artifact(
         f"{Artifact.FILTERS}{reader.name}_importance.csv",

@@ -25,6 +25,7 @@ from mlproject.run.filters import read_filters, scan_motifs
 from mlproject.run.outcome import motifs_found, training_warnings
 from mlproject.run.resuming import check_previous, recorded_failure
 from mlproject.run.summary import card_data, record_card
+from mlproject.sequence import decode
 from mlproject.spec import RunSpec
 from mlproject.store import Store, connect, environment_name, first_line, is_terminated
 from mlproject.store.liveness import METRIC_VERSION, end_dead
@@ -165,7 +166,7 @@ def _run_stages(context: RunContext, source: Source, started: float, computed: f
     check_interrupts()
     times[Metric.TIME_INTERPRET] = time.perf_counter() - clock
     with stage("saving the model"):
-        context.tracker.model(model, environment.requirements(keras.backend.backend()))
+        _record_model(context, model)
     values = tested.values | baseline | read.values | attributed
     times[Metric.TIME_TOTAL] = time.perf_counter() - started
     spec = context.spec
@@ -194,6 +195,18 @@ def _run_stages(context: RunContext, source: Source, started: float, computed: f
         warnings=tuple(warnings),
         url=tracker.store.ui_address(tracker.experiment_id, tracker.run_id),
         runs_url=tracker.store.ui_address(tracker.experiment_id),
+    )
+
+
+def _record_model(context: RunContext, model: keras.Model) -> None:
+    backend = keras.backend.backend()
+    context.tracker.model(
+        model,
+        environment.requirements(backend),
+        classes=list(context.data.classes),
+        average=context.spec.average == "reverse_complement",
+        backend=backend,
+        example=decode(np.asarray(context.data.test.codes[:1]))[0],
     )
 
 

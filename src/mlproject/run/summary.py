@@ -6,6 +6,7 @@ import keras
 
 from mlproject.architectures import arch_name, printed_name, protocol_name
 from mlproject.data import Dataset
+from mlproject.draw.logos import format_evalue
 from mlproject.fields import VALUES
 from mlproject.filters.reading import LayerReading, filters_by_class, is_approximate, match_scores
 from mlproject.motifs.databases import title_of
@@ -20,6 +21,7 @@ from mlproject.run.filters import FilterResults
 from mlproject.run.stages import Tested, history_rows
 from mlproject.system import environment
 
+MOST_NAMED = 4
 STOPPED = {"epochs": "all epochs done", "patience": "no further improvement"}
 
 
@@ -46,6 +48,7 @@ def card_data(
     spec, data = context.spec, context.data
     lines = [
         *(line for reading in read.readings for line in _matches(context, reading, values)),
+        *_unexplained(read),
         _test_scores(tested),
         *(f"Warning: {text}." for text in warnings),
         f"Best epoch {fitted.best_epoch} of {len(fitted.history)} ({STOPPED[fitted.stopped]}), "
@@ -80,6 +83,7 @@ def card_data(
         readings=read.readings,
         truths=read.truths,
         ablations=read.ablations,
+        unexplained=read.unexplained,
         targets=context.targets,
         relevant=context.relevant,
         truth=data.motifs,
@@ -143,6 +147,23 @@ def _value_scores(tested: Tested) -> str:
     missing = undefined(tested.rows)
     line = f"Test {', '.join(shown)}"
     return f"{line}; constant in the test split: {', '.join(missing)}." if missing else f"{line}."
+
+
+def _unexplained(read: FilterResults) -> list[str]:
+    """Return a line on the filters that drive a class and match nothing."""
+    lines = []
+    for layer, found in read.unexplained.items():
+        parts = []
+        for one in found[:MOST_NAMED]:
+            known = f"{one.database}: {one.name}, E {format_evalue(one.e_value)}"
+            drives = ", ".join(one.drives[:MOST_NAMED])
+            parts.append(f"filter {one.filter} for {drives} ({known if one.name else 'no motif'})")
+        if parts:
+            more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+            lines.append(
+                f"{layer}: filters that the network needs match nothing: {'; '.join(parts)}{more}."
+            )
+    return lines
 
 
 def _matches(context: RunContext, reading: LayerReading, metrics: Mapping[str, float]) -> list[str]:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import mlflow
-from mlflow.entities import Run
+from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
 
 from mlproject.names import Metric
@@ -236,6 +236,12 @@ class StoreConnection:
                 f"run `{run_id}` has no artifact `{path}`: {first_line(error)}"
             ) from error
 
+    def logged_models(self, run_id: str) -> dict[str, LoggedModel]:
+        """Return the logged models of a run: ``model`` and, in newer runs, ``dna``."""
+        from mlproject.store.models import models_of
+
+        return models_of(self.client, self.run(run_id))
+
     def keras_model(self, run_id: str) -> Any:
         """Load the Keras model that a run has logged, in safe mode.
 
@@ -244,12 +250,11 @@ class StoreConnection:
         """
         from mlproject.network.saving import load_model
 
-        outputs = self.run(run_id).outputs
-        if not (outputs and outputs.model_outputs):
+        logged = self.logged_models(run_id).get("model")
+        if logged is None:
             raise UserError(f"run `{run_id}` has logged no model: train it, or take another run")
         with tempfile.TemporaryDirectory() as folder:
             try:
-                logged = self.client.get_logged_model(outputs.model_outputs[0].model_id)
                 local = mlflow.artifacts.download_artifacts(
                     logged.artifact_location, dst_path=folder, tracking_uri=self.uri
                 )

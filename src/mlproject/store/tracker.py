@@ -101,12 +101,20 @@ class Tracker:
         (self.journal.artifacts / path).unlink(missing_ok=True)
         self._record("remove", path=path)
 
-    def model(self, model: Any, requirements: Sequence[str]) -> None:
-        """Record a Keras model with signature and requirements as ``model``."""
+    def model(self, model: Any, requirements: Sequence[str], **content: Any) -> None:
+        """Record a Keras model with signature and requirements as ``model`` and ``dna``.
+
+        Args:
+            model: the network.
+            requirements: of pip.
+            content: ``classes``, ``average``, ``backend`` and ``example``, see
+                `mlproject.store.models.log_models`.
+        """
         from mlproject.network.saving import save_model
 
         save_model(model, self.journal.folder / "model.keras")
-        self._record("model", path="model.keras", requirements=list(requirements))
+        entry = {"path": "model.keras", "requirements": list(requirements), **content}
+        self._record("model", **entry)
 
     def beat(self) -> None:
         """Keep the heartbeat running, also after a fork."""

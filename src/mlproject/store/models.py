@@ -1,0 +1,158 @@
+"""The two logged models of a run: ``model`` takes one-hot arrays, ``dna`` takes letters."""
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import yaml
+from mlflow.entities import LoggedModel, Run
+from mlflow.models import Model, ModelSignature
+from mlflow.tracking.context.registry import resolve_tags
+from mlflow.types import ColSpec, Schema, TensorSpec
+
+from mlproject.names import Tag
+from mlproject.network import relative_attention
+from mlproject.network.saving import load_model
+from mlproject.store import model_loader
+
+NETWORK, DNA = "model", "dna"
+MOST_NAME = 180
+LOADER = Path(model_loader.__file__)
+LAYERS = Path(relative_attention.__file__)
+
+
+def log_models(
+    client: mlflow.MlflowClient, run: Run, path: Path, content: Mapping[str, Any]
+) -> None:
+    """Log both models of a run, unless they are there; one that was cut off is completed.
+
+    Args:
+        client: of the store.
+        run: the run.
+        path: the ``.keras`` file.
+        content: ``requirements``, and for letters ``classes``, ``average``, ``backend`` and
+            ``example``; journals of earlier versions lack these, and get the first model only.
+
+    Raises:
+        UserError: the file is damaged.
+        MlflowException: the store refuses a model.
+    """
+    known = models_of(client, run)
+    wanted = [NETWORK, DNA] if "classes" in content else [NETWORK]
+    missing = [name for name in wanted if name not in known or known[name].status != "READY"]
+    if not missing:
+        return
+    model = load_model(path)
+    for name in missing:
+        logged = known.get(name) or client.create_logged_model(
+            run.info.experiment_id,
+            _name(run, name),
+            run.info.run_id,
+            {**resolve_tags(), Tag.MODEL: name},
+            dict(run.data.params),
+        )
+        arguments = _network(model, content) if name == NETWORK else _dna(model, path, content)
+        Model.log(
+            artifact_path=None,
+            model_id=logged.model_id,
+            run_id=run.info.run_id,
+            pip_requirements=content["requirements"],
+            **arguments,
+        )
+
+
+def models_of(client: mlflow.MlflowClient, run: Run) -> dict[str, LoggedModel]:
+    """Return the logged models of a run: ``model`` and, in newer runs, ``dna``."""
+    found = [
+        client.get_logged_model(output.model_id)
+        for output in (run.outputs.model_outputs if run.outputs else ())
+    ]
+    return {one.tags.get(Tag.MODEL, NETWORK): one for one in found}
+
+
+def _name(run: Run, kind: str) -> str:
+    """Return the run's name in the letters that a model's name may have, and the kind."""
+    name = re.sub(r"[^\w() =+-]+", "-", run.info.run_name or "").strip("- ")[:MOST_NAME]
+    return f"{name} DNA" if kind == DNA and name else name or kind
+
+
+class _Keras:
+    """MLflow's flavour of Keras with a loader that sets the backend."""
+
+    __name__ = "mlflow.keras"
+
+    @staticmethod
+    def save_model(path: str, settings: Mapping[str, Any], **arguments: Any) -> None:
+        import mlflow.keras
+
+        mlflow.keras.save_model(path=path, **arguments)
+        folder = Path(path)
+        _write_settings(folder / "data", settings)
+        (folder / "code").mkdir()
+        shutil.copy(LOADER, folder / "code" / LOADER.name)
+        written = folder / "MLmodel"
+        record = yaml.safe_load(written.read_text(encoding="utf-8"))
+        record["flavors"]["python_function"] |= {
+            "loader_module": LOADER.stem, "code": "code", "data": "data",
+        }  # fmt: skip
+        written.write_text(yaml.safe_dump(record), encoding="utf-8")
+
+
+def _network(model: Any, content: Mapping[str, Any]) -> dict[str, Any]:
+    signature = ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, *model.input_shape[1:]))]),
+        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, *model.output_shape[1:]))]),
+    )
+    settings = {"takes": "arrays", "backend": content.get("backend", "jax")}
+    return {"flavor": _Keras, "model": model, "signature": signature, "settings": settings}
+
+
+class _Dna:
+    """MLflow's pyfunc flavour, on a folder that is made for it."""
+
+    __name__ = "mlflow.pyfunc"
+
+    @staticmethod
+    def save_model(path: str, settings: Mapping[str, Any], keras: Path, **arguments: Any) -> None:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary) / "network"
+            folder.mkdir()
+            shutil.copy(keras, folder / model_loader.MODEL)
+            _write_settings(folder, settings)
+            mlflow.pyfunc.save_model(
+                path=path,
+                loader_module=LOADER.stem,
+                data_path=str(folder),
+                code_paths=[str(LOADER)],
+                **arguments,
+            )
+
+
+def _dna(model: Any, path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+    columns: list[ColSpec | TensorSpec] = [ColSpec("double", name) for name in content["classes"]]
+    settings = {
+        "takes": "dna",
+        "backend": content["backend"],
+        "classes": list(content["classes"]),
+        "length": int(model.input_shape[1]),
+        "average": content["average"],
+    }
+    return {
+        "flavor": _Dna,
+        "keras": path,
+        "signature": ModelSignature(Schema([ColSpec("string")]), Schema(columns)),
+        "input_example": [content["example"]],
+        "settings": settings,
+    }
+
+
+def _write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    text = json.dumps(settings, indent=1)
+    (folder / model_loader.DNA).write_text(text, encoding="utf-8")
+    shutil.copy(LAYERS, folder / model_loader.LAYERS)
