@@ -46,6 +46,13 @@ BACKEND = click.option(
 THREADS = click.option(
     "--threads", type=click.IntRange(1, MOST_THREADS), help="processor cores to use [all]"
 )
+REGISTER = click.option(
+    "--register",
+    metavar="NAME",
+    default="",
+    help="make the model a version of this one in MLflow's registry; of a sweep the best cell's, "
+    "with the alias best",
+)
 QUIET = click.option("--quiet", is_flag=True, help="show no progress")
 JSON = click.option(
     "--json", "as_json", is_flag=True, help="print the result as one JSON object, and no progress"

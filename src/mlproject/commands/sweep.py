@@ -12,6 +12,7 @@ from mlproject.commands.options import (
     FILE,
     NO_CHECK,
     QUIET,
+    REGISTER,
     experiment_of,
     option,
 )
@@ -38,6 +39,7 @@ from mlproject.system.variables import MOST_THREADS
     is_flag=True,
     help="train the seeds of a network at the same time, in one process [--workers 1]",
 )
+@REGISTER
 def sweep(
     plan: Path, resources: tuple[str, ...], dry_run: bool, no_check: bool, **options: Any
 ) -> None:
@@ -48,11 +50,14 @@ def sweep(
 
     Exit code 0: all cells are done.
     """
+    from mlproject.store import check_registered_name
     from mlproject.sweeps.driver import SweepOptions
     from mlproject.sweeps.dry_run import dry_run as show
     from mlproject.sweeps.plan_file import find_plan
     from mlproject.sweeps.run_plan import run_plan
 
+    if options["register"]:
+        check_registered_name(options["register"])
     plan = find_plan(plan)
     options["experiment"] = plan_experiment(options["experiment"], plan)
     settings = SweepOptions(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from mlproject.commands.options import (
     JSON,
     NO_CHECK,
     QUIET,
+    REGISTER,
     THREADS,
     exit_if_interrupted,
     experiment_of,
@@ -29,7 +31,17 @@ if TYPE_CHECKING:
     from mlproject.run.context import RunResult
 
 INPUTS = ("arch", "protocol")
-FLAGS = ("resume", "experiment", "name", "backend", "threads", "quiet", "json", "no-check")
+FLAGS = (
+    "resume",
+    "experiment",
+    "name",
+    "backend",
+    "threads",
+    "quiet",
+    "json",
+    "no-check",
+    "register",
+)
 
 
 class _TrainCommand(click.Command):
@@ -66,6 +78,7 @@ def _field_help() -> str:
 @QUIET
 @JSON
 @NO_CHECK
+@REGISTER
 @click.pass_context
 def train(
     context: click.Context,
@@ -77,6 +90,7 @@ def train(
     quiet: bool,
     as_json: bool,
     no_check: bool,
+    register: str,
 ) -> None:
     """Train one network, read its filters, record everything in MLflow.
 
@@ -87,11 +101,14 @@ def train(
     options = spec_options(context.args)
     spec = make_spec(options) if not resume else None
     prepare_keras(backend, threads)
+    from mlproject import store
     from mlproject.network.vouching import ensure_checked
     from mlproject.run.context import Settings
     from mlproject.run.resuming import complete, find_previous
     from mlproject.run.run import run
 
+    if register:
+        store.check_registered_name(register)
     if resume and (completed := complete(resume)):
         print_result(completed, quiet, as_json)
         return
@@ -106,6 +123,9 @@ def train(
     with exit_if_interrupted():
         settings = Settings(experiment=experiment, name=name, quiet=quiet or as_json)
         result = run(spec, settings, previous)
+    if register and not result.undelivered:
+        version = store.register(store.connect(), result.run_id, register)
+        print(f"registered: models:/{register}/{version}", file=sys.stderr)
     print_result(result, quiet, as_json)
 
 

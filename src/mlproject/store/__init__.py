@@ -10,6 +10,7 @@ from mlproject.store.environment import environment_name
 from mlproject.store.errors import STORE_ERRORS, first_line
 from mlproject.store.liveness import is_terminated
 from mlproject.store.opening import connect, find_store, refuse_file_store, temporary_store
+from mlproject.store.registry import check_registered_name, register
 from mlproject.store.syncing import sync
 from mlproject.store.tracker import Tracker
 
@@ -17,6 +18,7 @@ __all__ = [
     "STORE_ERRORS",
     "Store",
     "Tracker",
+    "check_registered_name",
     "connect",
     "deliver",
     "environment_name",
@@ -24,6 +26,7 @@ __all__ = [
     "first_line",
     "is_terminated",
     "refuse_file_store",
+    "register",
     "sync",
     "temporary_store",
 ]

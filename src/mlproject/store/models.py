@@ -17,14 +17,12 @@ from mlflow.tracking.context.registry import resolve_tags
 from mlflow.types import ColSpec, Schema, TensorSpec
 
 from mlproject.names import Tag
-from mlproject.network import relative_attention
-from mlproject.network.saving import load_model
-from mlproject.store import model_loader
 
 NETWORK, DNA = "model", "dna"
 MOST_NAME = 180
-LOADER = Path(model_loader.__file__)
-LAYERS = Path(relative_attention.__file__)
+LOADER = Path(__file__).with_name("model_loader.py")  # copied, not imported: see there
+LAYERS = Path(__file__).parents[1] / "network" / "relative_attention.py"
+SETTINGS, KERAS_FILE = "dna.json", "model.keras"
 
 
 def log_models(
@@ -48,6 +46,8 @@ def log_models(
     missing = [name for name in wanted if name not in known or known[name].status != "READY"]
     if not missing:
         return
+    from mlproject.network.saving import load_model
+
     model = load_model(path)
     for name in missing:
         logged = known.get(name) or client.create_logged_model(
@@ -123,7 +123,7 @@ class _Dna:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary) / "network"
             folder.mkdir()
-            shutil.copy(keras, folder / model_loader.MODEL)
+            shutil.copy(keras, folder / KERAS_FILE)
             _write_settings(folder, settings)
             mlflow.pyfunc.save_model(
                 path=path,
@@ -154,5 +154,5 @@ def _dna(model: Any, path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     text = json.dumps(settings, indent=1)
-    (folder / model_loader.DNA).write_text(text, encoding="utf-8")
-    shutil.copy(LAYERS, folder / model_loader.LAYERS)
+    (folder / SETTINGS).write_text(text, encoding="utf-8")
+    shutil.copy(LAYERS, folder / LAYERS.name)

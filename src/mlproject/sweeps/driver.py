@@ -41,6 +41,7 @@ class SweepOptions(NamedTuple):
         quiet: show no progress.
         check: test an accelerator before its first training.
         together: train the seeds of a network at the same time.
+        register: name of the registered model that the best cell becomes a version of; "": none.
     """
 
     home: Path
@@ -54,6 +55,7 @@ class SweepOptions(NamedTuple):
     quiet: bool = False
     check: bool = True
     together: bool = False
+    register: str = ""
 
 
 @dataclass

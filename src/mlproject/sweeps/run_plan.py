@@ -7,8 +7,9 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from mlproject.store import STORE_ERRORS, connect
+from mlproject.store import STORE_ERRORS, connect, register
 from mlproject.store.journal import journals
+from mlproject.store.registry import BEST
 from mlproject.sweeps import SOURCE
 from mlproject.sweeps.cell_source import CellSource
 from mlproject.sweeps.cells import DataSets, plan_cells
@@ -96,7 +97,19 @@ def _run_cells(
         deliver_rest(home, tidy=True)
     address = parent.store.ui_address(parent.experiment_id)
     display.summary(ledger, parent.run_id, lost, address)
+    if options.register and status == "FINISHED":
+        print(_register_best(parent, ledger, options.register))
     return ledger.complete
+
+
+def _register_best(parent: SweepRun, ledger: Ledger, name: str) -> str:
+    """Register the best cell under the alias ``best``; return a line about it."""
+    found = ledger.best()
+    if not found or not found[0].outcome.run_id:
+        return f"no cell has {ledger.ranked_by[0]}: nothing is registered as {name}"
+    run_id = found[0].outcome.run_id
+    version = register(parent.store, run_id, name, BEST)
+    return f"registered: models:/{name}@{BEST} is version {version}, run {run_id}"
 
 
 def _open_workers(options: SweepOptions, interrupts: Interrupts) -> Workers:
