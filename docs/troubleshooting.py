@@ -26,7 +26,7 @@ command did not finish: it was interrupted, or some cells of a sweep failed. A t
 | training is slow | several processes share the cores | `--threads`, or fewer `--workers`; compare with [benchmarks](../benchmarks/README.md) |
 | two runs of one spec differ in the last digits | other backend, other number of threads or another processor | compare the tags `mlproject.backend`, `mlproject.threads`, `mlproject.device` |
 | early stopping takes epoch 1 | few sequences: the moving averages of batch norm lag behind the weights | `-P bn_averages=measured` ([why](runs.md#what-a-run-says)), `-P bn_momentum=0.9`, larger `patience`, or more data |
-| no filter matches | the first max-pool is small, or the factor is not in JASPAR 2016 | `-P pool1=25`; look at the card's site truth and importance, which need no database |
+| no filter matches | the first max-pool is small, or the factor is not in JASPAR 2016 | `-P pool1=25`, or `-P motifs=jaspar2026`; look at the card's site truth and importance, which need no database |
 | `note: ... left out` while a data set is made | the genome lacks a contig, a peak lies past its end, or the blacklist covers it | nothing, if the count is small; else check that genome and peaks are of one assembly |
 
 ## Messages
