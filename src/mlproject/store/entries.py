@@ -11,6 +11,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Field,
     FiniteFloat,
     ValidationError,
     create_model,
@@ -50,6 +51,19 @@ def _kind(kind: str, /, **fields: Any) -> type[BaseModel]:
     return made
 
 
+class _Model(BaseModel):
+    """A logged model; earlier versions wrote the first two fields only."""
+
+    model_config = _STRICT
+
+    path: Inside
+    requirements: list[str]
+    classes: list[str] = Field(default_factory=list)
+    average: bool = False
+    backend: str = "jax"
+    example: str = ""
+
+
 _KINDS: Mapping[str, type[BaseModel]] = {
     "params": _kind("params", values=dict[str, str]),
     "tags": _kind("tags", values=dict[str, str]),
@@ -57,7 +71,7 @@ _KINDS: Mapping[str, type[BaseModel]] = {
     "input": _kind("input", name=str, digest=str, source=str, profile=str, context=str),
     "artifact": _kind("artifact", path=Inside),
     "remove": _kind("remove", path=Inside),
-    "model": _kind("model", path=Inside, requirements=list[str]),
+    "model": _Model,
     "tag_other": _kind("tag_other", run_id=str, key=str, value=str),
     "status": _kind("status", status=Literal["FINISHED", "FAILED", "KILLED"], time=int),
 }

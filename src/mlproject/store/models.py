@@ -1,6 +1,7 @@
 """The two logged models of a run: ``model`` takes one-hot arrays, ``dna`` takes letters."""
 
 import json
+import logging
 import re
 import shutil
 import tempfile
@@ -42,7 +43,7 @@ def log_models(
         MlflowException: the store refuses a model.
     """
     known = models_of(client, run)
-    wanted = [NETWORK, DNA] if "classes" in content else [NETWORK]
+    wanted = [NETWORK, DNA] if content.get("classes") else [NETWORK]
     missing = [name for name in wanted if name not in known or known[name].status != "READY"]
     if not missing:
         return
@@ -125,13 +126,19 @@ class _Dna:
             folder.mkdir()
             shutil.copy(keras, folder / KERAS_FILE)
             _write_settings(folder, settings)
-            mlflow.pyfunc.save_model(
-                path=path,
-                loader_module=LOADER.stem,
-                data_path=str(folder),
-                code_paths=[str(LOADER)],
-                **arguments,
-            )
+            logger = logging.getLogger("mlflow.pyfunc")
+            level = logger.level
+            logger.setLevel(logging.WARNING)  # it announces each check of an example
+            try:
+                mlflow.pyfunc.save_model(
+                    path=path,
+                    loader_module=LOADER.stem,
+                    data_path=str(folder),
+                    code_paths=[str(LOADER)],
+                    **arguments,
+                )
+            finally:
+                logger.setLevel(level)
 
 
 def _dna(model: Any, path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
