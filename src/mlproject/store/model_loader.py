@@ -124,4 +124,4 @@ def _load_pyfunc(path: str) -> Any:
     register_layers(folder)
     from mlflow.keras import load
 
-    return load._load_pyfunc(path)
+    return load._load_pyfunc(str(folder.parent))
