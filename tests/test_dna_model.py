@@ -26,7 +26,7 @@ from mlproject.store.model_loader import one_hot, sequences
 
 ALONE = """
 import json, os, sys
-sys.modules |= {name: None for name in ("mlproject", "tensorflow", "torch")}
+sys.modules |= {name: None for name in ("mlproject", "tensorflow")}
 os.environ.pop("KERAS_BACKEND", None)
 import mlflow, numpy as np
 texts = json.loads(sys.argv[3])
