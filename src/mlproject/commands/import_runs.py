@@ -4,14 +4,14 @@ from pathlib import Path
 
 import click
 
-from mlproject.commands.options import EXPERIMENT, FILE, exit_if_interrupted, option
+from mlproject.commands.options import FILE, exit_if_interrupted, option
 
 
 @click.command(name="import")
 @option(
     "--from", "source", default="docs/reproduction", type=FILE, help="folder that `export` wrote"
 )
-@EXPERIMENT
+@click.option("--experiment", help="MLflow experiment [Default, or as MLFLOW_EXPERIMENT_NAME says]")
 def import_runs(source: Path, experiment: str | None) -> None:
     """Make finished runs of what `export` wrote; sweeps and reports take them as runs."""
     from mlproject.store import connect

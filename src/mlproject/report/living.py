@@ -16,7 +16,7 @@ import jinja2
 import numpy as np
 import pandas
 
-from mlproject.architectures import printed_name
+from mlproject.architectures import network_order, printed_name
 from mlproject.draw.letters import letter_outline, svg_letters
 from mlproject.draw.output import template
 from mlproject.filters.reading import LayerReading, classes_of
@@ -242,7 +242,8 @@ def _in_order(values: set[str]) -> list[str]:
 
 def title_of(frame: pandas.DataFrame) -> str:
     """Return a title for the atlas of runs: their experiment and networks."""
-    names = [printed_name(str(name)) for name in dict.fromkeys(frame["arch"].dropna())]
+    archs = sorted({str(name) for name in frame["arch"].dropna()}, key=network_order)
+    names = [printed_name(name) for name in archs]
     experiments = ", ".join(dict.fromkeys(map(str, frame["experiment"])))
     shown = ", ".join(names[:6]) + (" …" if len(names) > 6 else "")
     return f"Filters of {len(frame)} runs: {experiments} ({shown})"

@@ -100,12 +100,13 @@
     : null;
 
   const tip = document.getElementById("tip");
+  const chance = (value) => (value < 1e-3 ? value.toExponential(0) : value.toPrecision(1));
   const percent = (value) => `${(100 * value).toFixed(1)} %`;
   const describe = (one) => {
     const rows = [];
     const add = (name, value) => { if (value !== undefined && value !== "") rows.push([name, value]); };
     add("best match", one.match && `${one.matchName || ""} ${one.match}`.trim());
-    add("E-value", one.e !== undefined ? one.e.toPrecision(2) : "no match at the threshold");
+    add("E-value", one.e !== undefined ? chance(one.e) : "no match at the threshold");
     add("planted motif", one.motif);
     add("average precision", one.average_precision);
     add("precision, recall", one.precision !== undefined && one.recall !== undefined
@@ -158,8 +159,8 @@
     const first = factor ? left + one.shift : 0;
     const band = factor ? [left, left + factor.width] : null;
     draw(canvas, heights, first, factor ? span : width, unit, base, band);
-    const label = one.e === undefined ? "no match" : `E ${one.e.toPrecision(2)}`;
-    const loss = one.auroc_loss ? `, loses ${one.auroc_loss.toFixed(3)}` : "";
+    const label = one.e === undefined ? "no match" : `E ${chance(one.e)}`;
+    const loss = one.auroc_loss >= 0.0005 ? `, loses ${one.auroc_loss.toFixed(3)}` : "";
     const other = factor || one.e === undefined ? "" : ` ${one.matchName || one.match}`;
     const tile = make("figure", { className: "tile", tabIndex: 0 }, canvas,
       make("p", { textContent: `${one.n}: ${label}${other}${loss}` }));
