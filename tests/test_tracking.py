@@ -14,6 +14,8 @@ from fault_server import FaultRelay
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from recorded import offer_run
+from sqlalchemy import Engine
+from sqlalchemy.event import listen, remove
 from sqlalchemy.exc import PendingRollbackError
 from tracking_server import free_port, kill, serve
 
@@ -214,6 +216,33 @@ def test_a_value_that_the_store_refuses_holds_nothing_back(workplace: Path) -> N
     assert name in run.data.tags["mlproject.refused"]
     left = workplace / "runs" / tracker.run_id
     assert [path.name for path in left.iterdir()] == ["refused.jsonl"]
+
+
+def test_a_data_set_that_another_worker_records_at_the_same_moment_is_not_lost(
+    workplace: Path,
+) -> None:
+    """MLflow looks for the data set, finds none, and adds it after the other worker has."""
+    store = connect()
+    tracker = store.start("second", {}, workplace / "runs")
+    statements: list[str] = []
+
+    def other_worker(connection: Any, cursor: Any, statement: str, values: Any, *rest: Any) -> None:
+        if statement.startswith("INSERT INTO datasets") and not statements:
+            statements.append(statement)
+            with sqlite3.connect(workplace / "mlflow.db") as other:
+                other.execute(statement, ("f" * 32, *values[1:]))
+
+    listen(Engine, "before_cursor_execute", other_worker)
+    try:
+        tracker.input("data", "d" * 36, "{}", "training", "{}")
+        assert tracker.finish("FINISHED")
+    finally:
+        remove(Engine, "before_cursor_execute", other_worker)
+    run = store.run(tracker.run_id)
+    assert len(statements) == 1
+    assert run.inputs is not None
+    assert [one.dataset.name for one in run.inputs.dataset_inputs] == ["data"]
+    assert "mlproject.refused" not in run.data.tags
 
 
 def test_a_run_deleted_in_the_store_is_named_and_the_others_are_delivered(

@@ -10,12 +10,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
 from mlproject.names import Tag
-from mlproject.store.errors import STORE_ERRORS, first_line, is_absent, is_permanent
+from mlproject.store.errors import STORE_ERRORS, first_line, is_absent, is_permanent, is_race
 from mlproject.store.journal import Entry, Journal
 from mlproject.store.senders import SENDERS, UnreadableError, send_artifact
 
 BATCH = 800
 SMALL = 100
+RACES = 5  # times that one entry may meet another writer of the same row
 IN_BATCHES = ("params", "tags", "metrics")
 
 
@@ -108,7 +109,7 @@ class Delivery:
 
     def _one(self, entry: Entry) -> None:
         try:
-            SENDERS[entry.kind](self._journal, self._client, entry.content)
+            self._send_one(entry)
         except Exception as error:
             if not is_permanent(error) and not isinstance(error, UnreadableError):
                 if isinstance(error, STORE_ERRORS):
@@ -119,6 +120,16 @@ class Delivery:
             self._set_aside([_Item(entry.kind, str(name), entry.content, None)], error)
         self._journal.mark_delivered(entry)
         self._progress()
+
+    def _send_one(self, entry: Entry) -> None:
+        for attempt in range(RACES):
+            try:
+                SENDERS[entry.kind](self._journal, self._client, entry.content)
+            except STORE_ERRORS as error:
+                if attempt + 1 < RACES and is_race(error):
+                    continue
+                raise
+            return
 
     def _batch(self, group: Sequence[Entry]) -> None:
         if group:
@@ -181,7 +192,8 @@ class Delivery:
         refused = run.data.tags.get(Tag.REFUSED, "")
         names = ", ".join(f"{item.kind} {item.key}" for item in items)
         if names not in refused:
-            self._client.set_tag(run_id, Tag.REFUSED, f"{refused}{names}: {reason}\n"[:4000])
+            text = "; ".join(one for one in (refused.strip(), f"{names}: {reason}") if one)
+            self._client.set_tag(run_id, Tag.REFUSED, text[:4000])
 
 
 def deliver(journal: Journal, client: mlflow.MlflowClient) -> None:

@@ -50,6 +50,16 @@ def is_permanent(error: BaseException) -> bool:
     return isinstance(error, (DataError, IntegrityError))
 
 
+def is_race(error: BaseException) -> bool:
+    """Return whether another writer made the same row first, so that a retry finds it.
+
+    MLflow looks for a data set before it adds it, and two workers may look at the same time.
+    """
+    cause = error.__cause__ if isinstance(error, MlflowException) else error
+    text = first_line(error).lower()
+    return isinstance(cause, IntegrityError) and ("unique" in text or "duplicate" in text)
+
+
 def is_absent(error: BaseException) -> bool:
     """Return whether the error says that the requested object does not exist."""
     return isinstance(error, MlflowException) and error.error_code == ABSENT

@@ -149,7 +149,7 @@ def _check_tags(tags: Mapping[str, str]) -> None:
     if not re.fullmatch(r"\d{1,9}", tags.get(Tag.METRIC_VERSION, "0"), re.ASCII):
         raise ValueError("the tag `mlproject.metric_version` must be a number")
     for name, value in tags.items():
-        if is_project_tag(name) and name != Tag.FAILURE:
+        if is_project_tag(name) and name not in (Tag.FAILURE, Tag.REFUSED):
             _line(value)
     found = parse_spec(tags.get(Tag.SPEC, ""))
     data = tags[Tag.DATASET_SHA256]
