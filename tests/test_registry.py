@@ -19,7 +19,7 @@ def test_a_run_is_registered_once_and_the_alias_moves(finished: tuple[Path, RunR
     assert register(store, result.run_id[:9], name, "best") == "1"
     version = store.client.get_model_version_by_alias(name, "best")
     assert version.run_id == result.run_id
-    assert version.model_id == store.logged_models(result.run_id)["dna"].model_id
+    assert version.source == store.logged_models(result.run_id)["dna"].artifact_location
     for wrong in ("a/b", "a:b", "", " a", "x" * 300):
         with pytest.raises(UserError, match="`--register` must be a name"):
             check_registered_name(wrong)

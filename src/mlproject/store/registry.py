@@ -55,7 +55,7 @@ def register(store: StoreConnection, run_id: str, name: str, alias: str = "") ->
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         known = client.search_model_versions(f"name = '{name.replace(chr(39), chr(39) * 2)}'")
-        own = [one for one in known if one.model_id == logged.model_id]
+        own = [one for one in known if one.source == logged.artifact_location]
         version = own[0] if own else client.create_model_version(
             name, logged.artifact_location, run_id=store.full_id(run_id), model_id=logged.model_id
         )  # fmt: skip
