@@ -220,15 +220,21 @@ def make_spec(options: Options) -> RunSpec:
         made = RunSpec(**_with_file_hashes(values))
     except ValidationError as error:
         raise UserError(_one_line(error)) from error
-    _check_fine_tuning(made)
+    _check_training(made)
     return made
 
 
-def _check_fine_tuning(spec: RunSpec) -> None:
+def _check_training(spec: RunSpec) -> None:
+    """Raise a `UserError` for fine-tuning or folds that cannot be."""
     if spec.fine_tune and spec.fine_tune_lr > spec.learning_rate:
         raise UserError(
             f"`fine_tune_lr` must not exceed `learning_rate`, {spec.learning_rate:g}: got "
             f"{spec.fine_tune_lr:g}"
+        )
+    if spec.folds in (1, 2) or (spec.folds and spec.fold > spec.folds):
+        raise UserError(
+            f"`folds` must be 0, or 3 or more, and `fold` at most `folds`: got folds={spec.folds}, "
+            f"fold={spec.fold}"
         )
 
 

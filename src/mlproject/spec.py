@@ -111,6 +111,15 @@ class RunSpec(Frozen):
     )
     length: Positive = data_field(200, "generated data: nt a sequence", fits=True)
     data_seed: Seed = data_field(0, "generated data: seed of the generator")
+    folds: Annotated[int, Field(ge=0, le=100)] = data_field(
+        0,
+        "0: the splits of the data; 3 or more: parts by chromosome, or by clusters of similar "
+        "sequences, one for testing and the next for validation",
+        later=True,
+    )
+    fold: Annotated[int, Field(ge=1, le=100)] = data_field(
+        1, "the part to test on, from 1 to `folds`", later=True
+    )
     model: Annotated[str, Field(pattern=MODEL_PATTERN)] = network_field(
         BLOCKS,
         "`blocks`: convolution blocks and dense layers by the parameters below; a file of "
@@ -448,6 +457,8 @@ class RunSpec(Frozen):
         """Whether a field takes part: generated data and blocks have their own fields."""
         if name in GENERATED_FIELDS:
             return self.generated
+        if name in FOLD_FIELDS:
+            return self.folds > 0
         return self.model == BLOCKS or name not in BUILDER_FIELDS
 
     def train_sha256(self, dataset_sha256: str) -> str:
@@ -535,7 +546,10 @@ def fields_of(*groups: Group) -> tuple[str, ...]:
 
 
 BLOCK_FIELDS = tuple(Block.model_fields)
-GENERATED_FIELDS = tuple(name for name in fields_of(Group.DATA) if name != "dataset")
+FOLD_FIELDS = ("folds", "fold")
+GENERATED_FIELDS = tuple(
+    name for name in fields_of(Group.DATA) if name not in ("dataset", *FOLD_FIELDS)
+)
 BUILDER_FIELDS = (
     *(name for name in fields_of(Group.NETWORK) if not name.startswith("model")),
     "init", "l2", "bn_epsilon", "bn_momentum", "precision",

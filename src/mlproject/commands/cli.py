@@ -21,6 +21,7 @@ from mlproject.commands.import_runs import import_runs
 from mlproject.commands.interpret import interpret
 from mlproject.commands.match import match
 from mlproject.commands.options import CONTEXT
+from mlproject.commands.pool import pool
 from mlproject.commands.predict import predict
 from mlproject.commands.report import report
 from mlproject.commands.sweep import sweep
@@ -35,7 +36,7 @@ from mlproject.system.variables import draw_to_files, take_run_id
 
 COMMANDS = (
     *(atlas, baseline, check, compare, dataset, doctor, embed, export, import_runs, interpret),
-    *(match, predict, report, sweep, sync, tracks, train, variants),
+    *(match, pool, predict, report, sweep, sync, tracks, train, variants),
 )
 
 

@@ -4,6 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mlproject.data.dataset import SITE, Dataset, Split, make_dataset
+from mlproject.data.folds import refold
 from mlproject.data.layout import read, write
 from mlproject.data.rows import Rows
 from mlproject.data.synthetic import make_synthetic, provenance
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 
-def load(spec: RunSpec, folder: Path) -> Dataset:
+def load(spec: RunSpec, folder: Path, path: Path | None = None) -> Dataset:
     """Return the data set of a run.
 
     A data set of a recipe is generated once into `folder` and read from there later. Its file name
@@ -34,10 +35,17 @@ def load(spec: RunSpec, folder: Path) -> Dataset:
     Args:
         spec: the run.
         folder: the folder of generated data sets.
+        path: the present path of the data set's file; None: that of the spec.
 
     Raises:
-        UserError: see `mlproject.data.layout.read` and `mlproject.data.synthetic.generate`.
+        UserError: see `mlproject.data.layout.read`, `mlproject.data.synthetic.generate` and
+            `mlproject.data.folds.refold`.
     """
+    data = read(path) if path else _loaded(spec, folder)
+    return refold(data, spec.folds, spec.fold) if spec.folds else data
+
+
+def _loaded(spec: RunSpec, folder: Path) -> Dataset:
     if not spec.generated:
         return read(Path(spec.dataset))
     size = (spec.data_seed, spec.sequences, spec.length)

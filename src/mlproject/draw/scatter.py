@@ -33,7 +33,7 @@ def scatter_figure(
         shown = np.ma.masked_equal(one.counts.T, 0)
         axes.imshow(
             shown, origin="lower", extent=(*limits, *limits), cmap=DARK, aspect="equal",
-            norm=LogNorm(1, max(int(one.counts.max()), 2)), interpolation="nearest",
+            norm=LogNorm(1, max(int(one.counts.max()), 2)), interpolation="nearest", zorder=2,
         )  # fmt: skip
         axes.plot(limits, limits, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
         unit = f", {units[number]}" if units and units[number] else ""

@@ -9,7 +9,7 @@ from mlproject.data import load
 from mlproject.fields import Group
 from mlproject.network.tasks import check_task
 from mlproject.parameters import field_info
-from mlproject.spec import GENERATED_FIELDS, RunSpec
+from mlproject.spec import RunSpec, fields_of
 from mlproject.sweeps.plan import FieldValues, Plan, expand
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import check_interrupts
@@ -58,7 +58,7 @@ class DataSets:
 
     def facts(self, spec: RunSpec) -> DataFacts:
         """Return the facts of a spec's data set; raises the errors of `mlproject.data.load`."""
-        key = (spec.dataset, *(getattr(spec, name) for name in GENERATED_FIELDS))
+        key = tuple(getattr(spec, name) for name in fields_of(Group.DATA))
         if key not in self._facts:
             data = load(spec, self._folder)
             self._facts[key] = DataFacts(
@@ -123,7 +123,7 @@ def plan_cells(plan: Plan, data: DataSets) -> list[Cell]:
     Raises:
         UserError: a cell does not fit its data.
     """
-    varied = dict.fromkeys([*plan.axes, *(name for row in plan.cells for name in row)])
+    varied = dict.fromkeys([*plan.axes, *(name for row in plan.cells for name in row), "fold"])
     cells: dict[str, Cell] = {}
     for options, _ in expand(plan):
         check_interrupts()

@@ -95,7 +95,7 @@ def expand(plan: Plan) -> Iterator[tuple[FieldValues, RunSpec]]:
     axes = {name: list(_values(axis)) for name, axis in plan.axes.items()}
     grid = (dict(zip(axes, row, strict=True)) for row in itertools.product(*axes.values()))
     rows: list[FieldValues] = [*(grid if axes else []), *plan.cells]
-    rows = rows or [{}]
+    rows = [each for row in rows or [{}] for each in _folds({**plan.base, **row}, row)]
     seen: set[RunSpec] = set()
     used = [False] * len(plan.exclude)
     for row in rows:
@@ -114,6 +114,14 @@ def expand(plan: Plan) -> Iterator[tuple[FieldValues, RunSpec]]:
     for exclusion, hit in zip(plan.exclude, used, strict=True):
         if not hit:
             raise UserError(f"`exclude` must name cells of the plan: {exclusion} is none of them")
+
+
+def _folds(options: FieldValues, row: FieldValues) -> list[FieldValues]:
+    """Return a row once for each fold, if it has `folds` and does not choose one."""
+    folds = options.get("folds", 0)
+    if "fold" in options or not isinstance(folds, int) or folds < 1:
+        return [row]
+    return [{**row, "fold": fold} for fold in range(1, folds + 1)]
 
 
 def _values(axis: Axis) -> Sequence[Value]:

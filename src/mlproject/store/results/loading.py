@@ -211,10 +211,10 @@ def dataset(
     Raises:
         UserError: the file does not exist, or its content differs from the run's data set.
     """
-    from mlproject.data import load, read
+    from mlproject.data import load
 
     store = store or connect()
-    found = read(path) if path else load(spec_of(run, store), folder)
+    found = load(spec_of(run, store), folder, path)
     run_id = id_of(run, store)
     wanted = store.run(run_id).data.tags.get(Tag.DATASET_SHA256)
     if found.sha256 != wanted:

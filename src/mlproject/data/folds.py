@@ -1,0 +1,82 @@
+"""Folds of a data set: other splits of the same sequences, so that each is tested once."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from mlproject.data.clusters import clusters
+from mlproject.data.dataset import SPLITS, Dataset, Split, make_dataset
+from mlproject.system.errors import UserError
+
+
+def refold(data: Dataset, folds: int, fold: int) -> Dataset:
+    """Return a data set whose test split is one of `folds` parts, and its validation the next part.
+
+    Sequences of one chromosome stay together if the data set knows where they lie, else those of
+    one cluster of similar sequences, see `mlproject.data.clusters`. Groups are dealt out by size,
+    the largest first, each to the part that is smallest so far: the same for every fold.
+
+    Args:
+        data: all its splits together are dealt out anew.
+        folds: number of parts, 3 or more.
+        fold: the part to test on, from 1.
+
+    Raises:
+        UserError: there are fewer groups than parts.
+    """
+    splits = [data.splits[name] for name in SPLITS]
+    counts = [len(split.codes) for split in splits]
+    codes = np.concatenate([split.codes[:] for split in splits])
+    labels = np.concatenate([np.asarray(split.labels[:]) for split in splits])
+    windows = None
+    if all(name in data.windows and (data.windows[name]["chrom"] != b"").all() for name in SPLITS):
+        windows = np.concatenate([data.windows[name] for name in SPLITS])
+    if windows is None:
+        group, what = clusters(codes), "clusters of similar sequences"
+    else:
+        group = np.unique(windows["chrom"], return_inverse=True)[1].reshape(-1)
+        what = "chromosomes"
+    part = _dealt(group, folds, what)
+    chosen = {"test": fold - 1, "valid": fold % folds}
+    role = {name: part == number for name, number in chosen.items()}
+    role["train"] = ~(role["test"] | role["valid"])
+    sites = None
+    if all(split.sites is not None for split in splits):
+        parts = []
+        for split, start in zip(splits, np.cumsum([0, *counts[:-1]]), strict=True):
+            own = np.array(split.sites)
+            own["sequence"] += np.uint32(start)
+            parts.append(own)
+        sites = np.concatenate(parts)
+    made = make_dataset(
+        {name: _part(codes, labels, sites, role[name]) for name in SPLITS},
+        data.classes, data.relevant, data.motifs,
+        {**data.provenance, "folds": folds, "fold": fold, "groups": what},
+        data.task, data.units,
+    )  # fmt: skip
+    if windows is None:
+        return made
+    return replace(made, windows={name: windows[role[name]] for name in SPLITS})
+
+
+def _dealt(group: np.ndarray, folds: int, what: str) -> np.ndarray:
+    """Return the part of each sequence, from 0."""
+    _, first, sizes = np.unique(group, return_index=True, return_counts=True)
+    if len(sizes) < folds:
+        raise UserError(f"`folds` must be at most the number of {what}, {len(sizes)}: got {folds}")
+    part, filled = np.empty(len(sizes), np.int64), np.zeros(folds, np.int64)
+    for number in np.lexsort([first, -sizes]):
+        part[number] = np.argmin(filled)
+        filled[part[number]] += sizes[number]
+    return part[np.unique(group, return_inverse=True)[1].reshape(-1)]
+
+
+def _part(
+    codes: np.ndarray, labels: np.ndarray, sites: np.ndarray | None, chosen: np.ndarray
+) -> Split:
+    own = None
+    if sites is not None:
+        place = np.cumsum(chosen) - 1
+        own = sites[chosen[sites["sequence"]]]
+        own["sequence"] = place[own["sequence"]]
+    return Split(codes[chosen], labels[chosen], own)
