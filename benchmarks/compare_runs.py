@@ -4,7 +4,8 @@
     python benchmarks/compare_runs.py old.csv docs/reproduction/koo_eddy_2019/runs.csv
 
 Each file is the ``runs.csv`` that `python -m mlproject export` writes. Cells that are in one file
-only, or have the same runs in both, are left out. Welch's t test compares the means; p is not corrected.
+only, or have the same runs in both, are left out. Welch's t test compares the means; p is not
+corrected.
 """
 
 import sys

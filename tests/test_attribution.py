@@ -197,8 +197,8 @@ def test_deeplift_refuses_a_layer_without_a_rule_and_logits_need_a_sigmoid() -> 
     model = keras.Model(inputs, layers.Dense(1, activation="sigmoid")(x))
     with pytest.raises(UserError, match="no rule for the layer gru"):
         deeplift(model, ACGT_ACGT, np.array([0]), rng=_rng())
-    model = keras.Model(inputs, layers.Dense(1)(layers.Flatten()(inputs)))
-    with pytest.raises(UserError, match="ends in a sigmoid"):
+    model = keras.Model(inputs, layers.Dense(1, activation="relu")(layers.Flatten()(inputs)))
+    with pytest.raises(UserError, match="a network that ends in sigmoid"):
         saliency(model, ACGT_ACGT, np.array([0]))
 
 

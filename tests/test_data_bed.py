@@ -113,7 +113,8 @@ def test_any_marks_line_ends_and_compression_give_the_same_intervals(
 
 def run(tmp_path: Path, genome: Path, options: str, capsys: pytest.CaptureFixture[str]) -> str:
     """Return what a command says on standard error; it must not fail."""
-    fixed = f"--genome {genome} --window 200 --negatives shuffle --test chr8 --out {tmp_path}/o.h5"
+    fixed = f"--genome {genome} --window 200 --negatives shuffle --test chr8"
+    fixed += f" --out {tmp_path}/o.h5 --force"
     main(["dataset", "peaks", *fixed.split(), *options.split()])
     return capsys.readouterr().err
 

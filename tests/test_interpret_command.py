@@ -96,7 +96,7 @@ def test_interpret_adds_to_a_finished_run_and_leaves_the_rest_as_it_was(
     assert np.array_equal(found.codes, data.test.codes[found.sequences])
     assert (data.test.labels[found.sequences, found.targets] == 1).all()
     assert {data.classes[target] for target in found.targets} <= {"CEBPB", "SRF"}
-    assert found.sequences.max() < 12
+    assert len(np.unique(found.sequences)) <= 12
 
 
 def test_the_metrics_are_the_same_whenever_they_are_computed(done: str) -> None:

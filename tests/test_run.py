@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from mlproject.motifs.meme import read_meme
 from mlproject.run.context import RunResult, Settings
 from mlproject.run.resuming import find_previous
 from mlproject.run.run import run
-from mlproject.store import connect
+from mlproject.store import Store, connect
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import Interrupted
 
@@ -34,6 +35,13 @@ keras_scores = mlflow.keras.load_model(sys.argv[2]).predict(x, verbose=0)
 pyfunc_scores = mlflow.pyfunc.load_model(sys.argv[2]).predict(x)
 print(json.dumps([keras_scores.tolist(), np.asarray(pyfunc_scores).tolist()]))
 """
+
+
+def runs_of(store: Store) -> list[Any]:
+    """Return the runs of all experiments."""
+    return [
+        *store.client.search_runs([one.experiment_id for one in store.client.search_experiments()])
+    ]
 
 
 def test_a_run_records_parameters_metrics_and_tags_of_the_contract(
@@ -186,7 +194,7 @@ def test_an_interrupted_run_is_killed_and_goes_on_to_the_weights_of_an_uninterru
     with pytest.raises(Interrupted, match="to go on: resume="):
         run(spec, stopping)
     store = connect()
-    (killed,) = store.client.search_runs(["0"])
+    (killed,) = runs_of(store)
     assert killed.info.status == "KILLED"
     assert killed.data.tags["mlproject.failure"] == "interrupted by its caller after epoch 1"
     assert killed.data.metrics["train_loss"] > 0
@@ -237,7 +245,7 @@ def test_ctrl_c_as_mlflow_run_sends_it_ends_the_process_with_the_epochs_kept(
     assert process.returncode == 1
     assert "to go on: resume=" in rest
     assert "Traceback" not in rest
-    (killed,) = connect().client.search_runs(["0"])
+    (killed,) = runs_of(connect())
     assert killed.info.status == "KILLED"
     reason = killed.data.tags["mlproject.failure"]  # the kernel may deliver either first
     assert re.match("interrupted by SIG(INT|TERM) after epoch", reason)
@@ -248,7 +256,7 @@ def test_a_run_that_fails_says_why_and_is_not_left_running(workplace: Path) -> N
     spec = make_spec(TINY | {"learning_rate": 1e30})
     with pytest.raises(UserError, match="loss must stay finite"):
         run(spec, Settings(quiet=True))
-    (failed,) = connect().client.search_runs(["0"])
+    (failed,) = runs_of(connect())
     assert failed.info.status == "FAILED"
     assert "loss must stay finite" in failed.data.tags["mlproject.failure"]
 
@@ -256,7 +264,7 @@ def test_a_run_that_fails_says_why_and_is_not_left_running(workplace: Path) -> N
 def test_a_spec_that_does_not_fit_the_data_leaves_no_run(workplace: Path) -> None:
     with pytest.raises(UserError, match="`pool2` must not be wider than its input"):
         run(make_spec(TINY | {"pool1": 50, "pool2": 25}), Settings(quiet=True))
-    assert not connect().client.search_runs(["0"])
+    assert not runs_of(connect())
 
 
 def test_a_class_without_positives_is_missing_from_the_numbers_and_named(workplace: Path) -> None:
@@ -274,7 +282,7 @@ def test_a_class_without_positives_is_missing_from_the_numbers_and_named(workpla
     assert "test_auroc/FOSL1" not in result.metrics
     tags = connect().run(result.run_id).data.tags
     assert "not defined for FOSL1" in tags["mlflow.note.content"]
-    assert "of 1 test sequences none has a label of 1" in tags["mlproject.attributions"]
+    assert "mlproject.attributions.saliency" in tags
 
 
 def test_a_full_disk_ends_the_run_with_one_line_and_its_reason(workplace: Path) -> None:
@@ -290,6 +298,6 @@ def test_a_full_disk_ends_the_run_with_one_line_and_its_reason(workplace: Path) 
     assert done.stderr.startswith("error: ")
     assert "File too large" in done.stderr
     assert done.stderr.count("\n") == 1
-    (failed,) = connect().client.search_runs(["0"])
+    (failed,) = runs_of(connect())
     assert failed.info.status == "FAILED"
     assert "File too large" in failed.data.tags["mlproject.failure"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlproject.motifs.databases import jaspar
+from mlproject.motifs.databases import databases, jaspar
 from mlproject.motifs.meme import read_meme, write_meme
 from mlproject.motifs.pwm import Motif, reverse_complement
 from mlproject.motifs.tomtom import Match, format_tsv, match_files, tomtom
@@ -301,7 +301,7 @@ def test_match_files_takes_jaspar_or_a_file_as_targets(tmp_path: Path) -> None:
     query = GOLDEN / "tomtom.meme"
     assert match_files(query) == format_tsv(tomtom(read_meme(query), jaspar()), jaspar())
     write_meme(tmp_path / "targets.meme", jaspar()[:60])
-    targets = read_meme(tmp_path / "targets.meme")
+    targets = databases(str(tmp_path / "targets.meme"))
     table = match_files(query, str(tmp_path / "targets.meme"), 5.0)
     assert table == format_tsv(tomtom(read_meme(query), targets, 5.0), targets)
     assert table.splitlines()[0].endswith("\tOrientation\tTarget_name")

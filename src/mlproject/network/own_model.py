@@ -34,6 +34,7 @@ def build_own(spec: RunSpec, length: int, classes: int, activation: str = "sigmo
         raise UserError(
             f"`model`: {spec.model} needs sequences of at least {shortest} nt: got {length}"
         )
+    keras.utils.clear_session(free_memory=False)  # unnamed layers have the same names each time
     keras.utils.set_random_seed(stream_seed(spec.seed, "model"))
     try:
         model = function(length, classes, **spec.arguments)

@@ -54,10 +54,11 @@ def register(store: StoreConnection, run_id: str, name: str, alias: str = "") ->
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        known = client.search_model_versions(f"name = '{name.replace(chr(39), chr(39) * 2)}'")
-        own = [one for one in known if one.source == logged.artifact_location]
+        full = store.full_id(run_id)
+        known = client.search_model_versions(f"run_id = '{full}'")
+        own = [one for one in known if (one.name, one.source) == (name, logged.artifact_location)]
         version = own[0] if own else client.create_model_version(
-            name, logged.artifact_location, run_id=store.full_id(run_id), model_id=logged.model_id
+            name, logged.artifact_location, run_id=full, model_id=logged.model_id
         )  # fmt: skip
         if alias:
             client.set_registered_model_alias(name, alias, str(version.version))

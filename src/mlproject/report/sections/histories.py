@@ -31,9 +31,8 @@ def histories(content: Content) -> Iterable[Table | None]:
     for _, run in content.counted.iterrows():
         try:
             norms = kernel_norms(results.history(run, content.store), run["spec"])
-        except UserError as error:
-            content.unreadable.append(str(error))
-            continue
+        except UserError:
+            continue  # counted below
         if norms is not None:
             ratios = jumps(norms)
             scans.append({"run": run, "epochs": len(norms), "ratios": ratios})
@@ -103,7 +102,7 @@ def _table(scans: list[dict[str, Any]], unknown: int) -> Table:
     total = sum(row["count"] for row in rows)
     runs = sum(row["n"] for row in rows)
     says = f"Of {runs} histories {total or 'none'} {'are' if total > 1 else 'is'} suspicious."
-    missing = (
-        (f"{unknown} run{'s' * (unknown > 1)} without a history of this kind.",) if unknown else ()
-    )
+    plural = "s" * (unknown > 1)
+    text = f"{unknown} run{plural} without a readable history of the weights."
+    missing = (text,) if unknown else ()
     return Table("histories", "Scan of the histories", rows, columns, (says, *missing, RULE))
