@@ -12,12 +12,15 @@ from test_training import TRAIN, VALID, planted
 from mlproject import results
 from mlproject.architectures import make_spec
 from mlproject.data import make_dataset, write
-from mlproject.network.build import predict
+from mlproject.network.build import build, predict
+from mlproject.network.saving import load_model, save_model
 from mlproject.run.context import Settings
 from mlproject.run.run import run
 from mlproject.store import connect
 from mlproject.store.exchange.exporting import export
 from mlproject.store.exchange.importing import import_runs
+from mlproject.store.model_loader import register_layers
+from mlproject.store.models import LAYERS
 
 QUICK = ("residual", "self-attention", "both strands")
 MODELS: dict[str, dict[str, object]] = TOPOLOGIES | {"of the zoo": {"model": "inception"}}
@@ -50,3 +53,13 @@ def test_a_run_of_any_topology_is_interpreted_exported_and_imported(
     pandas.testing.assert_frame_equal(mine.drop(columns=other), yours.drop(columns=other))
     one, two = (results.model(key, store=s) for key, s in ((done.run_id, here), (copied[0], there)))
     np.testing.assert_array_equal(predict(one, VALID.codes), predict(two, VALID.codes))
+
+
+def test_loading_a_logged_model_leaves_the_layers_of_the_project(tmp_path: Path) -> None:
+    """Models with attention are saved and loaded as before, in the process that loaded another."""
+    register_layers(LAYERS.parent)
+    model = build(make_spec(BASE | TOPOLOGIES["self-attention"]), 30, 2)
+    save_model(model, tmp_path / "one.keras")
+    save_model(load_model(tmp_path / "one.keras"), tmp_path / "two.keras")
+    again = load_model(tmp_path / "two.keras")
+    np.testing.assert_array_equal(predict(model, VALID.codes), predict(again, VALID.codes))

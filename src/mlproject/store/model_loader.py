@@ -16,6 +16,7 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 
 DNA, MODEL, LAYERS = "dna.json", "model.keras", "relative_attention.py"
+REGISTERED = "mlproject>RelativeAttention"
 BACKENDS = ("jax", "tensorflow", "torch")
 LETTERS, AMBIGUOUS = "ACGT", "NRYSWKMBDHV"
 
@@ -30,9 +31,14 @@ def set_backend(recorded: str) -> None:
 
 
 def register_layers(folder: Path) -> None:
-    """Make the layers of this project known to Keras, if the model comes with their code."""
+    """Make the layers of this project known to Keras, if the model comes with their code.
+
+    Where the project itself has made them known, its own are used.
+    """
+    import keras
+
     path = folder / LAYERS
-    if path.is_file() and "mlproject_layers" not in sys.modules:
+    if path.is_file() and keras.saving.get_registered_object(REGISTERED) is None:
         loader = importlib.util.spec_from_file_location("mlproject_layers", path)
         assert loader is not None
         assert loader.loader is not None
