@@ -11,14 +11,17 @@ from test_training import TRAIN, VALID, after_calls, planted
 
 from mlproject import results
 from mlproject.architectures import arch_name, make_spec, protocol_name, run_name
+from mlproject.attribution.deeplift import multipliers
 from mlproject.commands.train import spec_options
 from mlproject.data import Split, make_dataset, write
 from mlproject.network import backend
 from mlproject.network.build import build, predict
+from mlproject.network.graph import joins_strands
 from mlproject.network.own_model import zoo_names
 from mlproject.network.training import fit
 from mlproject.run.context import Settings
 from mlproject.run.run import run
+from mlproject.sequence import one_hot
 from mlproject.store import connect
 from mlproject.sweeps.cells import DataSets, plan_cells
 from mlproject.sweeps.plan_file import read_plan
@@ -50,6 +53,41 @@ def fails(length, classes):
 
 def nothing(length, classes):
     return None
+
+def lambdas(length, classes):
+    x = inputs = keras.Input((length, 4))
+    x = layers.Lambda(lambda y: y * 2.0)(x)
+    return keras.Model(inputs, layers.Dense(classes)(layers.Flatten()(x)))
+
+def twice(length, classes):
+    x = inputs = keras.Input((length, 4))
+    shared = layers.Conv1D(4, 3, padding="same", name="shared")
+    x = layers.Concatenate()([shared(x), shared(x[:, ::-1])])
+    return keras.Model(inputs, layers.Dense(classes)(layers.Flatten()(x)))
+
+def nested(length, classes):
+    x = inputs = keras.Input((length, 4))
+    x = keras.Sequential([layers.Conv1D(4, 3), layers.Flatten()], name="trunk")(x)
+    return keras.Model(inputs, layers.Dense(classes)(x))
+
+def ends_in_softmax(length, classes):
+    x = inputs = keras.Input((length, 4))
+    return keras.Model(inputs, layers.Dense(classes, "softmax")(layers.Flatten()(x)))
+
+def ends_in_parts(length, classes):
+    x = inputs = keras.Input((length, 4))
+    x = layers.Flatten()(x)
+    parts = [layers.Dense(1, "sigmoid")(x) for _ in range(classes)]
+    return keras.Model(inputs, layers.Concatenate()(parts))
+
+def exits(length, classes):
+    raise SystemExit(3)
+
+def named(length, classes):
+    x = inputs = keras.Input((length, 4))
+    x = layers.Conv1D(6, 5, padding="causal", activation="relu", name="logits")(x)
+    x = layers.Dense(classes, name="probabilities")(layers.GlobalMaxPooling1D(name="strands")(x))
+    return keras.Model(inputs, x)
 
 text = "no function"
 """
@@ -131,6 +169,13 @@ def test_initial_weights_follow_from_the_seed(file: Path) -> None:
         ({"model": "{}:text"}, "must be a function"),
         ({"model": "{}:build", "model_args": '{{"depth": 3}}'}, "unexpected keyword argument"),
         ({"model": "{}:build", "model_args": "[3]"}, "JSON object"),
+        ({"model_args.width": 3}, "give `model` too"),
+        ({"model": "{}:lambdas"}, r"layers of Keras only.*lambda"),
+        ({"model": "{}:twice"}, "shared is called 2 times"),
+        ({"model": "{}:nested"}, "the model trunk inside it"),
+        ({"model": "{}:ends_in_softmax"}, r"got dense \(softmax\)"),
+        ({"model": "{}:ends_in_parts"}, r"must end in a layer of logits.*Concatenate"),
+        ({"model": "{}:exits"}, "SystemExit"),
         ({"model": "{}:build", "model_args": '{{"width": NaN}}'}, "JSON object"),
         ({"model": "{}x.py:build"}, "cannot read"),
         ({"model": "resnet9000"}, "unknown model 'resnet9000'"),
@@ -232,3 +277,17 @@ def test_an_argument_can_be_given_alone_and_varied_by_a_plan(
     assert searched.search is not None
     space = make_space(searched, searched.search, DataSets(tmp_path))
     assert space.distributions == {"model_args.width": IntDistribution(3, 9)}
+
+
+def test_names_of_the_projects_layers_may_be_the_users_too(file: Path) -> None:
+    """Nothing is found by the names logits, probabilities, strands; causal padding has a rule."""
+    model = build(make_spec({"model": f"{file}:named"}), LENGTH, 2)
+    assert predict(model, VALID.codes[:3]).max() < 1
+    assert not joins_strands(model)
+    rng = np.random.default_rng(3)
+    x, r = (one_hot(rng.integers(0, 4, (5, LENGTH)).astype(np.uint8)) for _ in range(2))
+    select = np.eye(2, dtype=np.float32)[[0, 1, 0, 1, 0]]
+    scores, found = multipliers(model)(x, r, select)
+    difference = scores - multipliers(model)(r, r, select)[0]
+    total = (found * (x - r)).sum(axis=(1, 2))
+    np.testing.assert_allclose(total, difference, atol=1e-3 * np.abs(difference).max())

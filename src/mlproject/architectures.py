@@ -204,6 +204,7 @@ def make_spec(options: Options) -> RunSpec:
     values = {**({"fine_tune": FINE_TUNED} if own.get("augment") == "evoaug" else {}), **values}
     flat_blocks = {name: values.pop(name) for name in list(values) if _of_block(name)}
     if (model := values.get("model", BLOCKS)) == BLOCKS:
+        _refuse_arguments(values.get("model_args", "{}"))
         values["blocks"] = _blocks(flat_blocks)
     else:
         unused = [name for name in own if name in BUILDER_FIELDS or _of_block(name)]
@@ -250,6 +251,15 @@ def model_file(model: str) -> Path:
     """Return the file of a model's function: that of FILE.py:FUNCTION, or one of the zoo."""
     path, colon, _ = model.rpartition(":")
     return Path(path) if colon else ZOO / f"{model}.py"
+
+
+def _refuse_arguments(text: str) -> None:
+    """Raise a `UserError` if a network of blocks gets arguments of a function."""
+    if text.strip() not in ("", "{}"):
+        raise UserError(
+            "`model_args` has the arguments of a model's function: give `model` too, such as "
+            f"model=my_net.py:build; got {short_repr(text)}"
+        )
 
 
 def _with_arguments(text: str, arguments: Options) -> str:

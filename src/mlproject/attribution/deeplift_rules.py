@@ -113,9 +113,11 @@ def _affine(layer: keras.Layer, x: Any) -> Any:
     if isinstance(layer, layers.Dense):
         y = ops.matmul(x, layer.kernel)
     else:
-        y = ops.conv(
-            x, layer.kernel, layer.strides, layer.padding, "channels_last", layer.dilation_rate
-        )
+        padding = layer.padding
+        if padding == "causal":
+            before = layer.dilation_rate[0] * (layer.kernel_size[0] - 1)
+            x, padding = ops.pad(x, ((0, 0), (before, 0), (0, 0))), "valid"
+        y = ops.conv(x, layer.kernel, layer.strides, padding, "channels_last", layer.dilation_rate)
     return y + layer.bias if layer.use_bias else y
 
 

@@ -49,7 +49,8 @@ def logit_model(model: keras.Model) -> keras.Model:
         raise UserError(
             f"attributions of logits need an activation of a dense layer: got {last.name}"
         )
-    head = layers.Dense(last.units, use_bias=last.use_bias, name="logits")
+    name = None if "logits" in {one.name for one in model.layers} else "logits"
+    head = layers.Dense(last.units, use_bias=last.use_bias, name=name)
     outputs = head(last.input)
     head.set_weights(last.get_weights())
     return keras.Model(model.inputs, outputs, name="logits_of_network")

@@ -41,13 +41,18 @@ def convolution(model: keras.Model, name: str) -> keras.Layer:
 
 def reads_sequence(model: keras.Model, name: str) -> bool:
     """Return whether a convolution reads the sequences, or a batch of both strands."""
-    strands = [one.output for one in model.layers if one.name == STRANDS]
+    strands = [one.output for one in model.layers if _joins_strands(one)]
     return any(convolution(model, name).input is one for one in (*model.inputs, *strands))
 
 
 def joins_strands(model: keras.Model) -> bool:
     """Return whether a model reads a batch and its reverse complements as one batch."""
-    return any(one.name == STRANDS for one in model.layers)
+    return any(_joins_strands(one) for one in model.layers)
+
+
+def _joins_strands(layer: Any) -> bool:
+    joins = isinstance(layer, layers.Concatenate) and layer.axis == 0
+    return joins and layer.name == STRANDS
 
 
 def require_positions(model: keras.Model, name: str) -> None:

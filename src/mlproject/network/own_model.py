@@ -15,6 +15,7 @@ from keras import layers
 from mlproject.architectures import ZOO, model_file
 from mlproject.network.blocks import END
 from mlproject.network.initial import stream_seed
+from mlproject.network.model_checks import check_model
 from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError, nearest, reason
 from mlproject.system.files import sha256_of
@@ -38,12 +39,13 @@ def build_own(spec: RunSpec, length: int, classes: int, activation: str = "sigmo
     keras.utils.set_random_seed(stream_seed(spec.seed, "model"))
     try:
         model = function(length, classes, **spec.arguments)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(
             f"`model`: {spec.model} must return a model for length={length}, classes={classes} and "
             f"the arguments {spec.model_args}: it says '{type(error).__name__}: {reason(error)}'"
         ) from error
-    return _with_activation(_checked(model, spec, length, classes), activation)
+    check_model(model, spec.model, length, classes, activation)
+    return _with_activation(model, activation)
 
 
 def zoo_names() -> list[str]:
@@ -71,31 +73,17 @@ def _function(spec: RunSpec) -> tuple[Callable[..., Any], int]:
     try:
         loader.loader.exec_module(module)
         function = getattr(module, name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(
             f"`model`: {path} must load and have a function {name}: it says "
             f"'{type(error).__name__}: {reason(error)}'"
         ) from error
     if not callable(function):
         raise UserError(f"`model`: {name} of {path} must be a function: got {function!r}")
-    return function, int(getattr(module, "SHORTEST", 1))
-
-
-def _checked(model: object, spec: RunSpec, length: int, classes: int) -> keras.Model:
-    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
-        raise UserError(
-            f"`model`: {spec.model} must return a keras.Model with inputs and outputs (functional "
-            f"or sequential): got {type(model).__name__}"
-        )
-    for kind, tensors, wanted in (
-        ("input", model.inputs, (length, 4)), ("output", model.outputs, (classes,)),
-    ):  # fmt: skip
-        shapes = [tuple(one.shape[1:]) for one in tensors]
-        if shapes != [wanted]:
-            raise UserError(
-                f"`model`: {spec.model} must have one {kind} of shape {wanted}: got {shapes}"
-            )
-    return model
+    shortest = getattr(module, "SHORTEST", 1)
+    if not isinstance(shortest, int):
+        raise UserError(f"`model`: SHORTEST of {path} must be an integer: got {shortest!r}")
+    return function, shortest
 
 
 def _with_activation(model: keras.Model, name: str) -> keras.Model:
@@ -108,5 +96,7 @@ def _with_activation(model: keras.Model, name: str) -> keras.Model:
     if found is keras.activations.sigmoid:
         last.activation = wanted
         return keras.Model(model.inputs, model.outputs[0], name="network")
-    output = layers.Activation(name, dtype="float32", name=END[name])
+    names = {one.name for one in model.layers}
+    end = END[name] if END[name] not in names else None
+    output = layers.Activation(name, dtype="float32", name=end)
     return keras.Model(model.inputs, output(model.outputs[0]), name="network")
