@@ -1,6 +1,7 @@
 """The wheel: it installs, brings its data files and the command, and works outside a checkout."""
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -19,7 +20,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     The packages that it requires come from the environment of the tests.
     """
     root = tmp_path_factory.mktemp("wheel")
-    build = ["wheel", "--no-deps", "--wheel-dir", str(root), str(ROOT)]
+    copy = root / "source"  # setuptools leaves files in the folder that it builds in
+    shutil.copytree(
+        ROOT / "src", copy / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+    )
+    for name in ("pyproject.toml", "requirements.txt", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    build = ["wheel", "--no-deps", "--wheel-dir", str(root), str(copy)]
     subprocess.run([sys.executable, "-m", "pip", "--quiet", *build], check=True)
     (wheel,) = root.glob("mlproject-*.whl")
     venv.create(root / "env", with_pip=False)

@@ -1,1 +1,0 @@
-"""From activations to motifs, their matches and scores: arrays in, arrays out."""

@@ -1,1 +1,0 @@
-"""In-silico experiments on a scoring function: arrays in, arrays out."""

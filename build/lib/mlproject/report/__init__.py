@@ -1,1 +1,0 @@
-"""The report: tables and figures of many runs beside the published numbers."""

@@ -1,1 +1,0 @@
-"""Papers as data: a folder of tables and a file that says what they mean."""

@@ -1,1 +1,0 @@
-"""Read recorded runs from the tracking server; users import `mlproject.results`."""
