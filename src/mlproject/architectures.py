@@ -101,6 +101,11 @@ ARCHITECTURES: Mapping[str, Options] = MappingProxyType(
 )
 
 
+def scored_alignments(own: AlignmentName) -> tuple[AlignmentName, ...]:
+    """Return the alignments that a run scores, each once: `ALWAYS_SCORED`, and its own."""
+    return tuple(dict.fromkeys((*ALWAYS_SCORED, own)))
+
+
 class AlignmentRule(NamedTuple):
     """What an alignment sets unless the user does; see the fields of `RunSpec`."""
 

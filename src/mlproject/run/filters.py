@@ -7,7 +7,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from mlproject.architectures import ALIGNMENTS, ALWAYS_SCORED, FIRST, AlignmentRule
+from mlproject.architectures import ALIGNMENTS, FIRST, AlignmentRule, scored_alignments
 from mlproject.data import Split
 from mlproject.draw.logos import logo_figure
 from mlproject.fields import BLOCKS, AlignmentName
@@ -141,7 +141,7 @@ class LayerReader:
     @property
     def _least(self) -> float:
         """The lowest threshold of the alignments that take every position above theirs."""
-        names = dict.fromkeys((*ALWAYS_SCORED, self._context.spec.alignment))
+        names = scored_alignments(self._context.spec.alignment)
         return min(self._rule(one).threshold for one in names if SITES[one].above)
 
     def _sites(self, found: SplitScan, alignment: AlignmentName) -> Scan:
@@ -231,7 +231,7 @@ def _is_summary(name: str) -> bool:
 def _read_test(context: RunContext, reader: LayerReader, results: FilterResults) -> None:
     split, own = context.data.test, context.spec.alignment
     found = reader.scan(split)
-    for alignment in dict.fromkeys((*ALWAYS_SCORED, own)):
+    for alignment in scored_alignments(own):
         reading = reader.read(split, found, alignment)
         suffix = "" if alignment == own else f"_{alignment}"
         for key, value in match_scores(reading, context.relevant).items():
