@@ -10,6 +10,7 @@ import os
 import shutil
 import site
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -105,6 +106,21 @@ def made_once(name: str, make: Callable[[Path], str]) -> tuple[Path, str]:
             raise
         (folder / "part.txt").rename(made)
     return folder, made.read_text()
+
+
+def _store_restored() -> Iterator[None]:
+    """Undo what `connect` leaves in the process: MLflow's variables and its tracking store."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
+    yield
+    if "mlflow" in sys.modules:
+        sys.modules["mlflow"].set_tracking_uri(before.get("MLFLOW_TRACKING_URI", ""))
+    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+        del os.environ[name]
+    os.environ |= before
+
+
+store_of_test = pytest.fixture(autouse=True)(_store_restored)
+store_of_module = pytest.fixture(autouse=True, scope="module")(_store_restored)
 
 
 @pytest.fixture(scope="session")

@@ -35,9 +35,8 @@ def test_a_store_that_does_not_exist_yet_is_not_made(
 
 
 def test_what_does_not_work_says_what_to_do_and_gives_exit_code_1(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     Path("mlflow.db").write_text("no database")
     monkeypatch.setattr(parts, "ROOM", 1e30)
     monkeypatch.setattr(parts, "EXTRAS", {"moon": ("no_such_module", "the moon", "build it")})
