@@ -26,7 +26,7 @@ HEAD = """<!-- written by `python docs/parameters.py`, do not edit -->
 
 | preset | values |
 |---|---|
-| `arch` | the networks of the paper, {networks}, and every other row of `ARCHITECTURES` in `src/mlproject/architectures.py`; default CNN-25 |
+| `arch` | the networks of the paper, {networks}, and every other row of `ARCHITECTURES` in `src/mlproject/architectures/rows.py`; default CNN-25 |
 | `protocol` | {protocols}; default released. `released` is what the paper's code did, and its printed numbers rest on it; `paper` is what its text says |
 
 These options do not change a result and are no parameters of the spec: `resume` (a run id), `name`, `experiment`, `backend`

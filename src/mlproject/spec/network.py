@@ -1,0 +1,183 @@
+"""Fields of a run's data and network, and the sizes that follow from them."""
+
+import json
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import Field, field_validator
+
+from mlproject.fields import (
+    BLOCKS,
+    GENERATED,
+    MILLION,
+    MODEL_PATTERN,
+    MOST_ARGUMENTS,
+    ActivationName,
+    DropoutRate,
+    Few,
+    Frozen,
+    Positive,
+    Seed,
+    data_field,
+    network_field,
+)
+from mlproject.geometry import Kernel
+from mlproject.spec.block import Block
+from mlproject.system.errors import UserError, short_repr
+
+
+class NetworkSpec(Frozen):
+    """What the data and the network of a run are."""
+
+    dataset: Annotated[str, Field(min_length=1)] = data_field(
+        "synthetic", f"generated data, {', '.join(GENERATED)}, or the path of an HDF5 file"
+    )
+    sequences: Annotated[int, Field(ge=10, le=100 * MILLION)] = data_field(
+        25_000, "generated data: number of sequences; by default as many as the paper has"
+    )
+    length: Positive = data_field(200, "generated data: nt a sequence", fits=True)
+    data_seed: Seed = data_field(0, "generated data: seed of the generator")
+    folds: Annotated[int, Field(ge=0, le=100)] = data_field(
+        0,
+        "0: the splits of the data; 3 or more: parts by chromosome, or by clusters of similar "
+        "sequences, one for testing and the next for validation",
+        later=True,
+    )
+    fold: Annotated[int, Field(ge=1, le=100)] = data_field(
+        1, "the part to test on, from 1 to `folds`", later=True
+    )
+    model: Annotated[str, Field(pattern=MODEL_PATTERN)] = network_field(
+        BLOCKS,
+        "`blocks`: convolution blocks and dense layers by the parameters below; a file of "
+        "`mlproject.network.zoo`; or FILE.py:FUNCTION, a function of yours",
+        later=True,
+    )
+    model_args: str = network_field(
+        "{}", "arguments of the model's function, a JSON object", later=True
+    )
+    model_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = network_field(
+        "", "set by the program: SHA-256 of FILE.py", later=True
+    )
+    blocks: tuple[Block, ...] = network_field(..., "convolution blocks, first to last")
+    units: Positive = network_field(512, "units of the dense layer")
+    activation: ActivationName = network_field(
+        "relu", "activation of the first convolution (deeper layers: relu)"
+    )
+    dropout_conv: DropoutRate = network_field(0.1, "dropout after each max-pool")
+    dropout_dense: DropoutRate = network_field(0.5, "dropout after each dense layer")
+    order: Literal["pool_dropout", "dropout_pool"] = network_field(
+        "pool_dropout", "order of max-pool and dropout in a block", later=True
+    )
+    batch_norm: Literal["on", "off"] = network_field(
+        "on", "batch norm before activations", later=True
+    )
+    attention: Few = network_field(
+        0, "blocks of multi-head self-attention after the convolutions", later=True
+    )
+    attention_heads: Annotated[int, Field(ge=1, le=1024)] = network_field(
+        4, "heads of each attention block", later=True
+    )
+    attention_key: Annotated[int, Field(ge=1, le=4096)] = network_field(
+        32, "size of each head's queries and keys", later=True
+    )
+    recurrent: Annotated[int, Field(ge=0, le=16_384)] = network_field(
+        0, "units of a bidirectional LSTM after the convolutions, 0 = none", later=True
+    )
+    head: Literal["flatten", "global_max", "global_average"] = network_field(
+        "flatten", "how the map enters the dense layers", later=True
+    )
+    dense: Annotated[str, Field(pattern=r"^([1-9]\d{0,6}(,[1-9]\d{0,6}){0,19})?$")] = network_field(
+        "", "units of several dense layers, comma-separated; empty: one of `units`", later=True
+    )
+    output_l2: Annotated[float, Field(ge=0.0, le=1000.0)] | None = network_field(
+        None, "L2 factor of the output layer; by default `l2`", later=True
+    )
+    strands: Literal["single", "shared"] = network_field(
+        "single",
+        "`shared`: one network reads both strands, and their logits are averaged",
+        later=True,
+    )
+
+    @field_validator("model_args", mode="after")
+    @classmethod
+    def _canonical_arguments(cls, text: str) -> str:
+        try:
+            values = json.loads(text)
+            if not isinstance(values, dict) or len(text) > MOST_ARGUMENTS:
+                raise ValueError
+            return json.dumps(values, sort_keys=True, allow_nan=False)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(
+                f"must be a JSON object of at most {MOST_ARGUMENTS:,} characters, such as "
+                f'{{"width": 3}}: got {short_repr(text)}'
+            ) from error
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of the model's function."""
+        return cast(dict[str, Any], json.loads(self.model_args))
+
+    @property
+    def dense_units(self) -> tuple[int, ...]:
+        """Units of the dense layers, first to last."""
+        return tuple(map(int, self.dense.split(","))) if self.dense else (self.units,)
+
+    def keeps_positions(self, number: int) -> bool:
+        """Whether no pool or stride precedes convolution `number`, counted from 1."""
+        return not any(block.pool > 1 or block.stride > 1 for block in self.blocks[: number - 1])
+
+    def origin(self, number: int) -> int:
+        """Return the last convolution, up to `number`, that no pool or stride precedes."""
+        return max(one for one in range(1, number + 1) if self.keeps_positions(one))
+
+    def map_lengths(self, length: int) -> list[int]:
+        """Return the length of the sequence and of the map that each block passes on.
+
+        Raises:
+            UserError: a filter is wider than the sequence, or a max-pool wider than its input.
+        """
+        lengths = [length]  # a model that is not made of blocks checks its input itself
+        for number, block in enumerate(self.blocks, 1):
+            if block.kernel > length:
+                raise UserError(
+                    f"`kernel{number}` must not be wider than the sequences: "
+                    f"got kernel{number}={block.kernel} on {length} nt"
+                )
+            scanned = block.convolution.outputs(lengths[-1])
+            if scanned < 1:
+                raise UserError(
+                    f"`kernel{number}` with padding{number}=valid must fit into its input: "
+                    f"got {block.convolution.span} on a map of {lengths[-1]} positions"
+                )
+            if block.pool > scanned:
+                raise UserError(
+                    f"`pool{number}` must not be wider than its input: "
+                    f"got pool{number}={block.pool} on a map of {scanned} positions "
+                    f"(sequences of {length} nt); values from 1 to {scanned} work"
+                )
+            lengths.append(block.max_pool.outputs(scanned))
+        return lengths
+
+    def kernels(self, length: int, classes: int) -> list[Kernel]:
+        """Return the kernels of the convolutions, the dense layers and the output, in that order.
+
+        Attention and recurrence are not among them.
+
+        Args:
+            length: nt a sequence.
+            classes: number of outputs.
+
+        Raises:
+            UserError: as `map_lengths`.
+        """
+        lengths, channels, found = self.map_lengths(length), 4, []
+        for block, size in zip(self.blocks, lengths, strict=False):
+            outputs = block.convolution.outputs(size)
+            found.append(Kernel(outputs, block.kernel * channels, block.filters))
+            channels = block.filters
+            inner = Kernel(outputs, block.kernel_residual * channels, channels)
+            found += [inner] * block.residual
+        inputs = channels * (lengths[-1] if self.head == "flatten" else 1)
+        for units in (*self.dense_units, classes):
+            found.append(Kernel(1, inputs, units))
+            inputs = units
+        return found if self.model == BLOCKS else []
