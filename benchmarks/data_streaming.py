@@ -79,7 +79,7 @@ def deepsea(folder: Path) -> None:
 
 def write_random(path: Path, rows: int) -> None:
     """Write a data set of random sequences; the other splits have 1,000 sequences each."""
-    from mlproject.data.layout import new_dataset_file
+    from mlproject.data.writing import new_dataset_file
 
     rng = np.random.default_rng(0)
     counts = {"train": rows, "valid": 1000, "test": 1000}

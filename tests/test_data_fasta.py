@@ -8,11 +8,12 @@ import pytest
 
 from mlproject.commands.cli import main
 from mlproject.data import read, write
-from mlproject.data.dataset import Split, make_dataset
-from mlproject.data.fasta import collect
+from mlproject.data.dataset import make_dataset
+from mlproject.data.labelled import collect
 from mlproject.data.listing import alike, format_listing, listing, shared_sequences
 from mlproject.data.relevant import relevant_motifs, unmatchable
 from mlproject.data.sources import parse_files
+from mlproject.data.split import Split
 from mlproject.sequence import decode, reverse_complement
 from mlproject.system.errors import UserError
 

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from test_files import largest_file
 
-from mlproject.data.dataset import SITE, Dataset, Split, content_sha256, make_dataset
-from mlproject.data.layout import read, write
+from mlproject.data.dataset import Dataset, content_sha256, make_dataset
+from mlproject.data.reading import read
+from mlproject.data.split import SITE, Split
+from mlproject.data.writing import write
 from mlproject.motifs.pwm import Motif
 from mlproject.system.errors import UserError
 

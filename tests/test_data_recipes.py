@@ -10,9 +10,10 @@ from scipy import stats
 from mlproject.architectures import make_spec
 from mlproject.commands.cli import main
 from mlproject.data import Dataset, load, read
-from mlproject.data.dataset import Split
 from mlproject.data.planted import planted_positions
-from mlproject.data.recipes import RECIPES, Recipe, make_recipe
+from mlproject.data.recipe import Recipe
+from mlproject.data.recipes import RECIPES, make_recipe
+from mlproject.data.split import Split
 from mlproject.data.synthetic import generate
 from mlproject.motifs.databases import jaspar
 from mlproject.motifs.pwm import information

@@ -9,10 +9,11 @@ import h5py
 import numpy as np
 import pytest
 
-from mlproject.data import layout, make_dataset, read, write
-from mlproject.data.dataset import Dataset, Split
-from mlproject.data.layout import new_dataset_file
+from mlproject.data import make_dataset, read, reading, write
+from mlproject.data.dataset import Dataset
 from mlproject.data.rows import StoredRows
+from mlproject.data.split import Split
+from mlproject.data.writing import new_dataset_file
 from mlproject.system.errors import UserError
 
 
@@ -112,7 +113,7 @@ def test_large_codes_stay_in_the_file_and_are_the_same_data(
 ) -> None:
     dataset = random_dataset()
     write(dataset, tmp_path / "a.h5")
-    monkeypatch.setattr(layout, "IN_MEMORY", 100)
+    monkeypatch.setattr(reading, "IN_MEMORY", 100)
     found = read(tmp_path / "a.h5")
     assert isinstance(found.train.codes, StoredRows)
     assert isinstance(found.test.labels, np.ndarray)
@@ -128,7 +129,7 @@ def test_large_codes_are_checked_as_small_ones_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(random_dataset(), tmp_path / "a.h5")
-    monkeypatch.setattr(layout, "IN_MEMORY", 100)
+    monkeypatch.setattr(reading, "IN_MEMORY", 100)
     with h5py.File(tmp_path / "a.h5", "r+") as file:
         file["train/codes"][33, 2] = 7
     with pytest.raises(UserError, match=r"integers from 0 to 4: got 7 in row 33"):
@@ -179,7 +180,7 @@ def test_training_from_the_file_gives_the_weights_of_training_in_memory(
 
     write(random_dataset(250), tmp_path / "a.h5")
     in_memory = read(tmp_path / "a.h5")
-    monkeypatch.setattr(layout, "IN_MEMORY", 100)
+    monkeypatch.setattr(reading, "IN_MEMORY", 100)
     in_file = read(tmp_path / "a.h5")
     options = {"filters1": 4, "filters2": 0, "pool1": 5, "units": 8, "epochs": 2}
     spec = make_spec({**options, "augment": "reverse_complement"})

@@ -15,9 +15,10 @@ from scipy import stats
 
 from mlproject.architectures import make_spec
 from mlproject.data import load, make_synthetic, read
-from mlproject.data.dataset import Dataset, Split
+from mlproject.data.dataset import Dataset
 from mlproject.data.paper import FACTORS
 from mlproject.data.recipes import make_recipe
+from mlproject.data.split import Split
 from mlproject.data.synthetic import generate
 from mlproject.motifs.pwm import reverse_complement
 from mlproject.system.errors import UserError

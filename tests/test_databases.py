@@ -13,8 +13,9 @@ from mlproject import results
 from mlproject.architectures import make_spec
 from mlproject.commands.cli import main
 from mlproject.data import make_dataset
-from mlproject.data.dataset import Dataset, Split
+from mlproject.data.dataset import Dataset
 from mlproject.data.relevant import relevant_motifs, run_relevant, without_motif
+from mlproject.data.split import Split
 from mlproject.fields import JASPAR_RELEASES, jaspar_names, parse_databases
 from mlproject.filters.baseline import class_motifs
 from mlproject.motifs.databases import databases, factor, jaspar, jaspar_by_id, title_of

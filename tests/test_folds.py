@@ -8,8 +8,9 @@ import pytest
 
 from mlproject.architectures import make_spec
 from mlproject.data import Dataset, load
-from mlproject.data.dataset import WINDOW, make_dataset
+from mlproject.data.dataset import make_dataset
 from mlproject.data.folds import refold
+from mlproject.data.split import WINDOW
 from mlproject.data.synthetic import generate
 from mlproject.sweeps.plan import Plan, expand
 from mlproject.system.errors import UserError

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from mlproject.data.dataset import blocks
+from mlproject.data.split import blocks
 from mlproject.motifs.databases import jaspar
 from mlproject.motifs.tomtom import tomtom
 from mlproject.system import interrupts

@@ -8,8 +8,9 @@ import pytest
 
 from mlproject.attribution import Attributions
 from mlproject.data import read, write
-from mlproject.data.dataset import WINDOW, Dataset, Split, make_dataset
+from mlproject.data.dataset import Dataset, make_dataset
 from mlproject.data.peaks import Options, convert
+from mlproject.data.split import WINDOW, Split
 from mlproject.run.places import write_contributions, write_predictions
 from mlproject.sequence import decode
 from mlproject.system.errors import UserError

@@ -18,7 +18,7 @@ from mlproject.architectures import ARCHITECTURES, PROTOCOLS
 from mlproject.commands.cli import cli
 from mlproject.commands.dataset import dataset
 from mlproject.data import read
-from mlproject.data.dataset import SPLITS
+from mlproject.data.split import SPLITS
 from mlproject.parameters import field_info
 
 ROOT = Path(__file__).parent.parent

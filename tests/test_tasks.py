@@ -11,7 +11,7 @@ from scipy import stats
 
 from mlproject.architectures import make_spec
 from mlproject.attribution.logits import logit_model
-from mlproject.data.dataset import Split
+from mlproject.data.split import Split
 from mlproject.filters.ablation import MEASURES
 from mlproject.network.build import build, predict
 from mlproject.network.evaluation import metrics

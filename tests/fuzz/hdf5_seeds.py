@@ -29,8 +29,9 @@ def written(make: Callable[[Path], None]) -> Callable[[], Files]:
 
 def own(path: Path) -> None:
     """Write a data set file with everything that it can have."""
-    from mlproject.data.dataset import SITE, Split, make_dataset
-    from mlproject.data.layout import write
+    from mlproject.data.dataset import make_dataset
+    from mlproject.data.split import SITE, Split
+    from mlproject.data.writing import write
     from mlproject.motifs.pwm import Motif
 
     rng = np.random.default_rng(0)

@@ -95,8 +95,8 @@ def read_columns(folder: Path) -> None:
 
 
 def read_dataset(folder: Path) -> None:
-    from mlproject.data.layout import read
     from mlproject.data.listing import format_listing, listing
+    from mlproject.data.reading import read
 
     format_listing(listing(read(folder / "a.h5")))
 

@@ -1,67 +1,15 @@
 """``python -m mlproject dataset KIND``: a data set file, generated or from a user's files."""
 
-import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from mlproject.commands.options import CONTEXT, FILE, MOTIFS, Command, option, split_list
-from mlproject.fields import GENERATED, JASPAR_2016
+from mlproject.commands.dataset_options import FILES, OUT, RELEVANT, out_option, print_listing
+from mlproject.commands.dataset_sequences import fasta, table
+from mlproject.commands.options import CONTEXT, FILE, MOTIFS, option, split_list
+from mlproject.fields import GENERATED
 from mlproject.system.errors import UserError
-
-if TYPE_CHECKING:
-    from mlproject.data.listing import Listing
-
-FORCE = "mlproject.force"  # in the context of a command
-
-
-def _refuse_overwriting(
-    context: click.Context, _: click.Parameter, out: Path | None
-) -> Path | None:
-    """Raise a `UserError` if the file to write exists and ``--force`` is not given."""
-    if out is not None and out.exists() and not context.meta.get(FORCE):
-        raise UserError(
-            f"`--out` must be a new file: got {out}, which exists; give another name, or --force "
-            "to replace it"
-        )
-    return out
-
-
-def _out(**settings: Any) -> Callable[[Command], Command]:
-    """Return the options ``--out`` and ``--force``, which guard an existing file."""
-
-    def note(context: click.Context, _: click.Parameter, force: bool) -> None:
-        context.meta[FORCE] = force
-
-    def add(command: Command) -> Command:
-        force = click.option(
-            "--force",
-            is_flag=True,
-            is_eager=True,
-            expose_value=False,
-            callback=note,
-            help="replace the file if it exists",
-        )
-        out = click.option("--out", type=FILE, callback=_refuse_overwriting, **settings)
-        return out(force(command))
-
-    return add
-
-
-OUT = _out(required=True, help="file to write")
-RELEVANT = option(
-    "--relevant",
-    default="auto",
-    help="motifs of the classes: `auto` by the factor's name, `none`, or exceptions to auto "
-    "CLASS=ID+ID,CLASS=NAME,CLASS=",
-)
-FILES = click.option(
-    "--files",
-    required=True,
-    help="CLASS=FILE,CLASS=FILE,... (a class may come again), or a table of classes and files",
-)
 
 
 @click.group(context_settings=CONTEXT)
@@ -76,8 +24,12 @@ def dataset(context: click.Context) -> None:
     context.with_resource(progress_shown())
 
 
+dataset.add_command(fasta)
+dataset.add_command(table)
+
+
 @dataset.command()
-@_out(help="file to write [in the folder data]")
+@out_option(help="file to write [in the folder data]")
 @option("--seed", default=0, type=click.IntRange(0))
 @option("--sequences", type=int, help="[as many as the recipe says]")
 @option("--length", type=int, help="nt a sequence [the recipe's]")
@@ -126,169 +78,6 @@ def synthetic(
 
 @dataset.command()
 @OUT
-@FILES
-@click.option(
-    "--negatives",
-    help="sequences that have no class: FILE,FILE,..., or `shuffle`: a copy of each sequence with "
-    "shuffled dinucleotides",
-)
-@click.option(
-    "--test-files",
-    "--test_files",
-    help="CLASS=FILE,... of the test split, such as held-out chromosomes [a random share]",
-)
-@click.option(
-    "--test-negatives", "--test_negatives", help="FILE,FILE,... of the test without a class"
-)
-@click.option("--length", type=click.IntRange(1), help="nt a sequence [that of the first one]")
-@option(
-    "--fit",
-    default="exact",
-    type=click.Choice(["exact", "centre", "drop"]),
-    help="sequences of another length: an error, cut or filled up with N, or left out",
-)
-@click.option("--most", type=click.IntRange(1), help="sequences a class, the first ones [all]")
-@option("--valid", default=0.1, type=float, help="share for validation")
-@option("--test", default=0.2, type=float, help="share for testing; not with --test-files")
-@option("--seed", default=0, type=click.IntRange(0), help="of the split and of shuffled copies")
-@RELEVANT
-@MOTIFS
-def fasta(
-    out: Path,
-    files: str,
-    negatives: str | None,
-    test_files: str | None,
-    test_negatives: str | None,
-    relevant: str,
-    motifs: str,
-    **options: Any,
-) -> None:
-    """From sequences, FASTA or DeepBind's .seq, plain or gzipped, some files a class.
-
-    Equal sequences and reverse complements are merged, with the labels of all.
-    """
-    from mlproject.data import fasta as kind
-    from mlproject.data.relevant import relevant_motifs
-    from mlproject.data.sources import parse_files, parse_paths
-
-    sources = parse_files(files)
-    found = relevant_motifs(list(sources), relevant, motifs)
-    if test_negatives and not test_files:
-        raise UserError("`--test-negatives` go with `--test-files`: give both, or neither")
-    tested = None
-    if test_files:
-        paths = parse_files(test_files, "test_files")
-        tested = kind.TestFiles(paths, parse_paths(test_negatives))
-    shuffled = negatives == "shuffle"
-    listing, pool, common = kind.convert(
-        sources,
-        [] if shuffled else parse_paths(negatives),
-        out,
-        shuffled=shuffled,
-        tested=tested,
-        relevant=found,
-        **options,
-    )
-    notes = []
-    if common:
-        notes.append(f"{common:,} sequences of the test files are left out of the other splits")
-    if pool.merged:
-        notes.append(
-            f"{pool.merged:,} sequences that were there before are merged with them, "
-            f"{pool.other_strand:,} of these as reverse complements"
-        )
-    if pool.dropped:
-        notes.append(f"{pool.dropped:,} sequences of another length are left out")
-    _show(listing, out, notes, motifs)
-
-
-TABLE_OPTIONS = (
-    option(
-        "--task",
-        default="regression",
-        type=click.Choice(["regression", "counts", "binary", "multiclass"]),
-        help="numbers, counts, labels 0 and 1, or one column with the names of classes",
-    ),
-    click.option("--units", default="", help="unit of each column, comma-separated"),
-    option(
-        "--transform",
-        default="none",
-        type=click.Choice(["none", "log2", "log1p", "standardise"]),
-        help="of numbers; log1p: log2 of 1 more; standardise: by the training split",
-    ),
-    option(
-        "--missing",
-        default="refuse",
-        type=click.Choice(["refuse", "drop"]),
-        help="values that are empty or NA: an error, or their rows left out",
-    ),
-    option(
-        "--duplicates",
-        default="mean",
-        type=click.Choice(["mean", "first", "refuse"]),
-        help="equal sequences of a split: their mean, the first, or an error",
-    ),
-    click.option("--split", default="", help="column with train, valid or test"),
-    click.option("--chromosome", default="", help="column of chromosomes, to split by them"),
-    option("--valid", default="0.1", help="share for validation, or chromosomes, as chr7"),
-    option("--test", default="0.2", help="share for testing, or chromosomes, as chr8,chr9"),
-    option("--seed", default=0, type=click.IntRange(0), help="of a random split"),
-    click.option("--length", type=click.IntRange(1), help="nt a sequence [that of the first one]"),
-    option(
-        "--fit",
-        default="exact",
-        type=click.Choice(["exact", "centre", "drop"]),
-        help="sequences of another length: an error, cut or filled up with N, or left out",
-    ),
-)
-
-
-def _table_options(command: Command) -> Command:
-    for add in reversed(TABLE_OPTIONS):
-        command = add(command)
-    return command
-
-
-@dataset.command()
-@OUT
-@click.option("--file", required=True, type=FILE, help="table with a header, TSV or CSV, or gzip")
-@option("--sequence", default="sequence", help="column of the sequences")
-@click.option("--columns", required=True, help="columns of the values, comma-separated")
-@click.option("--fasta", type=FILE, help="FASTA of the sequences, if the table has their names")
-@click.option("--name", default="", help="column of these names")
-@_table_options
-@RELEVANT
-@MOTIFS
-def table(out: Path, file: Path, relevant: str, motifs: str, **options: Any) -> None:
-    """From a table of sequences with measured values, as MPRA and STARR-seq give.
-
-    Without a column of splits or chromosomes the split is random, and similar sequences (shared
-    words of 16 nt, on either strand) stay together.
-    """
-    from mlproject.data import table as kind
-    from mlproject.data.relevant import relevant_motifs
-
-    options["columns"] = split_list(options["columns"])
-    units = options["units"].split(",") if options["units"] else ()
-    options["units"] = tuple(unit.strip() for unit in units)
-    chosen = kind.Options(**options)
-    found = relevant_motifs(kind.class_names(file, chosen), relevant, motifs)
-    done = kind.convert(file, out, chosen, found)
-    notes = [
-        f"{count:,} {text}"
-        for count, text in (
-            (done.dropped, "rows without a value are left out"),
-            (done.unfit, "rows of another length are left out"),
-            (done.merged, "rows are merged with an equal sequence"),
-            (done.together, "sequences stay in one split with similar ones"),
-        )
-        if count
-    ]
-    _show(done.listing, out, notes, motifs)
-
-
-@dataset.command()
-@OUT
 @click.option("--folder", required=True, type=FILE, help="of the bundle")
 @option(
     "--columns",
@@ -310,7 +99,7 @@ def deepsea(
     known = RELEVANT if columns == "paper" else None
     found = relevant_motifs(list(chosen), relevant, motifs, known)
     done = kind.convert(folder, out, columns=chosen, relevant=found)
-    _show(done.listing, out, [done.differs] if done.differs else [], motifs)
+    print_listing(done.listing, out, [done.differs] if done.differs else [], motifs)
 
 
 @dataset.command()
@@ -365,7 +154,7 @@ def peaks(out: Path, files: str, genome: Path, relevant: str, motifs: str, **opt
         )
         if count
     ]
-    _show(done.listing, out, notes, motifs)
+    print_listing(done.listing, out, notes, motifs)
 
 
 @dataset.command()
@@ -406,7 +195,7 @@ def h5(
         letters=letters,
         both_strands=both_strands,
     )
-    _show(listing, out, motifs=motifs)
+    print_listing(listing, out, motifs=motifs)
 
 
 @dataset.command()
@@ -416,44 +205,4 @@ def show(file: Path) -> None:
     from mlproject.data import read
     from mlproject.data.listing import listing
 
-    _show(listing(read(file)), file)
-
-
-def _show(
-    listing: "Listing", path: Path, notes: Sequence[str] = (), motifs: str = JASPAR_2016
-) -> None:
-    from mlproject.data.listing import alike, format_listing
-    from mlproject.data.relevant import unmatchable, without_motif
-    from mlproject.motifs.databases import title_of
-
-    print(format_listing(listing))
-    print(path)
-    notes = list(notes)
-    relevant = {row.name: row.relevant for row in listing.rows}
-    unknown = [name for name, ids in relevant.items() if not ids]
-    if not listing.rows[0].values and (note := without_motif(unknown, {}, motifs)):
-        notes.append(note)
-    if absent := unmatchable(relevant):
-        notes.append(
-            f"filters are matched with {title_of(JASPAR_2016)} unless `motifs` says otherwise, "
-            f"which lacks {', '.join(absent)}"
-        )
-    for row in listing.rows:
-        one_sided = [
-            name
-            for name, positives, count in zip(
-                ("train", "valid", "test"), row.positives, listing.counts, strict=not row.values
-            )
-            if positives in (0, count)
-        ]
-        if one_sided:
-            notes.append(f"{row.name} has one label only in {', '.join(one_sided)}: no AUROC there")
-    for one, other in alike([row.name for row in listing.rows]):
-        notes.append(f"classes {one} and {other} have nearly the same name: are they one class?")
-    if listing.shared:
-        notes.append(
-            f"{listing.shared:,} sequences are in more than one split: the network is tested on "
-            "sequences that it has seen"
-        )
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
+    print_listing(listing(read(file)), file)

@@ -3,11 +3,13 @@
 from contextlib import suppress
 from pathlib import Path
 
-from mlproject.data.dataset import SITE, Dataset, Split, make_dataset
+from mlproject.data.dataset import Dataset, make_dataset
 from mlproject.data.folds import refold
-from mlproject.data.layout import read, write
+from mlproject.data.reading import read
 from mlproject.data.rows import Rows
+from mlproject.data.split import SITE, Split
 from mlproject.data.synthetic import make_synthetic, provenance
+from mlproject.data.writing import write
 from mlproject.fields import canonical_sha256
 from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError
@@ -38,7 +40,7 @@ def load(spec: RunSpec, folder: Path, path: Path | None = None) -> Dataset:
         path: the present path of the data set's file; None: that of the spec.
 
     Raises:
-        UserError: see `mlproject.data.layout.read`, `mlproject.data.synthetic.generate` and
+        UserError: see `mlproject.data.reading.read`, `mlproject.data.synthetic.generate` and
             `mlproject.data.folds.refold`.
     """
     data = read(path) if path else _loaded(spec, folder)

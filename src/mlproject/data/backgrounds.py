@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from mlproject.data.genome import Genome, open_genome
-from mlproject.data.recipes import Recipe
+from mlproject.data.recipe import Recipe
 from mlproject.sequence import OTHER, shuffle_dinucleotides
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import check_interrupts

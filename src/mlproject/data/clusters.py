@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mlproject.data.dataset import blocks
 from mlproject.data.rows import Rows
+from mlproject.data.split import blocks
 from mlproject.sequence import OTHER
 
 WORD = 16  # nt: longer than most motifs, so that two sites of one motif do not make a cluster

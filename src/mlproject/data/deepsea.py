@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from mlproject.data.bundle import Bundle, open_bundle
-from mlproject.data.dataset import SPLITS
-from mlproject.data.layout import new_dataset_file
 from mlproject.data.listing import Listing
 from mlproject.data.onehot import codes_of_channels
 from mlproject.data.paper import CLASSES
 from mlproject.data.rows import Rows
+from mlproject.data.split import SPLITS
+from mlproject.data.writing import new_dataset_file
 from mlproject.names import check_classes
 from mlproject.system.errors import UserError, nearest
 from mlproject.system.texts import lines

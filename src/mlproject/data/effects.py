@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from mlproject.data.recipes import Recipe
+from mlproject.data.recipe import Recipe
 
 
 def values_of(

@@ -1,45 +1,21 @@
 """A data set from files of sequences, one or several per class, with a random split."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, zip_longest
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from mlproject.data.dataset import SPLITS
-from mlproject.data.layout import new_dataset_file
+from mlproject.data.fitting import FITS, Fit
+from mlproject.data.labelled import LabelledSequences, collect, without
 from mlproject.data.listing import Listing
-from mlproject.data.sequence_files import SequenceRecord, read_sequences
 from mlproject.data.sources import Files
+from mlproject.data.split import SPLITS
+from mlproject.data.writing import new_dataset_file
 from mlproject.names import check_classes
-from mlproject.sequence import AMBIGUOUS, encode, shuffle_dinucleotides
+from mlproject.sequence import encode, shuffle_dinucleotides
 from mlproject.system.errors import UserError, nearest
 from mlproject.system.progress import watched
-
-Fit = Literal["exact", "centre", "drop"]
-FITS: tuple[Fit, ...] = ("exact", "centre", "drop")
-
-_complement = str.maketrans("ACGT", "TGCA")
-_unknown = str.maketrans(dict.fromkeys(AMBIGUOUS, "N"))
-
-
-class LabelledSequences(NamedTuple):
-    """Distinct sequences of equal length. No sequence is the reverse complement of another.
-
-    Attributes:
-        sequences: letters A, C, G, T, and N for all other letters.
-        labels: (n, classes) uint8.
-        merged: number of sequences merged with an equal one.
-        other_strand: number of those merged with their reverse complement.
-        dropped: number of sequences left out because of their length.
-    """
-
-    sequences: list[str]
-    labels: np.ndarray
-    merged: int
-    other_strand: int
-    dropped: int
 
 
 class TestFiles(NamedTuple):
@@ -139,7 +115,7 @@ def convert(
     common = 0
     if tested:
         held_out = _collect_test(files, tested, width, fit)
-        rest = _without(found, held_out)
+        rest = without(found, held_out)
         common = len(found.sequences) - len(rest.sequences)
         found = rest
         parts = [_Part(rest, {"valid": valid}), _Part(held_out, {"test": 1.0})]
@@ -188,15 +164,6 @@ def _collect_test(files: Files, tested: TestFiles, length: int, fit: Fit) -> Lab
     return found._replace(labels=labels)
 
 
-def _without(found: LabelledSequences, other: LabelledSequences) -> LabelledSequences:
-    """Return `found` without the sequences that `other` has, on either strand."""
-    known = {*other.sequences, *(_other_strand(one) for one in other.sequences)}
-    kept = [row for row, one in enumerate(found.sequences) if one not in known]
-    return found._replace(
-        sequences=[found.sequences[row] for row in kept], labels=found.labels[kept]
-    )
-
-
 def _split_rows(
     parts: Sequence[_Part], rng: np.random.Generator, shuffled: bool
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -231,81 +198,3 @@ def _with_shuffled(
     order = rng.permutation(len(codes) + len(copies))
     every = np.concatenate([codes, *([np.stack(copies)] if copies else [])])
     return every[order], np.concatenate([labels, none])[order]
-
-
-def _other_strand(sequence: str) -> str:
-    return sequence.translate(_complement)[::-1]
-
-
-def collect(
-    files: Files, negatives: Sequence[Path], length: int | None, fit: Fit, most: int | None
-) -> LabelledSequences:
-    """Read all sequences, give them equal lengths and merge equal ones, see `convert`.
-
-    Sequences are compared as the network receives them: all ambiguous letters equal N.
-    """
-    known: dict[str, int] = {}
-    sequences: list[str] = []
-    owners: list[tuple[int, int]] = []
-    merged = other_strand = dropped = 0
-    for column, name in [*enumerate(files), (-1, "")]:
-        sources = files[name] if name else negatives
-        taken = 0
-        for record in _in_turn(sources) if most and name else _in_order(sources):
-            if name and record.bound and most and taken >= most:
-                continue
-            length = length or len(record.sequence)
-            sequence = fitted(record, length, fit)
-            if sequence is None:
-                dropped += 1
-                continue
-            encoded = sequence.translate(_unknown)
-            other = _other_strand(encoded)
-            row = known.get(encoded, known.get(other))
-            if row is None:
-                sequences.append(encoded)
-                row = known[encoded] = len(known)
-            else:
-                merged += 1
-                other_strand += encoded not in known
-            if name and record.bound:
-                owners.append((row, column))
-                taken += 1
-        if name and not taken:
-            paths = ", ".join(map(str, sources))
-            raise UserError(f"class {name} has no sequence: {paths} have none of {length} nt")
-    labels = np.zeros((len(sequences), len(files)), np.uint8)
-    if owners:
-        labels[tuple(np.array(owners).T)] = 1
-    return LabelledSequences(sequences, labels, merged, other_strand, dropped)
-
-
-def _in_order(paths: Sequence[Path]) -> Iterator[SequenceRecord]:
-    return chain.from_iterable(map(read_sequences, paths))
-
-
-def _in_turn(paths: Sequence[Path]) -> Iterator[SequenceRecord]:
-    """Yield the first sequence of each file, then the second of each, and so on."""
-    for group in zip_longest(*map(read_sequences, paths)):
-        yield from (record for record in group if record is not None)
-
-
-def fitted(record: SequenceRecord, length: int, fit: Fit) -> str | None:
-    """Return the letters of a sequence at the wanted length, None if it is left out.
-
-    Raises:
-        UserError: another length, and `fit` is ``exact``.
-    """
-    surplus = len(record.sequence) - length
-    if not surplus:
-        return record.sequence
-    if fit == "drop":
-        return None
-    if fit == "exact":
-        raise UserError(
-            f"{record.path}, line {record.line}: sequences must be equally long, {length} nt: got "
-            f"{len(record.sequence)} nt; fit=centre cuts and pads, fit=drop leaves it out"
-        )
-    if surplus > 0:
-        return record.sequence[surplus // 2 : surplus // 2 + length]
-    return ("N" * (-surplus // 2) + record.sequence).ljust(length, "N")

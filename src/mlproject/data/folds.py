@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from mlproject.data.clusters import clusters
-from mlproject.data.dataset import SPLITS, Dataset, Split, make_dataset
+from mlproject.data.dataset import Dataset, make_dataset
+from mlproject.data.split import SPLITS, Split
 from mlproject.system.errors import UserError
 
 

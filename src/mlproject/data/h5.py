@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mlproject.data.layout import new_dataset_file
 from mlproject.data.listing import Listing
 from mlproject.data.onehot import default_classes, find_array, open_splits
+from mlproject.data.writing import new_dataset_file
 from mlproject.names import check_classes
 from mlproject.sequence import LETTERS, reverse_complement
 from mlproject.system.errors import UserError

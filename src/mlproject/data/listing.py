@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlproject.data.dataset import SPLITS, Dataset, blocks
+from mlproject.data.dataset import Dataset
+from mlproject.data.split import SPLITS, blocks
 from mlproject.fields import VALUES
 from mlproject.sequence import reverse_complement
 

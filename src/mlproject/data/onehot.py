@@ -12,8 +12,9 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from mlproject.data.dataset import BLOCK_ROWS, SPLITS, Dataset, Split, make_dataset
+from mlproject.data.dataset import Dataset, make_dataset
 from mlproject.data.paper import CLASSES, RELEVANT
+from mlproject.data.split import BLOCK_ROWS, SPLITS, Split
 from mlproject.sequence import LETTERS, OTHER
 from mlproject.system.errors import UserError
 from mlproject.system.hdf5 import check_size

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from mlproject.data.bed import Intervals, concat, read_intervals, remarks
-from mlproject.data.dataset import WINDOW, Split
 from mlproject.data.gc import gc_matched, window_codes
 from mlproject.data.genome import Genome, open_genome
 from mlproject.data.genome_windows import (
@@ -21,9 +20,10 @@ from mlproject.data.genome_windows import (
     overlaps,
     summit_windows,
 )
-from mlproject.data.layout import new_dataset_file
 from mlproject.data.listing import Listing
 from mlproject.data.sources import Files
+from mlproject.data.split import WINDOW, Split
+from mlproject.data.writing import new_dataset_file
 from mlproject.names import check_classes
 from mlproject.sequence import shuffle_dinucleotides
 from mlproject.system.errors import UserError

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlproject.data.dataset import SITE
-from mlproject.data.recipes import Recipe
+from mlproject.data.recipe import Recipe
+from mlproject.data.split import SITE
 from mlproject.motifs.pwm import Motif, reverse_complement
 from mlproject.system.errors import UserError
 

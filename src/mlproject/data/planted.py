@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from mlproject.data.dataset import Split
+from mlproject.data.split import Split
 from mlproject.motifs.pwm import Motif, information
 
 INFORMATIVE = 0.01  # bit

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from mlproject.data.backgrounds import background, shuffled
-from mlproject.data.dataset import SPLITS, Dataset, Split, make_dataset
+from mlproject.data.dataset import Dataset, make_dataset
 from mlproject.data.effects import values_of
-from mlproject.data.layout import write
 from mlproject.data.paper import FACTORS
 from mlproject.data.placing import place, plant
-from mlproject.data.recipes import Recipe, make_recipe
+from mlproject.data.recipe import Recipe
+from mlproject.data.recipes import make_recipe
+from mlproject.data.split import SPLITS, Split
+from mlproject.data.writing import write
 from mlproject.fields import GENERATED, VALUES
 from mlproject.motifs.databases import jaspar, jaspar_by_id
 from mlproject.motifs.pwm import Motif

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from mlproject.data.clusters import clusters
-from mlproject.data.dataset import SPLITS
-from mlproject.data.layout import new_dataset_file
 from mlproject.data.listing import Listing
+from mlproject.data.split import SPLITS
 from mlproject.data.table_rows import Options, Row, check_options, read_rows, values_of
+from mlproject.data.writing import new_dataset_file
 from mlproject.fields import VALUES
 from mlproject.sequence import encode
 from mlproject.system.errors import UserError, nearest, short_repr

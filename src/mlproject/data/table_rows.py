@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from mlproject.data.fasta import Fit, fitted
+from mlproject.data.fitting import Fit, fitted
 from mlproject.data.sequence_files import SequenceRecord, checked_letters, read_sequences
 from mlproject.system.errors import UserError, nearest, short_repr
 from mlproject.system.texts import lines

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from mlproject.data.dataset import blocks
 from mlproject.data.rows import Rows
+from mlproject.data.split import blocks
 from mlproject.network.value_scores import SMALLEST_RATE
 from mlproject.spec import RunSpec
 

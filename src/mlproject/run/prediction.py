@@ -8,7 +8,7 @@ import numpy as np
 import pandas
 
 from mlproject.data.bed import read_intervals
-from mlproject.data.fasta import Fit, fitted
+from mlproject.data.fitting import Fit, fitted
 from mlproject.data.genome import Genome, open_genome
 from mlproject.data.sequence_files import read_sequences
 from mlproject.names import metric_names

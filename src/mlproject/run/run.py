@@ -11,8 +11,8 @@ import numpy as np
 
 from mlproject.architectures import arch_name, model_file, preset_names, protocol_name, run_name
 from mlproject.data import Dataset, load
-from mlproject.data.dataset import blocks
 from mlproject.data.relevant import run_relevant, without_motif
+from mlproject.data.split import blocks
 from mlproject.fields import VALUES
 from mlproject.names import Artifact, Metric, Tag
 from mlproject.network.evaluation import ClassScore
