@@ -51,7 +51,7 @@ def test_a_strange_shell_home_and_folder_train_the_same_weights(
     shutil.copy(migrated_store, strange / "mlflow.db")
     (home / ".keras" / "keras.json").write_text(json.dumps(KERAS_JSON))
     environment = os.environ | STRANGE | {"HOME": str(home)}
-    for name in ("KERAS_HOME", "MLFLOW_TRACKING_URI"):
+    for name in ("KERAS_HOME", "MLFLOW_TRACKING_URI", "JAX_COMPILATION_CACHE_DIR"):
         environment.pop(name, None)
     arguments = [part for key, value in FINISHED.items() for part in (f"--{key}", str(value))]
     command = [sys.executable, "-m", "mlproject", "train", "--quiet", *arguments]

@@ -4,7 +4,6 @@ import ctypes
 import importlib
 import logging
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -14,7 +13,8 @@ from typing import Any
 from mlproject.system import variables
 from mlproject.system.environment import BACKENDS
 from mlproject.system.errors import UserError, reason
-from mlproject.system.files import atomic_file
+from mlproject.system.program_cache import keep_programs
+from mlproject.system.streams import hidden_stderr
 
 KERAS_VARIABLES = (
     "KERAS_HOME",
@@ -49,7 +49,7 @@ def prepare_keras(backend: str | None = None, threads: int | None = None) -> Non
     try:
         with _without_keras_settings():
             if backend == "tensorflow" and os.environ["TF_CPP_MIN_LOG_LEVEL"] != "0":
-                with _stderr_hidden():
+                with hidden_stderr():
                     importlib.import_module("tensorflow")
                 # TensorFlow mistakes the functions of a second network for repeated tracing.
                 logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -58,7 +58,7 @@ def prepare_keras(backend: str | None = None, threads: int | None = None) -> Non
         if backend == "jax":
             _settle_jax()
             _hide_tensorflow()
-            _write_cache_atomically()
+            keep_programs()
     except ImportError as error:
         raise UserError(
             f"the Keras backend `{backend}` must be installed: {error}; "
@@ -155,37 +155,3 @@ def _hide_tensorflow() -> None:
     from keras.src.utils import module_utils
 
     module_utils.tensorflow._available = False
-
-
-@contextmanager
-def _stderr_hidden() -> Iterator[None]:
-    """Hide TensorFlow's import messages, which none of its settings turns off."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nothing)
-
-
-def _write_cache_atomically() -> None:
-    """Make JAX write the entries of ``JAX_COMPILATION_CACHE_DIR`` atomically.
-
-    JAX 0.10 writes them in place. Another process may then read an incomplete entry, and a killed
-    process leaves one behind.
-    """
-    from jax._src import compilation_cache, lru_cache
-
-    class AtomicCache(lru_cache.LRUCache):
-        def put(self, key: str, value: bytes) -> None:
-            if self.eviction_enabled or "://" in str(self.path):  # has a lock; not a local folder
-                super().put(key, value)
-            elif not (path := Path(str(self.path)) / f"{key}-cache").exists():
-                with atomic_file(path) as file:
-                    file.write(value)
-
-    compilation_cache.LRUCache = AtomicCache  # type: ignore[misc]

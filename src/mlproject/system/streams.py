@@ -3,9 +3,10 @@
 import errno
 import os
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import IO, Any
 
 from mlproject.system.errors import UserError
 
@@ -82,6 +83,35 @@ def lasting_streams() -> Iterator[None]:
                 with suppress(ValueError):
                     stream.flush()
         sys.stdout, sys.stderr = before
+
+
+@contextmanager
+def hidden_stderr() -> Iterator[Callable[[], str]]:
+    """Hide what libraries in C write to standard error; the value returns it.
+
+    Without a folder for temporary files nothing is kept, and the value returns "".
+    """
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with _scratch() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield lambda: _text(file)
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+def _scratch() -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return open(os.devnull, "w+b")
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
 
 
 def _is_closed_pipe(error: OSError | None) -> bool:
