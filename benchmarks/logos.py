@@ -15,7 +15,7 @@ from mlproject.filters.align import Aligned
 from mlproject.filters.reading import LayerReading, read_layer
 from mlproject.motifs.databases import jaspar
 
-LIMITS = {30: 10, 128: 40}
+LIMITS = {30: 3, 128: 8}
 WINDOW = 19
 
 

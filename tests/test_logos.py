@@ -3,13 +3,15 @@
 from itertools import combinations
 from pathlib import Path
 
+import logomaker
 import numpy as np
+import pandas
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from mlproject.draw.letters import letter_heights
+from mlproject.draw.letters import letter_heights, stack_letters
 from mlproject.draw.logos import (
     draw_logo,
     filter_labels,
@@ -69,6 +71,18 @@ def test_letters_are_drawn_at_their_place_in_their_height_and_colour() -> None:
     assert (lower.ymin, lower.ymax, upper.ymax) == pytest.approx((0, 0.5, 1.0))
     assert axes.get_ylim() == (0, 2)
     assert axes.get_xlim() == (-1.5, 2.5)
+
+
+def test_letters_stand_where_logomaker_puts_them() -> None:
+    pwm = jaspar_by_id(["MA0083.3"])[0].pwm
+    heights = letter_heights(pwm)
+    logo = logomaker.Logo(pandas.DataFrame(heights, columns=list("ACGT")), ax=Figure().subplots())
+    glyphs = {(glyph.c, round(glyph.p)): glyph for glyph in logo.glyph_list if glyph.patch}
+    placed = list(stack_letters(heights, 1e-9))
+    assert len(placed) == len(glyphs)
+    for one in placed:
+        glyph = glyphs[one.letter, one.column]
+        assert (one.bottom, one.bottom + one.height) == pytest.approx((glyph.floor, glyph.ceiling))
 
 
 def test_every_filter_is_named(reading: LayerReading) -> None:

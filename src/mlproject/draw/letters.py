@@ -1,8 +1,8 @@
 """Letters of logos: one outline of each letter, one way to stack letters in a column.
 
-Pages of many logos, tracks and inline SVG use this module; single logos are drawn by logomaker, in
-the same font and colours. The letters of one colour become one path, which matplotlib draws about
-20 times as fast as a patch a letter.
+All logos, tracks and inline SVG use this module. The outlines are those of logomaker's glyphs. The
+letters of one colour become one path, which matplotlib draws about 20 times as fast as a patch a
+letter.
 """
 
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
-from matplotlib.textpath import TextPath
 
-from mlproject.draw.style import LETTER_COLORS, bold_font
+from mlproject.draw.style import FONT, LETTER_COLORS
 from mlproject.motifs.pwm import information
 from mlproject.sequence import LETTERS
 from mlproject.system.interrupts import check_interrupts
@@ -60,10 +60,12 @@ def stack_letters(heights: np.ndarray, lowest: float) -> Iterator[PlacedLetter]:
 
 @lru_cache
 def letter_outline(letter: str) -> Path:
-    """Return a letter's outline, which fills the unit square; y points upwards."""
-    path = TextPath((0, 0), letter, size=1, prop=bold_font())
-    low, high = np.array(path.get_extents().get_points())
-    points = (np.asarray(path.vertices) - low) / (high - low)
+    """Return the outline of a glyph of logomaker that fills the unit square; y points upwards."""
+    from logomaker import Glyph
+
+    axes = Figure().add_subplot()
+    path = Glyph(0.5, letter, 0, 1, ax=axes, width=1, font_name=FONT).patch.get_path()
+    points = np.array(path.vertices)
     points[path.codes == Path.CLOSEPOLY] = 0.0
     return Path(points, path.codes)
 

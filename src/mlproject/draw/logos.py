@@ -9,17 +9,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mlproject.draw.letters import letter_heights
-from mlproject.draw.style import FONT, GREY, INK, LABEL_COLORS, LETTER_COLORS, RULE
+from mlproject.draw.letters import draw_letters, letter_heights
+from mlproject.draw.style import GREY, INK, LABEL_COLORS, RULE
 from mlproject.filters.reading import LayerReading, best_matches
 from mlproject.motifs.pwm import Motif, reverse_complement
-from mlproject.sequence import LETTERS
-from mlproject.system.interrupts import check_interrupts
 
 # Inches: a cell and its logo, the caption above it, a row of cells; margins, the strip's heading.
 CELL, WIDTH, LOGO, CAPTION, ROW = 1.2, 1.07, 0.42, 0.13, 0.64
 LEFT, TOP, BOTTOM, STRIP = 0.34, 0.5, 0.06, 0.3
-LOWEST = 0.01  # bits; lower letters cannot be seen, and each costs a patch
+LOWEST = 0.01  # bits; lower letters cannot be seen
 
 
 class Label(NamedTuple):
@@ -147,15 +145,7 @@ def summary(labels: Sequence[Label], any_relevant: bool = True) -> str:
 
 def draw_logo(axes: Axes, pwm: np.ndarray, span: int | None = None, scale: bool = True) -> None:
     """Draw a logo of 0 to 2 bits, centred in `span` columns; `scale` labels the axis."""
-    import logomaker
-    import pandas
-
-    check_interrupts()
-    letters = letter_heights(pwm)
-    letters[letters < LOWEST] = 0.0
-    if letters.any():
-        frame = pandas.DataFrame(letters, columns=list(LETTERS))
-        logomaker.Logo(frame, ax=axes, color_scheme=LETTER_COLORS, font_name=FONT, baseline_width=0)
+    draw_letters(axes, letter_heights(pwm), lowest=LOWEST)
     middle, half = (len(pwm) - 1) / 2, (span or len(pwm)) / 2
     axes.set(xlim=(middle - half, middle + half), ylim=(0, 2), xticks=[], yticks=[0, 1, 2])
     axes.spines[["top", "right"]].set_visible(False)

@@ -6,7 +6,6 @@ classes. More classes are grey.
 
 from typing import NamedTuple
 
-import matplotlib.font_manager
 from matplotlib.axes import Axes
 
 BLUE, ORANGE, GREEN, PINK, VERMILION, SKY = (
@@ -51,11 +50,6 @@ def class_styles(count: int) -> list[LineStyle]:
     if count > len(COLORS) * len(DASHES):
         return [LineStyle(PALE, "")] * count
     return [line_style(number) for number in range(count)]
-
-
-def bold_font() -> matplotlib.font_manager.FontProperties:
-    """Return the font of the letters in logos."""
-    return matplotlib.font_manager.FontProperties(family=FONT, weight="bold")
 
 
 def style_axes(axes: Axes, x: str, y: str, grid: bool = True) -> None:
