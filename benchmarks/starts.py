@@ -59,7 +59,7 @@ def main() -> None:
             cache = Path(name) / arch
             for start in ("first", "second"):
                 found = measure(arch, cache, Path(name) / "run")
-                size = sum(path.stat().st_size for path in cache.rglob("*-cache"))
+                size = sum(path.stat().st_size for path in cache.rglob("*-program"))
                 print(
                     f"{arch:<12} {start:<6} {found['start']:>7.2f} {found['run']:>7.2f} "
                     f"{found['compile']:>12.2f} {size / 1e3:>14.0f} kB",

@@ -32,8 +32,8 @@ SETTINGS = (
 def _own_environment() -> None:
     """Leave the user's settings out, and take a new home folder with a compilation cache in it.
 
-    Each worker of pytest-xdist has its own: JAX writes an entry of its cache in place, and who
-    reads it meanwhile gets a part. XLA takes seconds for each training step without a cache.
+    XLA takes seconds for each training step without a cache of compiled programs. All workers of
+    pytest-xdist and the processes that tests start share one, as the workers of a sweep do.
     """
     backend = os.environ.get("KERAS_BACKEND")
     platform = os.environ.get("JAX_PLATFORMS")
@@ -54,7 +54,7 @@ def _own_environment() -> None:
         "KERAS_HOME": str(home / "keras"),
         "MPLBACKEND": "agg",
         "MPLCONFIGDIR": str(root / "matplotlib"),
-        "JAX_COMPILATION_CACHE_DIR": str(home / "jax"),
+        "JAX_COMPILATION_CACHE_DIR": str(root / "jax"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         "GIT_CONFIG_COUNT": "1",
@@ -63,6 +63,10 @@ def _own_environment() -> None:
     }
     if platform == "cpu":  # said where a GPU is there and is not to be used
         os.environ["JAX_PLATFORMS"] = platform
+    if os.environ["KERAS_BACKEND"] == "jax":
+        from mlproject.system.program_cache import keep_programs
+
+        keep_programs()  # before the first test compiles: JAX's own cache is not safe to share
     if "PYTEST_XDIST_WORKER" not in os.environ:
         import matplotlib.font_manager  # noqa: F401, makes its cache before anybody waits for it
 

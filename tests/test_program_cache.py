@@ -42,7 +42,7 @@ def test_a_second_start_loads_programs_and_compiles_damaged_ones_again(tmp_path:
     assert (first, hits) == (42.5, 0)
     assert folder is not None
     assert Path(folder).parent == tmp_path / "mlproject" / "programs"
-    entries = sorted(Path(folder).glob("*-cache"))
+    entries = sorted(Path(folder).glob("*-program"))
     assert entries
     wanted = [unsealed(path.read_bytes()) for path in entries]
     assert None not in wanted
@@ -69,7 +69,7 @@ def test_nothing_is_kept_where_it_is_not_wanted_or_not_safe(reason: str, tmp_pat
         folder.chmod(0o777)
     value, hits, kept = compile_once(tmp_path, **settings)
     assert (value, hits, kept) == (42.5, 0, None)
-    assert not list(tmp_path.rglob("*-cache"))
+    assert not list(tmp_path.rglob("*-program"))
 
 
 def test_another_processor_or_number_of_threads_has_another_folder(
@@ -95,11 +95,11 @@ def test_an_entry_is_its_value_or_nothing() -> None:
 
 def test_the_programs_that_were_not_read_for_longest_are_removed_first(tmp_path: Path) -> None:
     for age in (5, 1, 9, 3):
-        path = tmp_path / f"{age}-cache"
+        path = tmp_path / f"{age}-program"
         path.write_bytes(bytes(100))
         os.utime(path, (1e9 - age, 1e9 - age))
     (tmp_path / "loads.txt").write_text("usable")
     shrink(tmp_path, 400)
-    assert len(list(tmp_path.glob("*-cache"))) == 4
+    assert len(list(tmp_path.glob("*-program"))) == 4
     shrink(tmp_path, 250)
-    assert {path.name for path in tmp_path.iterdir()} == {"1-cache", "3-cache", "loads.txt"}
+    assert {path.name for path in tmp_path.iterdir()} == {"1-program", "3-program", "loads.txt"}

@@ -86,4 +86,4 @@ def test_an_entry_of_the_compilation_cache_is_whole_or_not_there(tmp_path: Path)
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_file()]
     limitless = COMPILE.replace("(500, 500)", "(-1, -1)")
     subprocess.run([sys.executable, "-c", limitless], check=True, env=environment)
-    assert list((tmp_path / "cache").glob("*-cache"))
+    assert list((tmp_path / "cache").glob("*-program"))

@@ -62,7 +62,7 @@ def program_folder() -> Path:
 def shrink(folder: Path, most: int = MOST_BYTES) -> None:
     """Remove the programs that were not read for longest, until `most` bytes are left."""
     found = []
-    for path in folder.glob("*-cache"):
+    for path in folder.glob("*-program"):
         try:
             state = path.stat()
         except OSError:  # another process has removed it
@@ -107,7 +107,8 @@ def _checked_cache() -> type[Any]:
     """Return JAX's cache class with atomic entries that carry their SHA-256.
 
     JAX 0.10 writes entries in place: another process may read an incomplete one, and a killed
-    process leaves one behind. It compiles again what `get` does not return.
+    process leaves one behind. It compiles again what `get` does not return. The files have names
+    that JAX itself does not read, so that other programs may use the same folder.
     """
     from jax._src import lru_cache
 
@@ -136,7 +137,7 @@ def _checked_cache() -> type[Any]:
             return self.eviction_enabled or "://" in str(self.path)
 
         def _file(self, key: str) -> Path:
-            return Path(str(self.path)) / f"{key}-cache"
+            return Path(str(self.path)) / f"{key}-program"
 
     return CheckedCache
 
