@@ -1,7 +1,8 @@
 # make run    set up everything, train CNN-25, log to MLflow        make ui     look at the results
 # make test   the test suite            make lint   ruff and mypy   make bench  the benchmarks
 # make test-elsewhere   the tests in strange surroundings, see tests/elsewhere.sh (ARGS: which tests)
-# make modisco   add TF-MoDISco      make pages  write the pages of docs/ that are made of the code
+# make tensorflow   add TensorFlow beside JAX      make modisco   add TF-MoDISco
+# make pages  write the pages of docs/ that are made of the code
 # make image  a Docker image for processors, or DEVICE=cuda      make lock  write constraints.txt from .venv
 
 DEVICE := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q GPU && echo cuda || echo cpu)
@@ -11,10 +12,12 @@ BIN := .venv/bin
 BENCHMARKS ?= data_generation scan_align filter_truth tomtom logos attributions results train pipeline passes
 BACKEND_TESTS := $(addprefix tests/test_,model.py training.py training_pass.py networks.py attribution.py threads.py)
 PYTEST := $(BIN)/python -m pytest -p no:randomly -n auto --maxprocesses 4 --dist loadfile
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
+UV := $(shell command -v uv 2>/dev/null)
+install = $(if $(UV),uv pip install --quiet --python $(BIN)/python --constraint constraints.txt $(1) || )$(PIP) $(1)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run ui test test-elsewhere lint bench modisco pages image lock clean
+.PHONY: run ui test test-elsewhere lint bench tensorflow modisco pages image lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/installed-$(DEVICE)
@@ -40,8 +43,10 @@ lint: .venv/installed-dev
 bench: .venv/installed-dev
 	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
+tensorflow: .venv/installed-tensorflow
+
 modisco: .venv/installed-$(DEVICE)
-	$(PIP) --editable '.[modisco]'
+	$(call install,--editable '.[modisco]')
 
 pages: .venv/installed-dev
 	for page in parameters troubleshooting; do $(BIN)/python docs/$$page.py || exit 1; done
@@ -59,11 +64,17 @@ clean:
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11, 3.12 or 3.13 is needed and none was found: install one, or name it: make PYTHON=/path/to/python3.12"; exit 2; }
 	$(PYTHON) -m venv .venv || { rm -rf .venv; echo "error: '$(PYTHON) -m venv' failed: on Debian and Ubuntu, apt-get install python3-venv"; exit 2; }
 
-.venv/installed-$(DEVICE): requirements.txt requirements-$(DEVICE).txt constraints.txt pyproject.toml | .venv/bin/python
-	$(PIP) --requirement requirements-$(DEVICE).txt
-	$(PIP) --no-deps --editable .
+.venv/installed-$(DEVICE): requirements.txt constraints.txt pyproject.toml | .venv/bin/python
+	@echo "installing JAX, Keras, MLflow and what they need into .venv: some 300 MB, a minute or two"
+	$(call install,--requirement requirements.txt $(if $(filter cuda,$(DEVICE)),'jax[cuda12]'))
+	$(call install,--no-deps --editable .)
 	@touch $@
 
-.venv/installed-dev: requirements-dev.txt .venv/installed-$(DEVICE)
-	$(PIP) --requirement requirements-dev.txt
+.venv/installed-tensorflow: requirements-$(DEVICE).txt .venv/installed-$(DEVICE)
+	@echo "installing TensorFlow into .venv: some 300 MB more"
+	$(call install,--requirement requirements-$(DEVICE).txt)
+	@touch $@
+
+.venv/installed-dev: requirements-dev.txt .venv/installed-tensorflow
+	$(call install,--requirement requirements-dev.txt)
 	@touch $@
