@@ -8,13 +8,15 @@ from pathlib import Path
 import h5py
 import keras
 import numpy as np
+import pandas
 import pytest
 from keras import layers
 
 from mlproject.architectures import make_spec
-from mlproject.attribution import METHODS, attribute
+from mlproject.attribution import METHODS, Attributions, attribute
 from mlproject.attribution.completeness import completeness_error
 from mlproject.attribution.deeplift import deeplift, multipliers
+from mlproject.attribution.examples import example_rows, example_table, parse_examples
 from mlproject.attribution.files import read_attributions, write_arrays, write_attributions
 from mlproject.attribution.gradients import (
     class_gradient,
@@ -404,6 +406,7 @@ def test_files_give_back_what_was_found_to_three_digits(tmp_path: Path) -> None:
 OTHER_BACKEND = """
 import sys
 import numpy as np
+import pandas
 from test_attribution import _network, _codes
 from mlproject.attribution import attribute
 model = _network("overlapping pool")
@@ -427,3 +430,25 @@ def test_both_backends_give_the_same_attributions(tmp_path: Path) -> None:
         other = np.load(tmp_path / f"{method}.npy")
         assert np.abs(own.scores).max() > 0.01
         np.testing.assert_allclose(other, own.scores, atol=1e-4)
+
+
+def test_examples_are_the_same_rows_in_each_run_and_come_back_from_text(tmp_path: Path) -> None:
+    rng = _rng(5)
+    targets = np.array([1, 1, 0, 1, 0, 1, 1, 0, 1])
+    codes = rng.integers(0, 5, (9, 30)).astype(np.uint8)
+    scores = rng.normal(size=(9, 30, 4)).astype(np.float32)
+    found = Attributions("saliency", np.arange(9) * 2, targets, codes, scores)
+    assert example_rows(targets).tolist() == [2, 0, 4, 1, 7, 3]
+    path = tmp_path / "examples.csv"
+    example_table(found, ["a", "b"]).to_csv(path, index=False)
+    examples = list(parse_examples(pandas.read_csv(path)))
+    assert [one.sequence for one in examples] == [4, 0, 8, 2, 14, 6]
+    assert [one.target for one in examples] == ["a", "b"] * 3
+    for one in examples:
+        row = one.sequence // 2
+        assert np.array_equal(one.codes, codes[row])
+        wanted = found.importance[row]
+        np.testing.assert_allclose(one.contributions, wanted, rtol=5e-3, atol=1e-12)
+    short = pandas.read_csv(path).assign(contributions="1 2")
+    with pytest.raises(ValueError, match="30 letters"):
+        list(parse_examples(short))

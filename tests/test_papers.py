@@ -7,11 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recorded import inside, record
+from recorded import inside, reading, record, start
 from scipy import stats
 
 from mlproject import results
 from mlproject.architectures import make_spec
+from mlproject.attribution import Attributions
+from mlproject.attribution.examples import example_table
+from mlproject.motifs.tomtom import format_tsv
+from mlproject.names import Artifact
 from mlproject.report.build import build
 from mlproject.report.content import ReportRequest
 from mlproject.report.measure import Measure
@@ -27,7 +31,30 @@ from mlproject.system.errors import UserError
 PAPER = "koo_ploenzke_2021"
 TASK1 = {"dataset": "exponential", "protocol": "exponential"}
 TASK3 = {"dataset": "codes", "protocol": "exponential", "monitor": "val_auroc"}
+ZBED2 = {
+    "dataset": "zbed2.h5",
+    "protocol": "exponential",
+    "monitor": "val_auroc",
+    "model": "residualbind",
+}
 METHODS = ("gradient_x_input", "ism", "integrated_gradients", "deeplift")
+
+
+def record_zbed2(activation: str, seed: int) -> None:
+    """Record a run with examples of 100 nt that are largest at 30 to 40, and a pattern's match."""
+    tracker = start({**ZBED2, "model_args.activation": activation, "seed": seed})
+    codes = np.random.default_rng(0).integers(0, 4, (8, 100)).astype(np.uint8)
+    scores = np.full((8, 100, 4), 0.01 * (seed + 1), np.float32)
+    scores[:, 30:40] += 1.0
+    found = Attributions("gradient_x_input_raw", np.arange(8) * 3, np.zeros(8, int), codes, scores)
+    table = example_table(found, ["ZBED2"])
+    path = Artifact.examples("gradient_x_input_raw")
+    tracker.artifact(path, lambda file: table.to_csv(file, index=False))
+    layer = reading(1)
+    matches = format_tsv(layer.matches)
+    tracker.artifact(Artifact.PATTERN_MATCHES, lambda file: file.write_text(matches))
+    tracker.metrics({"test_auroc": 0.9 + seed / 100, "modisco/patterns": 3.0})
+    tracker.finish("FINISHED")
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +76,9 @@ def store(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path) -> Ite
                     }
                     record(options, 0.9 - number / 100 - bonus, None, more=more)
         record({**TASK1, "arch": "EXP-CNN-2", "epochs": 7}, 0.5, 0.5)
+        for activation in ("relu", "exponential"):
+            for seed in range(2):
+                record_zbed2(activation, seed)
         yield folder
 
 
@@ -105,6 +135,20 @@ def test_tables_have_verdicts_beside_the_published_numbers(store: Path) -> None:
     assert found.verdict == "agrees"
     assert rows["CNN-50", "relu"]["value"].verdict == "no runs"
     assert {"task1", "task3"} <= set(report.pictures)
+
+
+def test_groups_without_printed_numbers_stand_side_by_side(store: Path) -> None:
+    report = build(ReportRequest(paper=PAPER), connect())
+    table = report.table("zbed2")
+    assert table is not None
+    assert [(row["group"], row["n"]) for row in table.rows] == [("relu", 2), ("exponential", 2)]
+    assert table.rows[1]["test_auroc"].mean == pytest.approx(0.905)
+    assert "(2)" in table.rows[0]["patterns"]
+    figure = report.pictures["zbed2"].figure
+    assert figure is not None
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert len([text for text in texts if "of test sequence" in text]) == 2 * 4
+    assert {"nt 1 to 80 of test sequence 0"} <= set(texts)
 
 
 def test_statements_are_tested_on_the_runs(store: Path) -> None:

@@ -111,8 +111,14 @@ class Artifact:
     TARGETS = "filters/targets.meme"  # of MEME files in `motifs`: those matched or relevant
     FILTERS = "filters/"  # followed by a layer: ``filters/conv1_truth.csv``
     ATTRIBUTIONS = "attributions/"  # followed by a method: ``attributions/saliency.h5``
+    PATTERN_MATCHES = "attributions/modisco_matches.tsv"
     EMBEDDING = "embedding/"  # followed by a table: ``embedding/effects.csv``
     PLOTS = "plots/"
+
+    @staticmethod
+    def examples(method: str) -> str:
+        """Return the path of the contributions in a few sequences, as text."""
+        return f"{Artifact.ATTRIBUTIONS}{method}_examples.csv"
 
 
 def metric_name(name: str) -> str:

@@ -6,6 +6,7 @@
 >>> reading = results.filters(done.run_id.iloc[0], "conv1")
 """
 
+from mlproject.store.results.attributed import examples, pattern_matches
 from mlproject.store.results.frame import COUNTED, Found, counted, find, runs
 from mlproject.store.results.loading import (
     address,
@@ -30,12 +31,14 @@ __all__ = [
     "attributions",
     "counted",
     "dataset",
+    "examples",
     "filters",
     "find",
     "history",
     "importance",
     "kernels",
     "model",
+    "pattern_matches",
     "per_class",
     "relevant",
     "runs",

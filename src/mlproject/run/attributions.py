@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from mlproject.attribution import Attributions, attribute, patterns
 from mlproject.attribution.completeness import completeness_error
+from mlproject.attribution.examples import example_table
 from mlproject.attribution.files import write_arrays, write_attributions
 from mlproject.attribution.truth import PlantedScores, owners, planted, score, summarise
 from mlproject.data import Dataset
@@ -167,6 +168,7 @@ def _attributions(
     if error is not None:
         own[f"{name}/completeness_error"] = error
     figure = _figure(context, found, truth)
+    lines = example_table(found, data.classes)
 
     def record() -> None:
         stem = f"{Artifact.ATTRIBUTIONS}{name}"
@@ -174,6 +176,9 @@ def _attributions(
             f"{stem}.h5", lambda path: write_attributions(path, found, data.classes, data.sha256)
         )
         record_figure(context.tracker, stem, figure, "png", "pdf")
+        context.tracker.artifact(
+            Artifact.examples(name), lambda path: lines.to_csv(path, index=False)
+        )
         if (windows := data.windows.get("test")) is not None:
             context.tracker.artifact(
                 f"{stem}.bedgraph",
@@ -218,7 +223,7 @@ def _patterns(context: RunContext, found: Attributions) -> tuple[Recorder, dict[
         if reading.motifs:
             tracker.artifact(f"{stem}.meme", lambda path: write_meme(path, reading.motifs))
         tracker.artifact(
-            f"{stem}_matches.tsv", lambda path: path.write_text(table, encoding="utf-8")
+            Artifact.PATTERN_MATCHES, lambda path: path.write_text(table, encoding="utf-8")
         )
         record_figure(tracker, stem, figure, "png", "pdf")
 

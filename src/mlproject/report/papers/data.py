@@ -84,6 +84,28 @@ class PaperStatement(_Part):
     related_to: str | None = None
 
 
+class PaperComparison(_Part):
+    """Groups of runs beside each other, of which the paper prints pictures and no numbers.
+
+    Attributes:
+        name: of the files of our table and figure.
+        title: one line.
+        runs: fields of the spec that all runs have.
+        groups: the name of each group, and the fields of its spec.
+        metrics: our metrics to show, and their headings.
+        tracks: attribution method whose contributions are drawn side by side.
+        patterns: whether to list the matches of the TF-MoDISco patterns.
+    """
+
+    name: str
+    title: str
+    runs: Options
+    groups: dict[str, Options]
+    metrics: dict[str, str]
+    tracks: str
+    patterns: bool = False
+
+
 class Paper(_Part):
     """A published paper.
 
@@ -93,6 +115,7 @@ class Paper(_Part):
         trials: number of trials of the published numbers.
         tables: its tables.
         statements: its statements.
+        comparisons: its comparisons without numbers.
     """
 
     title: str
@@ -100,6 +123,7 @@ class Paper(_Part):
     trials: int
     tables: list[PaperTable]
     statements: list[PaperStatement] = []
+    comparisons: list[PaperComparison] = []
 
 
 class PublishedCell(NamedTuple):

@@ -40,6 +40,7 @@ HISTORY = Columns("epoch")
 PER_CLASS = Columns("name", ("name", "note"))
 TRUTH = Columns("filter", ("motif", "strand"))
 IMPORTANCE = Columns("filter", ("drives",))
+EXAMPLES = Columns("sequence", ("class", "letters", "contributions"))
 
 
 class Profile(BaseModel):
