@@ -35,7 +35,7 @@ def main() -> None:
     from mlproject.network.inputs import make_inputs
     from mlproject.network.loss import cross_entropy
     from mlproject.network.steps import make_steps
-    from mlproject.network.training import built_optimizer
+    from mlproject.network.training_tools import built_optimizer
 
     split = generate(0, options.sequences * 10 // 7, 200).train
     backend.prepare()

@@ -68,9 +68,9 @@ def without_donation() -> None:
 
 def one_step_a_launch() -> None:
     """Let the device take one batch at a time."""
-    from mlproject.network import steps
+    from mlproject.network import jax_steps
 
-    steps.LAUNCH = 1
+    jax_steps.LAUNCH = 1
 
 
 def compiled_copies() -> None:
@@ -78,11 +78,11 @@ def compiled_copies() -> None:
     import jax
     import jax.numpy as jnp
 
-    from mlproject.network import steps
+    from mlproject.network import jax_steps, steps
 
     copied = jax.jit(lambda values: jax.tree.map(jnp.copy, values))
 
-    class Copying(steps._JaxSteps):
+    class Copying(jax_steps.JaxSteps):
         def start(self) -> None:
             copies = copied([[one.value for one in group] for group in self.groups])
             now = self._guard.select(*copies)
@@ -94,7 +94,7 @@ def compiled_copies() -> None:
             self._state = copied(self._state)
             return super().finish()
 
-    steps._JaxSteps = Copying  # type: ignore[misc]
+    steps.JaxSteps = Copying  # type: ignore[misc]
 
 
 def shortened_pass() -> None:

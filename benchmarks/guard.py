@@ -8,6 +8,7 @@ import os
 import statistics
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 from mlproject.system.variables import set_threads
@@ -17,6 +18,13 @@ set_threads(1)
 from epochs import CLASSES, LENGTH, adam, random_split  # noqa: E402
 
 from mlproject.architectures import make_spec  # noqa: E402
+
+
+def compiled_steps() -> Any:
+    """Return the module of the backend's steps."""
+    from mlproject.network import backend
+
+    return import_module(f"mlproject.network.{backend.name()}_steps")
 
 
 def make_steps(arch: str, guarded: bool) -> Any:
@@ -37,7 +45,7 @@ def make_steps(arch: str, guarded: bool) -> Any:
     model, optimizer = build(spec, LENGTH, CLASSES), adam(spec)
     optimizer.build(model.trainable_variables)
     backend.prepare()
-    steps.Guard = guard.Guard if guarded else Blind  # type: ignore[misc]
+    compiled_steps().Guard = guard.Guard if guarded else Blind
     return spec, steps.make_steps(model, optimizer, fast_pass.choose(model)[0])
 
 
@@ -49,7 +57,6 @@ def main() -> None:
     parser.add_argument("--sequences", type=int, default=8_000)
     options = parser.parse_args()
     os.environ["KERAS_BACKEND"] = options.backend
-    from mlproject.network import steps
     from mlproject.network.epoch import train_epoch
 
     split = random_split(options.sequences)
@@ -57,10 +64,10 @@ def main() -> None:
     for arch in options.arch:
         seconds: dict[bool, list[float]] = {True: [], False: []}
         ways = {guarded: make_steps(arch, guarded) for guarded in seconds}
-        every = steps.GUARDED
+        every = compiled_steps().GUARDED
         for epoch in range(options.epochs + 1):
             for guarded, (spec, compiled) in ways.items():
-                steps.GUARDED = every if guarded else 10**9
+                compiled_steps().GUARDED = every if guarded else 10**9
                 before = time.process_time()
                 train_epoch(compiled, split, spec, epoch + 1)
                 seconds[guarded].append(time.process_time() - before)

@@ -30,8 +30,8 @@ TRAINING, REST, IMPORTS = "training", "the rest", "imports"
 LIMIT, START_LIMIT, PATIENCE = 60, 20, 300.0
 PARTS = {
     "data": ["run.run.load"],
-    TRAINING: ["network.training.train_epoch"],
-    "validation": ["network.training._validate"],
+    TRAINING: ["network.trainer.train_epoch"],
+    "validation": ["network.trainer.Training._validate"],
     "states saved": ["network.checkpoint.write"],
     "evaluation": ["run.stages.test"],
     "curves drawn": [
@@ -112,7 +112,7 @@ class Ledger:
                 owner: Any = importlib.import_module(".".join(["mlproject", *modules]))
                 owner = getattr(owner, last) if last else owner
                 setattr(owner, attribute, self.counted(getattr(owner, attribute), part))
-        training: Any = importlib.import_module("mlproject.network.training")
+        training: Any = importlib.import_module("mlproject.network.training_tools")
         make = training.predictor
         training.predictor = lambda model: self.counted(make(model), "validation")
 

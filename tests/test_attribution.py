@@ -18,16 +18,11 @@ from mlproject.attribution.completeness import completeness_error
 from mlproject.attribution.deeplift import deeplift, multipliers
 from mlproject.attribution.examples import example_rows, example_table, parse_examples
 from mlproject.attribution.files import read_attributions, write_arrays, write_attributions
-from mlproject.attribution.gradients import (
-    class_gradient,
-    expected_gradients,
-    integrated_gradients,
-    saliency,
-    smoothgrad,
-)
+from mlproject.attribution.gradients import class_gradient, saliency, smoothgrad
 from mlproject.attribution.logits import logit_model
 from mlproject.attribution.methods import rng_of
 from mlproject.attribution.mutagenesis import ism, ism_window
+from mlproject.attribution.path_gradients import expected_gradients, integrated_gradients
 from mlproject.attribution.references import shuffled
 from mlproject.attribution.scores import centred, contributions, hypothetical
 from mlproject.fields import ATTRIBUTIONS

@@ -18,7 +18,7 @@ from mlproject.draw.tracks import Mark, Track, cropped, marks, richest, track_fi
 from mlproject.filters.reading import match_scores
 from mlproject.motifs.databases import jaspar, jaspar_by_id
 from mlproject.report.sections.truth import patterns_table
-from mlproject.run.attributions import drawn
+from mlproject.run.attributed_rows import drawn
 from mlproject.system.errors import UserError
 
 needs_modisco = pytest.mark.skipif(

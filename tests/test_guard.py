@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_training import BATCHES, LENGTH, TRAIN, VALID, Trained, assert_same, small_spec, train
 
-from mlproject.network import backend, training
+from mlproject.network import backend, training_tools
 from mlproject.network.build import build
 from mlproject.network.steps import Steps, make_steps
 from mlproject.network.training import fit
@@ -71,7 +71,7 @@ def faulty(
 ) -> None:
     real = make_steps
     monkeypatch.setattr(
-        training, "make_steps", lambda *args: FaultyDevice(real(*args), overwrite, runs)
+        training_tools, "make_steps", lambda *args: FaultyDevice(real(*args), overwrite, runs)
     )
 
 
@@ -126,14 +126,16 @@ def test_no_training_however_wild_breaks_a_bound(tmp_path: Path, options: dict) 
 def test_scores_that_are_not_those_of_the_processor_are_a_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training.backend, "on_processor", lambda: False)
+    monkeypatch.setattr(training_tools.backend, "on_processor", lambda: False)
     told: list[str] = []
     spec = small_spec(epochs=1)
     train(spec, tmp_path / "state.h5", on_fault=told.append)
     assert told == []
     real = backend.host_forward
     monkeypatch.setattr(
-        training.backend, "host_forward", lambda model: lambda inputs: 0.5 * real(model)(inputs)
+        training_tools.backend,
+        "host_forward",
+        lambda model: lambda inputs: 0.5 * real(model)(inputs),
     )
     with pytest.raises(UserError, match="the loss of a fixed batch"):
         train(spec, tmp_path / "other.h5", on_fault=told.append)

@@ -21,7 +21,7 @@ from mlproject.data import load
 from mlproject.fields import ATTRIBUTIONS, Group
 from mlproject.network import backend
 from mlproject.network.build import build
-from mlproject.run.attributions import Choice
+from mlproject.run.attributed_rows import Choice
 from mlproject.run.finished_run import interpret_run
 from mlproject.spec import fields_of
 from mlproject.store import connect, sync

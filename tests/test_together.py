@@ -26,7 +26,7 @@ from mlproject.network.guard import DeviceFaultError
 from mlproject.network.seed_steps import make_seed_steps
 from mlproject.network.steps import make_steps
 from mlproject.network.together import Member, fit_together
-from mlproject.network.training import built_optimizer
+from mlproject.network.training_tools import built_optimizer
 from mlproject.system.errors import UserError
 
 SEEDS = (0, 1, 2)

@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from mlproject.architectures import make_spec
-from mlproject.network import backend
+from mlproject.network import backend, random_bits
 from mlproject.network.build import build, predict
 from mlproject.network.fast_pass import training_pass, wide_pool
 from mlproject.network.fast_pass.convolution import paired_convolution, short_convolution
@@ -240,10 +240,12 @@ def test_among_equal_maxima_the_first_gets_the_gradient() -> None:
 
 def test_coins_fall_at_their_rate_and_follow_their_seed() -> None:
     seed, other = (np.array([value, 1], np.uint32) for value in (5, 6))
-    shape, rate = (100, 41, 5), 6554 / backend.MASK_LEVELS
-    kept = ops.convert_to_numpy(backend.keep_mask(ops.convert_to_tensor(seed), shape, rate))
-    again = ops.convert_to_numpy(backend.keep_mask(ops.convert_to_tensor(seed), shape, rate))
-    different = ops.convert_to_numpy(backend.keep_mask(ops.convert_to_tensor(other), shape, rate))
+    shape, rate = (100, 41, 5), 6554 / random_bits.MASK_LEVELS
+    kept = ops.convert_to_numpy(random_bits.keep_mask(ops.convert_to_tensor(seed), shape, rate))
+    again = ops.convert_to_numpy(random_bits.keep_mask(ops.convert_to_tensor(seed), shape, rate))
+    different = ops.convert_to_numpy(
+        random_bits.keep_mask(ops.convert_to_tensor(other), shape, rate)
+    )
     assert kept.shape == shape and kept.dtype == bool
     assert abs(1 - kept.mean() - rate) < 4 * (rate * (1 - rate) / kept.size) ** 0.5
     np.testing.assert_array_equal(kept, again)

@@ -8,15 +8,14 @@ import keras
 import numpy as np
 
 from mlproject.attribution.deeplift import deeplift
-from mlproject.attribution.gradients import (
+from mlproject.attribution.gradients import saliency, smoothgrad
+from mlproject.attribution.logits import Progress, silent
+from mlproject.attribution.mutagenesis import ism, ism_window
+from mlproject.attribution.path_gradients import (
     expected_gradients,
     integrated_gradients,
     integrated_shuffled,
-    saliency,
-    smoothgrad,
 )
-from mlproject.attribution.logits import Progress, silent
-from mlproject.attribution.mutagenesis import ism, ism_window
 from mlproject.attribution.scores import Method, contributions, magnitude
 from mlproject.fields import ATTRIBUTIONS
 from mlproject.system.errors import UserError, nearest

@@ -59,7 +59,7 @@ def interpret(
     """
     parse_methods(method)
     prepare_keras(backend, threads)
-    from mlproject.run.attributions import Choice
+    from mlproject.run.attributed_rows import Choice
     from mlproject.run.finished_run import interpret_run
 
     count = sequences or (SEQUENCES if above is None else None)

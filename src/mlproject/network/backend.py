@@ -1,9 +1,8 @@
-"""Code that differs between TensorFlow and JAX: forward pass, gradient, random bits, settings.
+"""Code that differs between TensorFlow and JAX: forward pass, gradient, settings.
 
-`mlproject.network.steps` holds the training steps, which differ too.
+`jax_steps`, `tensorflow_steps` and `random_bits` differ too.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -13,8 +12,6 @@ import keras
 import numpy as np
 
 from mlproject.system.errors import UserError
-
-MASK_LEVELS = 65_536  # 16 random bits a value
 
 Forward = Callable[[Any], Any]
 Gradient = Callable[..., tuple[np.ndarray, np.ndarray]]
@@ -93,44 +90,6 @@ def overwriting(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
         return jax.jit(function, donate_argnums=0)
     return compiled(function)
-
-
-def keep_mask(seed: Any, shape: tuple[int, ...], rate: float) -> Any:
-    """Return a bool array, each value false with probability `rate`, from 16 random bits each.
-
-    Args:
-        seed: seed of the backend's stateless generator, from `keras.random.SeedGenerator.next`.
-        shape: shape of the result; TensorFlow may not know the first dimension.
-        rate: a multiple of 1 / `MASK_LEVELS`.
-    """
-    limit = round(rate * MASK_LEVELS)
-    if name() == "jax":
-        import jax
-
-        count = math.prod(shape)
-        words = jax.random.bits(seed, (-(-count // 2),), "uint32")
-        bits = jax.lax.bitcast_convert_type(words, "uint16").reshape(-1)[:count]
-        return bits.reshape(shape) >= limit
-    import tensorflow as tf
-
-    shape = tf.shape(tf.zeros(shape)) if None not in shape else shape
-    count = tf.reduce_prod(shape)
-    words = tf.random.stateless_uniform(
-        [(count + 1) // 2], tf.cast(seed, tf.int32), None, None, tf.uint32
-    )
-    bits = tf.reshape(tf.bitcast(words, tf.uint16), [-1])[:count]
-    return tf.reshape(bits, shape) >= tf.constant(limit, tf.uint16)
-
-
-def normal(seed: Any, shape: tuple[int, ...]) -> Any:
-    """Return float32 standard normal numbers of a seed, an int32 scalar tensor."""
-    if name() == "jax":
-        import jax
-
-        return jax.random.normal(jax.random.key(seed), shape)
-    import tensorflow as tf
-
-    return tf.random.stateless_normal(shape, tf.stack([seed, tf.constant(0)]))
 
 
 def input_gradient(function: Callable[[Any], Any], x: Any) -> Any:

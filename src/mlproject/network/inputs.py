@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mlproject.network import backend
+from mlproject.network import backend, random_bits
 from mlproject.network.augment import NOISY
 from mlproject.network.loss import Loss
 from mlproject.spec import RunSpec
@@ -39,7 +39,7 @@ def make_inputs(spec: RunSpec) -> Inputs:
         batch, length = codes.shape
         weights = np.random.default_rng(0).integers(1, 2**31, (batch, length)).astype(np.int32)
         seed = ops.sum(ops.cast(codes, "int32") * weights)
-        noise = backend.normal(seed, tuple(x.shape)) * np.float32(spec.noise)
+        noise = random_bits.normal(seed, tuple(x.shape)) * np.float32(spec.noise)
         return x + noise * ops.cast(marked[:, :, None], "float32")
 
     return inputs

@@ -14,15 +14,10 @@ import numpy as np
 from mlproject.network.backend import name, on_processor
 from mlproject.network.guard import DeviceFaultError, Guard
 from mlproject.network.inputs import Attack, Inputs, one_hot_tensor
+from mlproject.network.jax_steps import programs
 from mlproject.network.loss import Loss, cross_entropy
-from mlproject.network.steps import (
-    LAUNCH,
-    Steps,
-    TrainingPass,
-    make_steps,
-    programs,
-    variable_groups,
-)
+from mlproject.network.step_parts import LAUNCH, TrainingPass, variable_groups
+from mlproject.network.steps import Steps, make_steps
 
 Batches = tuple[np.ndarray, np.ndarray]
 Network = tuple[keras.Model, keras.optimizers.Optimizer]

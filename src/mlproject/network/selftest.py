@@ -19,8 +19,9 @@ from mlproject.network import backend, fast_pass
 from mlproject.network.build import build
 from mlproject.network.epoch import seed_dropout, train_epoch
 from mlproject.network.guard import DeviceFaultError
+from mlproject.network.selftest_operators import Kernel, kernels
 from mlproject.network.steps import make_steps
-from mlproject.network.training import built_optimizer
+from mlproject.network.training_tools import built_optimizer
 from mlproject.spec import RunSpec
 from mlproject.system.errors import reason
 
@@ -34,24 +35,6 @@ STEPS = 200
 REPEATED_TOLERANCE = 0.01  # of kernels' squares where the device adds up in any order
 BETA2 = 0.999  # Keras' default, which no spec changes
 VARIABLE = 65_537  # elements of a variable that is assigned to
-
-
-class Kernel(NamedTuple):
-    """One operator: on the device, and what numpy says of it.
-
-    Attributes:
-        name: as shown.
-        compute: of the backend's tensors.
-        inputs: arrays.
-        wanted: what the result is.
-        terms: of the longest sum in it; the tolerance follows from it.
-    """
-
-    name: str
-    compute: Callable[..., Any]
-    inputs: tuple[Any, ...]
-    wanted: np.ndarray
-    terms: int = 1
 
 
 def differences() -> Iterator[str]:
@@ -74,42 +57,13 @@ def _guarded(what: str, part: Callable[[], Iterator[str]]) -> Iterator[str]:
         yield f"{what}: {reason(error)[:200]}"
 
 
-def _kernels() -> list[Kernel]:
-    rng = np.random.default_rng(0)
-    x, y = (rng.standard_normal((257, 129)).astype(np.float32) for _ in range(2))
-    maps = rng.standard_normal((8, 100, 30)).astype(np.float32)
-    filters = rng.standard_normal((5, 30, 16)).astype(np.float32)
-    whole = rng.standard_normal(1_000_003).astype(np.float32)
-    rows = rng.integers(0, 257, 5000)
-    windows = np.lib.stride_tricks.sliding_window_view(maps, 5, axis=1)
-    convolved = np.einsum("bpcw,wcf->bpf", windows, filters, dtype=np.float64)
-    return [
-        Kernel("sqrt(512)", ops.sqrt, (np.float32(512),), np.sqrt(512)),
-        Kernel("ones(4) + 1", lambda: ops.ones(4) + 1, (), np.full(4, 2)),
-        Kernel("x + y", ops.add, (x, y), x + y),
-        Kernel("x * y", ops.multiply, (x, y), x * y),
-        Kernel("exp", ops.exp, (x,), np.exp(x.astype(np.float64)), 16),
-        Kernel("where", lambda x, y: ops.where(x > 0, x, y), (x, y), np.where(x > 0, x, y)),
-        Kernel("transpose", ops.transpose, (x,), x.T),
-        Kernel("take", lambda x, rows: ops.take(x, rows, axis=0), (x, rows), x[rows]),
-        Kernel("sum", ops.sum, (whole,), whole.sum(dtype=np.float64), len(whole)),
-        Kernel("max", ops.max, (whole,), whole.max()),
-        Kernel("matmul", lambda x, y: ops.matmul(x, ops.transpose(y)), (x, y),
-               x.astype(np.float64) @ y.T, 129),
-        Kernel("conv", lambda x, k: ops.conv(x, k, padding="valid"), (maps, filters), convolved,
-               150),
-        Kernel("max_pool", lambda x: ops.max_pool(x, 25, 25), (maps,),
-               maps.reshape(8, 4, 25, 30).max(axis=2)),
-    ]  # fmt: skip
-
-
 def _kernel_differences() -> Iterator[str]:
     """Compare each operator alone and compiled; alone in two orders, as a kernel may leave dirt."""
-    kernels = _kernels()
+    tested = kernels()
     ways: list[tuple[str, Callable[..., Any], list[Kernel]]] = [
-        ("one operator at a time", lambda function: function, kernels),
-        ("compiled", backend.compiled, kernels),
-        ("one operator at a time", lambda function: function, kernels[::-1]),
+        ("one operator at a time", lambda function: function, tested),
+        ("compiled", backend.compiled, tested),
+        ("one operator at a time", lambda function: function, tested[::-1]),
     ]
     for way, prepare, order in ways:
         for name, compute, inputs, wanted, terms in order:

@@ -18,15 +18,9 @@ from mlproject.network.inputs import make_attack, make_inputs
 from mlproject.network.loss import make_loss
 from mlproject.network.protocol import Epoch, reason_to_stop
 from mlproject.network.seed_steps import SeedSteps, make_seed_steps
-from mlproject.network.training import (
-    Tools,
-    Training,
-    built_optimizer,
-    check_version,
-    corrupted,
-    kernels_of,
-    score_check,
-)
+from mlproject.network.trainer import Training
+from mlproject.network.training_state import check_version, corrupted, kernels_of
+from mlproject.network.training_tools import Tools, built_optimizer, score_check
 from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError
 

@@ -9,7 +9,8 @@ from mlproject import results
 from mlproject.data import Dataset
 from mlproject.fields import parse_methods
 from mlproject.names import Tag
-from mlproject.run.attributions import Choice, attribute_run, check
+from mlproject.run.attributed_rows import Choice
+from mlproject.run.attributions import attribute_run, check
 from mlproject.run.context import RunContext, Settings
 from mlproject.store import STORE_ERRORS, Store, connect
 from mlproject.system.errors import UserError

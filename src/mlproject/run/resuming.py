@@ -13,7 +13,7 @@ from mlproject.names import Artifact, Tag
 from mlproject.network.checkpoint import earlier, usable
 from mlproject.network.protocol import Epoch
 from mlproject.network.saving import check_sha256
-from mlproject.network.training import check_state, check_version
+from mlproject.network.training_state import check_state, check_version
 from mlproject.run.context import Previous, RunContext, RunResult, Source, Trained
 from mlproject.run.stages import WEIGHT_COLUMNS
 from mlproject.spec import RunSpec

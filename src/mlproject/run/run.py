@@ -19,7 +19,8 @@ from mlproject.network.evaluation import ClassScore
 from mlproject.network.memory import check_memory
 from mlproject.network.tasks import check_task
 from mlproject.run import stages
-from mlproject.run.attributions import Choice, attribute_run, check
+from mlproject.run.attributed_rows import Choice
+from mlproject.run.attributions import attribute_run, check
 from mlproject.run.context import Previous, RunContext, RunResult, Settings, Source, Trained
 from mlproject.run.filters import read_filters, scan_motifs
 from mlproject.run.outcome import motifs_found, training_warnings

@@ -61,7 +61,7 @@ def train_group(
     from mlproject.data import load
     from mlproject.network.checkpoint import earlier
     from mlproject.network.together import Member, fit_together
-    from mlproject.network.training import check_state
+    from mlproject.network.training_state import check_state
     from mlproject.run.context import Previous
 
     own = make_spec(task.options)

@@ -18,11 +18,11 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mlproject.network import backend
+from mlproject.network import backend, random_bits
 from mlproject.network.fast_pass import wide_pool
 from mlproject.network.fast_pass.convolution import convolve
 from mlproject.network.fast_pass.pool import window_max
-from mlproject.network.steps import TrainingPass
+from mlproject.network.step_parts import TrainingPass
 
 CHAINED = (
     layers.Dropout,
@@ -135,8 +135,8 @@ def _pooled(
 
 
 def _dropout(layer: layers.Dropout, x: Any) -> Any:
-    rate = round(layer.rate * backend.MASK_LEVELS) / backend.MASK_LEVELS
+    rate = round(layer.rate * random_bits.MASK_LEVELS) / random_bits.MASK_LEVELS
     if not rate:
         return x
-    kept = backend.keep_mask(layer.seed_generator.next(), x.shape, rate)
+    kept = random_bits.keep_mask(layer.seed_generator.next(), x.shape, rate)
     return ops.where(kept, x / (1.0 - rate), 0.0)

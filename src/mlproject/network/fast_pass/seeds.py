@@ -13,7 +13,7 @@ from keras import layers, ops
 from mlproject.geometry import Window
 from mlproject.network.fast_pass.forward import supports
 from mlproject.network.fast_pass.pool import window_max
-from mlproject.network.steps import TrainingPass
+from mlproject.network.step_parts import TrainingPass
 
 
 def choose_together(model: keras.Model) -> TrainingPass:

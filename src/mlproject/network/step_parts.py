@@ -1,0 +1,18 @@
+"""What the training steps of both backends share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+GUARDED = 8  # batches between two checks of the state on a CPU
+LAUNCH = 64  # batches; a launch costs much less than these, and they are a small part of an epoch
+
+TrainingPass = Callable[[keras.Model, Any], Any]
+
+
+def variable_groups(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer
+) -> tuple[list[keras.Variable], list[keras.Variable], list[keras.Variable]]:
+    """Return what a training changes: weights, the model's other variables, the optimizer's."""
+    return model.trainable_variables, model.non_trainable_variables, optimizer.variables
