@@ -10,14 +10,13 @@ from optuna.distributions import IntDistribution
 from test_training import TRAIN, VALID, after_calls, planted
 
 from mlproject import results
-from mlproject.architectures import arch_name, make_spec, protocol_name, run_name
+from mlproject.architectures import arch_name, make_spec, protocol_name, run_name, zoo_names
 from mlproject.attribution.deeplift import multipliers
 from mlproject.commands.train import spec_options
 from mlproject.data import Split, make_dataset, write
 from mlproject.network import backend
 from mlproject.network.build import build, predict
 from mlproject.network.graph import joins_strands
-from mlproject.network.own_model import zoo_names
 from mlproject.network.training import fit
 from mlproject.run.context import Settings
 from mlproject.run.run import run

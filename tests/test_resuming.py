@@ -221,7 +221,7 @@ def test_a_run_that_lost_its_process_does_not_stay_running(
     lines = journal.read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [line for line in lines if '"kind": "status"' not in line]
     journal.write_text("".join(kept), encoding="utf-8")
-    monkeypatch.setattr(running, "_record_inputs", _interrupted)
+    monkeypatch.setattr(running, "record_inputs", _interrupted)
     previous = find_previous(here.killed)
     with pytest.raises(Interrupted):
         run(previous.spec, QUIET, previous)
@@ -302,7 +302,7 @@ def test_damaged_weights_and_history_do_not_serve_again(here: Made, name: str) -
 def test_without_a_state_nothing_says_how_to_go_on(
     here: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "_record_inputs", _interrupted)
+    monkeypatch.setattr(running, "record_inputs", _interrupted)
     previous = find_previous(here.killed)
     with pytest.raises(Interrupted, match="it had not begun: start it again"):
         run(previous.spec, QUIET)

@@ -162,6 +162,37 @@ def parse_methods(text: str) -> tuple[str, ...]:
     return names
 
 
+def parse_arguments(text: str) -> dict[str, Any]:
+    """Read the arguments of a model's function, a JSON object.
+
+    Raises:
+        UserError: it is no object, too long, or has a name twice.
+    """
+    twice: list[str] = []
+
+    def as_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        twice.extend(name for name in names if names.count(name) > 1)
+        return dict(pairs)
+
+    try:
+        values = json.loads(text, object_pairs_hook=as_dict)
+        if not isinstance(values, dict) or len(text) > MOST_ARGUMENTS:
+            raise ValueError
+        json.dumps(values, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UserError(
+            f"`model_args` must be a JSON object of at most {MOST_ARGUMENTS:,} characters, such as "
+            f'{{"width": 3}}: got {short_repr(text)}'
+        ) from error
+    if twice:
+        raise UserError(
+            f"`model_args` must have each argument once: got {short_repr(twice[0])} twice in "
+            f"{short_repr(text)}"
+        )
+    return values
+
+
 def jaspar_names() -> tuple[str, ...]:
     """Return the names of the JASPAR databases: ``jaspar2026``, ``jaspar2026_plants``, ..."""
     suffixes = ("", *(f"_{taxon}" for taxon in JASPAR_TAXA))

@@ -97,6 +97,7 @@ class Artifact:
 
     SPEC = "spec.json"
     MODEL_FILE = "model.py"
+    NETWORK = "network.json"  # of a model that a function made: its layers, without weights
     HISTORY = "history.csv"
     PER_CLASS = "test_per_class.csv"
     BASELINE = "baseline.csv"

@@ -7,9 +7,9 @@
 """
 
 from mlproject.store.results.attributed import examples, pattern_matches
+from mlproject.store.results.described import address, relevant, spec_of
 from mlproject.store.results.frame import COUNTED, Found, counted, find, runs
 from mlproject.store.results.loading import (
-    address,
     attributions,
     dataset,
     filters,
@@ -18,9 +18,7 @@ from mlproject.store.results.loading import (
     kernels,
     model,
     per_class,
-    relevant,
     site_truth,
-    spec_of,
     targets,
 )
 

@@ -1,5 +1,6 @@
 """Networks and protocols as rows, the specs that they make, and their names."""
 
+from mlproject.architectures.models import model_file, trust, trusted_file, zoo_names
 from mlproject.architectures.naming import (
     arch_name,
     base_arch,
@@ -9,7 +10,7 @@ from mlproject.architectures.naming import (
     protocol_name,
     run_name,
 )
-from mlproject.architectures.presets import FIRST, ZOO, make_spec, model_file, recorded_spec
+from mlproject.architectures.presets import FIRST, make_spec, recorded_spec
 from mlproject.architectures.rows import (
     ALIGNMENTS,
     ALWAYS_SCORED,
@@ -25,7 +26,6 @@ __all__ = [
     "ARCHITECTURES",
     "FIRST",
     "PROTOCOLS",
-    "ZOO",
     "AlignmentRule",
     "arch_name",
     "base_arch",
@@ -38,4 +38,7 @@ __all__ = [
     "recorded_spec",
     "run_name",
     "scored_alignments",
+    "trust",
+    "trusted_file",
+    "zoo_names",
 ]

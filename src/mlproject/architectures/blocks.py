@@ -68,7 +68,8 @@ def one_line(error: ValidationError, suffix: str = "") -> str:
         return f"`layers` {rule}: got {short_repr(first['input']['layers'])}"
     name = f"{first['loc'][-1]}{suffix}"
     if first["type"] == "value_error":
-        return f"`{name}`: {first['msg'].removeprefix('Value error, ')}"
+        text = str(first["msg"]).removeprefix("Value error, ")
+        return text if text.startswith(f"`{name}`") else f"`{name}`: {text}"
     info = field_info(name)
     about = f" ({info.description})" if info else ""
     rule = first["msg"].replace("Input should be", "must be").replace("'", "")

@@ -2,20 +2,26 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from mlproject.architectures.blocks import assemble, one_line
+from mlproject.architectures.models import hash_of_model
 from mlproject.architectures.rows import ALIGNMENTS, ARCHITECTURES, BASE, PROTOCOLS, Options
-from mlproject.fields import BLOCKS, GENERATED, JASPAR_2016, TRAINING_VERSION, database_files
+from mlproject.fields import (
+    BLOCKS,
+    GENERATED,
+    JASPAR_2016,
+    TRAINING_VERSION,
+    database_files,
+    parse_arguments,
+)
 from mlproject.parameters import ARGUMENT, field_info, field_names, is_argument, parse_value
 from mlproject.spec import BUILDER_FIELDS, GENERATED_FIELDS, RunSpec
 from mlproject.system.errors import UserError, nearest, short_repr
 from mlproject.system.files import sha256_of
 
-ZOO = Path(__file__).parent.parent / "network" / "zoo"
 FINE_TUNED = 10  # epochs of fine-tuning after evoaug, as its authors take for DeepSTARR
 FIRST = "first"  # `layers` of a model that is no chain of blocks: its first convolution
 
@@ -74,8 +80,8 @@ def make_spec(options: Options) -> RunSpec:
             )
         values = {name: value for name, value in values.items() if name not in BUILDER_FIELDS}
         values = {"layers": FIRST, **values, "blocks": ()}
-        if "model_sha256" not in values and (":" in model or model_file(model).is_file()):
-            values["model_sha256"] = sha256_of(model_file(model))
+        if "model_sha256" not in values:
+            values["model_sha256"] = hash_of_model(model)
     try:
         made = RunSpec(**_with_file_hashes(values))
     except ValidationError as error:
@@ -106,12 +112,6 @@ def _with_file_hashes(values: dict[str, Any]) -> dict[str, Any]:
     return {**values, "motifs_sha256": ",".join(map(sha256_of, files))}
 
 
-def model_file(model: str) -> Path:
-    """Return the file of a model's function: that of FILE.py:FUNCTION, or one of the zoo."""
-    path, colon, _ = model.rpartition(":")
-    return Path(path) if colon else ZOO / f"{model}.py"
-
-
 def _refuse_arguments(text: str) -> None:
     """Raise a `UserError` if a network of blocks gets arguments of a function."""
     if text.strip() not in ("", "{}"):
@@ -123,10 +123,7 @@ def _refuse_arguments(text: str) -> None:
 
 def _with_arguments(text: str, arguments: Options) -> str:
     """Return the arguments of the model's function with single ones (``model_args.width``)."""
-    try:
-        given = dict(json.loads(text))
-    except (TypeError, ValueError, RecursionError):
-        return text  # the spec refuses it
+    given = parse_arguments(text)
     own = {name.removeprefix(ARGUMENT): value for name, value in arguments.items()}
     if twice := sorted(given.keys() & own):
         raise UserError(

@@ -57,6 +57,12 @@ QUIET = click.option("--quiet", is_flag=True, help="show no progress")
 JSON = click.option(
     "--json", "as_json", is_flag=True, help="print the result as one JSON object, and no progress"
 )
+TRUST = click.option(
+    "--trust",
+    is_flag=True,
+    help="with --resume: run the copy of the model's FILE.py that the run has, if the file is gone "
+    "or has changed here",
+)
 NO_CHECK = click.option(
     "--no-check", is_flag=True, help="train on an accelerator without its self-test"
 )

@@ -17,6 +17,7 @@ from mlproject.commands.options import (
     QUIET,
     REGISTER,
     THREADS,
+    TRUST,
     exit_if_interrupted,
     experiment_of,
     print_undelivered,
@@ -40,6 +41,7 @@ FLAGS = (
     "quiet",
     "json",
     "no-check",
+    "trust",
     "register",
 )
 
@@ -78,6 +80,7 @@ def _field_help() -> str:
 @QUIET
 @JSON
 @NO_CHECK
+@TRUST
 @REGISTER
 @click.pass_context
 def train(
@@ -90,6 +93,7 @@ def train(
     quiet: bool,
     as_json: bool,
     no_check: bool,
+    trust: bool,
     register: str,
 ) -> None:
     """Train one network, read its filters, record everything in MLflow.
@@ -98,6 +102,8 @@ def train(
     """
     from mlproject.architectures import make_spec
 
+    if trust and not resume:
+        raise UserError("`--trust` is for `--resume`: it runs the model's file that a run has kept")
     options = spec_options(context.args)
     spec = make_spec(options) if not resume else None
     prepare_keras(backend, threads)
@@ -112,7 +118,7 @@ def train(
     if resume and (completed := complete(resume)):
         print_result(completed, quiet, as_json)
         return
-    previous = find_previous(resume) if resume else None
+    previous = find_previous(resume, trusted=trust) if resume else None
     if previous:
         check_resumed(previous.run_id, previous.spec, options)
         spec = previous.spec

@@ -31,12 +31,15 @@ def check_model(model: object, name: str, length: int, classes: int, activation:
             f"`model`: {name} must return a keras.Model with inputs and outputs (functional, or "
             f"sequential that begins with keras.Input): got {type(model).__name__}"
         )
-    for kind, tensors, wanted in (
-        ("input", model.inputs, (length, 4)), ("output", model.outputs, (classes,)),
-    ):  # fmt: skip
+    for kind, tensors, wanted, remedy in (
+        ("input", model.inputs, (length, 4), "keras.Input((length, 4))"),
+        ("output", model.outputs, (classes,), "one value for each class"),
+    ):
         shapes = [tuple(one.shape[1:]) for one in tensors]
         if shapes != [wanted]:
-            raise UserError(f"`model`: {name} must have one {kind} of shape {wanted}: got {shapes}")
+            raise UserError(
+                f"`model`: {name} must have one {kind} of shape {wanted}, {remedy}: got {shapes}"
+            )
     _check_layers(model, name)
     _check_end(model, name, activation)
 

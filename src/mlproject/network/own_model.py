@@ -7,18 +7,18 @@ are drawn by Keras from the run's seed; they depend on the backend.
 
 import importlib.util
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import keras
 from keras import layers
 
-from mlproject.architectures import ZOO, model_file
+from mlproject.architectures import trusted_file
 from mlproject.network.blocks import END
 from mlproject.network.initial import stream_seed
 from mlproject.network.model_checks import check_model
 from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError, nearest, reason
-from mlproject.system.files import sha256_of
 
 
 def build_own(spec: RunSpec, length: int, classes: int, activation: str = "sigmoid") -> keras.Model:
@@ -48,38 +48,26 @@ def build_own(spec: RunSpec, length: int, classes: int, activation: str = "sigmo
     return _with_activation(model, activation)
 
 
-def zoo_names() -> list[str]:
-    """Return the names of the models of the zoo."""
-    return sorted(path.stem for path in ZOO.glob("*.py") if path.stem != "__init__")
-
-
 def _function(spec: RunSpec) -> tuple[Callable[..., Any], int]:
     """Return the function, and the shortest sequences that it takes: its module's `SHORTEST`."""
-    path, name = model_file(spec.model), spec.model.rpartition(":")[2]
-    if ":" not in spec.model:
-        name = "build"
-        if not path.is_file():
-            raise UserError(f"unknown model {spec.model!r}: {nearest(spec.model, zoo_names())}")
-    now = sha256_of(path) if path.is_file() else "no file"
-    if now != spec.model_sha256:
-        raise UserError(
-            f"`model` must be the file that the run began with: {path} had sha256 "
-            f"{spec.model_sha256[:12]}, now {now[:12]}; restore it (the run's artifact model.py is "
-            "a copy), or start a new run"
-        )
-    loader = importlib.util.spec_from_file_location(f"own_model_{now[:12]}", path)
+    path = trusted_file(spec)
+    name = spec.model.rpartition(":")[2] if ":" in spec.model else "build"
+    loader = importlib.util.spec_from_file_location(f"own_model_{spec.model_sha256[:12]}", path)
     assert loader is not None and loader.loader is not None
     module = importlib.util.module_from_spec(loader)
     try:
         loader.loader.exec_module(module)
-        function = getattr(module, name)
     except (Exception, SystemExit) as error:
         raise UserError(
-            f"`model`: {path} must load and have a function {name}: it says "
-            f"'{type(error).__name__}: {reason(error)}'"
+            f"`model`: {path} must load: it says '{type(error).__name__}: {reason(error)}'"
         ) from error
+    function = getattr(module, name, None)
     if not callable(function):
-        raise UserError(f"`model`: {name} of {path} must be a function: got {function!r}")
+        names = [one for one, value in vars(module).items() if isinstance(value, FunctionType)]
+        raise UserError(
+            f"`model`: {path} must have a function {name}: "
+            + (nearest(name, names) if names else "it has none")
+        )
     shortest = getattr(module, "SHORTEST", 1)
     if not isinstance(shortest, int):
         raise UserError(f"`model`: SHORTEST of {path} must be an integer: got {shortest!r}")

@@ -62,6 +62,35 @@ def load_model(path: Path) -> keras.Model:
         ) from error
 
 
+def save_network(model: keras.Model, path: Path) -> None:
+    """Write the layers of a model and how they are connected, without weights, as JSON."""
+    with atomic_file(path) as file:
+        file.write(model.to_json().encode())
+
+
+def load_network(path: Path) -> keras.Model:
+    """Read a model from the JSON of `save_network` with new weights, without running its code.
+
+    Raises:
+        UserError: the file is damaged, or contains code.
+    """
+    settle_keras()
+    try:
+        if path.stat().st_size > MOST_CONFIG:
+            raise ValueError(f"it is larger than {MOST_CONFIG:,} bytes")
+        config = json.loads(path.read_bytes())
+        _require_known_layers(config)
+        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+        if not isinstance(model, keras.Model):
+            raise TypeError("it is no model")
+    except Exception as error:
+        raise UserError(
+            f"a Keras model must be intact and contain no code: {path.name} cannot be loaded "
+            f"({reason(error)})"
+        ) from error
+    return model
+
+
 def load_weights(model: keras.Model, path: Path, sha256: str | None = None) -> None:
     """Load the weights of a ``.weights.h5`` file into a model.
 
@@ -113,12 +142,18 @@ def _require_layers_only(path: Path) -> None:
             raise ValueError(f"it unpacks to more than {MOST_UNPACKED:,} bytes")
         if archive.getinfo(CONFIG).file_size > MOST_CONFIG:
             raise ValueError(f"its {CONFIG} is larger than {MOST_CONFIG:,} bytes")
-        waiting: list[Any] = [json.loads(archive.read(CONFIG))]
+        config = json.loads(archive.read(CONFIG))
         with (
             tempfile.TemporaryDirectory() as folder,
             h5py.File(archive.extract(WEIGHTS, folder), "r") as file,
         ):
             require_plain(file, MOST_UNPACKED)
+    _require_known_layers(config)
+
+
+def _require_known_layers(config: Any) -> None:
+    """Raise a `ValueError` if the config of a model has other layers than those of Keras."""
+    waiting = [config]
     while waiting:
         part = waiting.pop()
         if isinstance(part, dict):

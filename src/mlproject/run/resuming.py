@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mlproject.architectures import recorded_spec
+from mlproject.architectures import recorded_spec, trust
 from mlproject.data import Dataset
 from mlproject.names import Artifact, Tag
 from mlproject.network.checkpoint import earlier, usable
@@ -17,7 +17,7 @@ from mlproject.network.training_state import check_state, check_version
 from mlproject.run.context import Previous, RunContext, RunResult, Source, Trained
 from mlproject.run.stages import WEIGHT_COLUMNS
 from mlproject.spec import RunSpec
-from mlproject.store import STORE_ERRORS, connect, deliver, first_line
+from mlproject.store import STORE_ERRORS, Store, connect, deliver, first_line
 from mlproject.store.connection import SHORT_ID
 from mlproject.store.journal import JOURNAL, Journal
 from mlproject.store.liveness import is_alive
@@ -26,10 +26,16 @@ from mlproject.system.interrupts import Interrupted
 from mlproject.system.processes import this_process
 
 
-def find_previous(run_id: str, home: Path = Path()) -> Previous:
+def find_previous(run_id: str, home: Path = Path(), trusted: bool = False) -> Previous:
     """Return the interrupted run `run_id` with its spec and state, downloaded if necessary.
 
     If the newest state is damaged, the state before it is returned and a line on stderr says so.
+
+    Args:
+        run_id: the run.
+        home: folder of ``runs``.
+        trusted: the copy of the model's file in the run may be executed where the file is missing
+            or has changed.
 
     Raises:
         UserError: the run does not exist, is not of this project, has finished or is alive, or
@@ -51,6 +57,8 @@ def find_previous(run_id: str, home: Path = Path()) -> Previous:
         )
     spec = recorded_spec(json.loads(tags[Tag.SPEC]))
     check_version(spec)
+    if trusted and spec.model_sha256:
+        _trust_copy(store, run_id, spec, folder)
     state = folder / "artifacts" / Artifact.STATE
     if not (state.exists() or earlier(state).exists()):
         if not Journal(folder).entries():
@@ -60,6 +68,18 @@ def find_previous(run_id: str, home: Path = Path()) -> Previous:
     if chosen != state:
         print(f"the state of run {run_id} is damaged: the one before it is used", file=sys.stderr)
     return Previous(run_id, spec, chosen, tags.get(Tag.DATASET_SHA256, ""))
+
+
+def _trust_copy(store: Store, run_id: str, spec: RunSpec, folder: Path) -> None:
+    """Let the copy of the model's file in a run be executed.
+
+    Raises:
+        UserError: it is not the file that the run began with.
+    """
+    local = folder / "artifacts" / Artifact.MODEL_FILE
+    path = local if local.is_file() else store.download(run_id, Artifact.MODEL_FILE, folder)
+    check_sha256(path, spec.model_sha256)
+    trust(path)
 
 
 def check_previous(previous: Previous, spec: RunSpec, data: Dataset) -> None:

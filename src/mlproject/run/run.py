@@ -1,36 +1,33 @@
 """One run from the data set to the card: it starts the stages in their order."""
 
-import json
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from mlproject.architectures import arch_name, model_file, preset_names, protocol_name, run_name
-from mlproject.data import Dataset, load
-from mlproject.data.relevant import run_relevant, without_motif
-from mlproject.data.split import blocks
-from mlproject.fields import VALUES
+from mlproject.architectures import run_name
+from mlproject.data import load
+from mlproject.fields import BLOCKS
 from mlproject.names import Artifact, Metric, Tag
 from mlproject.network.evaluation import ClassScore
-from mlproject.network.memory import check_memory
-from mlproject.network.tasks import check_task
+from mlproject.network.saving import save_network
 from mlproject.run import stages
 from mlproject.run.attributed_rows import Choice
 from mlproject.run.attributions import attribute_run, check
+from mlproject.run.checks import check_run, check_writable
 from mlproject.run.context import Previous, RunContext, RunResult, Settings, Source, Trained
 from mlproject.run.filters import read_filters, scan_motifs
 from mlproject.run.outcome import motifs_found, training_warnings
-from mlproject.run.resuming import check_previous, recorded_failure
+from mlproject.run.recording import record_inputs, run_tags
+from mlproject.run.resuming import recorded_failure
 from mlproject.run.summary import card_data, record_card
 from mlproject.sequence import decode
 from mlproject.spec import RunSpec
 from mlproject.store import Store, connect, environment_name, first_line, is_terminated
-from mlproject.store.liveness import METRIC_VERSION, end_dead
-from mlproject.system import environment, variables
+from mlproject.store.liveness import end_dead
+from mlproject.system import environment
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import Interrupts, check_interrupts
 from mlproject.system.progress import progress_shown, stage
@@ -55,12 +52,12 @@ def run(spec: RunSpec, settings: Settings = DEFAULTS, source: Source = None) -> 
     check(spec.methods)
     with Interrupts(settings.should_stop) as interrupts:
         data = load(spec, settings.home / "data")
-        _check(spec, data, settings, source)
+        check_run(spec, data, settings, source)
         root = settings.home / "runs"
-        _check_writable(root)
+        check_writable(root)
         store = connect()
         name = settings.name or environment_name() or run_name(spec)
-        tags = {**_tags(spec, data), **settings.tags}
+        tags = {**run_tags(spec, data), **settings.tags}
         check_interrupts()
         if isinstance(source, Previous) and source.run_id:
             _end_lost(store, source.run_id, root)
@@ -68,7 +65,7 @@ def run(spec: RunSpec, settings: Settings = DEFAULTS, source: Source = None) -> 
         settings.on_start(tracker.run_id)
         context = RunContext(name, spec, data, settings, tracker, interrupts)
         with recorded_failure(context, source):
-            _record_inputs(context)
+            record_inputs(context)
             with progress_shown(settings.quiet):
                 result = _run_stages(context, source, started, computed)
                 with stage("storing"):
@@ -85,58 +82,6 @@ def _card_path(context: RunContext) -> str:
     local = tracker.journal.artifacts / Artifact.CARD
     stored = tracker.store.local_artifact(tracker.run_id, Artifact.CARD)
     return str(stored or (local.resolve() if local.exists() else ""))
-
-
-def _check(spec: RunSpec, data: Dataset, settings: Settings, source: Source) -> None:
-    """Raise a `UserError` for a run that would fail later, before anything is recorded."""
-    expected = settings.dataset_sha256
-    if expected and data.sha256 != expected:
-        raise UserError(
-            f"`dataset` must stay as it was when the run was planned: {spec.dataset} had sha256 "
-            f"{expected[:12]}, now {data.sha256[:12]}; restore the old data, or start again with "
-            "the new"
-        )
-    check_task(spec, data.task, len(data.classes))
-    _check_labels(data)
-    spec.map_lengths(data.length)
-    relevant = run_relevant(spec, data)
-    if not settings.quiet and (note := without_motif(data.classes, relevant, spec.motifs)):
-        print(f"note: {note}", file=sys.stderr)
-    check_memory(spec, data.length, len(data.classes))
-    if isinstance(source, Previous):
-        check_previous(source, spec, data)
-
-
-def _check_labels(data: Dataset) -> None:
-    """Raise a `UserError` if no class or output of the training split varies."""
-    if data.task in VALUES:
-        if not np.ptp(np.asarray(data.train.labels), axis=0).any():
-            raise UserError(
-                f"an output must vary: {', '.join(data.classes)[:200]} are constant in the "
-                "training split"
-            )
-        return
-    positives = sum(block.sum(axis=0, dtype=np.int64) for block in blocks(data.train.labels))
-    count = len(data.train.labels)
-    if not ((positives > 0) & (positives < count)).any():
-        label = "1" if np.all(positives == count) else "one label" if np.any(positives) else "0"
-        raise UserError(
-            f"a class must have sequences with and without it: all {count:,} training sequences "
-            f"have {label} in {', '.join(data.classes)[:200]}; make the data set again with "
-            "negatives, such as `--negatives shuffle`"
-        )
-
-
-def _check_writable(root: Path) -> None:
-    """Raise a `UserError` if the folder of runs cannot be written."""
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root):
-            pass
-    except OSError as error:
-        raise UserError(
-            f"runs must be written to {root}: {error.strerror or error}; start in another folder"
-        ) from error
 
 
 def _end_lost(store: Store, run_id: str, root: Path) -> None:
@@ -209,6 +154,8 @@ def _record_model(context: RunContext, model: keras.Model) -> None:
         backend=backend,
         example=decode(np.asarray(context.data.test.codes[:1]))[0],
     )
+    if context.spec.model != BLOCKS:
+        context.tracker.artifact(Artifact.NETWORK, lambda path: save_network(model, path))
 
 
 def _attribute(context: RunContext, model: keras.Model) -> dict[str, float]:
@@ -222,49 +169,3 @@ def _attribute(context: RunContext, model: keras.Model) -> dict[str, float]:
         context.tracker.tags({Tag.ATTRIBUTIONS: first_line(error)})
         print(f"warning: {first_line(error)}", file=sys.stderr)
         return {}
-
-
-def _tags(spec: RunSpec, data: Dataset) -> dict[str, str]:
-    backend = keras.backend.backend()
-    return {
-        Tag.ARCH: arch_name(spec),
-        Tag.PROTOCOL: protocol_name(spec),
-        Tag.SPEC: json.dumps(spec.flat(), sort_keys=True),
-        Tag.SPEC_SHA256: spec.spec_sha256(data.sha256),
-        Tag.TRAIN_SHA256: spec.train_sha256(data.sha256),
-        Tag.DATASET_SHA256: data.sha256,
-        Tag.BACKEND: f"{backend} {environment.backend_version(backend)}",
-        Tag.DEVICE: environment.device(backend),
-        Tag.THREADS: str(variables.thread_count()),
-        Tag.METRIC_VERSION: METRIC_VERSION,
-        **environment.git_tags(Path(__file__).parent),
-    }
-
-
-def _record_inputs(context: RunContext) -> None:
-    """Record the parameters, the spec and the splits of the data set."""
-    spec, data, tracker = context.spec, context.data, context.tracker
-    names = preset_names(spec)
-    tracker.params({**names, **spec.columns()})
-    text = json.dumps(spec.flat(), indent=2, sort_keys=True) + "\n"
-    tracker.artifact(Artifact.SPEC, lambda path: path.write_text(text, encoding="utf-8"))
-    if spec.model_sha256:
-        own = model_file(spec.model).read_bytes()
-        tracker.artifact(Artifact.MODEL_FILE, lambda path: path.write_bytes(own))
-    contexts = {"train": "training", "valid": "validation", "test": "testing"}
-    for split, (codes, labels, _) in data.splits.items():
-        profile: dict[str, object] = {
-            "sequences": len(codes),
-            "length": data.length,
-            "classes": len(data.classes),
-            "relevant": dict(context.relevant),
-        }
-        if data.task in VALUES:
-            profile["means"] = np.asarray(labels).mean(axis=0, dtype=np.float64).tolist()
-        else:
-            profile["positives"] = sum(int(block.sum()) for block in blocks(labels))
-        if data.task != "binary":
-            profile |= {"task": data.task, "units": list(data.units)}
-        source = spec.dataset if not spec.generated else json.dumps(dict(data.provenance))
-        name = f"{Path(spec.dataset).stem}-{split}"
-        tracker.input(name, data.sha256, source, contexts[split], json.dumps(profile))

@@ -5,6 +5,7 @@ tuple of `Block`: a network may have any number of them. `RunSpec.flat` gives fl
 """
 
 from mlproject.spec.block import Block
+from mlproject.spec.notes import notes
 from mlproject.spec.run_spec import (
     BLOCK_FIELDS,
     BUILDER_FIELDS,
@@ -23,5 +24,6 @@ __all__ = [
     "RunSpec",
     "field_of",
     "fields_of",
+    "notes",
     "without_later_defaults",
 ]

@@ -10,7 +10,6 @@ from mlproject.fields import (
     GENERATED,
     MILLION,
     MODEL_PATTERN,
-    MOST_ARGUMENTS,
     ActivationName,
     DropoutRate,
     Few,
@@ -19,10 +18,11 @@ from mlproject.fields import (
     Seed,
     data_field,
     network_field,
+    parse_arguments,
 )
 from mlproject.geometry import Kernel
 from mlproject.spec.block import Block
-from mlproject.system.errors import UserError, short_repr
+from mlproject.system.errors import UserError
 
 
 class NetworkSpec(Frozen):
@@ -100,16 +100,7 @@ class NetworkSpec(Frozen):
     @field_validator("model_args", mode="after")
     @classmethod
     def _canonical_arguments(cls, text: str) -> str:
-        try:
-            values = json.loads(text)
-            if not isinstance(values, dict) or len(text) > MOST_ARGUMENTS:
-                raise ValueError
-            return json.dumps(values, sort_keys=True, allow_nan=False)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(
-                f"must be a JSON object of at most {MOST_ARGUMENTS:,} characters, such as "
-                f'{{"width": 3}}: got {short_repr(text)}'
-            ) from error
+        return json.dumps(parse_arguments(text), sort_keys=True, allow_nan=False)
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -142,6 +133,7 @@ class NetworkSpec(Frozen):
                     f"`kernel{number}` must not be wider than the sequences: "
                     f"got kernel{number}={block.kernel} on {length} nt"
                 )
+            _check_dilations(block, number, lengths[-1])
             scanned = block.convolution.outputs(lengths[-1])
             if scanned < 1:
                 raise UserError(
@@ -181,3 +173,30 @@ class NetworkSpec(Frozen):
             found.append(Kernel(1, inputs, units))
             inputs = units
         return found if self.model == BLOCKS else []
+
+
+def _check_dilations(block: Block, number: int, length: int) -> None:
+    """Raise a `UserError` if a convolution's weights lie further apart than its map is long."""
+    if block.padding == "same" and block.kernel > 1 and block.dilation >= length:
+        raise UserError(
+            f"`dilation{number}` must be below the length of its map, or all weights but one read "
+            f"padding only: got dilation{number}={block.dilation} on {length} positions"
+        )
+    inner = block.convolution.outputs(length)
+    largest = block.dilation_residual ** max(block.residual - 1, 0)
+    if block.kernel_residual > 1 and largest >= max(inner, 1) and largest > 1:
+        shown = f"{largest:,}" if largest < 10**9 else "more than 10^9"
+        raise UserError(
+            f"`dilation_residual{number}` to the power of `residual{number}` - 1 must be below the "
+            f"length of the map, or all weights but one read padding only: got {shown} on {inner} "
+            f"positions; take residual{number}={_most_residual(block, inner)} or fewer, or a "
+            "smaller factor"
+        )
+
+
+def _most_residual(block: Block, length: int) -> int:
+    """Return the largest number of residual convolutions whose dilations fit into a map."""
+    count = 1
+    while block.dilation_residual**count < length:
+        count += 1
+    return count

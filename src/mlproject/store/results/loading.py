@@ -2,39 +2,33 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas
 
-from mlproject.architectures import recorded_spec
-from mlproject.data.paper import RELEVANT
+from mlproject.fields import BLOCKS
 from mlproject.filters.reading import LayerReading
 from mlproject.motifs.databases import motifs_of
 from mlproject.motifs.pwm import Motif
-from mlproject.names import Artifact, Tag, metric_name
-from mlproject.spec import RunSpec
+from mlproject.names import Artifact, Tag
 from mlproject.store import Store, connect
+from mlproject.store.results.described import Run, id_of, profile_of, spec_of
 from mlproject.store.results.recorded import (
     HISTORY,
     IMPORTANCE,
     PER_CLASS,
     TRUTH,
     Columns,
-    Profile,
     damage_as_user_error,
     downloaded,
-    parse_spec,
     read_matches,
     read_motifs,
     read_table,
     read_text,
 )
 from mlproject.system.errors import UserError
-
-Run: TypeAlias = str | Mapping[str, Any] | pandas.Series
 
 
 def history(run: Run, store: Store | None = None) -> pandas.DataFrame:
@@ -164,6 +158,8 @@ def attributions(run: Run, method: str, store: Store | None = None) -> Any:
 def model(run: Run, store: Store | None = None) -> Any:
     """Return the trained Keras model of a run: the logged model, or one built from its weights.
 
+    A file that a function of the model was read from is never executed.
+
     Raises:
         UserError: the run has neither a logged model nor weights.
     """
@@ -175,7 +171,7 @@ def model(run: Run, store: Store | None = None) -> Any:
     if Tag.IMPORTED not in found.data.tags:
         raise UserError(f"run `{run_id}` has logged no model: train it, or take another run")
     from mlproject.network.build import build
-    from mlproject.network.saving import load_weights
+    from mlproject.network.saving import load_network, load_weights
 
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -185,12 +181,15 @@ def model(run: Run, store: Store | None = None) -> Any:
                 f"run `{run_id}` was imported without weights: export it with `--weights` "
                 "where it was trained, or train it again"
             ) from error
-        shape = _profile(found.inputs, run_id)
+        shape = profile_of(found.inputs, run_id)
         if not shape.keys() >= {"length", "classes"}:
             raise UserError(f"run `{run_id}` must say how long its sequences are: it does not")
-        network = build(
-            spec_of(run_id, store), shape["length"], shape["classes"], shape.get("task", "binary")
-        )
+        spec = spec_of(run_id, store)
+        if spec.model == BLOCKS:
+            task = shape.get("task", "binary")
+            network = build(spec, shape["length"], shape["classes"], task)
+        else:
+            network = load_network(store.download(run_id, Artifact.NETWORK, Path(folder)))
         with damage_as_user_error(f"the artifact `{Artifact.WEIGHTS}` of run `{run_id}`", weights):
             known = json.loads(found.data.tags.get(Tag.ARTIFACT_SHA256, "{}"))
             load_weights(network, weights, known.get(Artifact.WEIGHTS))
@@ -222,61 +221,6 @@ def dataset(
             f"the data set of run `{run_id}` must have sha256 {wanted}: got {found.sha256}"
         )
     return found
-
-
-def spec_of(run: Run, store: Store | None = None) -> RunSpec:
-    """Return a run's spec; arguments as for `history`."""
-    if isinstance(run, str):
-        tags = (store or connect()).run(run).data.tags
-        if Tag.SPEC not in tags:
-            raise UserError(f"run `{run}` must be one of this project: it has no spec")
-        try:
-            return parse_spec(tags[Tag.SPEC])
-        except UserError as error:
-            raise UserError(f"run `{run}` cannot be read: {error}") from error
-    return recorded_spec(run["spec"])
-
-
-def relevant(row: Mapping[str, Any] | pandas.Series) -> dict[str, tuple[str, ...]]:
-    """Return class -> ids of relevant motifs of a run's data set, from its row.
-
-    They are in the profile of the run's inputs. In runs without a profile, the paper's classes have
-    the paper's motifs, and other classes have none.
-    """
-    profile = _profile(row["inputs"], str(row["run_id"]))
-    if "relevant" in profile:
-        return {name: tuple(ids) for name, ids in profile["relevant"].items()}
-    found = [name for name in RELEVANT if f"conv1/filters/{metric_name(name)}" in row]
-    return {name: RELEVANT[name] for name in found}
-
-
-def _profile(inputs: Any, run_id: str) -> dict[str, Any]:
-    """Return the profile of a run's data set: ``length``, ``classes``, ``relevant``.
-
-    Raises:
-        UserError: the profile is invalid.
-    """
-    for one in inputs.dataset_inputs if inputs else ():
-        try:
-            profile = Profile.model_validate_json(one.dataset.profile or "{}")
-        except ValueError as error:
-            raise UserError(
-                f"the profile of the data set of run `{run_id}` cannot be read: "
-                f"{' '.join(str(error).split())[:200]}"
-            ) from error
-        if "relevant" in profile.model_fields_set:
-            return profile.model_dump(exclude_unset=True)
-    return {}
-
-
-def address(row: Mapping[str, Any] | pandas.Series, base: str) -> str:
-    """Return the address of a run in the MLflow UI that runs at `base`."""
-    return f"{base.rstrip('/')}/#/experiments/{row['experiment_id']}/runs/{row['run_id']}"
-
-
-def id_of(run: Run, store: Store) -> str:
-    """Return the id of a run, given its id, the start of its id, or its row."""
-    return store.full_id(run) if isinstance(run, str) else str(run["run_id"])
 
 
 def _table(run: Run, path: str, columns: Columns, store: Store | None) -> pandas.DataFrame:

@@ -1,0 +1,83 @@
+"""What is refused before a run is recorded, and what is said then."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from mlproject.architectures import FIRST
+from mlproject.data import Dataset
+from mlproject.data.split import blocks
+from mlproject.data.relevant import run_relevant, without_motif
+from mlproject.fields import BLOCKS, VALUES
+from mlproject.network.build import build
+from mlproject.network.graph import convolution
+from mlproject.network.memory import check_memory
+from mlproject.network.tasks import check_task
+from mlproject.run.context import Previous, Settings, Source
+from mlproject.run.resuming import check_previous
+from mlproject.spec import RunSpec, notes
+from mlproject.system.errors import UserError
+
+
+def check_run(spec: RunSpec, data: Dataset, settings: Settings, source: Source) -> None:
+    """Raise a `UserError` for a run that would fail later, before anything is recorded."""
+    expected = settings.dataset_sha256
+    if expected and data.sha256 != expected:
+        raise UserError(
+            f"`dataset` must stay as it was when the run was planned: {spec.dataset} had sha256 "
+            f"{expected[:12]}, now {data.sha256[:12]}; restore the old data, or start again with "
+            "the new"
+        )
+    check_task(spec, data.task, len(data.classes))
+    _check_labels(data)
+    spec.map_lengths(data.length)
+    relevant = run_relevant(spec, data)
+    for note in (*notes(spec), without_motif(data.classes, relevant, spec.motifs)):
+        if note and not settings.quiet:
+            print(f"note: {note}", file=sys.stderr)
+    check_memory(spec, data.length, len(data.classes))
+    if spec.model != BLOCKS:
+        _check_model(spec, data)
+    if isinstance(source, Previous):
+        check_previous(source, spec, data)
+
+
+def _check_model(spec: RunSpec, data: Dataset) -> None:
+    """Raise a `UserError` if a function makes no model that can train, or lacks the `layers`."""
+    model = build(spec, data.length, len(data.classes), data.task)
+    for name in spec.layers.split(",") if spec.layers != FIRST else ():
+        convolution(model, name)
+
+
+def _check_labels(data: Dataset) -> None:
+    """Raise a `UserError` if no class or output of the training split varies."""
+    if data.task in VALUES:
+        if not np.ptp(np.asarray(data.train.labels), axis=0).any():
+            raise UserError(
+                f"an output must vary: {', '.join(data.classes)[:200]} are constant in the "
+                "training split"
+            )
+        return
+    positives = sum(block.sum(axis=0, dtype=np.int64) for block in blocks(data.train.labels))
+    count = len(data.train.labels)
+    if not ((positives > 0) & (positives < count)).any():
+        label = "1" if np.all(positives == count) else "one label" if np.any(positives) else "0"
+        raise UserError(
+            f"a class must have sequences with and without it: all {count:,} training sequences "
+            f"have {label} in {', '.join(data.classes)[:200]}; make the data set again with "
+            "negatives, such as `--negatives shuffle`"
+        )
+
+
+def check_writable(root: Path) -> None:
+    """Raise a `UserError` if the folder of runs cannot be written."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"runs must be written to {root}: {error.strerror or error}; start in another folder"
+        ) from error
