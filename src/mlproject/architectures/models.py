@@ -38,7 +38,7 @@ def hash_of_model(model: str) -> str:
         names = [BLOCKS, *zoo_names()]
         raise UserError(f"unknown model {model!r}: {nearest(model, names)} (or FILE.py:FUNCTION)")
     raise UserError(
-        f"`model` must name a file: there is no {short_repr(str(path))}; give its path, absolute "
+        f"`model` must name a file: there is no {str(path)!r}; give its path, absolute "
         "or from the folder that you start in"
     )
 

@@ -8,6 +8,7 @@ from mlproject.attribution.logits import logit_model
 from mlproject.attribution.methods import Attributions, rng_of
 from mlproject.attribution.references import UNIFORM, shuffled
 from mlproject.network.build import predict
+from mlproject.network.precision import in_float32
 from mlproject.sequence import OTHER
 
 
@@ -27,7 +28,7 @@ def completeness_error(model: keras.Model, found: Attributions, seed: int) -> fl
     known = (found.codes != OTHER).all(axis=1)
     if found.method not in ("integrated_gradients", "deeplift") or not known.any():
         return None
-    inner = logit_model(model)
+    inner = logit_model(in_float32(model))
     if found.method == "deeplift":
         others = shuffled(found.codes, REFERENCES, rng_of(found.method, seed))
         scores = predict(inner, others.reshape(-1, found.codes.shape[1]))

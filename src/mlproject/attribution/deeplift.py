@@ -34,9 +34,7 @@ from mlproject.network.backend import Gradient, gradient
 from mlproject.sequence import one_hot
 from mlproject.system.interrupts import check_interrupts
 
-SMALL = 1e-6
 REFERENCES = 10
-LINEAR = (layers.BatchNormalization, layers.Dropout, layers.Flatten)
 
 
 def deeplift(
@@ -54,7 +52,7 @@ def deeplift(
     """Return DeepLIFT's hypothetical contributions, mean over shuffled references.
 
     Args:
-        model: the network: convolutions, batch norm, activations, max-pools, dense layers in a row.
+        model: the network; `mlproject.attribution.deeplift_rules` lists the layers with a rule.
         codes: (N, L) uint8.
         targets: (N,) class of each row.
         rng: random numbers.

@@ -1,32 +1,34 @@
-"""DeepLIFT's rules for the operations of a Keras graph, as values with a rescaled gradient.
+"""DeepLIFT's rules for the layers of Keras, and the choice of a rule for any operation of a graph.
 
-A *pair* holds the values for the sequence and for its reference. Each rule returns a pair whose
-first value has DeepLIFT's multipliers as its gradient: contributions of the inputs sum to the
-difference of the outputs. Linear operations need no rule.
-
-Sources: Shrikumar, Greenside & Kundaje, ICML 2017 (rescale rule); products share the interaction
-equally between the factors, as in SHAP and captum.
+The rules of `keras.ops` are in `mlproject.attribution.deeplift_operations`.
 """
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
 
+from mlproject.attribution.deeplift_operations import OPERATIONS, linear
+from mlproject.attribution.deeplift_pairs import (
+    Pair,
+    larger,
+    largest,
+    product,
+    rescale,
+    softmax,
+)
 from mlproject.geometry import window_of
 from mlproject.network.relative_attention import RelativeAttention
 from mlproject.system.errors import UserError
 
-Pair = tuple[Any, Any]
-Function = Callable[..., Any]
-
-SMALL = 1e-6
 LINEAR = {
     "Add", "Average", "AveragePooling1D", "BatchNormalization", "Concatenate", "Cropping1D",
-    "Dropout", "Flatten", "Flip", "GlobalAveragePooling1D", "Identity", "Mean", "Permute",
-    "Rescaling", "Reshape", "SpatialDropout1D", "Subtract", "ZeroPadding1D",
+    "Dropout", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D", "Identity",
+    "Permute", "RepeatVector", "Rescaling", "Reshape", "SpatialDropout1D", "Subtract",
+    "UpSampling1D", "ZeroPadding1D",
 }  # fmt: skip
 ELEMENTWISE = {"ELU", "LeakyReLU", "PReLU", "ReLU"}
 
@@ -38,51 +40,23 @@ def propagate(operation: Any, pairs: list[Pair]) -> Pair:
         operation: of the graph of a model, with one output and a rule.
         pairs: its inputs.
     """
-    return RULES[type(operation).__name__](operation, pairs)
+    return _rules(operation)[type(operation).__name__](operation, pairs)
 
 
 def check_rule(operation: Any) -> None:
     """Raise a `UserError` if an operation has no rule."""
     kind = type(operation).__name__
     own = isinstance(operation, RelativeAttention)
-    if kind not in RULES or not (own or type(operation).__module__.startswith("keras.")):
+    known = kind in _rules(operation)
+    if not known or not (own or type(operation).__module__.startswith("keras.")):
         raise UserError(
             f"`deeplift` has no rule for the layer {operation.name} ({kind}): "
             "use integrated_gradients, or ism"
         )
 
 
-def rescale(function: Function, pair: Pair) -> Pair:
-    """Return an elementwise function of a pair; the gradient is the ratio of the differences."""
-    if function is keras.activations.linear:
-        return pair
-    x, r = pair
-    y, z = function(x), function(r)
-    step = ops.stop_gradient(x - r)
-    far = ops.abs(step) > SMALL
-    slope = ops.stop_gradient(y - z) / ops.where(far, step, 1.0)
-    line = ops.stop_gradient(y) + slope * (x - ops.stop_gradient(x))
-    return ops.where(far, line, y), z
-
-
-def product(function: Function, one: Pair, other: Pair) -> Pair:
-    """Return a bilinear function of two pairs; each factor's weight is the other's mean."""
-    (a, c), (b, d) = one, other
-    y = ops.stop_gradient(function(a, b))
-    first = function(a - ops.stop_gradient(a), ops.stop_gradient((b + d) / 2))
-    second = function(ops.stop_gradient((a + c) / 2), b - ops.stop_gradient(b))
-    return y + first + second, function(c, d)
-
-
-def softmax(pair: Pair, axis: int) -> Pair:
-    """Return the softmax of a pair: exponentials times the reciprocal of their sum."""
-    x, r = pair
-    top = ops.stop_gradient(
-        ops.maximum(ops.max(x, axis, keepdims=True), ops.max(r, axis, keepdims=True))
-    )
-    powers = rescale(ops.exp, (x - top, r - top))
-    sums = (ops.sum(powers[0], axis, keepdims=True), ops.sum(powers[1], axis, keepdims=True))
-    return product(ops.multiply, powers, rescale(ops.reciprocal, sums))
+def _rules(operation: Any) -> dict[str, Callable[[Any, list[Pair]], Pair]]:
+    return RULES if isinstance(operation, keras.Layer) else OPERATIONS
 
 
 def _layer_norm(layer: keras.Layer, pair: Pair) -> Pair:
@@ -112,27 +86,19 @@ def _affine(layer: keras.Layer, x: Any) -> Any:
     """Return a convolution or dense layer without its activation."""
     if isinstance(layer, layers.Dense):
         y = ops.matmul(x, layer.kernel)
+        return y + layer.bias if layer.use_bias else y
+    padding, dilation = layer.padding, layer.dilation_rate
+    if padding == "causal":
+        before = dilation[0] * (layer.kernel_size[0] - 1)
+        x, padding = ops.pad(x, ((0, 0), (before, 0), (0, 0))), "valid"
+    window = (layer.strides, padding, "channels_last", dilation)
+    if isinstance(layer, layers.SeparableConv1D):
+        y = ops.separable_conv(x, layer.depthwise_kernel, layer.pointwise_kernel, *window)
+    elif isinstance(layer, layers.DepthwiseConv1D):
+        y = ops.depthwise_conv(x, layer.kernel, *window)
     else:
-        padding = layer.padding
-        if padding == "causal":
-            before = layer.dilation_rate[0] * (layer.kernel_size[0] - 1)
-            x, padding = ops.pad(x, ((0, 0), (before, 0), (0, 0))), "valid"
-        y = ops.conv(x, layer.kernel, layer.strides, padding, "channels_last", layer.dilation_rate)
+        y = ops.conv(x, layer.kernel, *window)
     return y + layer.bias if layer.use_bias else y
-
-
-def _pool(window: np.ndarray, pair: Pair) -> Pair:
-    """Return the maxima over windows (outputs, positions); one position explains each of them."""
-    views = [ops.take(one, window, axis=1) for one in pair]
-    y, z = (ops.max(view, axis=2) for view in views)
-    best = [ops.argmax(view, axis=2) for view in views]
-    place = ops.expand_dims(ops.where(y >= z, *best), 2)
-    taken = ops.cast(place == np.arange(window.shape[1])[:, None], pair[0].dtype)
-    here, there = (ops.sum(view * taken, axis=2) for view in views)
-    step = ops.stop_gradient(here - there)
-    far = ops.abs(step) > SMALL
-    slope = ops.where(far, ops.stop_gradient(y - z) / ops.where(far, step, 1.0), 1.0)
-    return ops.stop_gradient(y) + slope * (here - ops.stop_gradient(here)), z
 
 
 def _windows(layer: keras.Layer, length: int) -> np.ndarray:
@@ -145,36 +111,34 @@ def _windows(layer: keras.Layer, length: int) -> np.ndarray:
     return np.clip(starts[:, None] + np.arange(window.size), 0, length - 1).astype(np.int32)
 
 
-def _linear(operation: Any, pairs: list[Pair]) -> Pair:
-    merges = isinstance(operation.input, list | tuple)
-    x, r = ([one[side] for one in pairs] for side in (0, 1))
-    return (operation(x), operation(r)) if merges else (operation(x[0]), operation(r[0]))
-
-
 def _activated(layer: keras.Layer, pairs: list[Pair]) -> Pair:
     affine = (_affine(layer, pairs[0][0]), _affine(layer, pairs[0][1]))
     return rescale(layer.activation, affine)
 
 
 def _global_pool(layer: keras.Layer, pairs: list[Pair]) -> Pair:
-    y, z = _pool(np.arange(pairs[0][0].shape[1])[None], pairs[0])
-    return y[:, 0], z[:, 0]
+    y, z = largest(np.arange(pairs[0][0].shape[1])[None], pairs[0])
+    return (y, z) if layer.keepdims else (y[:, 0], z[:, 0])
 
 
 def _multiplied(layer: keras.Layer, pairs: list[Pair]) -> Pair:
-    found = pairs[0]
-    for pair in pairs[1:]:
-        found = product(ops.multiply, found, pair)
-    return found
+    return reduce(lambda one, other: product(ops.multiply, one, other), pairs)
+
+
+def _smallest(layer: keras.Layer, pairs: list[Pair]) -> Pair:
+    y, z = reduce(larger, [(-x, -r) for x, r in pairs])
+    return -y, -z
 
 
 RULES: dict[str, Callable[[Any, list[Pair]], Pair]] = {
-    **dict.fromkeys(LINEAR, _linear),
+    **dict.fromkeys(LINEAR, linear),
     **dict.fromkeys(ELEMENTWISE, lambda layer, pairs: rescale(layer, pairs[0])),
-    **dict.fromkeys(("Conv1D", "Dense"), _activated),
+    **dict.fromkeys(("Conv1D", "Dense", "DepthwiseConv1D", "SeparableConv1D"), _activated),
     "Activation": lambda layer, pairs: rescale(layer.activation, pairs[0]),
-    "MaxPooling1D": lambda layer, pairs: _pool(_windows(layer, pairs[0][0].shape[1]), pairs[0]),
+    "MaxPooling1D": lambda layer, pairs: largest(_windows(layer, pairs[0][0].shape[1]), pairs[0]),
     "GlobalMaxPooling1D": _global_pool,
+    "Maximum": lambda layer, pairs: reduce(larger, pairs),
+    "Minimum": _smallest,
     "Multiply": _multiplied,
     "Softmax": lambda layer, pairs: softmax(pairs[0], layer.axis),
     "LayerNormalization": lambda layer, pairs: _layer_norm(layer, pairs[0]),

@@ -18,6 +18,7 @@ from mlproject.attribution.path_gradients import (
 )
 from mlproject.attribution.scores import Method, contributions, magnitude
 from mlproject.fields import ATTRIBUTIONS
+from mlproject.network.precision import in_float32
 from mlproject.system.errors import UserError, nearest
 
 PROBABILITY: Mapping[str, Any] = {"output": "probability"}
@@ -83,7 +84,7 @@ def attribute(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Attributions:
-    """Attribute the logit of a class of each sequence to its letters.
+    """Attribute the logit of a class of each sequence to its letters, in float32.
 
     Args:
         model: as `mlproject.network.build.build` returns it, or as MLflow loads it.
@@ -104,7 +105,7 @@ def attribute(
     if chosen.random:
         options["rng"] = rng_of(method, seed)
     targets = np.asarray(targets)
-    scores = chosen.function(model, codes, targets, progress=progress, **options)
+    scores = chosen.function(in_float32(model), codes, targets, progress=progress, **options)
     names = np.arange(len(codes)) if sequences is None else sequences
     return Attributions(method, names, targets, codes, scores)
 
