@@ -8,8 +8,8 @@ import numpy as np
 
 from mlproject.architectures import FIRST
 from mlproject.data import Dataset
-from mlproject.data.split import blocks
 from mlproject.data.relevant import run_relevant, without_motif
+from mlproject.data.split import blocks
 from mlproject.fields import BLOCKS, VALUES
 from mlproject.network.build import build
 from mlproject.network.graph import convolution

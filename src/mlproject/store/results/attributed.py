@@ -5,7 +5,7 @@ import pandas
 from mlproject.motifs.tomtom import Match
 from mlproject.names import Artifact
 from mlproject.store import Store, connect
-from mlproject.store.results.loading import Run, id_of
+from mlproject.store.results.described import Run, id_of
 from mlproject.store.results.recorded import (
     EXAMPLES,
     downloaded,
