@@ -1,6 +1,7 @@
 """What augmentations cost: epochs of CNN-25 with and without them, in turn in one process.
 
-Prints the processor time of an epoch of each kind, the median over rounds, and their ratio.
+Prints a table: processor time of an epoch of each kind and its ratio to one of the same round
+without augmentation, medians over rounds.
 """
 
 import argparse
@@ -13,9 +14,15 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from mlproject.system.startup import prepare_keras
 
+SINGLE = ("deletion", "insertion", "translocation", "inversion", "mutation", "noise")
 KINDS: dict[str, dict[str, object]] = {
     "none": {},
     "reverse_complement": {"augment": "reverse_complement"},
+    "shift": {"shift": 20},
+    **{
+        name: {"augment": "evoaug", "augmentations": name, "augment_most": 1, "noise": 0.3}
+        for name in SINGLE
+    },
     "evoaug": {"augment": "evoaug"},
     "evoaug and shift": {"augment": "evoaug", "shift": 20},
 }
@@ -23,8 +30,8 @@ KINDS: dict[str, dict[str, object]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="epochs of each kind")
-    parser.add_argument("--sequences", type=int, default=5000, help="sequences an epoch")
+    parser.add_argument("--rounds", type=int, default=5, help="epochs of each kind")
+    parser.add_argument("--sequences", type=int, default=2000, help="sequences an epoch")
     options = parser.parse_args()
     prepare_keras(None, 1)
     from mlproject.architectures import make_spec
@@ -55,10 +62,10 @@ def main() -> None:
             clock = time.process_time()
             train_epoch(steps, split, spec, number + 2)
             seconds[kind].append(time.process_time() - clock)
-    plain = statistics.median(seconds["none"])
+    print("| augmentation | processor time of an epoch | of none |\n|---|---|---|")
     for kind, found in seconds.items():
-        middle = statistics.median(found)
-        print(f"{kind:<20} {middle:6.2f} s an epoch, {middle / plain:5.2f} of none")
+        shares = [own / plain for own, plain in zip(found, seconds["none"], strict=True)]
+        print(f"| {kind} | {statistics.median(found):.2f} s | {statistics.median(shares):.2f} |")
 
 
 if __name__ == "__main__":

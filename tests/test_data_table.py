@@ -1,6 +1,8 @@
 """Tables of sequences with values are read, or refused in one line that says where and why."""
 
 import gzip
+import lzma
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +126,132 @@ def test_values_are_transformed(transform: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(found, wanted[transform], rtol=1e-6)
 
 
+def quoted(rows: list[list[str]]) -> str:
+    return "\n".join(",".join(f'"{cell}"' for cell in row) for row in rows) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "pack"),
+    [
+        ("crlf.tsv", lambda text: text.replace("\n", "\r\n").encode()),
+        ("excel.txt", lambda text: text.replace("\n", "\r\n").encode("utf-8-sig")),
+        ("excel16.txt", lambda text: text.encode("utf-16")),
+        ("packed.tsv.gz", lambda text: gzip.compress(text.replace("\n", "\r\n").encode())),
+        ("bytes.tsv.xz", lambda text: lzma.compress(text.encode())),
+        (
+            "comments.tsv",
+            lambda text: ("##source=x\n# made by\n#" + text + "\n\n# the end").encode(),
+        ),
+        ("quoted.csv", lambda text: quoted([r.split("\t") for r in text.splitlines()]).encode()),
+    ],
+)
+def test_tables_as_they_lie_in_supplements_are_read(
+    name: str, pack: Callable[[str], bytes], tmp_path: Path
+) -> None:
+    texts = sequences(30)
+    texts[4] = "RYSWKMBDHVN" + texts[4][11:]  # letters of IUPAC
+    rows = [["id, or name", "sequence", "y", "y (log2)"]]
+    rows += [[f"e;{n}", text.lower() if n % 2 else text, "NA" if n == 9 else f"+{n}.5E-3", "nan"]
+             for n, text in enumerate(texts)]  # fmt: skip
+    file = tmp_path / name
+    file.write_bytes(pack("\n".join("\t".join(row) for row in rows) + "\n"))
+    made = convert(tmp_path, file, "--columns", "y", "--missing", "drop")
+    found: dict[str, float] = {}
+    for split in made.splits.values():
+        found |= dict(zip(decode(split.codes), split.labels[:, 0].tolist(), strict=True))
+    assert len(found) == 29
+    assert found["N" * 11 + texts[4][11:]] == pytest.approx(0.0045)
+    assert found[texts[29]] == pytest.approx(0.0295)
+
+
+def fasta_file(path: Path, texts: list[str], first: int = 0) -> Path:
+    path.write_text("".join(f">s{first + n} more\n{text}\n" for n, text in enumerate(texts)))
+    return path
+
+
+def test_fasta_files_take_their_values_from_a_table(tmp_path: Path) -> None:
+    texts = sequences(40)
+    one, two = (
+        fasta_file(tmp_path / "1.fa", texts[:20]),
+        fasta_file(tmp_path / "2.fa", texts[20:], 20),
+    )
+    body = [[f"s{n}", str(n / 8), str(-n)] for n in reversed(range(40))]
+    values = write_table(tmp_path / "v.tsv", [["id", "dev", "hk"], *body])
+    out = tmp_path / "o.h5"
+    arguments = ["dataset", "fasta", "--out", str(out), "--files", f"{one},{two}", "--values"]
+    main([*arguments, str(values), "--units", "log2,log2", "--relevant", "none", "--valid", "0.2"])
+    made = read(out)
+    assert (made.task, made.classes, made.units) == ("regression", ("dev", "hk"), ("log2", "log2"))
+    found: dict[str, Any] = {}
+    for split in made.splits.values():
+        found |= dict(zip(decode(split.codes), split.labels.tolist(), strict=True))
+    assert found == {text: [n / 8, -n] for n, text in enumerate(texts)}
+    body = [["AB"[n % 2], f"s{n}"] for n in range(40)]
+    kind = write_table(tmp_path / "k.csv", [["cell", "who"], *body], ",")
+    main([*arguments, str(kind), "--name", "who", "--task", "multiclass", "--force"])
+    assert (read(out).task, read(out).classes) == ("multiclass", ("A", "B"))
+
+
+VALUES = "id\ty\ns0\t1\ns1\t2\ns2\t3\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "words"),
+    [
+        (VALUES + "s3\t3\n", [], "line 5: s.fa has no sequence 's3'"),
+        ("id\ty\ns0\t1\n", [], "s.fa, line 3: v.tsv has no row for 's1', one of 2; missing=drop"),
+        (VALUES + "s1\t9\n", [], "line 5: the sequence 's1' has a row already, line 3"),
+        (VALUES.replace("\t2", "\ttwo"), [], "v.tsv, line 3: `y` must be a number: got 'two'"),
+        (VALUES.replace("\t2", "\t"), [], "v.tsv, line 3: `y` has no value"),
+        (VALUES, ["--columns", "z"], "no column 'z'"),
+        (VALUES, ["--name", "name"], "no column 'name'"),
+        (VALUES, ["--negatives", "shuffle"], "`--negatives` goes with classes of sequences"),
+        (VALUES, ["--most", "5"], "`--most` goes with classes of sequences"),
+        (VALUES, ["--files", "A=s.fa"], "`--files` must be FILE,FILE,... with `--values`"),
+        (None, ["--task", "counts"], "`--task` goes with `--values`"),
+        (None, ["--columns", "y"], "`--columns` goes with `--values`"),
+        ("", [], "v.tsv: is empty"),
+    ],
+)
+def test_values_that_do_not_fit_their_sequences_are_refused_in_one_line(
+    text: str | None, options: list[str], words: str, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    fasta_file(Path("s.fa"), sequences(3))
+    arguments = [
+        "dataset",
+        "fasta",
+        "--out",
+        "o.h5",
+        "--files",
+        "s.fa" if text is not None else "A=s.fa",
+    ]
+    if text is not None:
+        Path("v.tsv").write_text(text)
+        arguments += ["--values", "v.tsv"]
+    with pytest.raises(SystemExit) as caught:
+        main([*arguments, *options])
+    error = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert words in error
+    assert error.count("\n") == 1
+    assert not Path("o.h5").exists()
+
+
 GOOD = "ACGTACGTAC" * 3
 MISTAKES = [
+    (f"{GOOD}\t1\n{GOOD}A\t2\n", [], "line 1: must be a header that names the columns: got a row"),
+    (f"sequence\ty\n{GOOD}\t0,25\n", [], "got '0,25'; write a point for the comma"),
+    (f"sequence,y\n{GOOD},0,25\n", [], "line 2: must have 2 columns, as the header: got 3"),
+    (f"sequence\ty\n{GOOD}\t1e39\n", [], "line 2: `y` must be a number: got '1e39'"),
+    (f"sequence\ty\n{GOOD}\t1_000\n", [], "line 2: `y` must be a number: got '1_000'"),
+    ("sequence\ty\nNaN\t1\n", [], "line 2: `sequence` has no value"),
+    ("sequence\ty\n\t1\n", [], "line 2: `sequence` has no value"),
+    (f"sequence\ty\n{GOOD}\t#N/A\n", [], "line 2: `y` has no value"),
+    (f"sequence\ty\n{GOOD.replace('T', 'U')}\t1\n", [], "got 'U' at position 4; this is RNA"),
+    (f"sequence\ty\n{GOOD} {GOOD}\t1\n", [], "got ' ' at position 31"),
+    ("# made by a program\n", [], "is empty"),
     ("", [], "is empty"),
     ("sequence\n", [], "must be a header of columns"),
     ("sequence\ty\n", [], "holds no row"),
@@ -144,7 +270,7 @@ MISTAKES = [
     (f"sequence\ty\tc\n{GOOD}\t2\t1\n", ["--chromosome", "c"], "no row of chromosome '0.1'"),
     (f"sequence\ty\n{GOOD}\t2\n", ["--valid", "chr1"], "`valid` must be a share"),
     (f"sequence\ty\n{GOOD}\t2\n", [], "every split needs sequences"),
-    (f"sequence\ty\n{GOOD}\t2\n", ["--name", "y"], "belong together"),
+    (f"sequence\ty\n{GOOD}\t2\n", ["--name", "y"], "go together"),
     (f"sequence\ty\n{GOOD}\t2\n", ["--task", "counts", "--transform", "log2"], "`transform` is"),
 ]
 

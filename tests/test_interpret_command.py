@@ -15,7 +15,7 @@ from recorded import inside, record, start
 
 from mlproject import results
 from mlproject.architectures import make_spec
-from mlproject.attribution import METHODS, Method
+from mlproject.attribution import METHODS, Method, attribute
 from mlproject.commands.cli import main
 from mlproject.data import load
 from mlproject.fields import ATTRIBUTIONS, Group
@@ -115,11 +115,11 @@ def test_above_takes_the_classes_that_the_network_is_sure_of(done: str) -> None:
 
     scores = predict(model, data.test.codes)
     above = float(np.quantile(scores, 0.99))
-    sequences, targets = Choice(None, above).rows(model, data)
+    sequences, targets = Choice(None, above).rows([model], data)
     wanted = {(row, column) for row, column in np.argwhere(scores > above).tolist()}
     assert set(zip(sequences.tolist(), targets.tolist(), strict=True)) == wanted
     with pytest.raises(UserError, match="none has a score above 1"):
-        Choice(None, 1.0).rows(model, data)
+        Choice(None, 1.0).rows([model], data)
 
 
 @pytest.mark.parametrize(
@@ -202,6 +202,79 @@ def test_what_a_killed_process_had_recorded_is_delivered_by_sync_or_the_next_int
         found = store.run(done)
         assert found.data.metrics[f"killed/{deliver}"] == number
         assert (found.info.status, found.info.end_time) == ("FINISHED", ended)
+
+
+@pytest.fixture(scope="module")
+def folds(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path) -> Iterator[list[str]]:
+    """The ids of a sweep and of its runs, two folds of three, none trained."""
+    with inside(tmp_path_factory.mktemp("folds"), migrated_store):
+        sweep = connect().start("folds", {"mlproject.sweep": "folds"}, Path("runs"), "table1")
+        sweep.finish("FINISHED")
+        ids = [sweep.run_id]
+        for fold in (1, 3):
+            options = {**TINY, "sequences": 90, "folds": 3, "fold": fold}
+            spec = make_spec(options)
+            data = load(spec, Path("data"))
+            tracker = start(options, data=data.sha256)
+            keras.utils.set_random_seed(fold)
+            model = build(spec, data.length, len(data.classes))
+            tracker.model(model, requirements(backend.name()))
+            tracker.tags({"mlflow.parentRunId": sweep.run_id})
+            tracker.finish("FINISHED")
+            ids.append(tracker.run_id)
+        yield ids
+
+
+def test_attributions_of_folds_are_averaged_over_the_networks_on_the_sequences_of_all_folds(
+    folds: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep, *ids = folds
+    main(["interpret", sweep, "--method", "gradient_x_input", "--sequences", "20", "--quiet"])
+    made = capsys.readouterr().out.split()[1].rstrip(":")
+    found = connect().run(made)
+    assert found.info.status == "FINISHED"
+    assert found.info.run_name == "mean of 2 · custom · seed 0"
+    assert found.data.tags["mlproject.mean_of"].split() == ids
+    mean = results.attributions(made, "gradient_x_input")
+    deviations = results.attributions(made, "gradient_x_input", deviations=True)
+    tests = [results.dataset(run_id).test for run_id in ids]
+    codes = np.concatenate([np.asarray(test.codes) for test in tests])
+    labels = np.concatenate([np.asarray(test.labels) for test in tests])
+    assert 54 < len(codes) < 66
+    assert (mean.codes == codes[mean.sequences]).all()
+    assert (labels[mean.sequences, mean.targets] == 1).all()
+    assert mean.sequences.max() >= len(tests[0].codes)
+    single = np.stack(
+        [
+            attribute(results.model(run_id), "gradient_x_input", mean.codes, mean.targets).scores
+            for run_id in ids
+        ]
+    )
+    size = np.abs(single).max()
+    np.testing.assert_allclose(mean.scores, single.mean(axis=0), atol=2e-3 * size)
+    np.testing.assert_allclose(deviations.scores, single.std(axis=0, ddof=1), atol=2e-3 * size)
+    assert 0.3 < found.data.metrics["gradient_x_input/auroc"] < 0.7
+    assert sweep not in set(results.runs().run_id)
+
+
+def test_folds_are_pooled_and_seeds_of_other_data_are_not_averaged(
+    folds: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mlproject.run.pooling import pool_runs
+
+    pooled = pool_runs([folds[0]])
+    assert len(pooled.sequences) == 2
+    assert 54 < sum(pooled.sequences) < 66
+    assert 0 < pooled.values["pooled_auroc"] < 1
+    other = record({**TINY, "sequences": 90}, data="a" * 64)
+    for words, message in (
+        ([folds[1], other], "must have sha256"),
+        ([folds[1], folds[1][:12]], "a run is given once"),
+    ):
+        assert _exit_code(["interpret", *words]) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
 
 
 def test_tracks_draws_runs_side_by_side(

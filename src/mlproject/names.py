@@ -53,6 +53,7 @@ class Tag:
     IMPORTED = tag("imported")
     IMPORTED_SHA256 = tag("imported_sha256")
     INTERPRETS = tag("interprets")
+    MEAN_OF = tag("mean_of")  # ids of the runs whose attributions a run averages
     SWEEP = tag("sweep")
     SWEEP_KIND = tag("sweep_kind")
     TASK = tag("task")

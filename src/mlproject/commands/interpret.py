@@ -21,7 +21,7 @@ SEQUENCES = 300
 
 
 @click.command()
-@click.argument("run")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @option(
     "--method",
     default="deeplift",
@@ -43,7 +43,7 @@ SEQUENCES = 300
 @THREADS
 @QUIET
 def interpret(
-    run: str,
+    runs: tuple[str, ...],
     method: str,
     sequences: int | None,
     above: float | None,
@@ -55,21 +55,30 @@ def interpret(
 ) -> None:
     """Compute which letters a finished RUN's predictions rest on, and add that to the run.
 
-    Scores each method against the planted positions where they are known.
+    Scores each method against the planted positions where they are known. The attributions of
+    several RUNs, such as seeds or folds, are averaged and become a new run. A sweep stands for its
+    finished cells.
     """
     parse_methods(method)
     prepare_keras(backend, threads)
     from mlproject.run.attributed_rows import Choice
+    from mlproject.run.averaged_run import interpret_runs
     from mlproject.run.finished_run import interpret_run
+    from mlproject.run.members import member_runs
+    from mlproject.store import connect
 
     count = sequences or (SEQUENCES if above is None else None)
     choice = Choice(count, above, split_list(classes))
     with exit_if_interrupted("; what was done before is recorded"):
-        added = interpret_run(run, method, choice, data, quiet=quiet)
+        ids = member_runs(connect(), runs)
+        if len(ids) == 1:
+            added = interpret_run(ids[0], method, choice, data, quiet=quiet)
+        else:
+            added = interpret_runs(ids, method, choice, data, quiet=quiet)
     print_undelivered(added.undelivered)
     areas = [
         f"{name.partition('/')[0]} {value:.4f}"
         for name, value in added.metrics.items()
         if name.endswith(("/auroc", "/coverage"))
     ]
-    print(f"run {run}: {', '.join(areas) or 'recorded'}")
+    print(f"run {added.run_id}: {', '.join(areas) or 'recorded'}")

@@ -18,6 +18,6 @@ def pool(runs: tuple[str, ...], backend: str | None) -> None:
     from mlproject.run.pooling import pool_runs
 
     found = pool_runs(runs)
-    print(f"{len(runs)} runs, {' + '.join(map(str, found.sequences))} test sequences")
+    print(f"{len(found.sequences)} runs, {' + '.join(map(str, found.sequences))} test sequences")
     for name, value in found.values.items():
         print(f"{name}\t{value:.4f}")

@@ -1,5 +1,6 @@
 """Folds of a data set: other splits of the same sequences, so that each is tested once."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -26,7 +27,6 @@ def refold(data: Dataset, folds: int, fold: int) -> Dataset:
         UserError: there are fewer groups than parts.
     """
     splits = [data.splits[name] for name in SPLITS]
-    counts = [len(split.codes) for split in splits]
     codes = np.concatenate([split.codes[:] for split in splits])
     labels = np.concatenate([np.asarray(split.labels[:]) for split in splits])
     windows = None
@@ -41,14 +41,7 @@ def refold(data: Dataset, folds: int, fold: int) -> Dataset:
     chosen = {"test": fold - 1, "valid": fold % folds}
     role = {name: part == number for name, number in chosen.items()}
     role["train"] = ~(role["test"] | role["valid"])
-    sites = None
-    if all(split.sites is not None for split in splits):
-        parts = []
-        for split, start in zip(splits, np.cumsum([0, *counts[:-1]]), strict=True):
-            own = np.array(split.sites)
-            own["sequence"] += np.uint32(start)
-            parts.append(own)
-        sites = np.concatenate(parts)
+    sites = _joined_sites(splits)
     made = make_dataset(
         {name: _part(codes, labels, sites, role[name]) for name in SPLITS},
         data.classes, data.relevant, data.motifs,
@@ -58,6 +51,59 @@ def refold(data: Dataset, folds: int, fold: int) -> Dataset:
     if windows is None:
         return made
     return replace(made, windows={name: windows[role[name]] for name in SPLITS})
+
+
+def tested_together(folds: Sequence[Dataset]) -> Dataset:
+    """Return a data set whose test split holds the test sequences of several folds.
+
+    Args:
+        folds: data sets of `refold` that are tested on different sequences.
+
+    Raises:
+        UserError: they have other classes or motifs, or share a test sequence.
+    """
+    first = folds[0]
+    for other in folds[1:]:
+        if (other.classes, other.task, other.length, len(other.motifs)) != (
+            first.classes, first.task, first.length, len(first.motifs)
+        ):  # fmt: skip
+            raise UserError("folds must be of one data set: got other classes, lengths or motifs")
+    tests = [fold.test for fold in folds]
+    seen: set[bytes] = set()
+    for test in tests:
+        own = {row.tobytes() for row in test.codes[:]}
+        if own & seen:
+            raise UserError(
+                f"folds must be tested on different sequences: got {len(own & seen):,} twice"
+            )
+        seen |= own
+    test = Split(
+        np.concatenate([one.codes[:] for one in tests]),
+        np.concatenate([np.asarray(one.labels[:]) for one in tests]),
+        _joined_sites(tests),
+    )
+    made = make_dataset(
+        {"train": first.train, "valid": first.valid, "test": test},
+        first.classes, first.relevant, first.motifs,
+        {**first.provenance, "fold": [fold.provenance.get("fold") for fold in folds]},
+        first.task, first.units,
+    )  # fmt: skip
+    if any("test" not in fold.windows for fold in folds):
+        return made
+    return replace(made, windows={"test": np.concatenate([f.windows["test"] for f in folds])})
+
+
+def _joined_sites(splits: Sequence[Split]) -> np.ndarray | None:
+    """Return the sites of splits one after another, None if those of one are unknown."""
+    parts, start = [], 0
+    for split in splits:
+        if split.sites is None:
+            return None
+        own = np.array(split.sites)
+        own["sequence"] += np.uint32(start)
+        parts.append(own)
+        start += len(split.codes)
+    return np.concatenate(parts)
 
 
 def _dealt(group: np.ndarray, folds: int, what: str) -> np.ndarray:

@@ -10,7 +10,8 @@ import numpy as np
 from mlproject.data.clusters import clusters
 from mlproject.data.listing import Listing
 from mlproject.data.split import SPLITS
-from mlproject.data.table_rows import Options, Row, check_options, read_rows, values_of
+from mlproject.data.table_rows import Options, Row, check_options, read_rows
+from mlproject.data.table_values import values_of
 from mlproject.data.writing import new_dataset_file
 from mlproject.fields import VALUES
 from mlproject.sequence import encode
@@ -71,8 +72,7 @@ def convert(
     provenance = {
         "source": "table",
         "file": str(file),
-        **{key: str(value) if isinstance(value, Path) else value
-           for key, value in options._asdict().items()},
+        **options._replace(fasta=())._asdict(), "fasta": [str(path) for path in options.fasta],
         "dropped": dropped, "unfit": unfit, "merged": merged,
     }  # fmt: skip
     known = {name: tuple(ids) for name, ids in (relevant or {}).items()}

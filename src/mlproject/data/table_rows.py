@@ -1,19 +1,21 @@
 """Rows of a table of sequences with measured values: columns, cells, and their checks."""
 
 import csv
-import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import numpy as np
-
 from mlproject.data.fitting import Fit, fitted
 from mlproject.data.sequence_files import SequenceRecord, checked_letters, read_sequences
+from mlproject.sequence import wrong_letter
 from mlproject.system.errors import UserError, nearest, short_repr
 from mlproject.system.texts import lines
 
-MISSING = frozenset({"", "na", "nan", "n/a", "null", "none", ".", "-"})
+MISSING = frozenset({"", "na", "nan", "n/a", "#n/a", "null", "none", ".", "-"})
+DNA = 12
+"""A name of a column that has so many letters, all of DNA, is taken for a sequence."""
+
 Transform = Literal["none", "log2", "log1p", "standardise"]
 
 
@@ -36,8 +38,9 @@ class Options(NamedTuple):
         seed: of the random split.
         length: nt a sequence; None: that of the first one.
         fit: sequences of another length, see `mlproject.data.fasta.convert`.
-        fasta: file of the sequences, if the table has their names only.
-        name: column of these names.
+        fasta: files of the sequences, if the table has their names only.
+        name: column of these names; "" with `fasta`: the first one.
+        each: whether each sequence of `fasta` has one row; `missing` rules those without.
     """
 
     sequence: str
@@ -54,8 +57,9 @@ class Options(NamedTuple):
     seed: int = 0
     length: int | None = None
     fit: Fit = "exact"
-    fasta: Path | None = None
+    fasta: tuple[Path, ...] = ()
     name: str = ""
+    each: bool = False
 
 
 class Row(NamedTuple):
@@ -85,16 +89,19 @@ def check_options(options: Options) -> None:
             f"`transform` is for task=regression: got transform={options.transform}, "
             f"task={options.task}"
         )
-    if bool(options.fasta) != bool(options.name):
-        raise UserError("a FASTA file and the column of its names belong together: got one of them")
+    if bool(options.fasta) < bool(options.name):
+        raise UserError("a column of names needs the FASTA file that has them: got the column only")
 
 
 def read_rows(file: Path, options: Options) -> tuple[list[Row], int, int]:
     """Return the rows of a table, and how many lack a value or have another length."""
     numbered = lines(file)
     header, separator = _header(file, numbered)
-    places = {name: _place(file, header, name) for name in _wanted(options)}
+    source = (options.name or header[0]) if options.fasta else options.sequence
+    wanted = [source, *options.columns, *filter(None, [options.split, options.chromosome])]
+    places = {name: _place(file, header, name) for name in wanted}
     named = _named_sequences(options.fasta) if options.fasta else None
+    lines_of: dict[str, int] = {}
     rows, dropped, unfit = [], 0, 0
     length = options.length
     for number, line in numbered:
@@ -106,20 +113,19 @@ def read_rows(file: Path, options: Options) -> tuple[list[Row], int, int]:
                 f"{file}, line {number}: must have {len(header)} columns, as the header: "
                 f"got {len(cells)}"
             )
+        if options.each:
+            _check_once(file, number, cells[places[source]], lines_of)
         found = tuple(cells[places[name]] for name in options.columns)
-        if any(cell.lower() in MISSING for cell in found):
+        lacking = [name for name in (source, *options.columns) if _missing(cells[places[name]])]
+        if lacking:
             if options.missing == "refuse":
-                lacking = next(
-                    name for name, cell in zip(options.columns, found, strict=True)
-                    if cell.lower() in MISSING
-                )  # fmt: skip
                 raise UserError(
-                    f"{file}, line {number}: `{lacking}` has no value; missing=drop leaves such "
+                    f"{file}, line {number}: `{lacking[0]}` has no value; missing=drop leaves such "
                     "rows out"
                 )
             dropped += 1
             continue
-        record = _record(file, number, cells, places, options, named)
+        record = _record(file, number, cells[places[source]], options, named)
         length = length or len(record.sequence)
         sequence = fitted(record, length, options.fit)
         if sequence is None:
@@ -127,9 +133,40 @@ def read_rows(file: Path, options: Options) -> tuple[list[Row], int, int]:
             continue
         group = options.split or options.chromosome
         rows.append(Row(number, sequence, found, cells[places[group]] if group else ""))
+    if options.each and named is not None:
+        without = [record for name, record in named.items() if name not in lines_of]
+        if without and options.missing == "refuse":
+            first = without[0]
+            raise UserError(
+                f"{first.path}, line {first.line}: {file} has no row for {short_repr(first.name)}, "
+                f"one of {len(without):,}; missing=drop leaves such sequences out"
+            )
+        dropped += len(without)
     if not rows:
         raise UserError(f"{file}: holds no row with a sequence and its values")
     return rows, dropped, unfit
+
+
+def columns_of(file: Path) -> list[str]:
+    """Return the columns of a table.
+
+    Raises:
+        UserError: it is no table with a header.
+    """
+    return _header(file, lines(file))[0]
+
+
+def _missing(cell: str) -> bool:
+    return cell.lower() in MISSING
+
+
+def _check_once(file: Path, number: int, name: str, known: dict[str, int]) -> None:
+    if name in known:
+        raise UserError(
+            f"{file}, line {number}: the sequence {short_repr(name)} has a row already, line "
+            f"{known[name]}: give each sequence one row"
+        )
+    known[name] = number
 
 
 def _header(file: Path, numbered: Iterator[tuple[int, str]]) -> tuple[list[str], str]:
@@ -138,6 +175,13 @@ def _header(file: Path, numbered: Iterator[tuple[int, str]]) -> tuple[list[str],
             text = line.removeprefix("#")
             separator = max("\t,;", key=text.count)
             header = [cell.strip() for cell in next(csv.reader([text], delimiter=separator))]
+            if any(len(cell) >= DNA and wrong_letter(cell) is None for cell in header):
+                raise UserError(
+                    f"{file}, line {number}: must be a header that names the columns: got a row "
+                    f"with a sequence, {short_repr(line)}"
+                )
+            if len(header) < 2 and line.startswith("#"):
+                continue
             if len(header) < 2:
                 raise UserError(
                     f"{file}, line {number}: must be a header of columns, separated by tabs, "
@@ -145,11 +189,6 @@ def _header(file: Path, numbered: Iterator[tuple[int, str]]) -> tuple[list[str],
                 )
             return header, separator
     raise UserError(f"{file}: is empty")
-
-
-def _wanted(options: Options) -> list[str]:
-    source = options.name if options.fasta else options.sequence
-    return [source, *options.columns, *filter(None, [options.split, options.chromosome])]
 
 
 def _place(file: Path, header: Sequence[str], name: str) -> int:
@@ -161,11 +200,13 @@ def _place(file: Path, header: Sequence[str], name: str) -> int:
     return found[0]
 
 
-def _named_sequences(fasta: Path) -> dict[str, SequenceRecord]:
+def _named_sequences(files: Sequence[Path]) -> dict[str, SequenceRecord]:
     found: dict[str, SequenceRecord] = {}
-    for record in read_sequences(fasta):
+    for record in chain.from_iterable(map(read_sequences, files)):
         if record.name in found:
-            raise UserError(f"{fasta}, line {record.line}: the name {record.name!r} comes again")
+            raise UserError(
+                f"{record.path}, line {record.line}: the name {record.name!r} comes again"
+            )
         found[record.name] = record
     return found
 
@@ -173,46 +214,14 @@ def _named_sequences(fasta: Path) -> dict[str, SequenceRecord]:
 def _record(
     file: Path,
     number: int,
-    cells: Sequence[str],
-    places: Mapping[str, int],
+    text: str,
     options: Options,
     named: Mapping[str, SequenceRecord] | None,
 ) -> SequenceRecord:
     """Return the sequence of a row, from the table or by its name from a FASTA file."""
     if named is not None:
-        name = cells[places[options.name]]
-        if name not in named:
-            raise UserError(
-                f"{file}, line {number}: {options.fasta} has no sequence {short_repr(name)}"
-            )
-        return named[name]
-    text = cells[places[options.sequence]]
-    if not text:
-        raise UserError(f"{file}, line {number}: the sequence is empty")
+        if text not in named:
+            files = ", ".join(map(str, options.fasta))
+            raise UserError(f"{file}, line {number}: {files} has no sequence {short_repr(text)}")
+        return named[text]
     return SequenceRecord(file, number, checked_letters(file, number, text).upper())
-
-
-def values_of(file: Path, rows: Sequence[Row], options: Options) -> tuple[np.ndarray, list[str]]:
-    """Return the labels, (rows, outputs), and the names of their columns."""
-    if options.task == "multiclass":
-        names = sorted({row.cells[0] for row in rows})
-        number = {name: place for place, name in enumerate(names)}
-        return np.eye(len(names))[[number[row.cells[0]] for row in rows]], names
-    found = np.empty((len(rows), len(options.columns)))
-    for values, row in zip(found, rows, strict=True):
-        for place, cell in enumerate(row.cells):
-            try:
-                values[place] = float(cell)
-            except ValueError:
-                values[place] = math.nan
-            if not math.isfinite(values[place]) or not _allowed(values[place], options.task):
-                rule = {"binary": "0 or 1", "counts": "a number, 0 or more"}
-                raise UserError(
-                    f"{file}, line {row.line}: `{options.columns[place]}` must be "
-                    f"{rule.get(options.task, 'a number')}: got {short_repr(cell)}"
-                )
-    return found, [*options.columns]
-
-
-def _allowed(value: float, task: str) -> bool:
-    return (value in (0, 1)) if task == "binary" else (task != "counts" or value >= 0)

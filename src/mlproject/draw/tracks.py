@@ -38,6 +38,7 @@ class Track(NamedTuple):
         contributions: (L,) their heights.
         marks: planted motifs in the strip below the logo; () = no strip.
         shaded: planted motifs whose columns are shaded.
+        spread: (L,) standard deviations of the heights, drawn as a grey band; None = no band.
     """
 
     title: str
@@ -46,6 +47,7 @@ class Track(NamedTuple):
     contributions: np.ndarray
     marks: tuple[Mark, ...] = ()
     shaded: tuple[Mark, ...] = ()
+    spread: np.ndarray | None = None
 
 
 def marks(data: Dataset, sequence: int, targets: Sequence[int]) -> tuple[Mark, ...]:
@@ -101,6 +103,14 @@ def draw_track(axes: Axes, track: Track) -> None:
     low = min(0.0, float(heights.min(initial=0.0)))
     axes.axhline(0, color=RULE, linewidth=0.5, zorder=0)
     bare_axes(axes, (-0.5, length - 0.5), (low - 0.03, 1.03))
+    if track.spread is not None:
+        edges = np.arange(length + 1) - 0.5
+        reach = np.append(track.spread, track.spread[-1:]) / top
+        middle = np.append(heights, heights[-1:])
+        axes.fill_between(
+            edges, middle - reach, middle + reach, step="post", color=GREY, alpha=0.3,
+            linewidth=0, zorder=0.5,
+        )  # fmt: skip
     place: dict[str, Any] = {"y": 1.02, "transform": axes.transAxes, "va": "bottom"}
     axes.text(x=0, s=track.title, size=7, color=INK, weight="bold", **place)
     axes.text(x=1, s=track.note, size=6, color=GREY, ha="right", **place)

@@ -1,5 +1,6 @@
-"""The test sequences that are attributed, and the classes of each."""
+"""The rows to attribute: some test sequences, each for some of its classes."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
@@ -26,8 +27,12 @@ class Choice(NamedTuple):
     above: float | None = None
     classes: tuple[str, ...] = ()
 
-    def rows(self, model: keras.Model, data: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    def rows(self, models: Sequence[keras.Model], data: Dataset) -> tuple[np.ndarray, np.ndarray]:
         """Return the sequence and the class of each row to attribute, ordered by sequence.
+
+        Args:
+            models: the networks, whose mean predictions `above` compares.
+            data: their data set.
 
         Raises:
             UserError: a class is unknown, or no row remains.
@@ -39,7 +44,7 @@ class Choice(NamedTuple):
         if data.task in VALUES:
             marked = np.ones_like(marked)
         if self.above is not None:
-            marked = predict(model, data.test.codes) > self.above
+            marked = np.mean([predict(one, data.test.codes) for one in models], axis=0) > self.above
         if self.classes:
             marked &= np.isin(data.classes, self.classes)
         chosen = drawn(marked, self.sequences)

@@ -11,28 +11,24 @@ from pathlib import Path
 from typing import TypeAlias
 
 import keras
-import numpy as np
-from matplotlib.figure import Figure
 
-from mlproject.attribution import Attributions, attribute, patterns
-from mlproject.attribution.completeness import completeness_error
+from mlproject.attribution import Attributions, patterns
+from mlproject.attribution.averaging import Averaged, attribute_all
 from mlproject.attribution.examples import example_table
 from mlproject.attribution.files import write_arrays, write_attributions
-from mlproject.attribution.truth import PlantedScores, owners, planted, score, summarise
+from mlproject.attribution.truth import owners, planted, score, summarise
 from mlproject.draw.pattern_logos import pattern_figure
-from mlproject.draw.tracks import Track, cropped, marks, richest, track_figure
 from mlproject.fields import ATTRIBUTIONS, MODISCO
 from mlproject.filters.reading import match_scores
 from mlproject.motifs.meme import write_meme
 from mlproject.motifs.tomtom import format_tsv
 from mlproject.names import Artifact, Metric, Tag
 from mlproject.run.attributed_rows import Choice
+from mlproject.run.attribution_figure import attribution_figure
 from mlproject.run.context import RunContext
 from mlproject.run.places import write_contributions
 from mlproject.run.stages import record_figure
 from mlproject.system.progress import MethodProgress
-
-MOST_TRACKS, SPAN = 12, 200
 
 Recorder: TypeAlias = Callable[[], None]
 
@@ -44,7 +40,7 @@ def check(methods: Sequence[str]) -> None:
 
 
 def attribute_run(
-    context: RunContext, model: keras.Model, methods: Sequence[str], choice: Choice
+    context: RunContext, models: Sequence[keras.Model], methods: Sequence[str], choice: Choice
 ) -> dict[str, float]:
     """Attribute with each method, score the planted positions, and record the results.
 
@@ -52,7 +48,7 @@ def attribute_run(
 
     Args:
         context: the run.
-        model: with the trained weights.
+        models: trained networks; several are averaged, see `mlproject.attribution.averaging`.
         methods: names of methods.
         choice: the sequences and classes.
 
@@ -64,7 +60,7 @@ def attribute_run(
         UserError: see `Choice.rows`, `mlproject.attribution.attribute` and `patterns.find`.
         Interrupted: a signal; the methods recorded before it stay.
     """
-    sequences, targets = choice.rows(model, context.data)
+    sequences, targets = choice.rows(models, context.data)
     codes = context.data.test.codes[sequences]
     values: dict[str, float] = {}
     found: Attributions | None = None
@@ -75,11 +71,12 @@ def attribute_run(
             record, own = _patterns(context, found)
         else:
             with MethodProgress(ATTRIBUTIONS[name], context.settings.quiet) as bar:
-                found = attribute(
-                    model, name, codes, targets,
+                averaged = attribute_all(
+                    models, name, codes, targets,
                     sequences=sequences, seed=context.spec.seed, progress=bar.show,
                 )  # fmt: skip
-            record, own = _attributions(context, model, found)
+            found = averaged.mean
+            record, own = _attributions(context, averaged)
         own[f"{Metric.TIME}{name}"] = time.perf_counter() - started
         context.interrupts.check()
         with context.interrupts.deferred():
@@ -93,21 +90,19 @@ def attribute_run(
     return values
 
 
-def _attributions(
-    context: RunContext, model: keras.Model, found: Attributions
-) -> tuple[Recorder, dict[str, float]]:
+def _attributions(context: RunContext, averaged: Averaged) -> tuple[Recorder, dict[str, float]]:
     """Return a function that records a method's scores, and the method's metrics."""
-    data, name = context.data, found.method
+    data, found = context.data, averaged.mean
+    name = found.method
     covered = planted(data.test, found.sequences, found.targets, owners(data))
     truth = score(found.importance, covered)
     own = {
         f"{name}/{key}": value
         for key, value in summarise(truth, found.targets, data.classes).items()
     }
-    error = completeness_error(model, found, context.spec.seed)
-    if error is not None:
-        own[f"{name}/completeness_error"] = error
-    figure = _figure(context, found, truth)
+    if averaged.completeness_error is not None:
+        own[f"{name}/completeness_error"] = averaged.completeness_error
+    figure = attribution_figure(context, averaged, truth)
     lines = example_table(found, data.classes)
 
     def record() -> None:
@@ -115,6 +110,11 @@ def _attributions(
         context.tracker.artifact(
             f"{stem}.h5", lambda path: write_attributions(path, found, data.classes, data.sha256)
         )
+        if (deviations := averaged.deviations) is not None:
+            context.tracker.artifact(
+                f"{stem}_sd.h5",
+                lambda path: write_attributions(path, deviations, data.classes, data.sha256),
+            )
         record_figure(context.tracker, stem, figure, "png", "pdf")
         context.tracker.artifact(
             Artifact.examples(name), lambda path: lines.to_csv(path, index=False)
@@ -168,38 +168,6 @@ def _patterns(context: RunContext, found: Attributions) -> tuple[Recorder, dict[
         record_figure(tracker, stem, figure, "png", "pdf")
 
     return record, own
-
-
-def _figure(context: RunContext, found: Attributions, truth: PlantedScores) -> Figure:
-    """Draw one row of each class: the row with the median AUROC."""
-    data = context.data
-    chosen = []
-    for target in np.unique(found.targets):
-        rows = np.flatnonzero(found.targets == target)
-        values = np.nan_to_num(truth.auroc[rows], nan=-1.0)
-        chosen.append(int(rows[np.argsort(values, kind="stable")[len(rows) // 2]]))
-    tracks = []
-    for row in chosen[:MOST_TRACKS]:
-        name, sequence = data.classes[found.targets[row]], found.sequences[row]
-        area = truth.auroc[row]
-        note = f"test sequence {sequence}" + (f" · AUROC {area:.2f}" if np.isfinite(area) else "")
-        heights = _heights(found, row)
-        start, stop = richest(heights, SPAN)
-        if stop - start < len(heights):
-            note = f"nt {start + 1} to {stop} of {note}"
-        shown = cropped(marks(data, sequence, [int(found.targets[row])]), start, stop)
-        tracks.append(Track(name, note, found.codes[row, start:stop], heights[start:stop], shown))
-    title = f"{context.name} · {ATTRIBUTIONS[found.method]}"
-    line = "For each class the attributed sequence with the median AUROC. "
-    line += "Planted motifs are marked, those of the class in purple."
-    if data.test.sites is None:
-        line = "One sequence for each class; the positions of motifs are unknown."
-    return track_figure([tracks], [], title, line)
-
-
-def _heights(found: Attributions, row: int) -> np.ndarray:
-    one = found._replace(codes=found.codes[row : row + 1], scores=found.scores[row : row + 1])
-    return one.importance[0]
 
 
 def _line(name: str, own: Mapping[str, float], rows: int) -> str:

@@ -9,6 +9,7 @@ from mlproject import results
 from mlproject.insilico.embedding import Score
 from mlproject.names import metric_names
 from mlproject.network.build import predictor
+from mlproject.run.members import member_runs
 from mlproject.run.scoring import BATCH, logit_score
 from mlproject.store import connect
 from mlproject.system.errors import UserError
@@ -46,9 +47,7 @@ def load_ensemble(run_ids: Sequence[str]) -> Ensemble:
             classes or lengths.
     """
     store = connect()
-    ids = [store.full_id(run_id) for run_id in run_ids]
-    if len(set(ids)) < len(ids):
-        raise UserError(f"a run is given once: got {', '.join(run_ids)}")
+    ids = member_runs(store, run_ids)
     found: list[tuple[tuple[str, ...], int]] = []
     probabilities: list[Score] = []
     logits: list[Score] = []
@@ -66,7 +65,7 @@ def load_ensemble(run_ids: Sequence[str]) -> Ensemble:
         probabilities.append(_both(scores) if average else scores)
         logits.append(logit_score(model))
     metric_names(found[0][0])
-    return Ensemble(tuple(ids), *found[0], tuple(probabilities), tuple(logits))
+    return Ensemble(ids, *found[0], tuple(probabilities), tuple(logits))
 
 
 def combined(values: np.ndarray) -> np.ndarray:

@@ -23,10 +23,12 @@ class AddedAttributions(NamedTuple):
     Attributes:
         metrics: the new metrics.
         undelivered: error because of which the store lacks some of them, None if it has all.
+        run_id: the run that has them.
     """
 
     metrics: dict[str, float]
     undelivered: str | None
+    run_id: str
 
 
 def interpret_run(
@@ -56,8 +58,8 @@ def interpret_run(
     check(names)
     with amended(run_id, home, dataset, quiet, "interpret") as context:
         model = results.model(context.tracker.run_id)
-        values = attribute_run(context, model, names, choice or Choice())
-    return AddedAttributions(values, context.tracker.problem)
+        values = attribute_run(context, [model], names, choice or Choice())
+    return AddedAttributions(values, context.tracker.problem, context.tracker.run_id)
 
 
 @contextmanager
@@ -87,7 +89,7 @@ def amended(
             context = RunContext(
                 name=store.run(run_id).info.run_name,
                 spec=spec,
-                data=_dataset(run_id, home, store, dataset),
+                data=dataset_of(run_id, home, store, dataset),
                 settings=Settings(home, quiet=quiet),
                 tracker=tracker,
                 interrupts=interrupts,
@@ -102,7 +104,18 @@ def amended(
                 store.client.update_run(offered, name=f"{verb} · {context.name}")
 
 
-def _dataset(run_id: str, home: Path, store: Store, path: Path | None) -> Dataset:
+def dataset_of(run_id: str, home: Path, store: Store, path: Path | None) -> Dataset:
+    """Return the data set of a run.
+
+    Args:
+        run_id: the run.
+        home: folder of ``data``.
+        store: where the run is.
+        path: present path of the data set; None: the recorded path, or generate it again.
+
+    Raises:
+        UserError: it is missing or another one.
+    """
     try:
         found: Dataset = results.dataset(run_id, home / "data", store, path)
     except UserError as error:

@@ -10,6 +10,7 @@ from mlproject import results
 from mlproject.network.build import predict
 from mlproject.network.evaluation import metrics
 from mlproject.network.tasks import Score, test_rows
+from mlproject.run.members import member_runs
 from mlproject.store import connect
 from mlproject.system.errors import UserError
 
@@ -32,7 +33,8 @@ def pool_runs(run_ids: Sequence[str], home: Path = Path()) -> Pooled:
     """Predict the test split of each run with its model, and score all of them together.
 
     Args:
-        run_ids: runs whose test splits share no sequence, such as those of a plan with `folds`.
+        run_ids: runs whose test splits share no sequence, such as those of a plan with `folds`, or
+            the sweep that has them.
         home: folder of ``data``.
 
     Raises:
@@ -42,7 +44,7 @@ def pool_runs(run_ids: Sequence[str], home: Path = Path()) -> Pooled:
     truth, found = [], []
     seen: set[bytes] = set()
     first = None
-    for run_id in run_ids:
+    for run_id in member_runs(store, run_ids):
         spec = results.spec_of(run_id, store)
         data = results.dataset(run_id, home / "data", store)
         first = first or data
@@ -58,7 +60,6 @@ def pool_runs(run_ids: Sequence[str], home: Path = Path()) -> Pooled:
         seen |= own
         truth.append(np.asarray(data.test.labels[:]))
         found.append(predict(results.model(run_id, store), codes, average=spec.average))
-    if first is None:
-        raise UserError("give the ids of the runs to pool: got none")
+    assert first is not None
     rows = test_rows(np.concatenate(truth), np.concatenate(found), first.classes, first.task)
     return Pooled(rows, tuple(map(len, truth)), metrics(rows, "pooled_"))

@@ -164,7 +164,7 @@ def _attribute(context: RunContext, model: keras.Model) -> dict[str, float]:
     if not spec.methods:
         return {}
     try:
-        return attribute_run(context, model, spec.methods, Choice(spec.attributed))
+        return attribute_run(context, [model], spec.methods, Choice(spec.attributed))
     except UserError as error:
         context.tracker.tags({Tag.ATTRIBUTIONS: first_line(error)})
         print(f"warning: {first_line(error)}", file=sys.stderr)

@@ -134,13 +134,16 @@ def targets(run: Run, store: Store | None = None) -> tuple[Motif, ...]:
             return read_motifs(path)
 
 
-def attributions(run: Run, method: str, store: Store | None = None) -> Any:
+def attributions(
+    run: Run, method: str, store: Store | None = None, *, deviations: bool = False
+) -> Any:
     """Return a method's `mlproject.attribution.Attributions` of a run's test sequences.
 
     Args:
         run: see `history`.
         method: one of `mlproject.attribution.METHODS`.
         store: see `history`.
+        deviations: of a run that averages others: their standard deviations in place of the means.
 
     Raises:
         UserError: the run has no attributions of that method.
@@ -148,7 +151,8 @@ def attributions(run: Run, method: str, store: Store | None = None) -> Any:
     from mlproject.attribution.files import read_attributions
 
     store = store or connect()
-    with downloaded(store, id_of(run, store), f"{Artifact.ATTRIBUTIONS}{method}.h5") as path:
+    name = f"{Artifact.ATTRIBUTIONS}{method}{'_sd' if deviations else ''}.h5"
+    with downloaded(store, id_of(run, store), name) as path:
         found = read_attributions(path)
         if found.method != method:
             raise ValueError(f"it is of the method {found.method}")

@@ -1,0 +1,39 @@
+"""The cells of a table as labels: numbers, counts, labels 0 and 1, or names of classes."""
+
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mlproject.data.table_rows import Options, Row
+from mlproject.system.errors import UserError, short_repr
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
+LARGEST = float(np.finfo(np.float32).max)
+
+
+def values_of(file: Path, rows: Sequence[Row], options: Options) -> tuple[np.ndarray, list[str]]:
+    """Return the labels, (rows, outputs), and the names of their columns."""
+    if options.task == "multiclass":
+        names = sorted({row.cells[0] for row in rows})
+        number = {name: place for place, name in enumerate(names)}
+        return np.eye(len(names))[[number[row.cells[0]] for row in rows]], names
+    found = np.empty((len(rows), len(options.columns)))
+    for values, row in zip(found, rows, strict=True):
+        for place, cell in enumerate(row.cells):
+            values[place] = float(cell) if NUMBER.fullmatch(cell) else math.nan
+            if not abs(values[place]) <= LARGEST or not _allowed(values[place], options.task):
+                rule = {"binary": "0 or 1", "counts": "a number, 0 or more"}
+                hint = "; write a point for the comma" if DECIMAL_COMMA.fullmatch(cell) else ""
+                raise UserError(
+                    f"{file}, line {row.line}: `{options.columns[place]}` must be "
+                    f"{rule.get(options.task, 'a number')}: got {short_repr(cell)}{hint}"
+                )
+    return found, [*options.columns]
+
+
+def _allowed(value: float, task: str) -> bool:
+    return (value in (0, 1)) if task == "binary" else (task != "counts" or value >= 0)
