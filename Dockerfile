@@ -6,14 +6,14 @@ WORKDIR /src
 COPY requirements.txt constraints.txt pyproject.toml README.md LICENSE ./
 RUN pip install --constraint constraints.txt --requirement requirements.txt
 COPY src src
-RUN pip install --no-deps . && useradd --create-home user
+RUN pip install --no-deps . && useradd --uid 1000 --create-home user
 WORKDIR /work
 ENTRYPOINT ["mlproject"]
 CMD ["--help"]
 
 FROM base AS cuda
 RUN pip install "jax[cuda12]==0.10.2"
-USER user
+USER 1000
 
 FROM base AS cpu
-USER user
+USER 1000

@@ -3,6 +3,7 @@
 # make test-elsewhere   the tests in strange surroundings, see tests/elsewhere.sh (ARGS: which tests)
 # make tensorflow   add TensorFlow beside JAX      make modisco   add TF-MoDISco
 # make pages  write the pages of docs/ that are made of the code
+# make docs   the documentation as a site, in site/      make tutorials  run its notebooks again
 # make image  a Docker image for processors, or DEVICE=cuda      make lock  write constraints.txt from .venv
 
 DEVICE := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q GPU && echo cuda || echo cpu)
@@ -15,14 +16,17 @@ PYTEST := $(BIN)/python -m pytest -p no:randomly -n auto --maxprocesses 4 --dist
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 UV := $(shell command -v uv 2>/dev/null)
 install = $(if $(UV),uv pip install --quiet --python $(BIN)/python --constraint constraints.txt $(1) || )$(PIP) $(1)
+# `make run P=dataset=my.h5` goes to the experiment `my`, unless MLflow's environment names one
+EXPERIMENT ?= $(or $(basename $(notdir $(patsubst dataset=%,%,$(filter dataset=%,$(P))))),synthetic)
+NAMED := $(if $(MLFLOW_EXPERIMENT_NAME)$(MLFLOW_EXPERIMENT_ID),,--experiment-name $(EXPERIMENT))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run ui test test-elsewhere lint bench tensorflow modisco pages image lock clean
+.PHONY: run ui test test-elsewhere lint bench tensorflow modisco pages docs tutorials image lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/installed-$(DEVICE)
 	@$(BIN)/python -m mlproject check
-	$(BIN)/mlflow run . --env-manager local -P pool1=25 $(foreach p,$(P),-P $(p))
+	$(BIN)/mlflow run . --env-manager local $(NAMED) -P pool1=25 $(foreach p,$(P),-P $(p))
 
 ui: .venv/installed-$(DEVICE)
 	@$(BIN)/python -m mlproject check --links
@@ -51,6 +55,13 @@ modisco: .venv/installed-$(DEVICE)
 pages: .venv/installed-dev
 	for page in parameters troubleshooting; do $(BIN)/python docs/$$page.py || exit 1; done
 
+docs: .venv/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+	@echo "open site/index.html"
+
+tutorials: .venv/installed-dev
+	$(BIN)/python docs/notebooks.py
+
 image:
 	docker build --target $(DEVICE) --tag mlproject:$(DEVICE) .
 
@@ -75,6 +86,6 @@ clean:
 	$(call install,--requirement requirements-$(DEVICE).txt)
 	@touch $@
 
-.venv/installed-dev: requirements-dev.txt .venv/installed-tensorflow
+.venv/installed-dev: requirements-dev.txt requirements-docs.txt .venv/installed-tensorflow
 	$(call install,--requirement requirements-dev.txt)
 	@touch $@

@@ -3,6 +3,7 @@
 import ast
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -24,7 +25,7 @@ from mlproject.parameters import field_info
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "mlproject"
 DOCUMENTS = ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
-TEXTS = {".py", ".md", ".txt", ".toml", ".yaml", ""}
+TEXTS = {".py", ".md", ".txt", ".toml", ".yaml", ".yml", ".ipynb", ""}
 ROOMS = (
     "system names __init__",
     "geometry sequence fields spec parameters architectures",
@@ -68,9 +69,17 @@ def test_the_image_installs_the_versions_of_the_requirements() -> None:
     assert f"jax[cuda12]=={_pins(_read('requirements-cuda.txt'))['jax']}" in _read("Dockerfile")
 
 
+def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
+    program = shutil.which("hadolint", path=str(Path(sys.executable).parent))
+    if program is None:
+        pytest.skip("hadolint is missing here")
+    subprocess.run([program, "--no-color", str(ROOT / "Dockerfile")], check=True)
+
+
 def test_constraints_fix_every_requirement_at_its_version() -> None:
     fixed = _pins(_read("constraints.txt"))
-    wanted = _pins(_read("requirements.txt")) | _pins(_read("requirements-dev.txt"))
+    files = ("requirements.txt", "requirements-dev.txt", "requirements-docs.txt")
+    wanted = {name: pin for file in files for name, pin in _pins(_read(file)).items()}
     assert wanted.items() <= fixed.items()
 
 

@@ -1,9 +1,10 @@
 """Recorded runs as tables and objects, read from the tracking server.
 
->>> from mlproject import results
->>> done = results.runs(experiment="table1", arch=["CNN-2", "CNN-25"], where="test_auroc > 0.9")
->>> done.groupby("arch")["conv1/match_relevant"].mean()
->>> reading = results.filters(done.run_id.iloc[0], "conv1")
+Examples:
+    >>> from mlproject import results
+    >>> done = results.runs(experiment="table1", arch=["CNN-2", "CNN-25"], where="test_auroc > 0.9")
+    >>> done.groupby("arch")["conv1/match_relevant"].mean()
+    >>> reading = results.filters(done.run_id.iloc[0], "conv1")
 """
 
 from mlproject.store.results.attributed import examples, pattern_matches

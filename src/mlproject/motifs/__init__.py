@@ -1,0 +1,1 @@
+"""Motifs: matrices, MEME files, databases, Tomtom."""

@@ -1,0 +1,1 @@
+"""Keras networks: building, training, evaluation, saving."""

@@ -1,0 +1,1 @@
+"""One run from the data to the card, and what is asked of a finished one."""
