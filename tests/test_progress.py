@@ -1,13 +1,16 @@
 """Progress: a bar on a terminal; elsewhere, and with NO_COLOR, plain lines or nothing."""
 
+import gzip
 import io
 import sys
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from mlproject.system import progress
 from mlproject.system.progress import live_console, progress_shown, stage, watched
+from mlproject.system.texts import lines
 
 
 @pytest.fixture
@@ -61,3 +64,23 @@ def test_a_bar_within_a_stage_is_shown_and_errors_pass(terminal: io.StringIO) ->
             if one == 1:
                 raise ValueError("stop")
     assert "reading filters" in terminal.getvalue()
+
+
+def test_reading_a_large_file_shows_the_bytes_that_are_read(
+    terminal: io.StringIO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "".join(f">s{n}\nACGTTGCA\n" for n in range(6000))
+    (tmp_path / "plain.fa").write_text(text)
+    (tmp_path / "packed.fa.gz").write_bytes(gzip.compress(text.encode()))
+    monkeypatch.setattr(progress, "LARGE", 1000)
+    for name in ("plain.fa", "packed.fa.gz"):
+        with progress_shown():
+            assert [line for _, line in lines(tmp_path / name)] == text.split()
+        assert f"reading {name}" in terminal.getvalue()
+    assert "kB" in terminal.getvalue()
+    size = len(terminal.getvalue())
+    assert len(list(lines(tmp_path / "plain.fa"))) == 12_000
+    monkeypatch.setenv("NO_COLOR", "1")
+    with progress_shown():
+        assert len(list(lines(tmp_path / "plain.fa"))) == 12_000
+    assert len(terminal.getvalue()) == size

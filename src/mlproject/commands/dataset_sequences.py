@@ -150,6 +150,11 @@ def fasta(
             f"{pool.merged:,} sequences that were there before are merged with them, "
             f"{pool.other_strand:,} of these as reverse complements"
         )
+    if located := int((pool.places["chrom"] != b"").sum()):
+        notes.append(
+            f"the headers of {located:,} of {len(pool.places):,} sequences say where they lie; the "
+            "data set keeps it"
+        )
     if pool.dropped:
         notes.append(f"{pool.dropped:,} sequences of another length are left out")
     print_listing(listing, out, notes, motifs)

@@ -55,6 +55,7 @@ def predict(
     from mlproject.run.ensemble import load_ensemble
     from mlproject.run.prediction import predict_bed, predict_fasta
     from mlproject.system.files import atomic_file
+    from mlproject.system.progress import progress_shown
     from mlproject.system.texts import require_file
 
     for path in (fasta, bed, genome):
@@ -64,6 +65,7 @@ def predict(
         ensemble = load_ensemble(runs)
         target = sys.stdout
         if out:
+            stack.enter_context(progress_shown())
             file = stack.enter_context(atomic_file(out))
             target = io.TextIOWrapper(file, encoding="utf-8", newline="\n")
             stack.callback(target.detach)

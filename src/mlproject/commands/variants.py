@@ -34,6 +34,7 @@ def variants(
     prepare_keras(backend, threads)
     from mlproject.run.ensemble import load_ensemble
     from mlproject.run.variants import require_other, score_variants
+    from mlproject.system.progress import progress_shown
     from mlproject.system.texts import require_file
 
     for path in (vcf, genome):
@@ -43,7 +44,7 @@ def variants(
     def report(line: str) -> None:
         print(f"note: {line}", file=sys.stderr)
 
-    with exit_if_interrupted():
+    with exit_if_interrupted(), progress_shown():
         done = score_variants(load_ensemble(runs), vcf, genome, out, vcf_out, report)
     for reason, count in done.skipped.items():
         print(f"note: {count:,} alternatives {reason} are left out", file=sys.stderr)

@@ -44,6 +44,14 @@ class ConvertedSequences(NamedTuple):
     common: int
 
 
+class _Rows(NamedTuple):
+    """The rows of a split: codes, labels, and records of `WINDOW`."""
+
+    codes: np.ndarray
+    labels: np.ndarray
+    places: np.ndarray
+
+
 class _Part(NamedTuple):
     """Sequences and labels that go to some splits: name of the split -> share."""
 
@@ -70,7 +78,8 @@ def convert(
 
     Equal sequences and reverse complements are merged into one sequence with all their labels, so
     that no sequence is in two splits. Sequences that overlap or lie close in the genome may be in
-    two splits, because files of sequences have no coordinates.
+    two splits. Where headers name places, the data set keeps them, see
+    `mlproject.data.header_places`.
 
     Args:
         files: class -> files, see `mlproject.data.sequence_files`. A sequence that its file calls
@@ -137,11 +146,13 @@ def convert(
             name: [str(path) for path in paths] for name, paths in tested.files.items()
         }
         provenance["left_out"] = common
-    counts = {name: len(codes) for name, (codes, _) in rows.items()}
+    counts = {name: len(own.codes) for name, own in rows.items()}
     with new_dataset_file(out, width, counts, list(files), relevant, provenance) as target:
-        for name, (codes, labels) in rows.items():
-            target.splits[name].codes[:] = codes
-            target.splits[name].labels[:] = labels
+        for name, own in rows.items():
+            target.splits[name].codes[:] = own.codes
+            target.splits[name].labels[:] = own.labels
+            if (own.places["chrom"] != b"").any():
+                target.windows[name] = own.places
     assert target.listing is not None
     return ConvertedSequences(target.listing, found, common)
 
@@ -166,9 +177,9 @@ def _collect_test(files: Files, tested: TestFiles, length: int, fit: Fit) -> Lab
 
 def _split_rows(
     parts: Sequence[_Part], rng: np.random.Generator, shuffled: bool
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return the codes and labels of each split; without a share, sequences are for training."""
-    rows: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+) -> dict[str, _Rows]:
+    """Return the rows of each split; without a share, sequences are for training."""
+    rows: dict[str, _Rows] = {}
     for found, shares in parts:
         order = rng.permutation(len(found.sequences))
         counts = {name: round(share * len(order)) for name, share in shares.items()}
@@ -179,22 +190,22 @@ def _split_rows(
             own = order[start : start + counts[name]]  # mixed, as files hold a class after another
             start += counts[name]
             codes = encode([found.sequences[row] for row in own])
-            rows[name] = (codes, found.labels[own])
+            rows[name] = _Rows(codes, found.labels[own], found.places[own])
     if shuffled:
-        rows = {name: _with_shuffled(*rows[name], rng) for name in SPLITS if name in rows}
+        rows = {name: _with_shuffled(rows[name], rng) for name in SPLITS if name in rows}
     for name in SPLITS:
-        if name not in rows or not len(rows[name][0]):
+        if name not in rows or not len(rows[name].codes):
             raise UserError(f"every split needs sequences: got none for {name}; give more")
     return {name: rows[name] for name in SPLITS}
 
 
-def _with_shuffled(
-    codes: np.ndarray, labels: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def _with_shuffled(rows: _Rows, rng: np.random.Generator) -> _Rows:
     """Add a copy of each labelled row with shuffled dinucleotides, without labels; mix the rows."""
-    own = watched(codes[labels.any(axis=1)], "shuffling dinucleotides")
+    own = watched(rows.codes[rows.labels.any(axis=1)], "shuffling dinucleotides")
     copies = [shuffle_dinucleotides(row, rng) for row in own]
-    none = np.zeros((len(copies), labels.shape[1]), np.uint8)
-    order = rng.permutation(len(codes) + len(copies))
-    every = np.concatenate([codes, *([np.stack(copies)] if copies else [])])
-    return every[order], np.concatenate([labels, none])[order]
+    none = np.zeros((len(copies), rows.labels.shape[1]), np.uint8)
+    nowhere = np.zeros(len(copies), rows.places.dtype)
+    order = rng.permutation(len(rows.codes) + len(copies))
+    every = np.concatenate([rows.codes, *([np.stack(copies)] if copies else [])])
+    labels = np.concatenate([rows.labels, none])
+    return _Rows(every[order], labels[order], np.concatenate([rows.places, nowhere])[order])

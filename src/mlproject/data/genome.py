@@ -19,6 +19,7 @@ from mlproject.data.faidx import (
 from mlproject.sequence import encode
 from mlproject.system.errors import UserError, nearest
 from mlproject.system.interrupts import Interrupted
+from mlproject.system.progress import stage
 from mlproject.system.texts import is_packed, other_kind, require_file
 
 
@@ -148,7 +149,8 @@ def _make_index(path: Path) -> None:
     from pyfaidx import Faidx
 
     try:
-        Faidx(str(path), rebuild=False).close()
+        with stage(f"indexing {path.name}"):
+            Faidx(str(path), rebuild=False).close()
     except Exception as error:  # pyfaidx has no common base class
         if path.with_name(f"{path.name}.fai").exists():
             return  # only bgzip's own index failed, which is not used here

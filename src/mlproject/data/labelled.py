@@ -8,8 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from mlproject.data.fitting import Fit, fitted
+from mlproject.data.header_places import place_of
 from mlproject.data.sequence_files import SequenceRecord, read_sequences
 from mlproject.data.sources import Files
+from mlproject.data.split import WINDOW
 from mlproject.sequence import AMBIGUOUS
 from mlproject.system.errors import UserError
 
@@ -26,6 +28,7 @@ class LabelledSequences(NamedTuple):
         merged: number of sequences merged with an equal one.
         other_strand: number of those merged with their reverse complement.
         dropped: number of sequences left out because of their length.
+        places: (n,) records of `mlproject.data.split.WINDOW`, where the headers say it.
     """
 
     sequences: list[str]
@@ -33,6 +36,7 @@ class LabelledSequences(NamedTuple):
     merged: int
     other_strand: int
     dropped: int
+    places: np.ndarray
 
 
 def collect(
@@ -44,6 +48,7 @@ def collect(
     """
     known: dict[str, int] = {}
     sequences: list[str] = []
+    places: list[np.ndarray] = []
     owners: list[tuple[int, int]] = []
     merged = other_strand = dropped = 0
     for column, name in [*enumerate(files), (-1, "")]:
@@ -62,6 +67,7 @@ def collect(
             row = known.get(encoded, known.get(other))
             if row is None:
                 sequences.append(encoded)
+                places.append(place_of(record, length))
                 row = known[encoded] = len(known)
             else:
                 merged += 1
@@ -75,7 +81,8 @@ def collect(
     labels = np.zeros((len(sequences), len(files)), np.uint8)
     if owners:
         labels[tuple(np.array(owners).T)] = 1
-    return LabelledSequences(sequences, labels, merged, other_strand, dropped)
+    where = np.array(places, WINDOW)
+    return LabelledSequences(sequences, labels, merged, other_strand, dropped, where)
 
 
 def _in_order(paths: Sequence[Path]) -> Iterator[SequenceRecord]:
@@ -93,7 +100,9 @@ def without(found: LabelledSequences, other: LabelledSequences) -> LabelledSeque
     known = {*other.sequences, *(_other_strand(one) for one in other.sequences)}
     kept = [row for row, one in enumerate(found.sequences) if one not in known]
     return found._replace(
-        sequences=[found.sequences[row] for row in kept], labels=found.labels[kept]
+        sequences=[found.sequences[row] for row in kept],
+        labels=found.labels[kept],
+        places=found.places[kept],
     )
 
 

@@ -21,6 +21,7 @@ from mlproject.system.errors import UserError
 from mlproject.system.hdf5 import hdf5_opened, read_array
 
 IN_MEMORY = 1 << 25
+PLACE = ("chrom", "start", "end")
 
 KEYS = tuple(f"{split}/{name}" for split in SPLITS for name in ("codes", "labels"))
 
@@ -97,13 +98,13 @@ def _windows(file: h5py.File, dataset: Dataset) -> dict[str, np.ndarray]:
             continue
         raw = _records(file[f"{name}/windows"])
         fields = set(raw.dtype.names or ())
-        if raw.shape != (len(split.codes),) or not set(WINDOW.names or ()) <= fields:
+        if raw.shape != (len(split.codes),) or not set(PLACE) <= fields:
             raise UserError(
-                f"`{name}/windows` must be records of {', '.join(WINDOW.names or ())}, one a "
+                f"`{name}/windows` must be records of {', '.join(PLACE)}, one a "
                 f"sequence: got {raw.dtype} of {raw.shape}"
             )
-        windows = np.empty(len(raw), WINDOW)
-        for key in WINDOW.names or ():
+        windows = np.zeros(len(raw), WINDOW)
+        for key in fields.intersection(WINDOW.names or ()):
             windows[key] = raw[key]
         found[name] = windows
     return found

@@ -15,8 +15,11 @@ BLOCK_ROWS = 4096
 
 _FIELDS = {"sequence": "<u4", "start": "<u4", "width": "<u2", "motif": "<u2", "strand": "i1"}
 SITE = np.dtype([*_FIELDS.items()])
-WINDOW = np.dtype([("chrom", "S64"), ("start", "<i8"), ("end", "<i8")])
-"""A place in a genome, from 0, end not included; without a chromosome it is unknown."""
+WINDOW = np.dtype([("chrom", "S64"), ("start", "<i8"), ("end", "<i8"), ("strand", "S1")])
+"""A place in a genome, from 0, end not included; without a chromosome it is unknown.
+
+The strand is ``-`` if the sequence is the reverse complement of the place, else empty or ``+``.
+"""
 
 
 class Split(NamedTuple):

@@ -28,14 +28,14 @@ def write_predictions(
         names = "\t".join(" ".join(name.split()) for name in classes)
         file.write(f"#chrom\tstart\tend\tname\tscore\tstrand\t{names}\n")
         for row in np.argsort(windows, order=["chrom", "start"], kind="stable"):
-            chromosome, start, end = _place(windows[row])
+            chromosome, start, end, strand = _place(windows[row])
             if not chromosome:
                 continue
             best = int(np.argmax(predicted[row]))
             score = round(1000 * min(max(float(predicted[row, best]), 0.0), 1.0))
             values = "\t".join(f"{value:.5g}" for value in predicted[row])
             name = classes[best].replace(" ", "_")
-            file.write(f"{chromosome}\t{start}\t{end}\t{name}\t{score}\t.\t{values}\n")
+            file.write(f"{chromosome}\t{start}\t{end}\t{name}\t{score}\t{strand}\t{values}\n")
 
 
 def write_contributions(
@@ -58,19 +58,21 @@ def write_contributions(
             sums: dict[str, dict[int, list[float]]] = {}
             importance = found.importance
             for row in rows:
-                chromosome, start, _ = _place(windows[found.sequences[row]])
+                chromosome, start, _, strand = _place(windows[found.sequences[row]])
                 if chromosome:
                     own = sums.setdefault(chromosome, {})
-                    for offset, value in enumerate(importance[row].tolist()):
+                    values = importance[row, :: -1 if strand == "-" else 1].tolist()
+                    for offset, value in enumerate(values):
                         own.setdefault(start + offset, []).append(value)
             if sums:
                 name = f"{found.method} {classes[target]}".replace('"', "")
                 file.write(f'track type=bedGraph name="{name}"\n')
             for chromosome in sorted(sums):
-                for position, values in sorted(sums[chromosome].items()):
-                    mean = sum(values) / len(values)
+                for position, every in sorted(sums[chromosome].items()):
+                    mean = sum(every) / len(every)
                     file.write(f"{chromosome}\t{position}\t{position + 1}\t{mean:.5g}\n")
 
 
-def _place(window: np.void) -> tuple[str, int, int]:
-    return window["chrom"].decode(), int(window["start"]), int(window["end"])
+def _place(window: np.void) -> tuple[str, int, int, str]:
+    strand = window["strand"].decode() or "."
+    return window["chrom"].decode(), int(window["start"]), int(window["end"]), strand

@@ -6,7 +6,7 @@ Without a terminal, or with ``NO_COLOR``, nothing moves and nothing has a colour
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     TextColumn,
@@ -26,6 +27,7 @@ SHOWN = (
     ("val_accuracy", "val accuracy"), ("val_pearson", "val Pearson"), ("val_r2", "val R²"),
 )  # fmt: skip
 SLOW = 0.5  # seconds; a faster stage is not worth a line
+LARGE = 10_000_000  # bytes; a smaller file is read in a second
 T = TypeVar("T")
 
 _active: ContextVar[bool] = ContextVar("progress", default=False)
@@ -83,6 +85,25 @@ def watched(items: Iterable[T], title: str, total: int | None = None) -> Iterato
         for done, item in enumerate(items):
             bar.show(done, count)
             yield item
+
+
+@contextmanager
+def read_progress(title: str, size: int) -> Iterator[Callable[[int], None]]:
+    """Yield a function that shows how many bytes of a large file are read, on a terminal only.
+
+    Args:
+        title: what is read.
+        size: bytes of the file; below `LARGE` nothing is shown.
+    """
+    console = live_console() if _active.get() and size >= LARGE else None
+    if console is None:
+        yield lambda done: None
+        return
+    left = [TimeRemainingColumn(), TextColumn("left")]
+    columns = [TextColumn("{task.description}"), BarColumn(), DownloadColumn(), *left]
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(title, total=size)
+        yield lambda done: bar.update(task, completed=done)
 
 
 class _ProgressBar:

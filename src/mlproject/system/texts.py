@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from mlproject.system.errors import UserError
+from mlproject.system.progress import read_progress
 
 HEAD = 16
 LONGEST_LINE = 1 << 28
+SHOWN_EACH = 4096  # lines
 
 _PACKED: dict[bytes, Callable[[IO[bytes]], Any]] = {
     b"\x1f\x8b": gzip.open,
@@ -87,9 +89,14 @@ def lines(path: Path, errors: str = "strict") -> Iterator[tuple[int, str]]:
     require_file(path)
     number = 0
     try:
-        with _opened(path, errors) as file:
+        with (
+            _opened(path, errors) as (file, raw),
+            read_progress(f"reading {path.name}", path.stat().st_size) as show,
+        ):
             while line := file.readline(LONGEST_LINE):
                 number += 1
+                if number % SHOWN_EACH == 0:
+                    show(raw.tell())
                 if len(line) == LONGEST_LINE:
                     raise UserError(
                         f"{path}, line {number}: is longer than {LONGEST_LINE:,} letters"
@@ -107,7 +114,8 @@ def lines(path: Path, errors: str = "strict") -> Iterator[tuple[int, str]]:
 
 
 @contextmanager
-def _opened(path: Path, errors: str) -> Iterator[IO[str]]:
+def _opened(path: Path, errors: str) -> Iterator[tuple[IO[str], IO[bytes]]]:
+    """Yield the text of a file, and the file as it lies on the disk."""
     with open(path, "rb") as raw:
         head = raw.read(HEAD)
         raw.seek(0)
@@ -120,4 +128,4 @@ def _opened(path: Path, errors: str) -> Iterator[IO[str]]:
             raise UserError(f"{path}: must be text, plain or compressed by gzip: is {kind}")
         known = (name for mark, name in _ENCODINGS.items() if start.startswith(mark))
         with io.TextIOWrapper(binary, next(known, "utf-8"), errors) as file:
-            yield file
+            yield file, raw
