@@ -27,7 +27,7 @@ import json, sys, time
 from pathlib import Path
 from mlproject.sweeps import run_plan as command
 from mlproject.sweeps.workers import Workers
-from mlproject.sweeps.driver import SweepOptions
+from mlproject.sweeps.options import SweepOptions
 submit, result, submitted, told = Workers.submit, Workers.result, {{}}, []
 
 def timed_submit(self, task):

@@ -249,7 +249,7 @@ def test_another_data_set_than_the_runs_is_refused(
 
 
 def test_runs_are_read_page_by_page(several: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlproject.store.connection.PAGE", 2)
+    monkeypatch.setattr("mlproject.store.runs.PAGE", 2)
     assert list(results.runs()["arch"]) == ["CNN-2", "CNN-10", "CNN-25", "CNN-1-1-100", "CNN-50"]
 
 
@@ -277,6 +277,6 @@ def test_a_start_that_several_runs_share_is_refused(
     several: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = connect()
-    monkeypatch.setattr("mlproject.store.connection.SHORT_ID", re.compile("[0-9a-f]{0,31}"))
+    monkeypatch.setattr("mlproject.store.runs.SHORT_ID", re.compile("[0-9a-f]{0,31}"))
     with pytest.raises(UserError, match="the start of a run's id must be of one run"):
         store.full_id("")

@@ -12,9 +12,9 @@ from mlproject.store.journal import Journal
 from mlproject.store.liveness import METRIC_VERSION, find_runs
 from mlproject.sweeps import run_state
 from mlproject.sweeps.earlier_runs import find_rival, find_start
-from mlproject.sweeps.ledger import SweepRun
 from mlproject.sweeps.plan import Plan
 from mlproject.sweeps.run_state import finished_runs
+from mlproject.sweeps.sweep_run import SweepRun
 from mlproject.sweeps.task import CellTask, Outcome
 from mlproject.system.errors import UserError
 from mlproject.system.processes import this_process

@@ -51,8 +51,8 @@ def sweep(
     Exit code 0: all cells are done.
     """
     from mlproject.store import check_registered_name
-    from mlproject.sweeps.driver import SweepOptions
     from mlproject.sweeps.dry_run import dry_run as show
+    from mlproject.sweeps.options import SweepOptions
     from mlproject.sweeps.plan_file import find_plan
     from mlproject.sweeps.run_plan import run_plan
 

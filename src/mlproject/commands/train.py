@@ -219,3 +219,9 @@ def print_result(result: "RunResult", quiet: bool = False, as_json: bool = False
     print(f"in the UI: {result.url} (`make ui` starts it)")
     print(f"all runs: {result.runs_url}")
     print(f"next: python -m mlproject interpret {result.run_id[:8]} --method deeplift,ism")
+    if os.environ.get(RUN_ID) and "/experiments/0/" in result.url:
+        print(
+            "note: `mlflow run` put this run into the experiment Default; with --experiment-name "
+            "NAME it makes another",
+            file=sys.stderr,
+        )

@@ -4,7 +4,7 @@ MLflow compares numbers of runs; it cannot show their logos beside each other.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,28 +17,22 @@ from markupsafe import Markup
 from mlproject import results
 from mlproject.architectures import printed_name
 from mlproject.draw.letters import svg_letters
-from mlproject.draw.logos import format_evalue
 from mlproject.draw.output import template
 from mlproject.draw.sequence_scores import SequenceScores
 from mlproject.draw.style import line_style
-from mlproject.draw.svg import Line, Scale, chart, nice_ticks, placed, signed
-from mlproject.filters.reading import LayerReading, classes_of
-from mlproject.motifs.pwm import Motif
-from mlproject.report.atlas import FLANK, Entry, aligned, cut
+from mlproject.draw.svg import Line, Scale, chart, nice_ticks, signed
 from mlproject.report.axes import value_text
+from mlproject.report.compare_filters import LAYER, class_filters
 from mlproject.report.content import Content
-from mlproject.report.sections.filters import truth_of
 from mlproject.store.results.frame import metric_columns
 from mlproject.system.errors import UserError
 from mlproject.system.files import atomic_file
 
-LAYER = "conv1"
 MOST_RUNS = 12
 CURVES = (("train_loss", "Training loss"), ("val_loss", "Validation loss"),
           ("val_auroc", "Validation AUROC"))  # fmt: skip
 FIRST = ("test_auroc", "test_aupr", f"{LAYER}/match_jaspar", f"{LAYER}/match_relevant",
          f"{LAYER}/match_null", f"{LAYER}/coverage", "best_epoch", "time/total")  # fmt: skip
-MOST_FILTERS = 3
 
 
 def choose_runs(content: Content, run_ids: Sequence[str]) -> pandas.DataFrame:
@@ -97,7 +91,7 @@ def comparison_page(
         first=first,
         rest=rest,
         curves=_curves(content, runs, names),
-        filters=_filters(content, runs),
+        filters=class_filters(content, runs),
         tracks=_tracks(scores, runs, names),
         scores=scores,
         glyphs=svg_letters(),
@@ -142,10 +136,6 @@ def metric_rows(runs: pandas.DataFrame) -> tuple[list[dict[str, Any]], list[dict
     return first, rest
 
 
-def _place(name: str) -> tuple[int, str]:
-    return (FIRST.index(name) if name in FIRST else len(FIRST)), name
-
-
 def _distinct_names(runs: pandas.DataFrame) -> list[str]:
     names = [str(name) for name in runs["name"]]
     return [
@@ -175,59 +165,6 @@ def _curves(content: Content, runs: pandas.DataFrame, names: Sequence[str]) -> l
         x = Scale("Epoch", 0, last, nice_ticks(0, last, 6, integer=True))
         charts.append(chart(lines, x, Scale(title, low, high, nice_ticks(low, high)), title))
     return charts
-
-
-def _filters(content: Content, runs: pandas.DataFrame) -> list[dict[str, Any]]:
-    """Return for each class its motif, and each run's filters that match it best first."""
-    readings: list[LayerReading | None] = []
-    relevant: dict[str, Sequence[str]] = {}
-    motifs: dict[str, Motif] = {}
-    for _, row in runs.iterrows():
-        found = content.filters(row, LAYER)
-        readings.append(found[0] if found else None)
-        if found:
-            for name, ids in found[1].items():
-                relevant.setdefault(name, ids)
-            for name, motif in truth_of(found[1], [*content.targets(row).values()]).items():
-                motifs.setdefault(name, motif)
-    widest = max((motif.width for motif in motifs.values()), default=1) + 2 * FLANK
-    rows = []
-    for name, motif in motifs.items():
-        start = (widest - motif.width) // 2
-        cells = [_cell(reading, name, motif, relevant, start, widest) for reading in readings]
-        logo = placed(motif.pwm, start, widest, f"Motif of {name}", (0, 0))
-        rows.append({"name": name, "id": motif.id, "logo": logo, "cells": cells})
-    return rows
-
-
-def _cell(
-    reading: LayerReading | None,
-    name: str,
-    motif: Motif,
-    relevant: Mapping[str, Sequence[str]],
-    start: int,
-    widest: int,
-) -> dict[str, Any]:
-    """Return the logos of a run's filters that match a class, and how many match."""
-    if reading is None:
-        return {"logos": [], "text": "no filters"}
-    by_id = {one.id: one for one in reading.motifs}
-    own = sorted(
-        (match for match in reading.matches if name in classes_of(match.target_id, relevant)),
-        key=lambda match: match.e_value,
-    )
-    best = {match.query_id: match for match in reversed(own)}
-    chosen = sorted(best.values(), key=lambda match: match.e_value)
-    logos = []
-    for match in chosen[:MOST_FILTERS]:
-        pwm, shift = aligned(by_id[match.query_id].pwm, motif.pwm)
-        shown, place = cut(Entry(pwm, shift, match, 0, ""), motif)
-        text = f"{match.query_id.replace('filter', 'filter ')}, E = {format_evalue(match.e_value)}"
-        band = (start, start + motif.width)
-        logos.append((placed(shown, start + place, widest, text, band), text))
-    more = len(chosen) - len(logos)
-    text = "no filter matches" if not chosen else f"and {more} more" if more else ""
-    return {"logos": logos, "text": text}
 
 
 def _tracks(

@@ -29,6 +29,7 @@ from mlproject.network.evaluation import ClassScore, Curves
 from mlproject.network.tasks import PRIMARY, Score
 from mlproject.network.value_scores import VALUE_LABELS, Density, ValueScore
 from mlproject.run.card_charts import history_charts, performance_charts
+from mlproject.run.card_effects import effect_table
 from mlproject.run.card_filters import show_layer
 
 
@@ -75,6 +76,8 @@ class CardData:
     ablations: Mapping[str, Ablation] = field(default_factory=dict)
     unexplained: Mapping[str, Sequence[Unexplained]] = field(default_factory=dict)
     densities: Sequence[Density] = ()
+    effects: Sequence[Mapping[str, Any]] = ()
+    owners: Mapping[str, str] = field(default_factory=dict)
     task: str = "binary"
     units: Sequence[str] = ()
 
@@ -107,6 +110,7 @@ def render(data: CardData) -> str:
         classes=_classes(data, layers),
         motifs=_motifs(data, layers, targets),
         layers=layers,
+        effects=effect_table(data.effects, data.owners),
         times={name.removeprefix(Metric.TIME): _duration(s) for name, s in data.times.items()},
     )
     return page.encode("ascii", "xmlcharrefreplace").decode("ascii")

@@ -16,6 +16,7 @@ from mlproject.network.graph import convolution
 from mlproject.network.memory import check_memory
 from mlproject.network.tasks import check_task
 from mlproject.run.context import Previous, Settings, Source
+from mlproject.run.motif_choice import check_motifs
 from mlproject.run.resuming import check_previous
 from mlproject.spec import RunSpec, notes
 from mlproject.system.errors import UserError
@@ -37,6 +38,7 @@ def check_run(spec: RunSpec, data: Dataset, settings: Settings, source: Source) 
     for note in (*notes(spec), without_motif(data.classes, relevant, spec.motifs)):
         if note and not settings.quiet:
             print(f"note: {note}", file=sys.stderr)
+    check_motifs(spec, data)
     check_memory(spec, data.length, len(data.classes))
     if spec.model != BLOCKS:
         _check_model(spec, data)

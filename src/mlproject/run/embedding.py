@@ -1,4 +1,4 @@
-"""Embedding of motifs with the network of a finished run; the results are added to the run."""
+"""Embedding of motifs with the network of a run, under way or finished."""
 
 import json
 import time
@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import keras
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -23,7 +24,7 @@ from mlproject.motifs.pwm import Motif
 from mlproject.names import Artifact, Metric, Tag, metric_name
 from mlproject.run.context import RunContext
 from mlproject.run.finished_run import amended
-from mlproject.run.motif_choice import choose_motifs
+from mlproject.run.motif_choice import FiltersOf, choose_motifs
 from mlproject.run.scoring import logit_score
 from mlproject.run.stages import record_figure, write_csv
 from mlproject.system.progress import MethodProgress
@@ -53,11 +54,19 @@ class Request(NamedTuple):
 
 
 class Embedding(NamedTuple):
-    """The effects, the metrics of the run, and why the store lacks some of them, if it does."""
+    """What was found.
+
+    Attributes:
+        effects: the tables.
+        owners: motif -> class, for the classes' own motifs.
+        metrics: of the run.
+        undelivered: why the store lacks some of them, None if it has all.
+    """
 
     effects: Effects
+    owners: dict[str, str]
     metrics: dict[str, float]
-    undelivered: str | None
+    undelivered: str | None = None
 
 
 def embed_run(
@@ -81,23 +90,48 @@ def embed_run(
         Interrupted: SIGINT or SIGTERM; nothing is recorded.
     """
     with amended(run_id, home, dataset, quiet, "embed") as context:
-        started = time.perf_counter()
-        data, identifier = context.data, context.tracker.run_id
-        chosen, owners = choose_motifs(request.motifs, identifier, context.spec, data)
-        score = logit_score(results.model(identifier))
-        made = _backgrounds(context, request)
-        embedder, profiler = Embedder(score, made), Embedder(score, made[:PROFILED])
-        motifs = [_embedded(motif, request) for motif in chosen]
-        with MethodProgress("Embedding motifs", quiet) as bar:
-            found = experiment(embedder, profiler, motifs, data.classes, bar.show)
-        values = summary(found, owners)
-        values[f"{Metric.TIME}embed"] = time.perf_counter() - started
-        context.interrupts.check()
-        with context.interrupts.deferred():
-            record(context, found, request)
-            context.tracker.metrics(values)
-            context.tracker.tags({Tag.EMBEDDING: json.dumps(request._asdict())})
-    return Embedding(found, values, context.tracker.problem)
+        identifier = context.tracker.run_id
+        found = embed(
+            context,
+            results.model(identifier),
+            request,
+            lambda layer: results.filters(identifier, layer).clipped,
+        )
+    return found._replace(undelivered=context.tracker.problem)
+
+
+def embed(
+    context: RunContext, model: keras.Model, request: Request, filters_of: FiltersOf
+) -> Embedding:
+    """Measure the effects of motifs and record them.
+
+    Args:
+        context: the run.
+        model: with the trained weights.
+        request: the motifs and backgrounds.
+        filters_of: the run's filters.
+
+    Raises:
+        UserError: see `choose_motifs`.
+        Interrupted: a signal; nothing is recorded.
+    """
+    started = time.perf_counter()
+    data = context.data
+    chosen, owners = choose_motifs(request.motifs, context.spec, data, filters_of)
+    made = _backgrounds(context, request)
+    score = logit_score(model)
+    embedder, profiler = Embedder(score, made), Embedder(score, made[:PROFILED])
+    motifs = [_embedded(motif, request) for motif in chosen]
+    with MethodProgress("Embedding motifs", context.settings.quiet) as bar:
+        found = experiment(embedder, profiler, motifs, data.classes, bar.show)
+    values = summary(found, owners)
+    values[f"{Metric.TIME}embed"] = time.perf_counter() - started
+    context.interrupts.check()
+    with context.interrupts.deferred():
+        record(context, found, request)
+        context.tracker.metrics(values)
+        context.tracker.tags({Tag.EMBEDDING: json.dumps(request._asdict())})
+    return Embedding(found, owners, values)
 
 
 def _backgrounds(context: RunContext, request: Request) -> np.ndarray:
@@ -128,6 +162,15 @@ def summary(found: Effects, owners: dict[str, str]) -> dict[str, float]:
     if found.pairs:
         values["embed/interaction"] = max(abs(row["interaction"]) for row in found.pairs)
     return values
+
+
+def headline(found: Embedding) -> str:
+    """Return one line on the effects, for the terminal."""
+    motifs = len({row["motif"] for row in found.effects.effects})
+    parts = [f"{motifs} motif{'s' * (motifs != 1)}"]
+    if (share := found.metrics.get("embed/own_first")) is not None:
+        parts.append(f"the own motif has the largest effect in {100 * share:.0f} % of classes")
+    return f"embedded: {', '.join(parts)}, {found.metrics[f'{Metric.TIME}embed']:.1f} s"
 
 
 def record(context: RunContext, found: Effects, request: Request) -> None:

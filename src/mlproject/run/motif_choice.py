@@ -1,12 +1,12 @@
 """The motifs that a user names: of classes, factors, databases, filters, or as letters."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
-from mlproject import results
 from mlproject.data import Dataset
 from mlproject.data.relevant import run_relevant
 from mlproject.filters.baseline import class_motifs
@@ -15,29 +15,42 @@ from mlproject.motifs.pwm import Motif
 from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError, nearest
 
-AUTO = "auto"
+AUTO, NONE = "auto", "none"
 MOST = 60
 LETTERS = {
     "A": "A", "C": "C", "G": "G", "T": "T", "R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT",
     "M": "AC", "B": "CGT", "D": "AGT", "H": "ACT", "V": "ACG", "N": "ACGT",
 }  # fmt: skip
 
+FiltersOf: TypeAlias = Callable[[str], Sequence[Motif]]
+"""The filters of a layer as motifs, named ``filter0`` and so on, those that are dead left out."""
+
 _sequence = re.compile(rf"[{''.join(LETTERS)}]{{2,}}").fullmatch
 _filter = re.compile(r"(?:([A-Za-z0-9_.-]+)/)?(filter\d+)").fullmatch
 
 
+def check_motifs(spec: RunSpec, data: Dataset) -> None:
+    """Raise a `UserError` for an item of `embedded` that `choose_motifs` would refuse.
+
+    Filters are left out: they exist after the training.
+    """
+    items = [item for item in spec.embedded.split(",") if not _filter(item)]
+    if items and spec.embedded != NONE:
+        choose_motifs(",".join(items), spec, data, lambda layer: ())
+
+
 def choose_motifs(
-    text: str, run_id: str, spec: RunSpec, data: Dataset
+    text: str, spec: RunSpec, data: Dataset, filters_of: FiltersOf
 ) -> tuple[list[Motif], dict[str, str]]:
     """Return the motifs that a user names, each with its own name, and motif -> class of those.
 
     Args:
-        text: ``auto``, the first motif of each class; or items, comma-separated. An item is a
+        text: items, comma-separated. An item is ``auto`` (the first motif of each class), a
             class, a factor or an id of the run's databases, letters such as ``GATAA`` or
             ``TGANTCA``, a filter of the run (``filter3``, ``conv2/filter3``), or a MEME file.
-        run_id: the run.
-        spec: its spec.
+        spec: the run's spec.
         data: its data set.
+        filters_of: the run's filters.
 
     Raises:
         UserError: an unknown item, no motif, too many, or one that is wider than the sequences.
@@ -47,17 +60,17 @@ def choose_motifs(
     of_class = {name: own[0] for name, own in known.items() if own}
     found: dict[str, Motif] = {}
     owners: dict[str, str] = {}
-    if text == AUTO:
-        if not of_class:
-            raise UserError(
-                "`--motifs auto` takes the motifs of the classes, and no class has one: name "
-                "motifs, or run with `relevant`"
-            )
-        for name, motif in of_class.items():
-            found[name] = motif._replace(name=name)
-            owners[name] = name
-    for item in [] if text == AUTO else [part.strip() for part in text.split(",")]:
-        for motif in _item(item, run_id, spec, of_class):
+    for item in (part.strip() for part in text.split(",")):
+        if item == AUTO:
+            if not of_class:
+                raise UserError(
+                    "`auto` embeds the motifs of the classes, and no class has one: name motifs, "
+                    "or run with `relevant`"
+                )
+            found |= {name: motif._replace(name=name) for name, motif in of_class.items()}
+            owners |= {name: name for name in of_class}
+            continue
+        for motif in _item(item, spec, of_class, filters_of):
             name = motif.name
             if name in found and not np.array_equal(found[name].pwm, motif.pwm):
                 name = f"{motif.name} {motif.id}"
@@ -65,7 +78,7 @@ def choose_motifs(
             if item in of_class:
                 owners[name] = item
     if len(found) > MOST:
-        raise UserError(f"`--motifs` takes at most {MOST} motifs: got {len(found)}")
+        raise UserError(f"at most {MOST} motifs can be embedded: got {len(found)}")
     for name, motif in found.items():
         if motif.width > data.length:
             raise UserError(
@@ -75,16 +88,17 @@ def choose_motifs(
     return list(found.values()), owners
 
 
-def _item(item: str, run_id: str, spec: RunSpec, of_class: dict[str, Motif]) -> Sequence[Motif]:
+def _item(
+    item: str, spec: RunSpec, of_class: dict[str, Motif], filters_of: FiltersOf
+) -> Sequence[Motif]:
     """Return the motifs of one item; their names are those of figures and tables."""
     if item in of_class:
         return [of_class[item]._replace(name=item)]
     if match := _filter(item):
         layer = match[1] or spec.layers.split(",")[0].replace("first", "conv1")
-        clipped = results.filters(run_id, layer).clipped
-        own = [motif for motif in clipped if motif.id == match[2]]
+        own = [motif for motif in filters_of(layer) if motif.id == match[2]]
         if not own:
-            raise UserError(f"`--motifs`: {layer} of the run has no active {match[2]}")
+            raise UserError(f"{layer} of the run has no active {match[2]}: name another filter")
         return [own[0]._replace(name=item)]
     if Path(item).suffix in (".meme", ".gz", ".txt"):
         return [motif._replace(name=motif.name or motif.id) for motif in meme_database(Path(item))]
@@ -99,7 +113,7 @@ def _item(item: str, run_id: str, spec: RunSpec, of_class: dict[str, Motif]) -> 
         return [Motif(item.upper(), item.upper(), consensus_pwm(item.upper()), 1.0)]
     names = {factor(motif) for motif in targets} | {*of_class} - {""}
     raise UserError(
-        f"`--motifs` must name classes, factors, ids, letters, filters or MEME files: got "
+        "a motif to embed must be a class, a factor, an id, letters, a filter or a MEME file: got "
         f"{item!r}; {nearest(item, names) if len(names) < 100 else _close(item, names)}"
     )
 

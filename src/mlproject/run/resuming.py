@@ -18,9 +18,9 @@ from mlproject.run.context import Previous, RunContext, RunResult, Source, Train
 from mlproject.run.stages import WEIGHT_COLUMNS
 from mlproject.spec import RunSpec
 from mlproject.store import STORE_ERRORS, Store, connect, deliver, first_line
-from mlproject.store.connection import SHORT_ID
 from mlproject.store.journal import JOURNAL, Journal
 from mlproject.store.liveness import is_alive
+from mlproject.store.runs import SHORT_ID
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import Interrupted
 from mlproject.system.processes import this_process

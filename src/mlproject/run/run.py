@@ -18,7 +18,9 @@ from mlproject.run.attributed_rows import Choice
 from mlproject.run.attributions import attribute_run, check
 from mlproject.run.checks import check_run, check_writable
 from mlproject.run.context import Previous, RunContext, RunResult, Settings, Source, Trained
-from mlproject.run.filters import read_filters, scan_motifs
+from mlproject.run.embedding import Embedding, Request, embed, headline
+from mlproject.run.filters import FilterResults, read_filters, scan_motifs
+from mlproject.run.motif_choice import NONE
 from mlproject.run.outcome import motifs_found, training_warnings
 from mlproject.run.recording import record_inputs, run_tags
 from mlproject.run.resuming import recorded_failure
@@ -110,10 +112,13 @@ def _run_stages(context: RunContext, source: Source, started: float, computed: f
     check_interrupts()
     attributed = _attribute(context, model)
     check_interrupts()
+    embedded = _embed(context, model, read)
+    check_interrupts()
     times[Metric.TIME_INTERPRET] = time.perf_counter() - clock
     with stage("saving the model"):
         _record_model(context, model)
     values = tested.values | baseline | read.values | attributed
+    values |= embedded.metrics if embedded else {}
     times[Metric.TIME_TOTAL] = time.perf_counter() - started
     spec = context.spec
     class_rows = [row for row in tested.rows if isinstance(row, ClassScore)]
@@ -121,7 +126,7 @@ def _run_stages(context: RunContext, source: Source, started: float, computed: f
     for text in warnings if not context.settings.quiet else ():
         print(f"warning: {text}", file=sys.stderr)
     with stage("writing the card"):
-        card = card_data(context, model, fitted, tested, read, values | times, warnings)
+        card = card_data(context, model, fitted, tested, read, values | times, warnings, embedded)
         record_card(context, card)
     check_interrupts()
     times[Metric.TIME_TRACKING] = context.tracker.seconds
@@ -169,3 +174,21 @@ def _attribute(context: RunContext, model: keras.Model) -> dict[str, float]:
         context.tracker.tags({Tag.ATTRIBUTIONS: first_line(error)})
         print(f"warning: {first_line(error)}", file=sys.stderr)
         return {}
+
+
+def _embed(context: RunContext, model: keras.Model, read: FilterResults) -> Embedding | None:
+    """Embed the spec's motifs; if that fails, record the reason and keep the run."""
+    spec = context.spec
+    if spec.embedded == NONE:
+        return None
+    clipped = {reading.layer: reading.clipped for reading in read.readings}
+    request = Request(spec.embedded, number=spec.backgrounds, seed=spec.seed)
+    try:
+        found = embed(context, model, request, lambda layer: clipped.get(layer, ()))
+    except UserError as error:
+        context.tracker.tags({Tag.EMBEDDING: first_line(error)})
+        print(f"warning: {first_line(error)}", file=sys.stderr)
+        return None
+    if not context.settings.quiet:
+        print(headline(found), file=sys.stderr, flush=True)
+    return found

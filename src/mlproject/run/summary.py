@@ -17,6 +17,7 @@ from mlproject.network.training import Fit
 from mlproject.network.value_scores import VALUE_LABELS
 from mlproject.run.card import CardData, render
 from mlproject.run.context import RunContext
+from mlproject.run.embedding import Embedding
 from mlproject.run.filters import FilterResults
 from mlproject.run.stages import Tested, history_rows
 from mlproject.system import environment
@@ -33,6 +34,7 @@ def card_data(
     read: FilterResults,
     values: Mapping[str, float],
     warnings: Sequence[str] = (),
+    embedded: Embedding | None = None,
 ) -> CardData:
     """Return the content of a run's card.
 
@@ -44,6 +46,7 @@ def card_data(
         read: results of reading the filters.
         values: all final metrics, including times (``time/...``, seconds).
         warnings: sentences about a training that has probably gone wrong.
+        embedded: effects of embedded motifs.
     """
     spec, data = context.spec, context.data
     lines = [
@@ -87,6 +90,8 @@ def card_data(
         targets=context.targets,
         relevant=context.relevant,
         truth=data.motifs,
+        effects=embedded.effects.effects if embedded else (),
+        owners=embedded.owners if embedded else {},
         times={key: value for key, value in values.items() if key.startswith(Metric.TIME)},
     )
 

@@ -1,4 +1,4 @@
-"""Fields of a run's interpretation: filters, motifs, attributions."""
+"""Fields of a run's interpretation: filters, motifs, attributions, embedded motifs."""
 
 import re
 from typing import Annotated, Literal, Self
@@ -19,6 +19,7 @@ from mlproject.fields import (
     parse_methods,
 )
 from mlproject.spec.training import TrainingSpec
+from mlproject.system.errors import short_repr
 
 
 class InterpretationSpec(TrainingSpec):
@@ -65,6 +66,15 @@ class InterpretationSpec(TrainingSpec):
     attributed: Count = interpretation_field(
         300, "test sequences that are attributed, evenly over the classes", later=True
     )
+    embedded: Annotated[str, Field(min_length=1, max_length=2000)] = interpretation_field(
+        "none",
+        "motifs to embed in sequences without motifs, comma-separated: classes, factors, ids, "
+        "letters, filters (`filter3`); `auto`, the motif of each class",
+        later=True,
+    )
+    backgrounds: Annotated[int, Field(ge=10, le=100_000)] = interpretation_field(
+        100, "sequences in which each of these motifs is embedded", later=True
+    )
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -75,6 +85,17 @@ class InterpretationSpec(TrainingSpec):
     @classmethod
     def _known_methods(cls, text: str) -> str:
         return ",".join(parse_methods(text)) or "none"
+
+    @field_validator("embedded", mode="after")
+    @classmethod
+    def _no_files(cls, text: str) -> str:
+        items = [item.strip() for item in text.split(",")]
+        if wrong := [item for item in items if re.search(r"[/\\]|\.(meme|txt|gz)$", item)]:
+            raise ValueError(
+                f"takes no file: got {short_repr(wrong[0])}; give the file to `motifs`, and name "
+                "its motifs here"
+            )
+        return ",".join(items)
 
     @field_validator("motifs", mode="after")
     @classmethod

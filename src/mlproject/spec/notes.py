@@ -32,6 +32,7 @@ NEEDS: Mapping[str, Condition] = MappingProxyType(
         "augment_most": EVOAUG,
         "adversarial_steps": ADVERSARIAL,
         "adversarial_rate": ADVERSARIAL,
+        "backgrounds": ("embedded motifs", lambda spec: spec.embedded != "none"),
         "fine_tune_lr": ("fine_tune=1 or more", lambda spec: spec.fine_tune > 0),
     }
 )

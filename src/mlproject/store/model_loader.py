@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 DNA, MODEL, LAYERS = "dna.json", "model.keras", "relative_attention.py"
 REGISTERED = "mlproject>RelativeAttention"
@@ -48,7 +49,7 @@ def register_layers(folder: Path) -> None:
 
 
 class DnaModel:
-    """A network that takes DNA as letters and returns a column of probabilities for each class."""
+    """A network that takes DNA, letters or codes, and returns probabilities, a column a class."""
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         import keras
@@ -63,14 +64,19 @@ class DnaModel:
         """Return the probabilities of sequences, a row each.
 
         Args:
-            data: a table of one column, a list or an array of texts of A, C, G, T and ambiguous
-                letters, in any case.
+            data: texts of A, C, G, T and ambiguous letters, in any case: a list, an array, or a
+                table of one column; or codes (n, length), A C G T = 0 1 2 3 and 4 for any other
+                letter: an array of integers, a list of lists, or a table of `length` columns.
             params: ignored.
 
         Raises:
             MlflowException: another length or letter; in serving this is an HTTP status of 400.
         """
-        letters = one_hot(sequences(data), self.length)
+        codes = coded(data)
+        if codes is None:
+            letters = one_hot(sequences(data), self.length)
+        else:
+            letters = one_hot_codes(codes, self.length)
         scores = self._scores(letters)
         if self.both:
             scores = (scores + self._scores(letters[:, ::-1, ::-1])) / 2
@@ -88,12 +94,45 @@ def sequences(data: Any) -> list[str]:
     """
     if isinstance(data, pd.DataFrame):
         if data.shape[1] != 1:
-            raise _wrong(f"the input must have one column of sequences: got {data.shape[1]}")
+            raise WrongInputError(
+                f"the input must have one column of sequences: got {data.shape[1]}"
+            )
         data = data.iloc[:, 0]
     found = [data] if isinstance(data, str) else list(data)
     if not found or not all(isinstance(one, str) for one in found):
-        raise _wrong("the input must be a list of sequences, such as ['ACGT...']")
+        raise WrongInputError(
+            "the input must be a list of sequences, such as ['ACGT...'], or of rows of codes, "
+            "such as [[0, 1, 2, 3, ...]]"
+        )
     return found
+
+
+def coded(data: Any) -> np.ndarray | None:
+    """Return an array (n, length) of integers, or None for anything else."""
+    if isinstance(data, pd.DataFrame | list | tuple | np.ndarray):
+        try:
+            found = np.asarray(data)
+        except ValueError:  # rows of different lengths
+            return None
+        if found.ndim == 2 and found.size and np.issubdtype(found.dtype, np.integer):
+            return found
+    return None
+
+
+def one_hot_codes(codes: np.ndarray, length: int) -> np.ndarray:
+    """Return codes (N, length) as float32 (N, length, 4), zeros for the code 4.
+
+    Raises:
+        MlflowException: another length or code.
+    """
+    if codes.shape[1] != length:
+        raise WrongInputError(f"codes must have the shape (sequences, {length}): got {codes.shape}")
+    if codes.min() < 0 or codes.max() > len(LETTERS):
+        wrong = codes[(codes < 0) | (codes > len(LETTERS))][0]
+        raise WrongInputError(
+            f"codes must be 0 to 3 for {LETTERS}, or 4 for another letter: got {wrong}"
+        )
+    return np.eye(5, 4, dtype=np.float32)[codes]
 
 
 def one_hot(texts: list[str], length: int) -> np.ndarray:
@@ -104,12 +143,12 @@ def one_hot(texts: list[str], length: int) -> np.ndarray:
     """
     for number, text in enumerate(texts, 1):
         if len(text) != length:
-            raise _wrong(
+            raise WrongInputError(
                 f"sequences must have {length} nt: got {len(text)} nt in sequence {number}"
             )
         wrong = [one for one in text.upper() if one not in LETTERS + AMBIGUOUS]
         if wrong:
-            raise _wrong(
+            raise WrongInputError(
                 f"sequences must have the letters {LETTERS}, N or IUPAC's: got {wrong[0]!r} at "
                 f"position {text.upper().index(wrong[0]) + 1} of sequence {number}"
             )
@@ -117,8 +156,23 @@ def one_hot(texts: list[str], length: int) -> np.ndarray:
     return np.eye(5, 4, dtype=np.float32)[codes]
 
 
-def _wrong(message: str) -> MlflowException:
-    return MlflowException.invalid_parameter_value(message)
+class WrongInputError(MlflowException):
+    """Input that the model does not take; in serving the HTTP status 400 with this one line.
+
+    MLflow's server would set all the data before the message of an error: the first message stays.
+    """
+
+    def __init__(self, line: str) -> None:
+        super().__init__(line, error_code=INVALID_PARAMETER_VALUE)
+
+    @property
+    def message(self) -> str:
+        """The line."""
+        return str(self.__dict__["line"])
+
+    @message.setter
+    def message(self, text: str) -> None:
+        self.__dict__.setdefault("line", text)
 
 
 def _load_pyfunc(path: str) -> Any:

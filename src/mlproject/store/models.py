@@ -150,10 +150,14 @@ def _dna(model: Any, path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
         "length": int(model.input_shape[1]),
         "average": content["average"],
     }
+    signature = ModelSignature(Schema([ColSpec("string")]), Schema(columns))
+    # MLflow leaves the check of such inputs to the model, which takes texts and arrays of codes;
+    # no schema can say that. It is written to the file MLmodel.
+    signature._is_signature_from_type_hint = True
     return {
         "flavor": _Dna,
         "keras": path,
-        "signature": ModelSignature(Schema([ColSpec("string")]), Schema(columns)),
+        "signature": signature,
         "input_example": [content["example"]],
         "settings": settings,
     }

@@ -12,10 +12,10 @@ import mlflow
 import sqlalchemy
 
 from mlproject.store.client import Store
-from mlproject.store.connection import file_identity
 from mlproject.store.creation import locked, make_sqlite_store, sqlite_path
 from mlproject.store.environment import use_store, without_store
 from mlproject.store.errors import STORE_ERRORS, unwritable
+from mlproject.store.runs import file_identity
 from mlproject.system.errors import UserError
 from mlproject.system.masking import mask
 

@@ -5,7 +5,6 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from distributed import KilledWorker
@@ -14,9 +13,11 @@ from mlproject.names import Tag
 from mlproject.sweeps.cell_source import CellSource
 from mlproject.sweeps.cells import Cell
 from mlproject.sweeps.display import Display
-from mlproject.sweeps.ledger import Ledger, SweepRun
+from mlproject.sweeps.ledger import Ledger
 from mlproject.sweeps.lock import PlanLock
+from mlproject.sweeps.options import SweepOptions
 from mlproject.sweeps.run_state import outcome_of
+from mlproject.sweeps.sweep_run import SweepRun
 from mlproject.sweeps.task import PRUNED, CellTask, Outcome
 from mlproject.sweeps.workers import WorkerEvent, Workers
 from mlproject.system.interrupts import Interrupted, Interrupts
@@ -24,38 +25,6 @@ from mlproject.system.interrupts import Interrupted, Interrupts
 WAIT_SECONDS = 0.25
 ELSEWHERE_SECONDS = 20.0
 STOP_SECONDS = 2.0
-
-
-class SweepOptions(NamedTuple):
-    """Options of a sweep that cannot change a result.
-
-    Attributes:
-        home: folder of ``data`` and ``runs``.
-        experiment: name of the MLflow experiment.
-        workers: processes on this machine, None for one a core.
-        scheduler: address of a running Dask scheduler, to be used instead of new processes.
-        resources: amounts of a worker's resources that a cell occupies.
-        retries: further attempts of a cell that failed.
-        backend: Keras backend, None for that of the environment.
-        threads: number of threads of each process on this machine.
-        quiet: show no progress.
-        check: test an accelerator before its first training.
-        together: train the seeds of a network at the same time.
-        register: name of the registered model that the best cell becomes a version of; "": none.
-    """
-
-    home: Path
-    experiment: str | None = None
-    workers: int | None = None
-    scheduler: str | None = None
-    resources: Mapping[str, float] = {}
-    retries: int = 1
-    backend: str | None = None
-    threads: int = 1
-    quiet: bool = False
-    check: bool = True
-    together: bool = False
-    register: str = ""
 
 
 @dataclass

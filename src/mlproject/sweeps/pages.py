@@ -3,17 +3,26 @@
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlproject.names import Artifact
 from mlproject.store import STORE_ERRORS, Store
 from mlproject.sweeps.cell_source import NamedWriter
 from mlproject.sweeps.ledger import Ledger
 from mlproject.system.errors import UserError
+from mlproject.system.startup import prepare_keras
+
+if TYPE_CHECKING:
+    import pandas
+
+    from mlproject.draw.sequence_scores import SequenceScores
 
 MOST_RUNS = 150  # of an atlas; reading the filters of more takes minutes
 
 
-def sweep_pages(ledger: Ledger, store: Store, experiment_id: str) -> Iterator[NamedWriter]:
+def sweep_pages(
+    ledger: Ledger, store: Store, experiment_id: str, home: Path
+) -> Iterator[NamedWriter]:
     """Yield the pages about the finished cells of a sweep, as artifacts of its run.
 
     A page that cannot be made is left out: it can be made at any time by the commands ``atlas`` and
@@ -39,10 +48,24 @@ def sweep_pages(ledger: Ledger, store: Store, experiment_id: str) -> Iterator[Na
         try:
             write_living_atlas(content, atlas, title_of(content.counted))
             if len(chosen) > 1:
-                write_comparison(content, chosen.reset_index(drop=True), comparison)
+                runs = chosen.reset_index(drop=True)
+                write_comparison(content, runs, comparison, _scores(runs, home))
         except (UserError, *STORE_ERRORS):
             pass
         for path in (atlas, comparison):
             if path.exists():
                 page = path.read_bytes()
                 yield path.name, lambda target, page=page: target.write_bytes(page)  # type: ignore[misc]
+
+
+def _scores(runs: "pandas.DataFrame", home: Path) -> "SequenceScores | None":
+    """Return attributions of one sequence that the runs have recorded, None without any."""
+    if all(spec.get("attributions", "none") == "none" for spec in runs["spec"]):
+        return None
+    prepare_keras()
+    from mlproject.run.recorded_scores import recorded_scores
+
+    try:
+        return recorded_scores(runs, home)
+    except UserError:  # the data set is gone: the page has all else
+        return None

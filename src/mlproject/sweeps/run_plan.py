@@ -14,13 +14,15 @@ from mlproject.sweeps import SOURCE
 from mlproject.sweeps.cell_source import CellSource
 from mlproject.sweeps.cells import DataSets, plan_cells
 from mlproject.sweeps.display import REPORTED, make_display
-from mlproject.sweeps.driver import Driver, SweepOptions
-from mlproject.sweeps.ledger import Ledger, SweepRun
+from mlproject.sweeps.driver import Driver
+from mlproject.sweeps.ledger import Ledger
 from mlproject.sweeps.lock import PlanLock, plan_lock
+from mlproject.sweeps.options import SweepOptions
 from mlproject.sweeps.pages import sweep_pages
 from mlproject.sweeps.plan import Plan
 from mlproject.sweeps.plan_file import read_plan
 from mlproject.sweeps.run_state import finished_runs
+from mlproject.sweeps.sweep_run import SweepRun
 from mlproject.sweeps.together import in_groups
 from mlproject.sweeps.workers import Workers, open_workers
 from mlproject.sweeps.yaml_file import one_line
@@ -92,7 +94,7 @@ def _run_cells(
         ignore_signals()
         if workers is not None:
             workers.close()
-        _close(parent, ledger, source, status, reason, driver.ended if driver else set())
+        _close(parent, ledger, source, home, status, reason, driver.ended if driver else set())
     if status != "KILLED":
         deliver_rest(home, tidy=True)
     address = parent.store.ui_address(parent.experiment_id)
@@ -134,6 +136,7 @@ def _close(
     parent: SweepRun,
     ledger: Ledger,
     source: CellSource,
+    home: Path,
     status: str,
     reason: str | None,
     ended: Collection[str],
@@ -146,7 +149,7 @@ def _close(
         with suppress(ValueError, RuntimeError, ZeroDivisionError):
             parent.artifact(name, write)
     if status == "FINISHED":
-        for name, write in sweep_pages(ledger, parent.store, parent.experiment_id):
+        for name, write in sweep_pages(ledger, parent.store, parent.experiment_id, home):
             parent.artifact(name, write)
     parent.publish(ledger, force=True)
     parent.finish(status, reason)

@@ -32,7 +32,9 @@ TAGS = (
 )  # fmt: skip
 HIDDEN = ("spec", "experiment_id", "inputs", "replicates")
 _STATES = {"RUNNING": "running", "SCHEDULED": "running", "FAILED": "failed", "KILLED": "killed"}
-_VARYING = ("seed", *fields_of(Group.DATA), "attributions", "attributed")
+_VARYING = (
+    "seed", *fields_of(Group.DATA), "attributions", "attributed", "embedded", "backgrounds",
+)  # fmt: skip
 
 
 class Found(NamedTuple):
