@@ -84,9 +84,9 @@ def activation_chain(model: keras.Model, name: str) -> list[keras.Layer]:
     Raises:
         UserError: the model has no such convolution.
     """
-    readers, chain = _readers(model), []
+    read_by, chain = readers(model), []
     tensor = convolution(model, name).output
-    while len(found := readers[id(tensor)]) == 1 and _is_elementwise(found[0]):
+    while len(found := read_by[id(tensor)]) == 1 and _is_elementwise(found[0]):
         chain.append(found[0])
         tensor = found[0].output
     return chain
@@ -104,8 +104,8 @@ def activation_output(model: keras.Model, name: str) -> Any:
 
 def block_output(model: keras.Model, tensor: Any) -> Any:
     """Return a map after the pools, dropouts and margins that alone read it, channel by channel."""
-    readers = _readers(model)
-    while len(found := readers[id(tensor)]) == 1 and isinstance(found[0], CHANNELWISE):
+    read_by = readers(model)
+    while len(found := read_by[id(tensor)]) == 1 and isinstance(found[0], CHANNELWISE):
         tensor = found[0].output
     return tensor
 
@@ -124,7 +124,8 @@ def cut(model: keras.Model, tensor: Any) -> list[Any]:
     return [tensor, *others.values()]
 
 
-def _readers(model: keras.Model) -> Mapping[int, list[Any]]:
+def readers(model: keras.Model) -> Mapping[int, list[Any]]:
+    """Return the operations that read a tensor, by its id; None stands for the model itself."""
     found: defaultdict[int, list[Any]] = defaultdict(list)
     for operation in model.operations:
         if isinstance(operation, layers.InputLayer):

@@ -13,74 +13,53 @@ the model is saved as it is. Three computations differ:
   gradient of their map is never formed, see `wide_pool`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 from keras import layers, ops
 
+from mlproject.geometry import as_list
 from mlproject.network import backend, random_bits
 from mlproject.network.fast_pass import wide_pool
 from mlproject.network.fast_pass.convolution import convolve
+from mlproject.network.fast_pass.plan import Block, plan
 from mlproject.network.fast_pass.pool import window_max
 from mlproject.network.step_parts import TrainingPass
-
-CHAINED = (
-    layers.Dropout,
-    layers.Flatten,
-    layers.Dense,
-    layers.BatchNormalization,
-    layers.Activation,
-)
 
 
 def training_pass(model: keras.Model, sequences: Any) -> Any:
     """Return the scores of one-hot sequences in training, and update the moving averages.
 
     Args:
-        model: as `mlproject.network.build.build` returns it: a chain of layers.
+        model: one that `supports` takes.
         sequences: float32 (batch, length, 4), a tensor.
 
     Returns:
         float32 (batch, classes). Equal to ``model(sequences, training=True)`` up to rounding if the
         dropout rates are 0. If a window has several equal maxima, the first gets the gradient.
     """
-    x, rest = sequences, list(model.layers[1:])
-    while rest:
-        layer = rest.pop(0)
-        if isinstance(layer, layers.Conv1D):
-            norm, activation = rest.pop(0), rest.pop(0)
-            pool = rest.pop(0) if isinstance(rest[0], layers.MaxPooling1D) else None
-            x = activation(_pooled_norm(layer, norm, pool, x))
-        elif isinstance(layer, layers.Dropout):
-            x = _dropout(layer, x)
+    known = {id(model.inputs[0]): sequences}
+    for step in plan(model):
+        if isinstance(step, Block):
+            known[id(step.output)] = _block(step, known[id(step.convolution.input)])
+        elif type(step) is layers.Dropout and step.noise_shape is None:
+            known[id(step.output)] = _dropout(step, known[id(step.input)])
         else:
-            x = layer(x, training=True)
-    return x
+            found = _called(step, known)
+            known |= zip(map(id, as_list(step.output)), as_list(found), strict=True)
+    return known[id(model.outputs[0])]
 
 
 def supports(model: keras.Model) -> bool:
-    """Return whether `training_pass` can train a model.
+    """Return whether `training_pass` computes a part of a model in another way than the model.
 
-    The layers must form a chain of blocks (convolution without bias, dilation or `valid` padding;
-    batch norm; activation; perhaps a `same` max-pool) and of other layers after each other.
+    That part are its blocks, see `plan`: a convolution with ``same`` padding and without dilation,
+    batch norm or none, a monotonic activation, a max-pool.
     """
-    rest = list(model.layers[1:])
-    if not _is_chain(model) or any(layer.compute_dtype != "float32" for layer in rest):
+    if any(layer.compute_dtype != "float32" for layer in model.layers):
         return False
-    while rest:
-        layer = rest.pop(0)
-        if isinstance(layer, layers.Conv1D):
-            plain = layer.padding == "same" and not layer.use_bias and layer.dilation_rate == (1,)
-            kinds = [type(one) for one in rest[:2]]
-            if not plain or kinds != [layers.BatchNormalization, layers.Activation]:
-                return False
-            del rest[:2]
-            pooled = bool(rest) and isinstance(rest[0], layers.MaxPooling1D)
-            if pooled and rest.pop(0).padding != "same":
-                return False
-        elif type(layer) not in CHAINED:
-            return False
-    return True
+    return any(isinstance(step, Block) for step in plan(model))
 
 
 def choose(model: keras.Model) -> tuple[TrainingPass, str]:
@@ -97,15 +76,35 @@ def choose(model: keras.Model) -> tuple[TrainingPass, str]:
     return lambda model, x: model(x, training=True), "model"
 
 
-def _is_chain(model: keras.Model) -> bool:
-    """Return whether each layer reads the output of the layer before it, and nothing else."""
-    pairs = zip(model.layers, model.layers[1:], strict=False)
-    chained = all(after.input is before.output for before, after in pairs)
-    return chained and len(model.operations) == len(model.layers)
+def _called(operation: Any, known: Mapping[int, Any]) -> Any:
+    """Return the output of an operation of the graph in training."""
+    arguments = operation._inbound_nodes[0].arguments
+    args, kwargs = keras.tree.map_structure(
+        lambda one: known[id(one)] if isinstance(one, keras.KerasTensor) else one,
+        (arguments.args, arguments.kwargs),
+    )
+    training = {"training": True} if isinstance(operation, keras.Layer) else {}
+    return operation(*args, **{**kwargs, **training})
+
+
+def _block(block: Block, x: Any) -> Any:
+    """Return a block's output; batch norm, bias and activation see the pooled map only."""
+    convolution, norm = block.convolution, block.norm
+    kernel = ops.convert_to_tensor(convolution.kernel)
+    bias = ops.convert_to_tensor(convolution.bias) if convolution.use_bias else None
+    if norm is None:
+        y, *_ = _pooled(x, kernel, convolution.strides[0], block.pool)
+        y = y if bias is None else y + bias
+    else:
+        y = _pooled_norm(kernel, bias, convolution.strides[0], norm, block.pool, x)
+    y = convolution.activation(y)
+    return y if block.activation is None else block.activation(y)
 
 
 def _pooled_norm(
-    convolution: layers.Conv1D,
+    kernel: Any,
+    bias: Any,
+    stride: int,
     norm: layers.BatchNormalization,
     pool: layers.MaxPooling1D | None,
     x: Any,
@@ -113,8 +112,9 @@ def _pooled_norm(
     """Return the normalised maxima of the convolution; the statistics are of its complete map."""
     gamma = ops.convert_to_tensor(norm.gamma)
     sign = ops.stop_gradient(ops.where(gamma < 0, -1.0, 1.0))
-    kernel = ops.convert_to_tensor(convolution.kernel) * sign
-    maxima, mean, variance = _pooled(x, kernel, convolution.strides[0], pool)
+    maxima, mean, variance = _pooled(x, kernel * sign, stride, pool)
+    if bias is not None:
+        maxima, mean = maxima + bias * sign, mean + bias * sign
     for moving, new in ((norm.moving_mean, mean * sign), (norm.moving_variance, variance)):
         moving.assign(moving * norm.momentum + ops.stop_gradient(new) * (1.0 - norm.momentum))
     scale = gamma * sign * ops.rsqrt(variance + norm.epsilon)

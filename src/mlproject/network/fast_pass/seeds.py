@@ -11,14 +11,14 @@ import keras
 from keras import layers, ops
 
 from mlproject.geometry import Window
-from mlproject.network.fast_pass.forward import supports
+from mlproject.network.fast_pass.plan import is_chain_of_blocks
 from mlproject.network.fast_pass.pool import window_max
 from mlproject.network.step_parts import TrainingPass
 
 
 def choose_together(model: keras.Model) -> TrainingPass:
     """Return the pass for several seeds in one program: `seeds_pass`, or the model's own."""
-    return seeds_pass if supports(model) else lambda model, x: model(x, training=True)
+    return seeds_pass if is_chain_of_blocks(model) else lambda model, x: model(x, training=True)
 
 
 def seeds_pass(model: keras.Model, sequences: Any) -> Any:

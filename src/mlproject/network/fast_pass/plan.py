@@ -1,0 +1,158 @@
+"""Which parts of a model's graph the fast pass computes itself, found in the graph.
+
+A *block* is a convolution, perhaps its batch norm, perhaps its activation, and the max-pool behind
+it, where nothing else reads the maps between them. In a chain of blocks the pool may be missing
+too; elsewhere a convolution without a pool would become slower (residual convolutions: 1.7 times).
+"""
+
+import itertools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import keras
+from keras import layers
+
+from mlproject.network.graph import readers
+
+MONOTONIC = tuple(
+    keras.activations.get(name)
+    for name in (
+        "relu", "relu6", "leaky_relu", "elu", "selu", "softplus", "softsign", "sigmoid", "tanh",
+        "hard_sigmoid", "hard_tanh", "log_sigmoid", "exponential", "linear",
+    )
+)  # fmt: skip
+"""Activations that keep the order of values, so that the maximum can be taken before them."""
+
+
+CHAINED = (
+    layers.Dropout, layers.Flatten, layers.Dense, layers.BatchNormalization, layers.Activation,
+)  # fmt: skip
+
+
+class Block(NamedTuple):
+    """One convolution block of a graph.
+
+    Attributes:
+        convolution: padded to ``same``, without dilation and groups; perhaps with a bias.
+        norm: batch norm over the channels, None if there is none.
+        activation: layer of a monotonic activation, None if there is none.
+        pool: max-pool, None if there is none.
+    """
+
+    convolution: layers.Conv1D
+    norm: layers.BatchNormalization | None
+    activation: layers.Activation | None
+    pool: layers.MaxPooling1D | None
+
+    @property
+    def output(self) -> Any:
+        """The tensor of the graph that the block ends in."""
+        last = self.pool or self.activation or self.norm or self.convolution
+        return last.output
+
+
+Step = Block | Any
+
+
+def plan(model: keras.Model) -> list[Step]:
+    """Return the blocks and the other operations of a model in the order of computation."""
+    steps = _steps(model, pooled=False)
+    return steps if _is_chain(model, steps) else _steps(model, pooled=True)
+
+
+def is_chain_of_blocks(model: keras.Model) -> bool:
+    """Return whether a model is a chain of the paper's blocks and of dense layers, in float32."""
+    float32 = all(layer.compute_dtype == "float32" for layer in model.layers)
+    return float32 and _is_chain(model, _steps(model, pooled=False))
+
+
+def _is_chain(model: keras.Model, steps: list[Step]) -> bool:
+    pairs = itertools.pairwise(model.layers)
+    chained = all(after.input is before.output for before, after in pairs)
+    return chained and len(model.operations) == len(model.layers) and all(map(_is_known, steps))
+
+
+def _is_known(step: Step) -> bool:
+    if not isinstance(step, Block):
+        return type(step) in CHAINED
+    plain = step.convolution.activation is keras.activations.linear
+    return plain and not step.convolution.use_bias and None not in (step.norm, step.activation)
+
+
+def _steps(model: keras.Model, pooled: bool) -> list[Step]:
+    """Return `plan` with blocks that have a pool only, or with all blocks."""
+    known = readers(model)
+    steps: list[Step] = []
+    within: set[int] = set()
+    for operation in model.operations:
+        if isinstance(operation, layers.InputLayer) or id(operation) in within:
+            continue
+        block = _block(operation, known) if type(operation) is layers.Conv1D else None
+        if block is not None and pooled and block.pool is None:
+            block = None
+        if block is not None:
+            within |= {id(one) for one in block if one is not None}
+        steps.append(block or operation)
+    return steps
+
+
+def _block(convolution: layers.Conv1D, known: Mapping[int, list[Any]]) -> Block | None:
+    """Return the block that begins with a convolution, None if it is computed as it is."""
+    plain = (
+        convolution.padding == "same"
+        and convolution.dilation_rate == (1,)
+        and convolution.groups == 1
+        and convolution.data_format == "channels_last"
+        and _is_plain(convolution)
+    )
+    if not plain:
+        return None
+    found: dict[str, Any] = {"norm": None, "activation": None, "pool": None}
+    tensor = convolution.output
+    inner = convolution.activation is keras.activations.linear
+    for name, fits in (
+        ("norm", _fits_norm),
+        ("activation", _fits_activation),
+        ("pool", _fits_pool),
+    ):
+        own = known[id(tensor)]
+        if name == "norm" and not inner:
+            continue
+        if len(own) == 1 and own[0] is not None and fits(own[0]):
+            found[name], tensor = own[0], own[0].output
+    if found["pool"] is not None and convolution.activation not in MONOTONIC:
+        return None
+    return Block(convolution, **found)
+
+
+def _fits_norm(layer: Any) -> bool:
+    return (
+        type(layer) is layers.BatchNormalization
+        and layer.scale
+        and layer.center
+        and layer.trainable
+        and layer.axis in (-1, 2)
+        and not layer.synchronized
+        and _is_plain(layer)
+    )
+
+
+def _fits_activation(layer: Any) -> bool:
+    return type(layer) is layers.Activation and layer.activation in MONOTONIC and _is_plain(layer)
+
+
+def _fits_pool(layer: Any) -> bool:
+    """Return whether a max-pool gives what one padded to ``same`` does."""
+    if type(layer) is not layers.MaxPooling1D or layer.data_format != "channels_last":
+        return False
+    (window,), (step,), length = layer.pool_size, layer.strides, layer.input.shape[1]
+    whole = length is not None and window == step and length % step == 0
+    return (layer.padding == "same" or whole) and _is_plain(layer)
+
+
+def _is_plain(layer: Any) -> bool:
+    return layer.compute_dtype == "float32" and layer.activity_regularizer is None
+
+
+FITS = {"norm": _fits_norm, "activation": _fits_activation, "pool": _fits_pool}
+"""Part of a `Block` -> whether a layer can be that part, in the order in which they follow."""

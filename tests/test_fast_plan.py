@@ -1,0 +1,139 @@
+"""The fast pass on any graph: which parts it takes over, and that a step is the model's own."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+from test_networks import TOPOLOGIES, small
+
+from mlproject.network import backend
+from mlproject.network.build import build
+from mlproject.network.fast_pass import supports, training_pass
+from mlproject.network.fast_pass.plan import Block, is_chain_of_blocks, plan
+from mlproject.network.steps import make_steps
+
+LENGTH, CLASSES = 30, 2
+
+
+def conv(x: Any, **options: Any) -> Any:
+    settings = {"filters": 5, "kernel_size": 5, "padding": "same", "kernel_regularizer": "l2"}
+    return layers.Conv1D(**(settings | options))(x)
+
+
+def normed(x: Any, activation: str = "relu", **options: Any) -> Any:
+    return layers.Activation(activation)(layers.BatchNormalization(momentum=0.5, **options)(x))
+
+
+def with_bias(x: Any) -> Any:
+    return layers.MaxPooling1D(5)(normed(conv(x)))
+
+
+def without_norm(x: Any) -> Any:
+    return layers.MaxPooling1D(3, padding="same")(conv(x, activation="elu"))
+
+
+def activated_alone(x: Any) -> Any:
+    return layers.MaxPooling1D(4, 2, padding="same")(layers.Activation("tanh")(conv(x, strides=2)))
+
+
+def branches(x: Any) -> Any:
+    parts = [layers.MaxPooling1D(5)(normed(conv(x, kernel_size=size))) for size in (3, 7)]
+    x = layers.MaxPooling1D(2)(normed(conv(layers.Concatenate()(parts), use_bias=False)))
+    return ops.sigmoid(x) * x + 2.0 / (1.0 + ops.exp(-x))
+
+
+def before_a_recurrent_layer(x: Any) -> Any:
+    return layers.Bidirectional(layers.LSTM(3, return_sequences=True))(with_bias(x))
+
+
+TAKEN: dict[str, tuple[Callable[[Any], Any], int]] = {
+    one.__name__: (one, blocks)
+    for one, blocks in (
+        (with_bias, 1), (without_norm, 1), (activated_alone, 1), (branches, 3),
+        (before_a_recurrent_layer, 1),
+    )
+}  # fmt: skip
+LEFT: dict[str, Callable[[Any], Any]] = {
+    "no pool": lambda x: normed(conv(x)),
+    "the map is read twice": lambda x: ops.add(
+        layers.UpSampling1D(2)(layers.MaxPooling1D(2)(y := normed(conv(x)))), y
+    ),
+    "valid padding": lambda x: layers.MaxPooling1D(2)(normed(conv(x, padding="valid"))),
+    "dilation": lambda x: layers.MaxPooling1D(2)(normed(conv(x, dilation_rate=2))),
+    "groups": lambda x: layers.MaxPooling1D(2)(normed(conv(x, groups=2, filters=4))),
+    "a pool that leaves positions out": lambda x: layers.MaxPooling1D(4)(normed(conv(x))),
+    "an activation with a minimum": lambda x: layers.MaxPooling1D(2)(conv(x, activation="gelu")),
+    "no gamma": lambda x: layers.MaxPooling1D(2)(normed(conv(x), scale=False)),
+    "a frozen norm": lambda x: layers.MaxPooling1D(2)(normed(conv(x), trainable=False)),
+    "a penalty on activations": lambda x: layers.MaxPooling1D(2)(
+        conv(x, activity_regularizer="l2")
+    ),
+}
+
+
+def own(graph: Callable[[Any], Any]) -> keras.Model:
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((LENGTH, 4))
+    x = layers.Flatten()(graph(inputs))
+    model = keras.Model(inputs, layers.Dense(CLASSES, activation="sigmoid")(x))
+    return signed(model)
+
+
+def signed(model: keras.Model) -> keras.Model:
+    """Give batch norms gammas of either sign, and convolutions biases."""
+    rng = np.random.default_rng(1)
+    for variable in model.trainable_variables:
+        if variable.path.endswith(("gamma", "beta", "bias")):
+            variable.assign(rng.standard_normal(variable.shape))
+    return model
+
+
+def after_steps(model: keras.Model, scores: Callable[..., Any]) -> list[np.ndarray]:
+    """Return the weights after two steps of plain gradient descent, and the loss."""
+    optimizer = keras.optimizers.SGD(0.1)
+    optimizer.build(model.trainable_variables)
+    steps = make_steps(model, optimizer, scores)
+    rng = np.random.default_rng(2)
+    codes = rng.integers(0, 4, (1, 8, LENGTH)).astype(np.uint8)
+    steps.start()
+    for _ in range(2):
+        steps.run(codes, (rng.random((1, 8, CLASSES)) < 0.4).astype(np.uint8))
+    return [np.array(steps.finish()), *(backend.value(one) for one in model.weights)]
+
+
+def assert_equal_steps(make: Callable[[], keras.Model]) -> None:
+    ours = after_steps(make(), training_pass)
+    stock = after_steps(make(), lambda model, x: model(x, training=True))
+    for one, other in zip(ours, stock, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_a_step_of_an_own_model_with_blocks_is_the_models_own(name: str) -> None:
+    graph, count = TAKEN[name]
+    model = own(graph)
+    assert supports(model)
+    assert sum(isinstance(one, Block) for one in plan(model)) == count
+    assert not is_chain_of_blocks(model)
+    assert_equal_steps(lambda: own(graph))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"residual1": 2},
+        *(TOPOLOGIES[one] for one in ("no batch norm", "both strands", "self-attention")),
+    ],
+)
+def test_a_step_of_a_topology_with_blocks_is_the_models_own(options: dict[str, object]) -> None:
+    spec = small(**options, dropout_conv=0.0, dropout_dense=0.0)
+    assert supports(build(spec, LENGTH, CLASSES))
+    assert_equal_steps(lambda: signed(build(spec, LENGTH, CLASSES)))
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_what_could_differ_or_gain_nothing_is_left_to_the_model(name: str) -> None:
+    assert not supports(own(LEFT[name]))
