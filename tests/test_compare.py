@@ -8,6 +8,7 @@ import pytest
 from browsing import open_page
 from recorded import inside, reading, record, record_filters
 
+from mlproject import results
 from mlproject.commands.cli import main
 from mlproject.data.paper import CLASSES
 from mlproject.draw.sequence_scores import Place, SequenceScores
@@ -103,6 +104,7 @@ def test_contributions_stand_above_and_below_the_line() -> None:
 def test_the_letters_of_a_sequence_get_the_contributions_of_each_run(
     finished: tuple[Path, RunResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from mlproject.run.recorded_scores import recorded_scores
     from mlproject.run.sequence_tracks import sequence_scores
 
     monkeypatch.chdir(finished[0])
@@ -115,6 +117,17 @@ def test_the_letters_of_a_sequence_get_the_contributions_of_each_run(
     assert (np.count_nonzero(heights, axis=1) <= 1).all()
     assert scores.classes
     assert set(scores.classes) <= set(CLASSES)
+    found = recorded_scores(results.runs())
+    assert found is not None
+    recorded = results.attributions(run_id, "saliency")
+    rows = np.flatnonzero(recorded.sequences == found.sequence)
+    assert len(rows) == len(found.classes) == np.bincount(recorded.sequences).max()
+    shown = found.heights[run_id]
+    importance = recorded.importance[rows].sum(axis=0)
+    first = found.first - 1
+    np.testing.assert_allclose(shown.sum(axis=1), importance[first : first + len(shown)])
+    plain = results.runs().assign(spec=[{"attributions": "none"}])
+    assert recorded_scores(plain) is None
 
 
 @pytest.mark.browser

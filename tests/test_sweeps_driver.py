@@ -25,8 +25,9 @@ def sweep(folder: Path, plan: dict[str, Any], *options: str) -> subprocess.Compl
 
 
 def test_cells_fail_alone_with_their_reason_and_weights_are_used_again(workplace: Path) -> None:
+    base = {**TINY, "attributions": "saliency", "attributed": 6}
     plan: dict[str, Any] = {
-        "base": TINY,
+        "base": base,
         "cells": [{"seed": 1}, {"seed": 2, "learning_rate": 1e30}],
     }
     done = sweep(workplace, plan, "--retries", "1")
@@ -44,12 +45,16 @@ def test_cells_fail_alone_with_their_reason_and_weights_are_used_again(workplace
     assert parent.data.metrics["cells/failed"] == 1
     assert "the loss must stay finite" in parent.data.tags["mlflow.note.content"]
     names = {item.path for item in store.client.list_artifacts(parent.info.run_id)}
-    assert names == {"plan.yaml", "cells.csv", "atlas.html", "compare.html"}
+    assert names == {"plan.yaml", "cells.csv"}
 
     [trained] = [run for run in cells_of(store) if run.data.params["seed"] == "1"]
     store.client.set_tag(trained.info.run_id, "mlproject.metric_version", "0")
-    plan = {"base": {**TINY, "seed": 1}, "axes": {"threshold": [0.5, 0.6]}}
+    plan = {"base": {**base, "seed": 1}, "axes": {"threshold": [0.5, 0.6]}}
     assert sweep(workplace, plan).returncode == 0
+    names = {item.path for item in store.client.list_artifacts(parent.info.run_id)}
+    assert names == {"plan.yaml", "cells.csv", "atlas.html", "compare.html"}
+    page = store.download(parent.info.run_id, "compare.html", workplace / "got").read_text()
+    assert page[page.index('<section id="attributions">') :].count("<figure>") == 2
     new = [run for run in cells_of(store, weights_of="") if run.info.status == "FINISHED"]
     assert len(new) == 2
     [again] = [run for run in new if run.data.params["threshold"] == "0.6"]
