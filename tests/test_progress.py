@@ -47,6 +47,11 @@ def test_no_color_and_pipes_are_plain(
     assert error.isascii() or sys.platform == "win32"
 
 
+def test_a_pipe_stays_plain_where_colours_are_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert live_console() is None
+
+
 def test_without_a_command_that_shows_progress_a_library_is_silent(
     terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

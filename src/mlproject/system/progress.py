@@ -34,9 +34,15 @@ _active: ContextVar[bool] = ContextVar("progress", default=False)
 
 
 def live_console() -> Console | None:
-    """Return the console of a terminal on which a bar may move, else None."""
+    """Return the console of a terminal on which a bar may move, else None.
+
+    With ``FORCE_COLOR``, which Jupyter sets for the commands of its notebooks, rich takes a pipe
+    for a terminal.
+    """
+    if "NO_COLOR" in os.environ or ("FORCE_COLOR" in os.environ and not sys.stderr.isatty()):
+        return None
     console = Console(stderr=True)
-    return console if console.is_terminal and "NO_COLOR" not in os.environ else None
+    return console if console.is_terminal else None
 
 
 @contextmanager
