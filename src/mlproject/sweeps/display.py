@@ -14,6 +14,7 @@ from rich.text import Text
 from mlproject.sweeps.cells import Cell
 from mlproject.sweeps.ledger import Ledger, key_of
 from mlproject.sweeps.task import Outcome
+from mlproject.system.progress import live_console
 
 LAST = 8
 EPOCH_WIDTH = 50
@@ -31,16 +32,17 @@ LABELS = {
 
 
 def make_display(name: str, quiet: bool, shown: Sequence[str] = REPORTED) -> "Display":
-    """Return a live table for a terminal, else lines; with `quiet` only the summary.
+    """Return a live table for a terminal, unless ``NO_COLOR`` is set, else lines.
+
+    With `quiet` there is only the summary.
 
     Args:
         name: of the plan.
         quiet: show no progress.
         shown: metrics to show of a finished cell: the objectives of a search.
     """
-    console = Console(stderr=True)
-    live = console.is_terminal and not quiet
-    return LiveDisplay(name, console, shown) if live else Display(name, quiet, shown)
+    console = None if quiet else live_console()
+    return LiveDisplay(name, console, shown) if console else Display(name, quiet, shown)
 
 
 class TimeLeft:
