@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 BENCHMARKS ?= data_generation scan_align filter_truth tomtom logos attributions results train pipeline passes
-BACKEND_TESTS := $(addprefix tests/test_,model.py training.py training_pass.py networks.py attribution.py threads.py)
+BACKEND_TESTS := $(addprefix tests/test_,model.py training.py training_pass.py fast_plan.py networks.py topology_runs.py attribution.py threads.py)
 PYTEST := $(BIN)/python -m pytest -p no:randomly -n auto --maxprocesses 4 --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 UV := $(shell command -v uv 2>/dev/null)

@@ -20,7 +20,7 @@ from mlproject.attribution.deeplift_pairs import (
     rescale,
     softmax,
 )
-from mlproject.system.errors import UserError
+from mlproject.geometry import as_list
 
 Rule = Callable[[Any, list[Pair]], Pair]
 
@@ -30,6 +30,7 @@ SUMS = {
     "Real", "Repeat", "Reshape", "Roll", "Squeeze", "Stack", "Subtract", "Sum", "Swapaxes", "Take",
     "Tile", "Transpose", "Vstack",
 }  # fmt: skip
+EXTREMES = ("Max", "Amax", "Min", "Amin")
 PRODUCTS = {"Dot", "Einsum", "Inner", "Matmul", "Multiply", "Outer", "Tensordot"}
 FUNCTIONS = {
     "Abs", "Absolute", "Arctan", "Celu", "Clip", "Cos", "Cosh", "Elu", "Exp", "Exp2", "Expm1",
@@ -53,6 +54,16 @@ def applied(operation: Any, *values: Any) -> Any:
     return operation(*args, **kwargs)
 
 
+def has_rule(operation: Any) -> bool:
+    """Return whether an operation of `keras.ops` has a rule for its number of inputs and axes."""
+    kind, inputs = type(operation).__name__, len(as_list(operation.input))
+    if kind in FUNCTIONS or kind == "Power":
+        return inputs == 1
+    if kind in EXTREMES:
+        return operation.axis is not None and 0 not in as_list(operation.axis)
+    return kind in OPERATIONS and (kind not in PRODUCTS or inputs <= 2)
+
+
 def linear(operation: Any, pairs: list[Pair]) -> Pair:
     """Return an operation that is linear in all its inputs together."""
     x, r = (applied(operation, *(one[side] for one in pairs)) for side in (0, 1))
@@ -60,23 +71,12 @@ def linear(operation: Any, pairs: list[Pair]) -> Pair:
 
 
 def _function(operation: Any, pairs: list[Pair]) -> Pair:
-    return rescale(lambda x: applied(operation, x), _single(operation, pairs))
-
-
-def _single(operation: Any, pairs: list[Pair]) -> Pair:
-    if len(pairs) != 1:
-        raise UserError(
-            f"`deeplift` has no rule for {operation.name} ({type(operation).__name__}) of "
-            f"{len(pairs)} inputs: use integrated_gradients, or ism"
-        )
-    return pairs[0]
+    return rescale(lambda x: applied(operation, x), pairs[0])
 
 
 def _product(operation: Any, pairs: list[Pair]) -> Pair:
     if len(pairs) == 1:
         return linear(operation, pairs)
-    if len(pairs) > 2:
-        return _function(operation, pairs)
     return product(lambda a, b: applied(operation, a, b), *pairs)
 
 
@@ -99,11 +99,10 @@ def _smaller(operation: Any, pairs: list[Pair]) -> Pair:
 
 
 def _over_axis(operation: Any, pairs: list[Pair]) -> Pair:
-    """Return the maxima, or minima, over one axis or all axes behind the batch."""
+    """Return the maxima, or minima, over axes behind the batch."""
     x, r = pairs[0]
     sign = 1.0 if type(operation).__name__ in ("Max", "Amax") else -1.0
-    axes = operation.axis if isinstance(operation.axis, list | tuple) else [operation.axis]
-    axes = [one % len(x.shape) for one in axes]
+    axes = [one % len(x.shape) for one in as_list(operation.axis)]
     rest = [one for one in range(1, len(x.shape)) if one not in axes]
     count = int(np.prod([x.shape[one] for one in axes]))
     maps = [
@@ -124,7 +123,7 @@ OPERATIONS: dict[str, Rule] = {
     **dict.fromkeys(PRODUCTS, _product),
     **dict.fromkeys(FUNCTIONS, _function),
     **dict.fromkeys(("Divide", "TrueDivide"), _quotient),
-    **dict.fromkeys(("Max", "Amax", "Min", "Amin"), _over_axis),
+    **dict.fromkeys(EXTREMES, _over_axis),
     "Maximum": _larger,
     "Minimum": _smaller,
     "Power": _function,

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from mlproject.attribution.deeplift_operations import OPERATIONS, linear
+from mlproject.attribution.deeplift_operations import OPERATIONS, has_rule, linear
 from mlproject.attribution.deeplift_pairs import (
     Pair,
     larger,
@@ -20,7 +20,7 @@ from mlproject.attribution.deeplift_pairs import (
     rescale,
     softmax,
 )
-from mlproject.geometry import window_of
+from mlproject.geometry import as_list, window_of
 from mlproject.network.relative_attention import RelativeAttention
 from mlproject.system.errors import UserError
 
@@ -40,23 +40,25 @@ def propagate(operation: Any, pairs: list[Pair]) -> Pair:
         operation: of the graph of a model, with one output and a rule.
         pairs: its inputs.
     """
-    return _rules(operation)[type(operation).__name__](operation, pairs)
+    rules = RULES if isinstance(operation, keras.Layer) else OPERATIONS
+    return rules[type(operation).__name__](operation, pairs)
 
 
 def check_rule(operation: Any) -> None:
     """Raise a `UserError` if an operation has no rule."""
     kind = type(operation).__name__
-    own = isinstance(operation, RelativeAttention)
-    known = kind in _rules(operation)
-    if not known or not (own or type(operation).__module__.startswith("keras.")):
+    stock = type(operation).__module__.startswith("keras.")
+    if isinstance(operation, keras.Layer):
+        known = kind in RULES and (stock or isinstance(operation, RelativeAttention))
+    else:
+        known = stock and has_rule(operation)
+    if not known:
+        count = len(as_list(operation.input))
+        inputs = f" of {count} inputs" if count > 1 else ""
         raise UserError(
-            f"`deeplift` has no rule for the layer {operation.name} ({kind}): "
+            f"`deeplift` has no rule for the layer {operation.name} ({kind}){inputs}: "
             "use integrated_gradients, or ism"
         )
-
-
-def _rules(operation: Any) -> dict[str, Callable[[Any, list[Pair]], Pair]]:
-    return RULES if isinstance(operation, keras.Layer) else OPERATIONS
 
 
 def _layer_norm(layer: keras.Layer, pair: Pair) -> Pair:
