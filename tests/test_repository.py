@@ -212,6 +212,16 @@ def test_help_loads_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
+def test_commands_that_need_no_network_load_no_keras() -> None:
+    names = "report.recording", "report.living", "report.compare", "sweeps.run_plan", "results"
+    code = (
+        "import sys, importlib\n"
+        f"for name in {names}: importlib.import_module('mlproject.' + name)\n"
+        "assert not {'keras', 'tensorflow', 'jax'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no git checkout")
 def test_no_file_names_the_machine_it_was_made_on() -> None:
     listed = subprocess.run(

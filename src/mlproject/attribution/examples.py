@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas
 
-from mlproject.attribution.methods import Attributions
+from mlproject.attribution.result import Attributions
 from mlproject.sequence import LETTERS
 
 COUNT = 6

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlproject.attribution.methods import METHODS, Attributions
+from mlproject.attribution.result import Attributions
 from mlproject.fields import ATTRIBUTIONS
 from mlproject.sequence import OTHER, one_hot
 from mlproject.system.errors import UserError, nearest
@@ -39,6 +39,8 @@ def write_attributions(
         "scale": scale,
         "scores": (found.scores / scale[:, None, None]).astype(np.float16),
     }
+    from mlproject.attribution.methods import METHODS  # which need Keras
+
     method = METHODS[found.method]
     with atomic_hdf5(path, sealed=True) as file:
         for name, array in arrays.items():
@@ -71,8 +73,8 @@ def read_attributions(path: Path) -> Attributions:
             raise UserError(f"{rule}: its SHA-256 is missing, so it was damaged")
         require_plain(file)
         method = str(file.attrs["method"])
-        if method not in METHODS:
-            raise UserError(f"{rule}: {nearest(method[:60], METHODS)}")
+        if method not in ATTRIBUTIONS:
+            raise UserError(f"{rule}: {nearest(method[:60], ATTRIBUTIONS)}")
         kinds = {"sequences": "u", "classes": "u", "codes": "u", "scale": "f", "scores": "f"}
         arrays = {name: np.asarray(read_array(file[name])) for name in kinds}
     rows, length = arrays["codes"].shape if arrays["codes"].ndim == 2 else (0, 0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,7 +16,8 @@ from mlproject.attribution.path_gradients import (
     integrated_gradients,
     integrated_shuffled,
 )
-from mlproject.attribution.scores import Method, contributions, magnitude
+from mlproject.attribution.result import Attributions
+from mlproject.attribution.scores import Method, magnitude
 from mlproject.fields import ATTRIBUTIONS
 from mlproject.network.precision import in_float32
 from mlproject.system.errors import UserError, nearest
@@ -44,34 +45,6 @@ METHODS: Mapping[str, Method] = {
     for name in ATTRIBUTIONS
 }
 """The methods of `ATTRIBUTIONS`; one without a row here has a module of its name with `METHOD`."""
-
-
-class Attributions(NamedTuple):
-    """The scores of some sequences by one method, each row for one class.
-
-    Attributes:
-        method: name of the method.
-        sequences: (rows,) rows of the split.
-        targets: (rows,) class numbers.
-        codes: (rows, L) uint8.
-        scores: (rows, L, 4) float32, contributions of every letter to the logit of the class.
-    """
-
-    method: str
-    sequences: np.ndarray
-    targets: np.ndarray
-    codes: np.ndarray
-    scores: np.ndarray
-
-    @property
-    def contributions(self) -> np.ndarray:
-        """The scores of the letters present, (rows, L)."""
-        return contributions(self.scores, self.codes)
-
-    @property
-    def importance(self) -> np.ndarray:
-        """The importance of each position, (rows, L): for most methods the contributions."""
-        return METHODS[self.method].reading(self.scores, self.codes)
 
 
 def attribute(

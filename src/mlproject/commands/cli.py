@@ -4,6 +4,7 @@ Exit codes: 0 done, 2 the user has to change something, 1 anything else. A comma
 libraries when it runs, so that ``--help`` is quick.
 """
 
+import os
 import sys
 from contextlib import suppress
 
@@ -31,6 +32,7 @@ from mlproject.commands.train import train
 from mlproject.commands.variants import variants
 from mlproject.system.errors import UserError
 from mlproject.system.masking import mask
+from mlproject.system.startup import default_backend
 from mlproject.system.streams import lasting_streams
 from mlproject.system.variables import draw_to_files, take_run_id
 
@@ -53,6 +55,7 @@ for command in COMMANDS:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     draw_to_files()
+    os.environ.setdefault("KERAS_BACKEND", default_backend())  # Keras' own default is TensorFlow
     try:
         with lasting_streams():
             _run(arguments)
