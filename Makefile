@@ -55,11 +55,11 @@ modisco: .venv/installed-$(DEVICE)
 pages: .venv/installed-dev
 	for page in parameters troubleshooting; do $(BIN)/python docs/$$page.py || exit 1; done
 
-docs: .venv/installed-dev
+docs: .venv/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 	@echo "open site/index.html"
 
-tutorials: .venv/installed-dev
+tutorials: .venv/installed-$(DEVICE) .venv/installed-docs
 	$(BIN)/python docs/notebooks.py
 
 image:
@@ -84,6 +84,10 @@ clean:
 .venv/installed-tensorflow: requirements-$(DEVICE).txt .venv/installed-$(DEVICE)
 	@echo "installing TensorFlow into .venv: some 300 MB more"
 	$(call install,--requirement requirements-$(DEVICE).txt)
+	@touch $@
+
+.venv/installed-docs: requirements-docs.txt constraints.txt | .venv/bin/python
+	$(call install,--requirement requirements-docs.txt)
 	@touch $@
 
 .venv/installed-dev: requirements-dev.txt requirements-docs.txt .venv/installed-tensorflow
