@@ -82,7 +82,7 @@ def test_a_class_scores_by_the_best_place_of_its_best_motif() -> None:
     )
     column = data.classes.index("CEBPB")
     wanted = roc_auc_score(data.test.labels[:, column], best)
-    assert found.rows[column].auroc == pytest.approx(wanted)
+    assert found.metrics()["baseline/test_auroc/CEBPB"] == pytest.approx(wanted)
 
 
 def test_planted_motifs_come_first_then_jaspar_and_a_class_without_any_is_left_out() -> None:
@@ -159,7 +159,5 @@ def test_the_command_prints_every_class_and_the_mean(
     lines = done.output.splitlines()
     assert done.exit_code == 0
     assert [line.split()[0] for line in lines] == ["class", *generate(0, 40).classes, "mean"]
-    rows = pwm_scan(generate(0, 400)).rows
-    assert float(lines[-1].split()[1]) == pytest.approx(
-        np.mean([row.auroc for row in rows]), abs=1e-4
-    )
+    mean = pwm_scan(generate(0, 400)).metrics()["baseline/test_auroc"]
+    assert float(lines[-1].split()[1]) == pytest.approx(mean, abs=1e-4)

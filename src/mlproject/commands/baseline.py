@@ -25,7 +25,8 @@ def baseline(
 ) -> None:
     """Scan the test sequences for the classes' known motifs: what needs no network.
 
-    A class scores a sequence by the best place of its motifs on either strand.
+    A class scores a sequence by the best place of its motifs on either strand. Numbers are
+    predicted by a linear model of word counts, fitted to the training split.
     """
     from mlproject.architectures import make_spec
     from mlproject.data import load

@@ -25,6 +25,7 @@ from mlproject.motifs.meme import DEFAULT_NSITES
 from mlproject.motifs.pwm import Motif, reverse_complement
 from mlproject.names import classes_of, motif_names
 from mlproject.network.evaluation import ClassScore, class_scores, metrics
+from mlproject.network.value_scores import ValueScore
 from mlproject.sequence import one_hot
 from mlproject.system.interrupts import check_interrupts
 
@@ -38,12 +39,12 @@ class Baseline(NamedTuple):
     """The scores of the known motifs alone on the test split.
 
     Attributes:
-        rows: scores of the classes that have a motif.
+        rows: scores of the classes that have a motif, or of the outputs that are numbers.
         sites: ``site_ap`` and ``site_auroc`` as `mlproject.filters.truth` defines them for a
             filter, mean over the planted motifs; empty where the planted sites are unknown.
     """
 
-    rows: tuple[ClassScore, ...]
+    rows: tuple[ClassScore | ValueScore, ...]
     sites: dict[str, float]
 
     def metrics(self) -> dict[str, float]:
@@ -144,8 +145,8 @@ def pwm_scan(data: Dataset, motifs: Mapping[str, tuple[Motif, ...]] | None = Non
     """Scan the test sequences for the motifs of each class, see `class_motifs`.
 
     If the split has more than `MOST` sequences, as many evenly spaced ones are scanned, and the
-    planted sites are not scored. Outputs that are numbers have no scores: one motif says little
-    about a sum of effects.
+    planted sites are not scored. Outputs that are numbers have no scores here: one motif says
+    little about a sum of effects, see `mlproject.filters.word_baseline`.
     """
     own_motifs = class_motifs(data) if motifs is None else motifs
     chosen = {name: own for name, own in own_motifs.items() if own}

@@ -56,7 +56,9 @@ class Augmentation:
             self._sizes = rng.random((count, len(EVOAUG)), np.float32)
             self._places = rng.random((count, len(EVOAUG)), np.float32)
             self._starts = rng.integers(0, POOL, count)
-            self._letters = rng.integers(0, 4, POOL, np.uint8)
+            letters = rng.integers(0, 4, POOL, np.uint8)
+            self._letters = np.resize(letters, POOL + length)
+            self._fresh = np.lib.stride_tricks.sliding_window_view(self._letters, length)
             self._spots = rng.integers(0, length, POOL)
 
     def apply(self, codes: np.ndarray, rows: slice) -> np.ndarray:
@@ -67,15 +69,15 @@ class Augmentation:
             rows: places in the order of the epoch.
         """
         if (turned := self._turned[rows]).any():
-            codes = np.where(turned[:, None], reverse_complement(codes), codes)
+            codes = _turned_where(turned, codes)
         if not self._evolved and self._shift is None:
             return codes
-        codes = codes.copy()
-        pool = np.arange(self._length) + self._starts[rows, None]
+        starts = self._starts[rows]
         if self._shift is not None:
-            codes = shifted(codes, self._shift[rows], self._letters[pool % POOL])
+            codes = shifted(codes, self._shift[rows], self._fresh[starts])
         if not self._evolved:
             return codes
+        codes = codes.copy()
         for number, (name, change) in enumerate(CHANGES.items()):
             if name not in self._chosen:
                 continue
@@ -87,20 +89,21 @@ class Augmentation:
             else:
                 amount = np.floor(size * (most + 1)).astype(np.int64)
             place = self._places[rows, number][own]
-            fresh = self._letters[(pool[own] + 7919 * (number + 1)) % POOL]
+            fresh = self._fresh[(starts[own] + 7919 * (number + 1)) % POOL]
             codes[own] = change(codes[own], amount, place, fresh)
         if "mutation" in self._chosen:
-            self._mutate(codes, rows, pool)
+            self._mutate(codes, rows)
         if "noise" in self._chosen:
             codes[self._chosen["noise"][rows]] += np.uint8(NOISY)
         return codes
 
-    def _mutate(self, codes: np.ndarray, rows: slice, pool: np.ndarray) -> None:
+    def _mutate(self, codes: np.ndarray, rows: slice) -> None:
         """Draw the letters of some places again, so that `mutation` of all letters change."""
         own = np.flatnonzero(self._chosen["mutation"][rows])
         count = min(round(self._spec.mutation / 0.75 * self._length), self._length)
-        places = self._spots[(pool[own, :count] + 104_729) % POOL]
-        letters = self._letters[(pool[own, :count] + 224_737) % POOL]
+        pool = self._starts[rows][own, None] + np.arange(count)
+        places = self._spots[(pool + 104_729) % POOL]
+        letters = self._letters[(pool + 224_737) % POOL]
         codes[own[:, None], places] = np.where(codes[own[:, None], places] == OTHER, OTHER, letters)
 
 
@@ -144,8 +147,8 @@ def translocated(
     codes: np.ndarray, size: np.ndarray, place: np.ndarray, fresh: np.ndarray
 ) -> np.ndarray:
     """Roll each sequence by `size`; what leaves at one end comes in at the other."""
-    source = (np.arange(codes.shape[1]) - size[:, None]) % codes.shape[1]
-    return np.take_along_axis(codes, source, axis=1)
+    source = np.arange(codes.shape[1]) - size[:, None] % codes.shape[1]
+    return _taken(codes, source, _taken(codes, source + codes.shape[1], codes))
 
 
 def inverted(
@@ -158,21 +161,29 @@ def inverted(
     columns = np.arange(length)
     inside = (columns >= start) & (columns < stop)
     turned = reverse_complement(codes)  # turned[:, j] belongs to column length - 1 - j
-    source = np.where(inside, length - 1 - (start + stop - 1 - columns), 0)
-    return np.where(inside, np.take_along_axis(turned, source, axis=1), codes)
+    source = np.where(inside, length - 1 - (start + stop - 1 - columns), -1)
+    return _taken(turned, source, codes)
 
 
 def turned_over(
     codes: np.ndarray, size: np.ndarray, place: np.ndarray, fresh: np.ndarray
 ) -> np.ndarray:
     """Return the reverse complements of the sequences for which `place` is below 1/2."""
-    return np.where((place < 0.5)[:, None], reverse_complement(codes), codes)
+    return _turned_where(place < 0.5, codes)
+
+
+def _turned_where(turned: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return the sequences, those of `turned` (n,) as their reverse complements."""
+    found = codes.copy()
+    found[turned] = reverse_complement(codes[turned])
+    return found
 
 
 def _taken(codes: np.ndarray, source: np.ndarray, fresh: np.ndarray) -> np.ndarray:
-    """Return `codes` at the columns `source`, or `fresh` where these lie outside."""
-    known = (source >= 0) & (source < codes.shape[1])
-    return np.where(known, np.take_along_axis(codes, np.where(known, source, 0), axis=1), fresh)
+    """Return `codes` at the columns `source`, int64, or `fresh` where these lie outside."""
+    known = source.view(np.uint64) < codes.shape[1]  # a negative number becomes a large one
+    flat = source + np.arange(len(codes))[:, None] * codes.shape[1]
+    return np.where(known, codes.reshape(-1).take(flat, mode="clip"), fresh)
 
 
 CHANGES: Mapping[str, Change] = {

@@ -1,4 +1,4 @@
-"""The PWM scan of a data set: computed once, kept in a file, printed as a table."""
+"""The baseline of a data set, a PWM scan or word counts: computed once, kept in a file, printed."""
 
 import json
 from collections.abc import Mapping
@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from mlproject.data import Dataset
-from mlproject.fields import canonical_sha256
+from mlproject.fields import VALUES, canonical_sha256
 from mlproject.filters.baseline import Baseline, class_motifs, pwm_scan
+from mlproject.filters.word_baseline import word_scores
 from mlproject.motifs.pwm import Motif
 from mlproject.names import metric_name
 from mlproject.network.evaluation import ClassScore, metrics
+from mlproject.network.value_scores import VALUE_LABELS, ValueScore
 from mlproject.system.errors import UserError
 from mlproject.system.files import atomic_file
 
-VERSION = 2
+VERSION = 3
 
 
 def cached_pwm_scan(
@@ -22,6 +24,7 @@ def cached_pwm_scan(
 ) -> Baseline:
     """Return `pwm_scan` of a data set, from a file in `folder` if an earlier call has written it.
 
+    Outputs that are numbers have the scores of `mlproject.filters.word_baseline.word_scores`.
     The file holds the hash of the data set and of the motifs, and its content's hash. Any other
     file is replaced.
     """
@@ -32,6 +35,8 @@ def cached_pwm_scan(
     if (kept := read_pwm_scan(path, key)) is not None:
         return kept
     found = pwm_scan(data, wanted)
+    if data.task in VALUES:
+        found = found._replace(rows=tuple(word_scores(data)))
     rows = [row._asdict() for row in found.rows]
     content = {"dataset_sha256": key, "rows": rows, "sites": found.sites}
     content["sha256"] = canonical_sha256(content)
@@ -46,7 +51,8 @@ def read_pwm_scan(path: Path, dataset_sha256: str) -> Baseline | None:
         kept: Any = json.loads(path.read_text(encoding="utf-8"))
         if kept.pop("sha256") != canonical_sha256(kept) or kept["dataset_sha256"] != dataset_sha256:
             return None
-        return Baseline(tuple(ClassScore(**row) for row in kept["rows"]), dict(kept["sites"]))
+        rows = [(ValueScore if "r2" in row else ClassScore)(**row) for row in kept["rows"]]
+        return Baseline(tuple(rows), dict(kept["sites"]))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
@@ -70,14 +76,21 @@ def format_baseline(found: Baseline) -> str:
     """
     if not found.rows:
         raise UserError("a PWM scan needs classes with known motifs: `relevant` names none")
-    lines: list[list[str]] = [["class", "positives", "AUROC", "AUPR", "AP", "site AP"]]
+    first = found.rows[0]
+    if isinstance(first, ClassScore):
+        kinds = ["auroc", "aupr", "ap"]
+        head = ["class", "positives", "AUROC", "AUPR", "AP"]
+    else:
+        kinds = [kind for kind in VALUE_LABELS if getattr(first, kind) is not None]
+        head = ["output", "sequences", *(VALUE_LABELS[kind] for kind in kinds)]
+    lines: list[list[str]] = [[*head, "site AP"]]
     for row in found.rows:
         site = found.sites.get(f"site_ap/{metric_name(row.name)}")
-        values = (row.auroc, row.aupr, row.ap, site)
-        lines.append([row.name, f"{row.positives:,}", *map(_shown, values)])
+        values = [getattr(row, kind) for kind in kinds]
+        lines.append([row.name, f"{row[1]:,}", *map(_shown, [*values, site])])
     means = metrics(found.rows, "")
-    kinds = [means.get(kind) for kind in ("auroc", "aupr", "ap")]
-    lines.append(["mean", "", *map(_shown, [*kinds, found.sites.get("site_ap")])])
+    shown = [means.get(kind) for kind in kinds]
+    lines.append(["mean", "", *map(_shown, [*shown, found.sites.get("site_ap")])])
     wide = max(len(line[0]) for line in lines)
     return "\n".join(
         f"{line[0]:<{wide}}" + "".join(f"{cell:>11}" for cell in line[1:]) for line in lines

@@ -139,7 +139,7 @@ def _tiles(data: CardData, layers: Sequence[dict[str, Any]]) -> list[tuple[str, 
             if best is not None:
                 note += f"; at best {best:.3f}, by the noise of the data"
             if (known := data.metrics.get(f"baseline/test_{kind}")) is not None:
-                note += f"; the motifs alone: {known:.3f}"
+                note += f"; {'word counts' if numbers else 'the motifs'} alone: {known:.3f}"
             tiles.append((label, f"{np.mean(values):.3f}", note))
     for layer in layers:
         values, count = layer["scores"], layer["count"]

@@ -44,7 +44,7 @@ def training_warnings(
         monitor: the value that chose the best epoch.
         averages: the spec's `bn_averages`.
         rows: the network's scores of each class on the test split.
-        metrics: the run's final metrics, with those of the motifs alone (``baseline/...``).
+        metrics: the run's final metrics, with those of the baseline (``baseline/...``).
     """
     found = []
     areas = [one.values["val_auroc"] for one in fitted.history if "val_auroc" in one.values]
@@ -55,6 +55,12 @@ def training_warnings(
         found.append(
             f"the best epoch by {monitor} is the first, although the validation AUROC rises from "
             f"{areas[0]:.3f} to {max(areas):.3f}: {advice}"
+        )
+    alone = metrics.get("baseline/test_r2")
+    if alone is not None and (own := metrics.get("test_r2", alone)) < alone - BEHIND:
+        found.append(
+            f"the network (R² {own:.3f}) is worse than a linear model of words ({alone:.3f}): "
+            "train longer, on more data, or with other parameters"
         )
     pairs = [
         (row.auroc, metrics[name])
@@ -79,5 +85,7 @@ def headline(metrics: Mapping[str, float]) -> str:
     names |= {"R²": "test_r2", "deviance": "test_deviance"}
     scores = [f"{label} {metrics[name]:.4f}" for label, name in names.items() if name in metrics]
     text = f"test {', '.join(scores) or 'areas are not defined'}"
-    alone = metrics.get(f"baseline/{Metric.TEST_AUROC}")
-    return text if alone is None else f"{text} (motifs alone: AUROC {alone:.4f})"
+    for what, label in (("motifs", "AUROC"), ("word counts", "R²")):
+        if (alone := metrics.get(f"baseline/{names[label]}")) is not None:
+            return f"{text} ({what} alone: {label} {alone:.4f})"
+    return text
