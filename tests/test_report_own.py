@@ -71,6 +71,33 @@ def test_any_two_settings_are_compared_paired_by_seed_and_corrected(store: Path)
     assert np.isnan(single["low"])
 
 
+def test_numbers_are_reported_and_compared_by_their_own_scores(workplace: Path) -> None:
+    for pool, r2 in ((2, 0.5), (10, 0.7)):
+        for seed in (0, 1, 2):
+            tracker = start({"dataset": "mpra.h5", "pool1": pool, "seed": seed}, data="f" * 64)
+            own = r2 + seed / 100 * (1 if pool == 2 else 2)
+            values = {"test_pearson": own + 0.1, "test_spearman": own, "test_r2": own}
+            values |= {"test_r2/dev": own + 0.05, "test_r2/hk": own - 0.05, "test_mse": 1 - own}
+            tracker.metrics(values | {"test_pearson/dev": 0.8, "test_pearson/hk": 0.6})
+            tracker.finish("FINISHED")
+    report = build(ReportRequest(figures=False), connect())
+    settings, outputs = report.table("own1_settings"), report.table("own1_outputs")
+    compared, runs = report.table("own1_comparisons"), report.table("runs")
+    assert settings and outputs and compared and runs
+    labels = [column.label for column in settings.columns]
+    assert labels == ["pool1", "n", "Pearson", "Spearman", "R²", "MSE"]
+    assert "AUROC" not in settings.markdown() + outputs.markdown() + compared.markdown()
+    assert [(row["setting"], row["name"]) for row in outputs.rows] == [
+        ("pool1=2", "dev"), ("pool1=2", "hk"), ("pool1=10", "dev"), ("pool1=10", "hk")
+    ]  # fmt: skip
+    assert outputs.rows[0]["r2"].mean == pytest.approx(0.56)
+    rows = {row["metric"]: row for row in compared.rows}
+    assert set(rows) == {"Pearson", "R²"}
+    assert rows["R²"]["difference"] == pytest.approx(0.21)
+    assert "R²" in [column.label for column in runs.columns]
+    assert "AUROC" not in [column.label for column in runs.columns]
+
+
 def test_nothing_of_the_paper_is_in_a_report_on_other_data(store: Path) -> None:
     report = build(ReportRequest(), connect())
     anchors = [part.anchor for part in report.parts]

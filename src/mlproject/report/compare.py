@@ -30,9 +30,10 @@ from mlproject.system.files import atomic_file
 
 MOST_RUNS = 12
 CURVES = (("train_loss", "Training loss"), ("val_loss", "Validation loss"),
-          ("val_auroc", "Validation AUROC"))  # fmt: skip
-FIRST = ("test_auroc", "test_aupr", f"{LAYER}/match_jaspar", f"{LAYER}/match_relevant",
-         f"{LAYER}/match_null", f"{LAYER}/coverage", "best_epoch", "time/total")  # fmt: skip
+          ("val_auroc", "Validation AUROC"), ("val_pearson", "Validation Pearson"))  # fmt: skip
+FIRST = ("test_accuracy", "test_auroc", "test_aupr", "test_pearson", "test_r2", "test_deviance",
+         f"{LAYER}/match_jaspar", f"{LAYER}/match_relevant", f"{LAYER}/match_null",
+         f"{LAYER}/coverage", "best_epoch", "time/total")  # fmt: skip
 
 
 def choose_runs(content: Content, run_ids: Sequence[str]) -> pandas.DataFrame:

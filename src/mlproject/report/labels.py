@@ -3,6 +3,10 @@
 LABELS = {
     "test_auroc": "AUROC",
     "test_aupr": "AUPR",
+    "test_accuracy": "accuracy",
+    "test_pearson": "Pearson",
+    "test_r2": "R²",
+    "test_deviance": "deviance",
     "match_jaspar": "JASPAR match",
     "match_relevant": "relevant match",
     "auroc": "AUROC",

@@ -19,13 +19,14 @@ from mlproject.report.table import Column, Table
 from mlproject.report.trials import OTHER, dataset_kinds
 
 METRICS = {
-    "test_auroc": "AUROC", "test_aupr": "AUPR", "test_accuracy": "accuracy",
-    "test_pearson": "Pearson", "test_spearman": "Spearman", "conv1/match_jaspar": "match",
+    "test_accuracy": "accuracy", "test_auroc": "AUROC", "test_aupr": "AUPR",
+    "test_pearson": "Pearson", "test_spearman": "Spearman", "test_r2": "R²", "test_mse": "MSE",
+    "test_deviance": "deviance", "conv1/match_jaspar": "match",
     "conv1/match_null": "match by chance", "conv1/match_relevant": "relevant match",
     "conv1/match_null_relevant": "relevant by chance", "conv1/coverage": "classes found",
 }  # fmt: skip
-COMPARED = ("test_auroc", "test_accuracy", "test_pearson", "conv1/match_jaspar",
-            "conv1/match_relevant")  # fmt: skip
+COMPARED = ("test_accuracy", "test_auroc", "test_pearson", "test_r2",
+            "conv1/match_jaspar", "conv1/match_relevant")  # fmt: skip
 MOST_SETTINGS = 12  # 66 pairs
 SHARES = (
     ("conv1/match_relevant", "relevant motif", BLUE, "o", ""),
@@ -33,7 +34,7 @@ SHARES = (
     ("conv1/match_jaspar", "any motif", VERMILION, "s", ""),
     ("conv1/match_null", "any motif by chance", VERMILION, "", "5 2"),
 )
-SCORES = ("test_auroc", "test_accuracy", "test_pearson")
+SCORES = ("test_auroc", "test_pearson")
 
 
 class OwnData(NamedTuple):

@@ -13,7 +13,8 @@ from mlproject.results import address
 from mlproject.store.results.frame import visible
 
 TIMES = ("time/train", "time/interpret", "time/total", "time/cpu")
-METRICS = ("test_auroc", "test_aupr", "conv1/match_jaspar", "conv1/match_relevant")
+METRICS = ("test_accuracy", "test_auroc", "test_aupr", "test_pearson", "test_r2", "test_deviance",
+           "conv1/match_jaspar", "conv1/match_relevant")  # fmt: skip
 
 
 @table(90, "runs")
@@ -82,12 +83,13 @@ def all_runs(content: Content) -> list[Table]:
     frame["hours"] = frame["time/total"] / 3600 if "time/total" in frame else math.nan
     frame["address"] = [address(row, content.ui) for _, row in frame.iterrows()]
     frame["when"] = [str(when)[:16] for when in frame["started"]]
+    known = {name for name in METRICS if name in frame and frame[name].notna().any()}
     columns = (
         Column("network", "network"),
         Column("seed", "seed", digits=0),
         Column("dataset", "data set"),
         Column("state", "state"),
-        *(Column(name, label_of(name), digits=3) for name in METRICS if name in frame),
+        *(Column(name, label_of(name), digits=3) for name in METRICS if name in known),
         Column("hours", "hours", digits=2),
         Column("when", "started (UTC)"),
         Column("run_id", "run id", link="address"),
