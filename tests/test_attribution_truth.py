@@ -10,7 +10,15 @@ from recorded import record
 from mlproject import results
 from mlproject.attribution import Attributions, patterns
 from mlproject.attribution.files import write_arrays
-from mlproject.attribution.truth import PlantedScores, owners, planted, score, sites_of, summarise
+from mlproject.attribution.truth import (
+    PlantedScores,
+    owners,
+    planted,
+    ranked,
+    score,
+    sites_of,
+    summarise,
+)
 from mlproject.data import SITE, Dataset, Split, make_dataset
 from mlproject.draw.output import save_figure
 from mlproject.draw.pattern_logos import pattern_figure
@@ -203,3 +211,12 @@ def test_sequences_to_attribute_are_drawn_evenly_over_the_classes() -> None:
     every = [*range(36), 38]
     assert drawn(marked, None).tolist() == drawn(marked, 1000).tolist() == every
     assert drawn(np.zeros((5, 2), bool), 3).tolist() == []
+
+
+def test_sites_that_lower_a_number_are_found_by_size_and_those_of_a_class_by_sign() -> None:
+    importance = np.full((2, 20), 0.1)
+    importance[0, 4:8], importance[1, 4:8] = 2.0, -2.0
+    covered = np.zeros((2, 20), bool)
+    covered[:, 4:8] = True
+    assert score(ranked(importance, "regression"), covered).auroc.tolist() == [1.0, 1.0]
+    assert score(ranked(importance, "binary"), covered).auroc.tolist() == [1.0, 0.0]

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mlproject.data import Dataset, Split
+from mlproject.fields import VALUES
 from mlproject.filters.reading import classes_of
 from mlproject.names import metric_names
 
@@ -77,6 +78,15 @@ def owners(data: Dataset) -> list[tuple[int, ...]]:
         tuple(data.classes.index(name) for name in classes_of(motif.id, data.relevant))
         for motif in data.motifs
     ]
+
+
+def ranked(importance: np.ndarray, task: str) -> np.ndarray:
+    """Return the values by which the positions of rows are ranked against the planted ones.
+
+    A class is called by motifs that raise its logit: the importance. A number is raised by some
+    motifs and lowered by others: the absolute importance.
+    """
+    return np.abs(importance) if task in VALUES else importance
 
 
 def score(importance: np.ndarray, covered: np.ndarray) -> PlantedScores:

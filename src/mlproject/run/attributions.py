@@ -16,7 +16,7 @@ from mlproject.attribution import Attributions, patterns
 from mlproject.attribution.averaging import Averaged, attribute_all
 from mlproject.attribution.examples import example_table
 from mlproject.attribution.files import write_arrays, write_attributions
-from mlproject.attribution.truth import owners, planted, score, summarise
+from mlproject.attribution.truth import owners, planted, ranked, score, summarise
 from mlproject.draw.pattern_logos import pattern_figure
 from mlproject.fields import ATTRIBUTIONS, MODISCO
 from mlproject.filters.reading import match_scores
@@ -95,7 +95,7 @@ def _attributions(context: RunContext, averaged: Averaged) -> tuple[Recorder, di
     data, found = context.data, averaged.mean
     name = found.method
     covered = planted(data.test, found.sequences, found.targets, owners(data))
-    truth = score(found.importance, covered)
+    truth = score(ranked(found.importance, data.task), covered)
     own = {
         f"{name}/{key}": value
         for key, value in summarise(truth, found.targets, data.classes).items()
