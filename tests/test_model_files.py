@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from test_training import TRAIN, VALID, planted
@@ -45,6 +46,14 @@ def unbuilt(length, classes):
 
 constant = 3
 """
+
+
+def test_a_dtype_policy_that_a_function_sets_ends_with_it(net: Path) -> None:
+    setting = 'keras.config.set_dtype_policy("mixed_bfloat16")'
+    net.write_text(NET.replace("x = inputs", f"{setting}\n    x = inputs"))
+    model = build(make_spec({"model": "net.py:build"}), 30, 2)
+    assert model.get_layer("first").compute_dtype == "bfloat16"
+    assert keras.config.dtype_policy().name == "float32"
 
 
 @pytest.fixture

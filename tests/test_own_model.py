@@ -223,6 +223,8 @@ def test_a_run_of_an_own_model_has_its_file_its_filters_and_its_attributions(
     copy = store.download(done.run_id, "model.py", workplace / "copy")
     assert copy.read_text() == MINE
     file.unlink()
+    (row,) = (one for _, one in results.runs().iterrows())
+    assert results.first_layer(row) == "first"
     model = results.model(done.run_id)
     assert predict(model, VALID.codes[:3]).shape == (3, 2)
 

@@ -21,7 +21,7 @@ from mlproject.system.errors import UserError
         ({"min_lr": 1e-5}, "min_lr=1e-05 has no effect: it needs reduce_lr_factor below 1, or dec"),
         ({"weight_decay": 0.1}, "weight_decay=0.1 has no effect: it needs optimizer=adamw"),
         ({"sgd_momentum": 0.5}, "sgd_momentum=0.5 has no effect"),
-        ({"units": 96, "dense": "64,32"}, "units=96 has no effect: it needs an empty dense"),
+        ({"units": 96, "dense": "64,32"}, "units=96 has no effect: dense=64,32 lists"),
         ({"attention_key": 8}, "attention_key=8 has no effect: it needs attention=1 or more"),
         ({"dilation_residual1": 2}, "dilation_residual1=2 has no effect: it needs residual1=1"),
     ],

@@ -8,7 +8,7 @@ Examples:
 """
 
 from mlproject.store.results.attributed import examples, pattern_matches
-from mlproject.store.results.described import address, relevant, spec_of
+from mlproject.store.results.described import address, first_layer, relevant, spec_of
 from mlproject.store.results.frame import COUNTED, Found, counted, find, runs
 from mlproject.store.results.loading import (
     attributions,
@@ -33,6 +33,7 @@ __all__ = [
     "examples",
     "filters",
     "find",
+    "first_layer",
     "history",
     "importance",
     "kernels",

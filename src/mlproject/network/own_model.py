@@ -37,6 +37,7 @@ def build_own(spec: RunSpec, length: int, classes: int, activation: str = "sigmo
         )
     keras.utils.clear_session(free_memory=False)  # unnamed layers have the same names each time
     keras.utils.set_random_seed(stream_seed(spec.seed, "model"))
+    usual = keras.config.dtype_policy()
     try:
         model = function(length, classes, **spec.arguments)
     except (Exception, SystemExit) as error:
@@ -44,6 +45,8 @@ def build_own(spec: RunSpec, length: int, classes: int, activation: str = "sigmo
             f"`model`: {spec.model} must return a model for length={length}, classes={classes} and "
             f"the arguments {spec.model_args}: it says '{type(error).__name__}: {reason(error)}'"
         ) from error
+    finally:
+        keras.config.set_dtype_policy(usual)
     check_model(model, spec.model, length, classes, activation)
     return _with_activation(model, activation)
 

@@ -22,7 +22,7 @@ from mlproject.draw.sequence_scores import SequenceScores
 from mlproject.draw.style import line_style
 from mlproject.draw.svg import Line, Scale, chart, nice_ticks, signed
 from mlproject.report.axes import value_text
-from mlproject.report.compare_filters import LAYER, class_filters
+from mlproject.report.compare_filters import class_filters
 from mlproject.report.content import Content
 from mlproject.store.results.frame import metric_columns
 from mlproject.system.errors import UserError
@@ -32,8 +32,8 @@ MOST_RUNS = 12
 CURVES = (("train_loss", "Training loss"), ("val_loss", "Validation loss"),
           ("val_auroc", "Validation AUROC"), ("val_pearson", "Validation Pearson"))  # fmt: skip
 FIRST = ("test_accuracy", "test_auroc", "test_aupr", "test_pearson", "test_r2", "test_deviance",
-         f"{LAYER}/match_jaspar", f"{LAYER}/match_relevant", f"{LAYER}/match_null",
-         f"{LAYER}/coverage", "best_epoch", "time/total")  # fmt: skip
+         "conv1/match_jaspar", "conv1/match_relevant", "conv1/match_null",
+         "conv1/coverage", "best_epoch", "time/total")  # fmt: skip
 
 
 def choose_runs(content: Content, run_ids: Sequence[str]) -> pandas.DataFrame:

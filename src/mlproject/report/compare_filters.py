@@ -12,8 +12,8 @@ from mlproject.motifs.pwm import Motif
 from mlproject.report.atlas import FLANK, Entry, aligned, cut
 from mlproject.report.content import Content
 from mlproject.report.sections.filters import truth_of
+from mlproject.results import first_layer
 
-LAYER = "conv1"
 MOST_FILTERS = 3
 
 
@@ -23,7 +23,7 @@ def class_filters(content: Content, runs: pandas.DataFrame) -> list[dict[str, An
     relevant: dict[str, Sequence[str]] = {}
     motifs: dict[str, Motif] = {}
     for _, row in runs.iterrows():
-        found = content.filters(row, LAYER)
+        found = content.filters(row, first_layer(row))
         readings.append(found[0] if found else None)
         if found:
             for name, ids in found[1].items():

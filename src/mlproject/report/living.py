@@ -25,11 +25,11 @@ from mlproject.report.atlas import aligned
 from mlproject.report.axes import axes_of, value_text
 from mlproject.report.content import Content
 from mlproject.report.sections.filters import truth_of
+from mlproject.results import first_layer
 from mlproject.system.errors import UserError
 from mlproject.system.files import atomic_file
 from mlproject.system.progress import watched
 
-LAYER = "conv1"
 SITE_FACTS = ("motif", "average_precision", "precision", "recall", "offset")
 MOST_BYTES = 5_000_000
 ROOM = MOST_BYTES - 150_000  # of the data; the rest of the page takes less
@@ -64,7 +64,7 @@ def living_page(content: Content, title: str) -> str:
     motifs: dict[str, Motif] = {}
     kernels: list[tuple[np.ndarray, np.ndarray] | None] = []
     for _, row in watched([*frame.iterrows()], "reading filters of runs"):
-        found = content.filters(row, LAYER)
+        found = content.filters(row, layer := first_layer(row))
         if found is None:
             continue
         reading, relevant = found
@@ -78,16 +78,15 @@ def living_page(content: Content, title: str) -> str:
                 "name": str(row["name"]),
                 "at": {name: value_text(row.get(name)) for name in (*axes, "seed")},
                 "auroc": _number(row.get("test_auroc")),
-                "match": _number(row.get(f"{LAYER}/match_relevant")),
-                "null": _number(row.get(f"{LAYER}/match_null_relevant")),
+                "match": _number(row.get(f"{layer}/match_relevant")),
+                "null": _number(row.get(f"{layer}/match_null_relevant")),
                 "filters": filters,
             }
         )
         kernels.append(_kernels(content, row, filters))
     if not runs:
         raise UserError(
-            "an atlas needs finished runs with filters of conv1: found none; train, or widen the "
-            "selection"
+            "an atlas needs finished runs with filters: found none; train, or widen the selection"
         )
     dropped = 0
     while len(runs) > 1 and _size(runs) > ROOM:
@@ -134,8 +133,8 @@ def _filters(
         key = (not own, match.e_value)
         if known is None or key < known[0]:
             best[match.query_id] = (key, match, own[0] if own else "")
-    truth = content.table("site_truth", row, LAYER)
-    lost = content.table("importance", row, LAYER)
+    truth = content.table("site_truth", row, first_layer(row))
+    lost = content.table("importance", row, first_layer(row))
     filters = []
     for number, motif in enumerate(reading.motifs):
         _, match, factor = best.get(motif.id, (None, None, ""))

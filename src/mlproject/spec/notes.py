@@ -15,7 +15,6 @@ EVOAUG: Condition = ("augment=evoaug", lambda spec: spec.augment == "evoaug")
 
 NEEDS: Mapping[str, Condition] = MappingProxyType(
     {
-        "units": ("an empty dense: that lists the units", lambda spec: not spec.dense),
         "attention_heads": ATTENTION,
         "attention_key": ATTENTION,
         "weight_decay": ("optimizer=adamw", lambda spec: spec.optimizer == "adamw"),
@@ -47,6 +46,8 @@ def notes(spec: RunSpec) -> list[str]:
         for name in names
         if getattr(spec, name) != RunSpec.model_fields[name].default and not NEEDS[name][1](spec)
     ]
+    if spec.dense and spec.units != RunSpec.model_fields["units"].default:
+        found.append(f"units={spec.units} has no effect: dense={spec.dense} lists the units")
     for number, block in enumerate(spec.blocks, 1):
         for name in ("kernel_residual", "dilation_residual"):
             value = getattr(block, name)

@@ -13,6 +13,7 @@ from mlproject.store import Store, connect
 from mlproject.store.results.recorded import Profile, parse_spec
 from mlproject.system.errors import UserError
 
+MATCHES = "/match_jaspar"
 Run: TypeAlias = str | Mapping[str, Any] | pandas.Series
 
 
@@ -40,6 +41,16 @@ def relevant(row: Mapping[str, Any] | pandas.Series) -> dict[str, tuple[str, ...
         return {name: tuple(ids) for name, ids in profile["relevant"].items()}
     found = [name for name in RELEVANT if f"conv1/filters/{metric_name(name)}" in row]
     return {name: RELEVANT[name] for name in found}
+
+
+def first_layer(row: Mapping[str, Any] | pandas.Series) -> str:
+    """Return the layer whose filters stand for a run: the first that was read, mostly ``conv1``."""
+    named = [*str(row.get("layers", "")).split(","), *(str(name) for name in row.keys())]  # noqa: SIM118
+    for name in named:
+        layer = name.removesuffix(MATCHES)
+        if not layer.startswith("val_") and pandas.notna(row.get(f"{layer}{MATCHES}")):
+            return layer
+    return "conv1"
 
 
 def profile_of(inputs: Any, run_id: str) -> dict[str, Any]:
