@@ -63,6 +63,12 @@ def end_tree(pid: int) -> None:
             one.kill()
 
 
+def parents_of(store: Store, name: str) -> list[Any]:
+    """Return the runs of a sweep in all experiments: it goes to that of its plan's name."""
+    ids = [one.experiment_id for one in store.client.search_experiments()]
+    return [run for one in ids for run in find_runs(store, one, sweep=name)]
+
+
 def cells_of(store: Store, **tags: str) -> list[Any]:
     """Return the runs of the cells in all experiments: a plan's runs are in that of its name."""
     ids = [one.experiment_id for one in store.client.search_experiments()]

@@ -176,10 +176,8 @@ def test_the_end_of_a_run_is_a_summary_one_line_or_json(
     print_result(result, quiet=True)
     assert capsys.readouterr().out.splitlines() == lines[:1]
     in_default = result._replace(url="http://ui/#/experiments/0/runs/a")
-    for launched, told in ((None, 0), ("a" * 32, 1)):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("MLFLOW_RUN_ID", launched or "")
-            print_result(in_default)
+    for launched, told in ((False, 0), (True, 1)):
+        print_result(in_default, launched=launched)
         assert capsys.readouterr().err.count("experiment Default") == told
     print_result(result, as_json=True)
     assert RunResult(**json.loads(capsys.readouterr().out)).metrics == result.metrics

@@ -10,10 +10,10 @@ import optuna
 import pytest
 from conftest import TINY
 from optuna.trial import TrialState
-from sweep_processes import ROOT, SWEEP, cells_of, write_plan
+from sweep_processes import ROOT, SWEEP, cells_of, parents_of, write_plan
 
 from mlproject.store import connect
-from mlproject.store.liveness import METRIC_VERSION, counts_as_done, find_runs
+from mlproject.store.liveness import METRIC_VERSION, counts_as_done
 from mlproject.system.processes import this_process
 
 pytestmark = pytest.mark.slow
@@ -40,7 +40,7 @@ def test_cells_fail_alone_with_their_reason_and_weights_are_used_again(workplace
         for seed in ("1", "2")
     }
     assert by_seed == {"1": ["FINISHED"], "2": ["FAILED", "FAILED"]}
-    [parent] = find_runs(store, "0", sweep="plan")
+    [parent] = parents_of(store, "plan")
     assert parent.info.status == "FAILED"
     assert parent.data.metrics["cells/failed"] == 1
     assert "the loss must stay finite" in parent.data.tags["mlflow.note.content"]
@@ -67,7 +67,7 @@ def test_cells_fail_alone_with_their_reason_and_weights_are_used_again(workplace
     assert again.data.metrics["test_auroc"] == pytest.approx(trained.data.metrics["test_auroc"])
     points = store.client.get_metric_history(again.info.run_id, "val_loss")
     assert sorted(point.step for point in points) == [1, 2]
-    assert [run.info.run_id for run in find_runs(store, "0", sweep="plan")] == [parent.info.run_id]
+    assert [run.info.run_id for run in parents_of(store, "plan")] == [parent.info.run_id]
     assert not list((workplace / "runs").glob("reuse-*"))
 
 
@@ -174,7 +174,7 @@ def test_mlflow_run_sweeps_from_a_bare_checkout(workplace: Path) -> None:
         assert done.returncode == 0, done.stderr
     store = connect()
     assert [run.info.status for run in cells_of(store)] == ["FINISHED"] * 2
-    parents = find_runs(store, "0", sweep="bare")
+    parents = parents_of(store, "bare")
     assert [run.info.status for run in parents] == ["FINISHED"] * 2
     [second] = [run for run in parents if "mlproject.went_on_with" in run.data.tags]
     [first] = [run for run in parents if run is not second]

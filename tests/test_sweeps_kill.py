@@ -18,6 +18,7 @@ from sweep_processes import (
     SWEEP,
     Processes,
     cells_of,
+    parents_of,
     start_sweep,
     wait_for,
     workers_of,
@@ -25,7 +26,6 @@ from sweep_processes import (
 )
 
 from mlproject.store import Store, connect
-from mlproject.store.liveness import find_runs
 
 pytestmark = pytest.mark.slow
 
@@ -68,7 +68,7 @@ def test_eight_cells_killed_three_times_are_done_once_each(
     assert len(finished) == 8
     assert len({run.data.tags["mlproject.spec_sha256"] for run in finished}) == 8
     assert {run.info.status for run in found} <= {"FINISHED", "KILLED"}
-    parents = find_runs(store, "0", sweep="grid")
+    parents = parents_of(store, "grid")
     assert [run.info.status for run in parents] == ["FINISHED"]
     assert {run.data.tags["mlflow.parentRunId"] for run in found} == {parents[0].info.run_id}
     for run in finished:
@@ -108,7 +108,7 @@ def test_ctrl_c_ends_cells_in_good_order_and_twice_at_once(
         found = cells_of(store)
         assert {run.info.status for run in found} == {"KILLED"}
         assert all("mlproject.failure" in run.data.tags for run in found)
-        assert find_runs(store, "0", sweep="long")[0].info.status == "KILLED"
+        assert parents_of(store, "long")[0].info.status == "KILLED"
     assert len(found) == 4
     resumed = [run for run in found if "mlproject.resumes" in run.data.tags]
     assert len(resumed) == 2

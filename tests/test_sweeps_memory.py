@@ -8,10 +8,9 @@ import pytest
 from conftest import PATIENCE, TINY
 from dask.system import CPU_COUNT
 from distributed.system import MEMORY_LIMIT
-from sweep_processes import SWEEP, cells_of, write_plan
+from sweep_processes import SWEEP, cells_of, parents_of, write_plan
 
 from mlproject.store import connect
-from mlproject.store.liveness import find_runs
 
 ENOUGH_TO_START = 450e6
 
@@ -42,7 +41,7 @@ def test_a_cell_beyond_the_memory_of_a_worker_fails_with_the_reason_and_nothing_
     assert "restarted at its memory limit: with a smaller --workers each has more" in done.stderr
     store = connect()
     assert all(run.info.status == "KILLED" for run in cells_of(store))
-    [parent] = find_runs(store, "0", sweep="large")
+    [parent] = parents_of(store, "large")
     assert parent.info.status == "FAILED"
     assert "memory limit" in parent.data.tags["mlflow.note.content"]
     assert subprocess.run(command, check=False, cwd=workplace, timeout=PATIENCE).returncode == 0

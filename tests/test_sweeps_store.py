@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from conftest import PATIENCE, TINY
 from fault_server import FaultRelay
-from sweep_processes import SWEEP, cells_of, write_plan
+from sweep_processes import SWEEP, cells_of, parents_of, write_plan
 from tracking_server import free_port, kill, serve
 
 from mlproject.names import Artifact
@@ -103,7 +103,7 @@ def test_a_server_killed_in_the_middle_of_a_sweep_costs_nothing(workplace: Path,
         for run in found:
             points = store.client.get_metric_history(run.info.run_id, "val_loss")
             assert sorted(point.step for point in points) == list(range(1, epochs + 1))
-        assert [run.info.status for run in find_runs(store, "0", sweep="away")] == ["FINISHED"]
+        assert [run.info.status for run in parents_of(store, "away")] == ["FINISHED"]
     finally:
         driver.kill()
         kill(server)

@@ -104,6 +104,7 @@ def train(
 
     if trust and not resume:
         raise UserError("`--trust` is for `--resume`: it runs the model's file that a run has kept")
+    launched = bool(os.environ.get(RUN_ID))  # the run that is adopted leaves the environment
     options = spec_options(context.args)
     spec = make_spec(options) if not resume else None
     prepare_keras(backend, threads)
@@ -132,7 +133,7 @@ def train(
     if register and not result.undelivered:
         version = store.register(store.connect(), result.run_id, register)
         print(f"registered: models:/{register}/{version}", file=sys.stderr)
-    print_result(result, quiet, as_json)
+    print_result(result, quiet, as_json, launched)
 
 
 def spec_options(arguments: list[str]) -> dict[str, str]:
@@ -194,13 +195,16 @@ def _experiment_of_run(run_id: str) -> str | None:
     return str(store.client.get_experiment(store.run(run_id).info.experiment_id).name)
 
 
-def print_result(result: "RunResult", quiet: bool = False, as_json: bool = False) -> None:
+def print_result(
+    result: "RunResult", quiet: bool = False, as_json: bool = False, launched: bool = False
+) -> None:
     """Print what a person wants to know of a finished run, one line, or a JSON object.
 
     Args:
         result: the run.
         quiet: only the run's id and its test scores.
         as_json: an object with the fields of `RunResult`.
+        launched: whether ``mlflow run`` has made the run.
     """
     from mlproject.run.outcome import headline
 
@@ -219,7 +223,7 @@ def print_result(result: "RunResult", quiet: bool = False, as_json: bool = False
     print(f"in the UI: {result.url} (`make ui` starts it)")
     print(f"all runs: {result.runs_url}")
     print(f"next: python -m mlproject interpret {result.run_id[:8]} --method deeplift,ism")
-    if os.environ.get(RUN_ID) and "/experiments/0/" in result.url:
+    if launched and "/experiments/0/" in result.url:
         print(
             "note: `mlflow run` put this run into the experiment Default; with --experiment-name "
             "NAME it makes another",
