@@ -197,13 +197,13 @@ def test_a_sweep_that_is_resumed_to_its_end_does_not_keep_why_an_earlier_part_en
 ) -> None:
     plan = Plan(name="plan")
     SweepRun(store, plan, Path.cwd(), None).finish("KILLED", "interrupted by SIGINT")
-    [parent] = parents_of(store, "plan")
+    [parent] = find_runs(store, "0", sweep="plan")
     assert parent.data.tags["mlproject.failure"] == "interrupted by SIGINT"
     again = SweepRun(store, plan, Path.cwd(), None)
     assert again.run_id == parent.info.run_id
     assert "mlproject.failure" not in store.run(again.run_id).data.tags
     again.finish("FINISHED")
-    [parent] = parents_of(store, "plan")
+    [parent] = find_runs(store, "0", sweep="plan")
     assert parent.info.status == "FINISHED"
     assert "mlproject.failure" not in parent.data.tags
 
