@@ -13,7 +13,7 @@ from test_networks import LENGTH, TOPOLOGIES, randomise, small
 from mlproject.attribution import METHODS, attribute
 from mlproject.attribution.completeness import completeness_error
 from mlproject.attribution.deeplift import multipliers
-from mlproject.attribution.logits import logit_model
+from mlproject.attribution.logits import Output, logit_model
 from mlproject.network.build import build
 from mlproject.network.precision import in_float32
 from mlproject.sequence import one_hot
@@ -47,6 +47,10 @@ def separable(x: Any) -> Any:
 
 def recurrent(x: Any) -> Any:
     return layers.GRU(3, return_sequences=True, name="gru")(x)
+
+
+def bidirectional(x: Any) -> Any:
+    return layers.Bidirectional(layers.LSTM(3, return_sequences=True), name="recurrent")(x)
 
 
 GRAPHS: dict[str, Callable[[Any], Any]] = {
@@ -88,6 +92,21 @@ def test_multipliers_are_those_of_the_rules_written_out(name: str) -> None:
     np.testing.assert_allclose(total, difference[0], atol=5e-3 * abs(difference[0]) + 1e-5)
 
 
+@pytest.mark.parametrize("output", ["logit", "probability"])
+@pytest.mark.parametrize("name", [name for name in TOPOLOGIES if name != "recurrent"])
+def test_contributions_of_deeplift_sum_to_the_difference(name: str, output: Output) -> None:
+    model = topology(name)
+    rng = np.random.default_rng(3)
+    x, r = (one_hot(rng.integers(0, 4, (12, LENGTH)).astype(np.uint8)) for _ in range(2))
+    select = np.eye(2, dtype=np.float32)[rng.integers(0, 2, 12)]
+    scores, found = multipliers(model, output)(x, r, select)
+    reference, _ = multipliers(model, output)(r, r, select)
+    difference = scores - reference
+    total = (found * (x - r)).sum(axis=(1, 2))
+    assert np.abs(difference).max() > 1e-3
+    np.testing.assert_allclose(total, difference, atol=1e-3 * np.abs(difference).max())
+
+
 @pytest.mark.parametrize("name", GRAPHS)
 def test_contributions_sum_to_the_difference_on_graphs_of_operations(name: str) -> None:
     model = own(GRAPHS[name])
@@ -109,6 +128,7 @@ def test_contributions_sum_to_the_difference_on_graphs_of_operations(name: str) 
         ),
         (lambda x: x - ops.max(x, keepdims=True), r"no rule for the layer max \(Max\)"),
         (recurrent, r"no rule for the layer gru"),
+        (bidirectional, r"no rule for the layer recurrent"),
     ],
 )
 def test_an_operation_without_a_rule_is_named_with_the_methods_that_work(

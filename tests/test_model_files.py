@@ -71,7 +71,7 @@ def net(workplace: Path) -> Path:
         ({"model": "gone.py"}, "such as gone.py:build: got"),
         ({"model": ":build"}, "such as my_net.py:build: got"),
         ({"model": "net:build"}, "such as net.py:build: got"),
-        ({"model": "Net work"}, r"a name of the zoo \(inception, .*\), or FILE.py:FUNCTION: got"),
+        ({"model": "Net work"}, r"a name of the zoo \(.*inception.*\), or FILE.py:FUNCTION: got"),
         ({"model": "inceptio"}, "unknown model 'inceptio': did you mean inception"),
         ({"model": "gone.py:build"}, "there is no 'gone.py'; give its path"),
         ({"model": "net.py:bild"}, "net.py must have a function bild: did you mean build"),

@@ -11,8 +11,6 @@ from sklearn.metrics import roc_auc_score
 from test_training import TRAIN, VALID
 
 from mlproject.architectures import make_spec
-from mlproject.attribution.deeplift import multipliers
-from mlproject.attribution.logits import Output
 from mlproject.filters.ablation import ablate
 from mlproject.geometry import receptive_field
 from mlproject.network import backend, fast_pass
@@ -227,30 +225,6 @@ def test_a_network_that_cannot_be_is_refused_in_one_line(
     with pytest.raises(UserError, match=says) as caught:
         build(small(**options), LENGTH, 2)
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("output", ["logit", "probability"])
-@pytest.mark.parametrize("name", [name for name in TOPOLOGIES if name != "recurrent"])
-def test_contributions_of_deeplift_sum_to_the_difference(name: str, output: Output) -> None:
-    model = build(small(**TOPOLOGIES[name]), LENGTH, 2)
-    randomise(model)
-    rng = np.random.default_rng(3)
-    x, r = (one_hot(rng.integers(0, 4, (12, LENGTH)).astype(np.uint8)) for _ in range(2))
-    select = np.eye(2, dtype=np.float32)[rng.integers(0, 2, 12)]
-    scores, found = multipliers(model, output)(x, r, select)
-    reference, _ = multipliers(model, output)(r, r, select)
-    difference = scores - reference
-    total = (found * (x - r)).sum(axis=(1, 2))
-    assert np.abs(difference).max() > 1e-3
-    np.testing.assert_allclose(total, difference, atol=1e-3 * np.abs(difference).max())
-
-
-@pytest.mark.parametrize("name", ["recurrent"])
-def test_a_layer_without_a_rule_is_named_with_the_methods_that_work(name: str) -> None:
-    model = build(small(**TOPOLOGIES[name]), LENGTH, 2)
-    x = one_hot(VALID.codes[:2])
-    with pytest.raises(UserError, match=r"no rule for the layer recurrent .*integrated_gradients"):
-        multipliers(model)(x, x, np.eye(2, dtype=np.float32))
 
 
 def randomise(model: keras.Model) -> None:

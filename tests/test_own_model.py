@@ -38,57 +38,11 @@ def build(length, classes, width=5, end="sigmoid"):
     x = layers.GlobalMaxPooling1D()(x)
     return keras.Model(inputs, layers.Dense(classes, activation=end)(layers.Dropout(0.1)(x)))
 
-def two_outputs(length, classes):
-    x = keras.Input((length, 4))
-    y = layers.Dense(classes)(layers.Flatten()(x))
-    return keras.Model(x, [y, y])
-
-def wrong_length(length, classes):
-    x = keras.Input((length + 1, 4))
-    return keras.Model(x, layers.Dense(classes)(layers.Flatten()(x)))
-
-def fails(length, classes):
-    raise ValueError("no such thing\\nsecond line")
-
-def nothing(length, classes):
-    return None
-
-def lambdas(length, classes):
-    x = inputs = keras.Input((length, 4))
-    x = layers.Lambda(lambda y: y * 2.0)(x)
-    return keras.Model(inputs, layers.Dense(classes)(layers.Flatten()(x)))
-
-def twice(length, classes):
-    x = inputs = keras.Input((length, 4))
-    shared = layers.Conv1D(4, 3, padding="same", name="shared")
-    x = layers.Concatenate()([shared(x), shared(x[:, ::-1])])
-    return keras.Model(inputs, layers.Dense(classes)(layers.Flatten()(x)))
-
-def nested(length, classes):
-    x = inputs = keras.Input((length, 4))
-    x = keras.Sequential([layers.Conv1D(4, 3), layers.Flatten()], name="trunk")(x)
-    return keras.Model(inputs, layers.Dense(classes)(x))
-
-def ends_in_softmax(length, classes):
-    x = inputs = keras.Input((length, 4))
-    return keras.Model(inputs, layers.Dense(classes, "softmax")(layers.Flatten()(x)))
-
-def ends_in_parts(length, classes):
-    x = inputs = keras.Input((length, 4))
-    x = layers.Flatten()(x)
-    parts = [layers.Dense(1, "sigmoid")(x) for _ in range(classes)]
-    return keras.Model(inputs, layers.Concatenate()(parts))
-
-def exits(length, classes):
-    raise SystemExit(3)
-
 def named(length, classes):
     x = inputs = keras.Input((length, 4))
     x = layers.Conv1D(6, 5, padding="causal", activation="relu", name="logits")(x)
     x = layers.Dense(classes, name="probabilities")(layers.GlobalMaxPooling1D(name="strands")(x))
     return keras.Model(inputs, x)
-
-text = "no function"
 """
 
 
@@ -155,43 +109,6 @@ def test_initial_weights_follow_from_the_seed(file: Path) -> None:
     kernels = [backend.value(model.get_layer("first").kernel) for model in (one, same, other)]
     np.testing.assert_array_equal(kernels[0], kernels[1])
     assert not np.array_equal(kernels[0], kernels[2])
-
-
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"model": "{}:two_outputs"}, r"one output of shape \(2,\), .*: got \[\(2,\), \(2,\)\]"),
-        ({"model": "{}:wrong_length"}, r"one input of shape \(30, 4\)"),
-        ({"model": "{}:fails"}, "ValueError: no such thing'"),
-        ({"model": "{}:nothing"}, "must return a keras.Model"),
-        ({"model": "{}:missing"}, "have a function missing"),
-        ({"model": "{}:text"}, "must have a function text"),
-        ({"model": "{}:build", "model_args": '{{"depth": 3}}'}, "unexpected keyword argument"),
-        ({"model": "{}:build", "model_args": "[3]"}, "JSON object"),
-        ({"model_args.width": 3}, "give `model` too"),
-        ({"model": "{}:lambdas"}, r"layers of Keras only.*lambda"),
-        ({"model": "{}:twice"}, "shared is called 2 times"),
-        ({"model": "{}:nested"}, "the model trunk inside it"),
-        ({"model": "{}:ends_in_softmax"}, r"got dense \(softmax\)"),
-        ({"model": "{}:ends_in_parts"}, r"must end in a layer of logits.*Concatenate"),
-        ({"model": "{}:exits"}, "SystemExit"),
-        ({"model": "{}:build", "model_args": '{{"width": NaN}}'}, "JSON object"),
-        ({"model": "{}x.py:build"}, "there is no"),
-        ({"model": "resnet9000"}, "unknown model 'resnet9000'"),
-        ({"model": "{}:build", "pool1": 3}, "`pool1` is for model=blocks only"),
-        ({"model": "{}:build", "arch": "CNN-2"}, "`arch` is for model=blocks only"),
-    ],
-)  # fmt: skip
-def test_a_model_that_cannot_be_used_is_refused_in_one_line(
-    options: dict[str, object], says: str, file: Path
-) -> None:
-    filled = {
-        key: value.format(file) if isinstance(value, str) else value
-        for key, value in options.items()
-    }
-    with pytest.raises(UserError, match=says) as caught:
-        build(make_spec(filled), LENGTH, 2)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.fixture
