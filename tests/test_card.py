@@ -24,6 +24,7 @@ from mlproject.filters.truth import FilterTruth
 from mlproject.motifs.databases import jaspar, jaspar_by_id
 from mlproject.motifs.pwm import reverse_complement
 from mlproject.network.evaluation import Curves, class_scores, curves
+from mlproject.network.value_scores import densities, value_scores
 from mlproject.run.card import CardData, render
 
 IDS = {"CEBPB": "MA0466.2", "SRF": "MA0083.3", "NFYB": "MA0502.1"}
@@ -124,6 +125,19 @@ def test_every_filter_and_every_class_is_shown(data: CardData) -> None:
     assert len(lines) == 3 + 2 * (3 + 1)
     for text in ("CNN-25 · seed 0", "CTCF", "dead", "ab" * 32, "2 min 51 s", "1 h 01 min", "pool1"):
         assert text in page.text
+
+
+def test_each_motif_of_a_number_has_its_own_box(data: CardData) -> None:
+    ids = tuple(identifier.partition(".")[0] for identifier in IDS.values())
+    values = np.arange(6.0)[:, None]
+    rows = value_scores(values, values[::-1], ["activity"])
+    seen = densities(values, values[::-1], ["activity"])
+    numbers = replace(data, task="regression", rows=rows, curves=(), densities=seen, units=("",))
+    page = Page(render(replace(numbers, relevant={"activity": ids})))
+    boxes = list(page.of_class("motif"))
+    assert len(boxes) == len(ids)
+    assert {box["data-class"] for box in boxes} == {"activity"}
+    assert f"of {len(ids)} motifs" in " ".join(page.text)
 
 
 def test_the_page_stands_by_itself(data: CardData) -> None:

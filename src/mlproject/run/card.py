@@ -17,11 +17,10 @@ from mlproject.draw.letters import svg_letters
 from mlproject.draw.output import template
 from mlproject.draw.scatter import scatter_charts
 from mlproject.draw.style import class_styles
-from mlproject.draw.svg import single
 from mlproject.fields import JASPAR_2016, VALUES
 from mlproject.filters.ablation import Ablation
 from mlproject.filters.elsewhere import Unexplained
-from mlproject.filters.reading import LayerReading, classes_of
+from mlproject.filters.reading import LayerReading
 from mlproject.filters.truth import FilterTruth
 from mlproject.motifs.pwm import Motif
 from mlproject.names import Metric
@@ -31,6 +30,7 @@ from mlproject.network.value_scores import VALUE_LABELS, Density, ValueScore
 from mlproject.run.card_charts import history_charts, performance_charts
 from mlproject.run.card_effects import effect_table
 from mlproject.run.card_filters import show_layer
+from mlproject.run.card_motifs import card_motifs
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,9 @@ def render(data: CardData) -> str:
         numbers=data.task in VALUES,
         columns=_columns(data),
         classes=_classes(data, layers),
-        motifs=_motifs(data, layers, targets),
+        motifs=card_motifs(
+            data.task, data.relevant, [*data.truth, *targets.values()], data.readings
+        ),
         layers=layers,
         effects=effect_table(data.effects, data.owners),
         times={name.removeprefix(Metric.TIME): _duration(s) for name, s in data.times.items()},
@@ -152,7 +154,8 @@ def _tiles(data: CardData, layers: Sequence[dict[str, Any]]) -> list[tuple[str, 
             tiles.append(("Relevant match", _share(values["match_relevant"]), note))
             found = layer["found"]
             covered = sum(bool(filters) for filters in found.values())
-            tiles.append(("Classes found", f"{covered} / {len(found)}", f"by {layer['name']}"))
+            what = "Outputs" if numbers else "Classes"
+            tiles.append((f"{what} found", f"{covered} / {len(found)}", f"by {layer['name']}"))
     if data.history:
         last, best = data.history[-1]["epoch"], data.metrics.get(Metric.BEST_EPOCH)
         kept = f"best was {best:g}" if best is not None else ""
@@ -188,30 +191,6 @@ def _columns(data: CardData) -> list[tuple[str, str]]:
         kinds = [*VALUE_LABELS.items()]
         return kinds if data.task == "counts" else [one for one in kinds if one[0] != "deviance"]
     return [("auroc", "AUROC"), ("aupr", "AUPR"), ("ap", "AP")]
-
-
-def _motifs(
-    data: CardData, layers: Sequence[dict[str, Any]], targets: Mapping[str, Motif]
-) -> list[dict[str, Any]]:
-    """Return the logo of each class with relevant motifs, and the filters that match it."""
-    shown = {name: _motif_of(name, data, targets) for name, ids in data.relevant.items() if ids}
-    columns = max((motif.width for motif in shown.values() if motif), default=1)
-    return [
-        {
-            "name": name,
-            "motif": motif,
-            "logo": single(motif.pwm, f"Motif {motif.id}", columns) if motif else "",
-            "filters": [(layer["name"], layer["found"][name]) for layer in layers],
-            "found": any(layer["found"][name] for layer in layers),
-        }
-        for name, motif in shown.items()
-    ]
-
-
-def _motif_of(name: str, data: CardData, targets: Mapping[str, Motif]) -> Motif | None:
-    """Return the motif of a class: the planted one, else the first relevant target."""
-    known = [*data.truth, *targets.values()]
-    return next((motif for motif in known if name in classes_of(motif.id, data.relevant)), None)
 
 
 def _number(value: float | None) -> str:
