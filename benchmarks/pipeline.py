@@ -39,12 +39,14 @@ PARTS = {
         "run.stages.record_figure",
     ],
     "baseline": ["run.run.scan_motifs"],
-    "scan and alignment": ["run.filters._scan", "run.filters._read"],
-    "planted sites": ["run.filters._peaks", "run.filters._truth"],
+    "scan and alignment": [
+        "run.layer_reader.LayerReader.scan", "run.layer_reader.LayerReader.read",
+    ],
+    "planted sites": ["run.layer_reader.LayerReader._peaks", "run.layer_reader.LayerReader.truth"],
     "ablation": ["run.filters._ablate"],
-    "Tomtom": ["run.filters.read_layer"],
+    "Tomtom": ["run.layer_reader.read_layer"],
     "logos": ["run.filters.logo_figure", "run.filters.record_figure"],
-    "card": ["run.run.summarise", "run.run.tell"],
+    "card": ["run.run.card_data", "run.run.record_card"],
     "tracking": [
         "run.run.connect", "store.client.Store.start", "store.tracker.Tracker.flush",
         "store.tracker.Tracker.finish", "store.tracker.Tracker.beat",
