@@ -79,14 +79,19 @@ def test_numbers_are_reported_and_compared_by_their_own_scores(workplace: Path) 
             values = {"test_pearson": own + 0.1, "test_spearman": own, "test_r2": own}
             values |= {"test_r2/dev": own + 0.05, "test_r2/hk": own - 0.05, "test_mse": 1 - own}
             tracker.metrics(values | {"test_pearson/dev": 0.8, "test_pearson/hk": 0.6})
+            tracker.metrics({"achievable/test_r2": 0.9, "baseline/test_r2": 0.6})
+            tracker.metrics({"saliency/auroc": 0.98, "conv1/tf_site_ap": 0.8})
             tracker.finish("FINISHED")
     report = build(ReportRequest(figures=False), connect())
     settings, outputs = report.table("own1_settings"), report.table("own1_outputs")
     compared, runs = report.table("own1_comparisons"), report.table("runs")
     assert settings and outputs and compared and runs
     labels = [column.label for column in settings.columns]
-    assert labels == ["pool1", "n", "Pearson", "Spearman", "R²", "MSE"]
-    assert "AUROC" not in settings.markdown() + outputs.markdown() + compared.markdown()
+    assert labels == [
+        *("pool1", "n", "Pearson", "Spearman", "R²", "MSE", "R² at best", "R² of words"),
+        *("site AP", "saliency AUROC"),
+    ]
+    assert "AUROC" not in outputs.markdown() + compared.markdown()
     assert [(row["setting"], row["name"]) for row in outputs.rows] == [
         ("pool1=2", "dev"), ("pool1=2", "hk"), ("pool1=10", "dev"), ("pool1=10", "hk")
     ]  # fmt: skip

@@ -9,6 +9,7 @@ import pandas
 from matplotlib.figure import Figure
 
 from mlproject.draw.style import BLUE, GREEN, VERMILION, style_axes
+from mlproject.fields import ATTRIBUTIONS
 from mlproject.report.axes import axes_of, value_text
 from mlproject.report.content import Content
 from mlproject.report.document import Picture
@@ -21,7 +22,10 @@ from mlproject.report.trials import OTHER, dataset_kinds
 METRICS = {
     "test_accuracy": "accuracy", "test_auroc": "AUROC", "test_aupr": "AUPR",
     "test_pearson": "Pearson", "test_spearman": "Spearman", "test_r2": "R²", "test_mse": "MSE",
-    "test_deviance": "deviance", "conv1/match_jaspar": "match",
+    "test_deviance": "deviance",
+    "achievable/test_r2": "R² at best", "baseline/test_r2": "R² of words",
+    "baseline/test_auroc": "AUROC of motifs", "conv1/tf_site_ap": "site AP",
+    "conv1/match_jaspar": "match",
     "conv1/match_null": "match by chance", "conv1/match_relevant": "relevant match",
     "conv1/match_null_relevant": "relevant by chance", "conv1/coverage": "classes found",
 }  # fmt: skip
@@ -100,7 +104,10 @@ def axis_figures(content: Content) -> Iterator[Picture]:
 
 def settings_table(data: OwnData) -> Table:
     """Return mean and standard deviation over seeds of each setting, a row each."""
-    metrics = [name for name in METRICS if _known(data.runs, name)]
+    labels = METRICS | {
+        f"{name}/auroc": f"{name} AUROC" for name in ATTRIBUTIONS if f"{name}/auroc" in data.runs
+    }
+    metrics = [name for name in labels if _known(data.runs, name)]
     rows = []
     for _, group in data.settings():
         row: dict[str, Any] = {axis: value_text(group[axis].iloc[0]) for axis in data.axes}
@@ -109,10 +116,12 @@ def settings_table(data: OwnData) -> Table:
         rows.append(row | {name: measure_of(group, name) for name in metrics})
     columns = [Column(axis, axis) for axis in data.axes or ["arch"]]
     columns += [Column("n", "n", digits=0)]
-    columns += [Column(name, METRICS[name], digits=3) for name in metrics]
+    columns += [Column(name, labels[name], digits=3) for name in metrics]
     notes = ["Mean ± standard deviation over n seeds (n − 1)."]
     if "conv1/match_null" in metrics:
         notes.append("By chance: the same share for filters with shuffled columns.")
+    if any(name.endswith(("/auroc", "/tf_site_ap")) for name in metrics):
+        notes.append("Site AP, and AUROC of a method: filters and attributions at planted sites.")
     return Table(f"{data.anchor}_settings", f"{data.title}: settings", rows, tuple(columns),
                  tuple(notes))  # fmt: skip
 
