@@ -13,6 +13,8 @@ from mlproject.architectures import make_spec
 from mlproject.commands.cli import main
 from mlproject.data import make_dataset, write
 from mlproject.network.build import build, predict
+from mlproject.network.fast_pass import supports
+from mlproject.network.saving import load_model, save_model
 from mlproject.run.context import Settings
 from mlproject.run.run import run
 from mlproject.store import connect
@@ -44,8 +46,31 @@ def any_length(length, classes):
 def unbuilt(length, classes):
     return keras.Sequential([layers.Flatten(), layers.Dense(classes)])
 
+class Own(keras.Model):
+    pass
+
+def sequential(length, classes):
+    end = layers.Dense(classes, activation="sigmoid")
+    return keras.Sequential([keras.Input((length, 4)), layers.Flatten(), end])
+
+def subclass(length, classes):
+    inputs = keras.Input((length, 4))
+    return Own(inputs, layers.Dense(classes, activation="sigmoid")(layers.Flatten()(inputs)))
+
 constant = 3
 """
+
+
+@pytest.mark.parametrize("name", ["sequential", "subclass"])
+def test_a_sequential_model_and_one_of_an_own_class_become_a_graph_of_layers(
+    net: Path, name: str
+) -> None:
+    model = build(make_spec({"model": f"net.py:{name}"}), 30, 2)
+    assert type(model) is type(keras.Model(model.inputs, model.outputs))
+    assert not supports(model)
+    save_model(model, Path("model.keras"))
+    loaded = predict(load_model(Path("model.keras")), VALID.codes)
+    np.testing.assert_array_equal(loaded, predict(model, VALID.codes))
 
 
 def test_a_dtype_policy_that_a_function_sets_ends_with_it(net: Path) -> None:

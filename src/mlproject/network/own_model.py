@@ -78,12 +78,13 @@ def _function(spec: RunSpec) -> tuple[Callable[..., Any], int]:
 
 
 def _with_activation(model: keras.Model, name: str) -> keras.Model:
-    """Return a model that ends in an activation; one that ends in logits gets it."""
+    """Return a graph of layers that ends in an activation; one that ends in logits gets it."""
     wanted = keras.activations.get(name)
     last = model.outputs[0]._keras_history.operation
     found = getattr(last, "activation", None)
     if found is wanted:
-        return model
+        stock = type(model) is type(keras.Model(model.inputs, model.outputs))
+        return model if stock else keras.Model(model.inputs, model.outputs[0], name="network")
     if found is keras.activations.sigmoid:
         last.activation = wanted
         return keras.Model(model.inputs, model.outputs[0], name="network")
