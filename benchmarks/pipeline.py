@@ -34,14 +34,9 @@ PARTS = {
     "validation": ["network.trainer.Training._validate"],
     "states saved": ["network.checkpoint.write"],
     "evaluation": ["run.stages.test"],
-    "curves drawn": [
-        "run.stages.history_figure", "run.stages.roc_figure", "run.stages.pr_figure",
-        "run.stages.record_figure",
-    ],
+    "curves drawn": [f"run.stages.{one}_figure" for one in ("history", "roc", "pr", "record")],
     "baseline": ["run.run.scan_motifs"],
-    "scan and alignment": [
-        "run.layer_reader.LayerReader.scan", "run.layer_reader.LayerReader.read",
-    ],
+    "scan and alignment": [f"run.layer_reader.LayerReader.{one}" for one in ("scan", "read")],
     "planted sites": ["run.layer_reader.LayerReader._peaks", "run.layer_reader.LayerReader.truth"],
     "ablation": ["run.filters._ablate"],
     "Tomtom": ["run.layer_reader.read_layer"],
