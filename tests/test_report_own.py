@@ -103,6 +103,22 @@ def test_numbers_are_reported_and_compared_by_their_own_scores(workplace: Path) 
     assert "AUROC" not in [column.label for column in runs.columns]
 
 
+def test_folds_of_a_data_set_are_one_table_paired_by_fold(workplace: Path) -> None:
+    for fold in (1, 2, 3):
+        for pool in (2, 10):
+            options = {"dataset": "p.h5", "folds": 3, "fold": fold, "pool1": pool}
+            auroc = 0.8 + fold / 50 + pool / 100 * (1 + fold / 100)
+            record_own(options, auroc, 0.3, str(fold) * 64)
+    report = build(ReportRequest(figures=False), connect())
+    settings, compared = report.table("own1_settings"), report.table("own1_comparisons")
+    assert settings and compared
+    assert report.table("own2_settings") is None
+    assert settings.title == "p.h5, 3 folds: settings"
+    assert [(row["pool1"], row["n"]) for row in settings.rows] == [("2", 3), ("10", 3)]
+    row = next(row for row in compared.rows if row["metric"] == "AUROC")
+    assert (row["n"], row["difference"]) == (3, pytest.approx(0.0816))
+
+
 def test_nothing_of_the_paper_is_in_a_report_on_other_data(store: Path) -> None:
     report = build(ReportRequest(), connect())
     anchors = [part.anchor for part in report.parts]

@@ -6,13 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import pandas
-from matplotlib.figure import Figure
 
-from mlproject.draw.style import BLUE, GREEN, VERMILION, style_axes
 from mlproject.fields import ATTRIBUTIONS
 from mlproject.report.axes import axes_of, value_text
 from mlproject.report.content import Content
-from mlproject.report.document import Picture
 from mlproject.report.effects import effect, holm
 from mlproject.report.measure import measure_of
 from mlproject.report.registry import section
@@ -32,13 +29,6 @@ METRICS = {
 COMPARED = ("test_accuracy", "test_auroc", "test_pearson", "test_r2",
             "conv1/match_jaspar", "conv1/match_relevant")  # fmt: skip
 MOST_SETTINGS = 12  # 66 pairs
-SHARES = (
-    ("conv1/match_relevant", "relevant motif", BLUE, "o", ""),
-    ("conv1/match_null_relevant", "relevant motif by chance", BLUE, "", "5 2"),
-    ("conv1/match_jaspar", "any motif", VERMILION, "s", ""),
-    ("conv1/match_null", "any motif by chance", VERMILION, "", "5 2"),
-)
-SCORES = ("test_auroc", "test_pearson")
 
 
 class OwnData(NamedTuple):
@@ -48,13 +38,15 @@ class OwnData(NamedTuple):
         title: name of the data set.
         anchor: for names of tables and files.
         runs: the runs that count.
-        axes: the parameters in which they differ, without the seed.
+        axes: the parameters in which they differ, without the seed and the fold.
+        folds: into how many folds the data are dealt; 0: none.
     """
 
     title: str
     anchor: str
     runs: pandas.DataFrame
     axes: list[str]
+    folds: int = 0
 
     def settings(self) -> list[tuple[str, pandas.DataFrame]]:
         """Return the runs of each setting with its name, in the order of the axes' values."""
@@ -65,17 +57,45 @@ class OwnData(NamedTuple):
 
 
 def own_data(counted: pandas.DataFrame) -> list[OwnData]:
-    """Return the data sets that are none of the paper's, those with most runs first."""
+    """Return the data sets that are none of the paper's, those with most runs first.
+
+    The folds of a data set are one.
+    """
     frame = counted[dataset_kinds(counted) == OTHER] if len(counted) else counted
     found = []
     groups = sorted(
-        (group for _, group in frame.groupby("dataset_sha256")),
+        (group for _, group in frame.groupby(_identity(frame))),
         key=lambda group: (-len(group), str(group["dataset_sha256"].iloc[0])),
     )
     for number, group in enumerate(groups, 1):
         path = str(group["dataset"].iloc[0]).replace("\\", "/").rpartition("/")[2]
-        found.append(OwnData(path, f"own{number}", group, axes_of(group)))
+        folds = _folds(group.iloc[0])
+        title = f"{path}, {folds} folds" if folds else path
+        axes = axes_of(group.drop(columns="fold", errors="ignore"))
+        found.append(OwnData(title, f"own{number}", group, axes, folds))
     return found
+
+
+def _folds(row: pandas.Series) -> int:
+    value = row.get("folds")
+    return 0 if value is None or pandas.isna(value) else int(value)
+
+
+def _identity(frame: pandas.DataFrame) -> list[str]:
+    """Return what names the data set of each run: its hash, or for folds what they are of."""
+    return [
+        f"{row['dataset']}|{_folds(row)}|{row.get('data_seed')}|{row.get('sequences')}"
+        if _folds(row)
+        else str(row["dataset_sha256"])
+        for _, row in frame.iterrows()
+    ]
+
+
+def _trials(group: pandas.DataFrame, metric: str) -> dict[int, float]:
+    """Return the values of a metric by seed, and by fold where there are folds."""
+    fold = group["fold"].fillna(0) if "fold" in group else 0
+    keys = (group["seed"].astype(int) * 1000 + fold).astype(int)
+    return dict(zip(keys, group[metric].astype(float), strict=True))
 
 
 @section(15, "own", first=True)
@@ -87,27 +107,12 @@ def settings_tables(content: Content) -> Iterator[Table]:
             yield table
 
 
-@section(115, "own", drawn=True)
-def axis_figures(content: Content) -> Iterator[Picture]:
-    """Draw matches and scores against each numeric axis of each data set."""
-    for data in own_data(content.counted):
-        for axis in data.axes:
-            if figure := axis_figure(data, axis):
-                yield Picture(
-                    f"{data.anchor}_{axis}",
-                    figure,
-                    f"{data.title}: filters and scores by {axis}",
-                    "Points: runs; line: their mean over all other parameters. Dashes: the share "
-                    "that filters with shuffled columns match, which is what chance gives.",
-                )
-
-
 def settings_table(data: OwnData) -> Table:
     """Return mean and standard deviation over seeds of each setting, a row each."""
     labels = METRICS | {
         f"{name}/auroc": f"{name} AUROC" for name in ATTRIBUTIONS if f"{name}/auroc" in data.runs
     }
-    metrics = [name for name in labels if _known(data.runs, name)]
+    metrics = [name for name in labels if is_known(data.runs, name)]
     rows = []
     for _, group in data.settings():
         row: dict[str, Any] = {axis: value_text(group[axis].iloc[0]) for axis in data.axes}
@@ -117,7 +122,8 @@ def settings_table(data: OwnData) -> Table:
     columns = [Column(axis, axis) for axis in data.axes or ["arch"]]
     columns += [Column("n", "n", digits=0)]
     columns += [Column(name, labels[name], digits=3) for name in metrics]
-    notes = ["Mean ± standard deviation over n seeds (n − 1)."]
+    over = "runs, seeds times folds" if data.folds else "seeds"
+    notes = [f"Mean ± standard deviation over n {over} (n − 1)."]
     if "conv1/match_null" in metrics:
         notes.append("By chance: the same share for filters with shuffled columns.")
     if any(name.endswith(("/auroc", "/tf_site_ap")) for name in metrics):
@@ -136,17 +142,15 @@ def comparison_table(data: OwnData) -> Table | None:
     rows: list[dict[str, Any]] = []
     for (one, first), (other, second) in itertools.combinations(settings[:MOST_SETTINGS], 2):
         for metric in COMPARED:
-            if not (_known(first, metric) and _known(second, metric)):
+            if not (is_known(first, metric) and is_known(second, metric)):
                 continue
-            values = [
-                dict(zip(group["seed"], group[metric], strict=True)) for group in (first, second)
-            ]
-            shared = [
-                seed for seed in values[0] if seed in values[1]
-                and math.isfinite(values[0][seed]) and math.isfinite(values[1][seed])
-            ]  # fmt: skip
+            values = [_trials(group, metric) for group in (first, second)]
+            changes = {
+                one: values[1][one] - values[0][one] for one in values[0] if one in values[1]
+            }
+            shared = {one: change for one, change in changes.items() if math.isfinite(change)}
             if shared:
-                found = effect({int(s): float(values[1][s] - values[0][s]) for s in shared})
+                found = effect(shared)
                 rows.append(
                     {"metric": METRICS[metric], "one": one, "other": other, "n": len(shared)}
                     | {"difference": found.size, "low": found.low, "high": found.high}
@@ -166,67 +170,19 @@ def comparison_table(data: OwnData) -> Table | None:
         "The second setting less the first, paired by seed, with the 95 % interval (paired t). "
         f"Holm's correction is for the {len(rows)} rows of this table. One seed gives no interval.",
     ]
+    if data.folds:
+        notes.append(
+            "Runs are paired by seed and fold. Folds share training data, so that the intervals "
+            "are too narrow."
+        )
     if len(settings) > MOST_SETTINGS:
         notes.append(f"The first {MOST_SETTINGS} of {len(settings)} settings are compared.")
     return Table(f"{data.anchor}_comparisons", f"{data.title}: any two settings", rows, columns,
                  tuple(notes))  # fmt: skip
 
 
-def axis_figure(data: OwnData, axis: str) -> Figure | None:
-    """Draw shares of matching filters and the score against a numeric axis.
-
-    None: the axis has texts, or fewer than two values.
-    """
-    if not pandas.api.types.is_numeric_dtype(data.runs[axis]):
-        return None
-    frame = data.runs[data.runs[axis].notna()]
-    places = sorted(set(frame[axis].astype(float)))
-    shares = [one for one in SHARES if _known(frame, one[0])]
-    score = next((name for name in SCORES if _known(frame, name)), None)
-    if len(places) < 2 or not (shares or score):
-        return None
-    page = Figure(figsize=(7.0, 3.2), layout="constrained", facecolor="white")
-    top, bottom = page.subplots(1, 2)
-    log = places[0] > 0 and places[-1] / places[0] > 10
-    for metric, label, color, marker, dash in shares:
-        _draw(top, frame, axis, metric, label, color, marker, dash)
-    if score:
-        _draw(bottom, frame, axis, score, METRICS[score], GREEN, "D", "")
-    for axes in (top, bottom):
-        if log:
-            axes.set_xscale("log")
-        axes.set_xticks(places, [f"{place:g}" for place in places])
-        axes.minorticks_off()
-    top.set_ylim(-0.03, 1.03)
-    top.legend(frameon=False, fontsize=7)
-    style_axes(top, axis, "Share of filters matching")
-    style_axes(bottom, axis, f"Test {METRICS[score]}" if score else "")
-    return page
-
-
-def _draw(
-    axes: Any,
-    frame: pandas.DataFrame,
-    axis: str,
-    metric: str,
-    label: str,
-    color: str,
-    marker: str,
-    dash: str,
-) -> None:
-    known = frame[frame[metric].notna()]
-    x = known[axis].astype(float)
-    if marker:
-        axes.plot(
-            x, known[metric], marker, color="white", markersize=4.2, markeredgecolor=color,
-            markeredgewidth=1.1, linestyle="none", zorder=4,
-        )  # fmt: skip
-    means = known.groupby(x)[metric].mean()
-    style = (0, (5, 2)) if dash else "solid"
-    axes.plot(means.index, means, color=color, linewidth=1.4, linestyle=style, label=label)
-
-
-def _known(frame: pandas.DataFrame, metric: str) -> bool:
+def is_known(frame: pandas.DataFrame, metric: str) -> bool:
+    """Return whether a run has the metric."""
     return metric in frame and bool(frame[metric].notna().any())
 
 
