@@ -8,7 +8,7 @@ import pytest
 from recorded import record
 
 from mlproject import results
-from mlproject.attribution import Attributions, patterns
+from mlproject.attribution import METHODS, Attributions, patterns
 from mlproject.attribution.files import write_arrays
 from mlproject.attribution.truth import (
     PlantedScores,
@@ -27,6 +27,7 @@ from mlproject.filters.reading import match_scores
 from mlproject.motifs.databases import jaspar, jaspar_by_id
 from mlproject.report.sections.truth import patterns_table
 from mlproject.run.attributed_rows import drawn
+from mlproject.run.attributions import check
 from mlproject.system.errors import UserError
 
 needs_modisco = pytest.mark.skipif(
@@ -167,6 +168,14 @@ def test_modisco_finds_the_motifs_that_scores_hold_and_tomtom_names_them(
     assert sum(motif.nsites for motif in read.reading.motifs) > 40
     figure = pattern_figure(read, {motif.id: motif for motif in jaspar()}, relevant, "title")
     assert len(figure.axes) == 2 * len(read.reading.motifs)
+
+
+def test_modisco_takes_no_scores_of_the_letters_present_only() -> None:
+    present = [name for name, method in METHODS.items() if not method.hypothetical]
+    assert "ism_window" in present
+    for name in present:
+        with pytest.raises(UserError, match=f"`modisco` needs scores for every letter: {name} "):
+            check(["ism", name, "modisco"])
 
 
 @needs_modisco

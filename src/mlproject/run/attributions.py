@@ -7,12 +7,13 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeAlias
 
 import keras
 
-from mlproject.attribution import Attributions, patterns
+from mlproject.attribution import METHODS, Attributions, patterns
 from mlproject.attribution.averaging import Averaged, attribute_all
 from mlproject.attribution.examples import example_table
 from mlproject.attribution.files import write_arrays, write_attributions
@@ -28,13 +29,20 @@ from mlproject.run.attribution_figure import attribution_figure
 from mlproject.run.context import RunContext
 from mlproject.run.places import write_contributions
 from mlproject.run.stages import record_figure
+from mlproject.system.errors import UserError
 from mlproject.system.progress import MethodProgress
 
 Recorder: TypeAlias = Callable[[], None]
 
 
 def check(methods: Sequence[str]) -> None:
-    """Raise a `UserError` if a method needs a package that is not installed."""
+    """Raise a `UserError` if a method needs a package that is missing, or scores of all letters."""
+    for before, name in pairwise(methods):
+        if name == MODISCO and not METHODS[before].hypothetical:
+            raise UserError(
+                f"`{MODISCO}` needs scores for every letter: {before} before it has those of the "
+                f"letters present only; give another method, such as deeplift,{MODISCO}"
+            )
     if MODISCO in methods:
         patterns.require()
 
