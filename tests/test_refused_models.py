@@ -63,8 +63,29 @@ def ends_in_parts(length, classes):
 def exits(length, classes):
     raise SystemExit(3)
 
+def relu(values):
+    return values * values
+
+def with_part(length, classes, part):
+    regulariser = type("Reg", (keras.regularizers.Regularizer,), {"__call__": lambda self, x: 0.0})
+    parts = {
+        "named as of Keras": {"activation": relu},
+        "lambda": {"activation": lambda values: values},
+        "regulariser": {"kernel_regularizer": regulariser()},
+        "float16": {"dtype": "float16"},
+    }
+    x = inputs = keras.Input((length, 4))
+    x = layers.Conv1D(4, 3, name="motifs", **parts[part])(x)
+    return keras.Model(inputs, layers.Dense(classes)(layers.Flatten()(x)))
+
+def ends_in_operation(length, classes):
+    x = inputs = keras.Input((length, 4))
+    return keras.Model(inputs, keras.ops.sigmoid(layers.Dense(classes)(layers.Flatten()(x))))
+
 text = "no function"
 """
+
+WITH_PART: dict[str, object] = {"model": "{}:with_part"}
 
 
 @pytest.fixture
@@ -79,7 +100,7 @@ def file(tmp_path: Path) -> Path:
     [
         ({"model": "{}:two_outputs"}, r"one output of shape \(2,\), .*: got \[\(2,\), \(2,\)\]"),
         ({"model": "{}:wrong_length"}, r"one input of shape \(30, 4\)"),
-        ({"model": "{}:fails"}, "ValueError: no such thing'"),
+        ({"model": "{}:fails"}, r"ValueError: no such thing' in line \d+$"),
         ({"model": "{}:nothing"}, "must return a keras.Model"),
         ({"model": "{}:missing"}, "have a function missing"),
         ({"model": "{}:text"}, "must have a function text"),
@@ -87,6 +108,11 @@ def file(tmp_path: Path) -> Path:
         ({"model": "{}:build", "model_args": "[3]"}, "JSON object"),
         ({"model_args.width": 3}, "give `model` too"),
         ({"model": "{}:lambdas"}, r"layers of Keras only.*lambda"),
+        (WITH_PART | {"model_args.part": "named as of Keras"}, "motifs has the activation relu"),
+        (WITH_PART | {"model_args.part": "lambda"}, "motifs has the activation <lambda>"),
+        (WITH_PART | {"model_args.part": "regulariser"}, "motifs has the kernel_regularizer Reg"),
+        (WITH_PART | {"model_args.part": "float16"}, "got motifs in float16"),
+        ({"model": "{}:ends_in_operation"}, r'use layers.Activation\("sigmoid"\)$'),
         ({"model": "{}:twice"}, "shared is called 2 times"),
         ({"model": "{}:nested"}, "the model trunk inside it"),
         ({"model": "{}:ends_in_softmax"}, r"got dense \(softmax\)"),

@@ -58,6 +58,12 @@ def _check_layers(model: keras.Model, name: str) -> None:
                 f"`model`: {name} must have layers of Keras only, or the stored model could not be "
                 f"loaded safely: got {layer.name} ({kind}); write it with layers and keras.ops"
             )
+        if "float16" in (layer.compute_dtype, layer.variable_dtype):
+            raise UserError(
+                f"`model`: {name} must compute in float32 or bfloat16, since gradients vanish in "
+                f"float16: got {layer.name} in float16"
+            )
+        _check_parts(layer, name)
     graph = keras.Model(model.inputs, model.outputs)
     nodes = (node for depth in graph._nodes_by_depth.values() for node in depth)
     calls = Counter(id(node.operation) for node in nodes)
@@ -70,6 +76,25 @@ def _check_layers(model: keras.Model, name: str) -> None:
             )
 
 
+def _check_parts(layer: keras.Layer, name: str) -> None:
+    """Refuse an activation, regulariser, constraint or initialiser that Keras does not have.
+
+    Keras stores it by its name only: the model would not load, or would load with Keras' own
+    function of this name.
+    """
+    for part in layer._flatten_layers():
+        for role, value in vars(part).items():
+            if role.startswith("_") or not callable(value) or isinstance(value, keras.Layer):
+                continue
+            if not str(getattr(value, "__module__", "")).startswith(("keras.", "mlproject.")):
+                shown = getattr(value, "__name__", type(value).__name__)
+                raise UserError(
+                    f"`model`: {name} must use functions of Keras only, or the stored model could "
+                    f"not be loaded safely: {layer.name} has the {role} {shown}; use one of Keras, "
+                    "or write it with layers and keras.ops"
+                )
+
+
 def _check_end(model: keras.Model, name: str, activation: str) -> None:
     last = as_list(model.outputs)[0]._keras_history.operation
     found = getattr(last, "activation", None)
@@ -79,4 +104,5 @@ def _check_end(model: keras.Model, name: str, activation: str) -> None:
         raise UserError(
             f"`model`: {name} must end in a layer of logits (a dense layer without activation) or "
             f"in one with the activation {activation}: got {last.name} ({shown})"
+            + ("" if isinstance(last, keras.Layer) else f'; use layers.Activation("{activation}")')
         )

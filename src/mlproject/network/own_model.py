@@ -6,6 +6,7 @@ are drawn by Keras from the run's seed; they depend on the backend.
 """
 
 import importlib.util
+import traceback
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -44,6 +45,7 @@ def build_own(spec: RunSpec, length: int, classes: int, activation: str = "sigmo
         raise UserError(
             f"`model`: {spec.model} must return a model for length={length}, classes={classes} and "
             f"the arguments {spec.model_args}: it says '{type(error).__name__}: {reason(error)}'"
+            + _line(error, function)
         ) from error
     finally:
         keras.config.set_dtype_policy(usual)
@@ -75,6 +77,13 @@ def _function(spec: RunSpec) -> tuple[Callable[..., Any], int]:
     if not isinstance(shortest, int):
         raise UserError(f"`model`: SHORTEST of {path} must be an integer: got {shortest!r}")
     return function, shortest
+
+
+def _line(error: BaseException, function: Callable[..., Any]) -> str:
+    """Return the last line of the function's file that an error passed, or nothing."""
+    path = getattr(getattr(function, "__code__", None), "co_filename", None)
+    lines = [at.lineno for at in traceback.extract_tb(error.__traceback__) if at.filename == path]
+    return f" in line {lines[-1]}" if lines else ""
 
 
 def _with_activation(model: keras.Model, name: str) -> keras.Model:
