@@ -372,3 +372,20 @@ def test_names_that_are_nearly_equal_and_sequences_in_two_splits_get_a_note(
     assert "classes SRF and SFR have nearly the same name" in notes
     assert "2 sequences are in more than one split" in notes
     assert alike(["YY1", "YY2", "Max", "MAX-"]) == [("Max", "MAX-")]
+
+
+def test_many_names_that_are_nearly_equal_get_few_notes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    codes = np.random.default_rng(0).integers(0, 4, (9, 12)).astype(np.uint8)
+    names = [letter * 3 + end for letter in "abcdefghijkl" for end in ("", "-")]
+    labels = np.eye(9, len(names), dtype=np.uint8)
+    splits = {
+        name: Split(codes[part::3], labels[part::3])
+        for part, name in enumerate(("train", "valid", "test"))
+    }
+    write(make_dataset(splits, names, {}), tmp_path / "a.h5")
+    main(["dataset", "show", str(tmp_path / "a.h5")])
+    notes = capsys.readouterr().err
+    assert notes.count("are they one class?") == 10
+    assert "note: 2 more pairs of classes have nearly the same name" in notes

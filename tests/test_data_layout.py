@@ -292,7 +292,9 @@ def test_a_missing_file_and_a_folder_are_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"sequence,label\n", bytes(5000)])
 def test_a_file_that_is_no_hdf5_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.h5").write_bytes(content)
-    with pytest.raises(UserError, match=r"HDF5 file: got .*a\.h5, which is not HDF5$"):
+    with pytest.raises(
+        UserError, match=r"recipe \(synthetic, .*mpra.* HDF5 file: got .*a\.h5, which is not HDF5$"
+    ):
         read(tmp_path / "a.h5")
 
 

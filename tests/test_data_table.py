@@ -267,7 +267,21 @@ MISTAKES = [
     (f"sequence\ty\n{GOOD}\t2\n{GOOD}A\t2\n", [], "line 3: sequences must be equally long"),
     (f"sequence\ty\n{GOOD}\t2\n{GOOD}\t3\n", ["--duplicates", "refuse"], "line 2 comes again"),
     (f"sequence\ty\tset\n{GOOD}\t2\tall\n", ["--split", "set"], "must be train, valid or test"),
-    (f"sequence\ty\tc\n{GOOD}\t2\t1\n", ["--chromosome", "c"], "no row of chromosome '0.1'"),
+    (
+        f"sequence\ty\tc\n{GOOD}\t2\t1\n",
+        ["--chromosome", "c"],
+        "`valid` must name chromosomes with",
+    ),
+    (
+        f"sequence\ty\tc\n{GOOD}\t2\t1\n",
+        ["--chromosome", "c", "--valid", "1", "--test", "1"],
+        "`valid` and `test` must differ: got 1 in both",
+    ),
+    (
+        f"sequence\ty\n{GOOD}\t1\n",
+        ["--task", "binary", "--units", "mV"],
+        "`units` are for task=reg",
+    ),
     (f"sequence\ty\n{GOOD}\t2\n", ["--valid", "chr1"], "`valid` must be a share"),
     (f"sequence\ty\n{GOOD}\t2\n", [], "every split needs sequences"),
     (f"sequence\ty\n{GOOD}\t2\n", ["--name", "y"], "go together"),

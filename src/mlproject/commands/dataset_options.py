@@ -14,6 +14,7 @@ from mlproject.system.errors import UserError
 if TYPE_CHECKING:
     from mlproject.data.listing import Listing
 
+MOST_PAIRS = 10  # notes on names that are nearly the same
 FORCE = "mlproject.force"  # in the context of a command
 
 
@@ -103,8 +104,11 @@ def print_listing(
         ]
         if one_sided:
             notes.append(f"{row.name} has one label only in {', '.join(one_sided)}: no AUROC there")
-    for one, other in alike([row.name for row in listing.rows]):
+    pairs = alike([row.name for row in listing.rows])
+    for one, other in pairs[:MOST_PAIRS]:
         notes.append(f"classes {one} and {other} have nearly the same name: are they one class?")
+    if len(pairs) > MOST_PAIRS:
+        notes.append(f"{len(pairs) - MOST_PAIRS:,} more pairs of classes have nearly the same name")
     if listing.shared:
         notes.append(
             f"{listing.shared:,} sequences are in more than one split: the network is tested on "

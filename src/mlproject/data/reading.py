@@ -14,6 +14,7 @@ import numpy as np
 
 from mlproject.data import onehot
 from mlproject.data.dataset import Dataset, make_dataset
+from mlproject.data.recipes import RECIPES
 from mlproject.data.rows import Rows, StoredRows
 from mlproject.data.split import SPLITS, WINDOW, Split
 from mlproject.motifs.pwm import Motif
@@ -37,7 +38,7 @@ def read(path: Path, *, hashed: bool = False) -> Dataset:
         UserError: the file is missing, not HDF5, cut short, of another layout, or its content is
             invalid or does not match its `sha256`.
     """
-    rule = "a data set must be `synthetic` or the path of an HDF5 file"
+    rule = f"a data set must be a recipe ({', '.join(RECIPES)}) or the path of an HDF5 file"
     if not os.path.isfile(path):
         found = "a folder" if os.path.isdir(path) else "no such file"
         raise UserError(f"{rule}: got {path}, {found}")

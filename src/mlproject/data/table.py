@@ -110,6 +110,14 @@ def _splits(
     if options.chromosome:
         held = [{one.strip() for one in text.split(",")} for text in (options.valid, options.test)]
         known = {row.group for row in rows}
+        for name, names in zip(SPLITS[1:], held, strict=True):
+            if not names & known and all(map(_is_share, names)):
+                raise UserError(
+                    f"`{name}` must name chromosomes with `chromosome={options.chromosome}`: got "
+                    f"{','.join(sorted(names))}, a share; {nearest('', known)}"
+                )
+        if both := sorted(held[0] & held[1]):
+            raise UserError(f"`valid` and `test` must differ: got {', '.join(both)} in both")
         for name in sorted(held[0] | held[1]):
             if name not in known:
                 raise UserError(f"{file}: no row of chromosome {name!r}: {nearest(name, known)}")
@@ -126,6 +134,14 @@ def _splits(
     of_cluster[order[reached <= shares[1]]] = 2
     of_cluster[order[(reached > shares[1]) & (reached <= sum(shares))]] = 1
     return of_cluster[cluster], int((sizes[cluster] > 1).sum())
+
+
+def _is_share(text: str) -> bool:
+    """Return whether a text is a number below 1, as of a random split."""
+    try:
+        return 0 <= float(text) < 1
+    except ValueError:
+        return False
 
 
 def _share(name: str, text: str) -> float:

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from mlproject.data.fitting import Fit, fitted
 from mlproject.data.sequence_files import SequenceRecord, checked_letters, read_sequences
+from mlproject.fields import VALUES
 from mlproject.sequence import wrong_letter
 from mlproject.system.errors import UserError, nearest, short_repr
 from mlproject.system.texts import lines
@@ -88,6 +89,11 @@ def check_options(options: Options) -> None:
         raise UserError(
             f"`transform` is for task=regression: got transform={options.transform}, "
             f"task={options.task}"
+        )
+    if options.units and options.task not in VALUES:
+        raise UserError(
+            "`units` are for task=regression and task=counts: got "
+            f"units={','.join(options.units)}, task={options.task}"
         )
     if bool(options.fasta) < bool(options.name):
         raise UserError("a column of names needs the FASTA file that has them: got the column only")

@@ -180,9 +180,11 @@ def _matches(context: RunContext, reading: LayerReading, metrics: Mapping[str, f
     if (null := metrics.get(f"{reading.layer}/match_null")) is not None:
         line += f" (with shuffled columns {null * count:.1f})"
     found = filters_by_class(reading, relevant)
+    numbers = context.data.task in VALUES
+    kind, the_kinds = ("output", "the outputs") if numbers else ("class", "the classes")
     if not found:
-        return [f"{line}; no class has a known motif."]
-    line += f", {values['match_relevant'] * count:.0f} a motif of the classes"
+        return [f"{line}; no {kind} has a known motif."]
+    line += f", {values['match_relevant'] * count:.0f} a motif of {the_kinds}"
     hits = [f"{name} ({len(filters)})" for name, filters in found.items() if filters]
     missed = [name for name, filters in found.items() if not filters]
     return [
