@@ -37,7 +37,7 @@ def residual(x: object) -> object:
     x = positive(layers.Conv1D, 3, 4, padding="same")(x)
     y = positive(layers.Conv1D, 3, 3, padding="same", dilation_rate=4)(x)
     y = layers.Add()([x, layers.BatchNormalization()(y)])
-    y = layers.AveragePooling1D(3, 2, padding="same")(y)
+    y = layers.AveragePooling1D(3, 2, padding="same")(keras.ops.log1p(y))
     return positive(layers.Conv1D, 2, 3, padding="same", name="last")(y)
 
 

@@ -274,6 +274,8 @@ def test_an_unknown_layer_is_refused_with_the_known_ones() -> None:
     assert activation_chain(model, "conv2")[-1].name == "conv2_relu"
     with pytest.raises(UserError, match="unknown layer 'conv9': did you mean conv2, conv1"):
         activations(model, "conv9", random_codes(2))
+    with pytest.raises(UserError, match="must be a Conv1D: conv1_pool is a MaxPooling1D; choose"):
+        activations(model, "conv1_pool", random_codes(2))
 
 
 @pytest.mark.parametrize("activation", ["relu", "exponential", "tanh"])

@@ -20,6 +20,14 @@ PER_POSITION = {
     "GaussianDropout", "GaussianNoise", "Identity", "LeakyReLU", "PReLU", "ReLU", "Rescaling",
     "SpatialDropout1D",
 }  # fmt: skip
+FUNCTIONS = {
+    "Abs", "Absolute", "Arctan", "Celu", "Clip", "Cos", "Cosh", "Elu", "Exp", "Exp2", "Expm1",
+    "Gelu", "HardShrink", "HardSigmoid", "HardSilu", "HardTanh", "LeakyRelu", "Log", "Log10",
+    "Log1p", "Log2", "LogSigmoid", "Reciprocal", "Relu", "Relu6", "Rsqrt", "Selu", "Sigmoid",
+    "Silu", "Sin", "Sinh", "SoftShrink", "Softplus", "Softsign", "SparsePlus", "SparseSigmoid",
+    "Sqrt", "Square", "Squareplus", "Tanh", "TanhShrink", "Threshold",
+}  # fmt: skip
+"""Operations of `keras.ops` that compute each value from one value."""
 OVER_CHANNELS = {"BatchNormalization", "LayerNormalization", "Softmax", "Concatenate"}
 MERGES = {"Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"}
 
@@ -193,7 +201,7 @@ def _behind(operation: Any, known: Mapping[int, ReceptiveField | str]) -> Recept
         return field.through(window, length or 0)
     if standard and kind in MERGES:
         return _union(fields, name)
-    if standard and kind in PER_POSITION | OVER_CHANNELS:
+    if standard and kind in PER_POSITION | OVER_CHANNELS | FUNCTIONS:
         return field
     if standard and kind in {"ZeroPadding1D", "Cropping1D"}:
         added = operation.padding[0] if kind == "ZeroPadding1D" else -operation.cropping[0]

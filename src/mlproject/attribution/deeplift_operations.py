@@ -20,7 +20,7 @@ from mlproject.attribution.deeplift_pairs import (
     rescale,
     softmax,
 )
-from mlproject.geometry import as_list
+from mlproject.geometry import FUNCTIONS, as_list
 
 Rule = Callable[[Any, list[Pair]], Pair]
 
@@ -32,13 +32,6 @@ SUMS = {
 }  # fmt: skip
 EXTREMES = ("Max", "Amax", "Min", "Amin")
 PRODUCTS = {"Dot", "Einsum", "Inner", "Matmul", "Multiply", "Outer", "Tensordot"}
-FUNCTIONS = {
-    "Abs", "Absolute", "Arctan", "Celu", "Clip", "Cos", "Cosh", "Elu", "Exp", "Exp2", "Expm1",
-    "Gelu", "HardShrink", "HardSigmoid", "HardSilu", "HardTanh", "LeakyRelu", "Log", "Log10",
-    "Log1p", "Log2", "LogSigmoid", "Reciprocal", "Relu", "Relu6", "Rsqrt", "Selu", "Sigmoid",
-    "Silu", "Sin", "Sinh", "SoftShrink", "Softplus", "Softsign", "SparsePlus", "SparseSigmoid",
-    "Sqrt", "Square", "Squareplus", "Tanh", "TanhShrink", "Threshold",
-}  # fmt: skip
 
 
 def applied(operation: Any, *values: Any) -> Any:

@@ -35,6 +35,12 @@ def convolution(model: keras.Model, name: str) -> keras.Layer:
     """
     names = convolutions(model)
     if name not in names:
+        if name in {layer.name for layer in model.layers}:
+            kind = type(model.get_layer(name)).__name__
+            raise UserError(
+                f"a layer whose filters are read must be a Conv1D: {name} is a {kind}; choose of "
+                f"{', '.join(names) or 'none'}"
+            )
         raise UserError(f"unknown layer {name!r}: {nearest(name, names)}")
     return model.get_layer(name)
 
