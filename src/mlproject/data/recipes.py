@@ -105,6 +105,8 @@ def make_recipe(name: str, settings: Mapping[str, str] | None = None) -> Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         rule = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+        if first["type"] == "string_pattern_mismatch":
+            rule = f"has another form ({Recipe.model_fields[str(first['loc'][0])].description})"
         where = f"`{first['loc'][0]}` " if first["loc"] else ""
         got = f": got {short_repr(first['input'])}" if first["loc"] else ""
         raise UserError(f"{where}{rule}{got}") from error
