@@ -282,5 +282,7 @@ def test_recipes_are_rows_that_differ() -> None:
 
 
 def test_a_setting_of_another_form_is_refused_with_its_description() -> None:
-    with pytest.raises(UserError, match=r"^`effects` has another form \(effect of .*\): got 'MA0079=inf'$"):
+    with pytest.raises(
+        UserError, match=r"^`effects` has another form \(effect of .*\): got 'MA0079=inf'$"
+    ):
         make_recipe("mpra", {"effects": "MA0079=inf"})
