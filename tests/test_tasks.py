@@ -11,7 +11,7 @@ from scipy import stats
 
 from mlproject.architectures import make_spec
 from mlproject.attribution.logits import logit_model
-from mlproject.data.split import Split
+from mlproject.data import Dataset, Split, make_dataset
 from mlproject.filters.ablation import MEASURES
 from mlproject.network.build import build, predict
 from mlproject.network.evaluation import metrics
@@ -28,6 +28,8 @@ from mlproject.network.tasks import (
 )
 from mlproject.network.training import fit
 from mlproject.network.value_scores import densities, value_scores
+from mlproject.run.checks import check_run
+from mlproject.run.context import Settings
 from mlproject.system.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -156,6 +158,32 @@ def test_parameters_that_do_not_fit_a_task_are_refused(
 ) -> None:
     with pytest.raises(UserError, match=words):
         check_task(make_spec(options), task, outputs)
+
+
+def test_values_and_monitors_that_cannot_train_are_refused_before_a_run() -> None:
+    def data(task: str, valid: float, train: float = 1.0) -> Dataset:
+        codes = np.random.default_rng(0).integers(0, 4, (4, 30))
+        labels = {
+            "train": [0, train, 0, train],
+            "valid": [0, valid, 0, valid],
+            "test": [0, 1, 0, 1],
+        }
+        kind = np.float32 if task == "regression" else np.uint8
+        splits = {
+            name: Split((codes + n) % 4, np.array(values, kind)[:, None])
+            for n, (name, values) in enumerate(labels.items())
+        }
+        return make_dataset(splits, ["one"], {}, task=task)
+
+    options = {"pool1": 1, "pool2": 1, "dataset": "my.h5"}
+    for task, valid, train, monitor, message in (
+        ("regression", 1.0, 1e21, "val_loss", "must be at most 1e"),
+        ("regression", 0.0, 1.0, "val_pearson", "needs an output that varies"),
+        ("binary", 0.0, 1.0, "val_auroc", "needs a class with both labels"),
+    ):
+        spec = make_spec(options | {"monitor": monitor})
+        with pytest.raises(UserError, match=message):
+            check_run(spec, data(task, valid, train), Settings(quiet=True), None)
 
 
 def planted(task: str, count: int, seed: int) -> Split:

@@ -45,7 +45,7 @@ def corrupted(fault: DeviceFaultError, epoch: int, spec: RunSpec) -> UserError:
     """Return the error of a training whose epoch a device has corrupted twice."""
     if not fault.finite:
         return UserError(
-            f"the loss must stay finite and below {LARGEST_LOSS:g}: {fault.element} is not finite "
+            f"the loss must stay finite: {fault.element} is not finite "
             f"after epoch {epoch} with learning_rate={spec.learning_rate}; try a smaller rate"
         )
     return UserError(

@@ -14,12 +14,14 @@ from mlproject.fields import BLOCKS, VALUES
 from mlproject.network.build import build
 from mlproject.network.graph import convolution
 from mlproject.network.memory import check_memory
-from mlproject.network.tasks import check_task
+from mlproject.network.tasks import check_task, validation_scores
 from mlproject.run.context import Previous, Settings, Source
 from mlproject.run.motif_choice import check_motifs
 from mlproject.run.resuming import check_previous
 from mlproject.spec import RunSpec, notes
 from mlproject.system.errors import UserError
+
+LARGEST_VALUE = 1e12  # its square and that of a batch of errors stay finite in float32
 
 
 def check_run(spec: RunSpec, data: Dataset, settings: Settings, source: Source) -> None:
@@ -33,6 +35,8 @@ def check_run(spec: RunSpec, data: Dataset, settings: Settings, source: Source) 
         )
     check_task(spec, data.task, len(data.classes))
     _check_labels(data)
+    labels = np.asarray(data.valid.labels)
+    validation_scores(labels, labels.astype(np.float32), data.task, spec.monitor)
     spec.map_lengths(data.length)
     relevant = run_relevant(spec, data)
     for note in (*notes(spec), without_motif(data.classes, relevant, spec.motifs)):
@@ -56,7 +60,14 @@ def _check_model(spec: RunSpec, data: Dataset) -> None:
 def _check_labels(data: Dataset) -> None:
     """Raise a `UserError` if no class or output of the training split varies."""
     if data.task in VALUES:
-        if not np.ptp(np.asarray(data.train.labels), axis=0).any():
+        labels = np.asarray(data.train.labels)
+        if np.abs(labels).max(initial=0) > LARGEST_VALUE:
+            raise UserError(
+                f"a value must be at most {LARGEST_VALUE:g}, since training computes its square: "
+                f"got {np.abs(labels).max():g}; make the data set with `--transform standardise` "
+                "or `log2`"
+            )
+        if not np.ptp(labels, axis=0).any():
             raise UserError(
                 f"an output must vary: {', '.join(data.classes)[:200]} are constant in the "
                 "training split"
