@@ -152,6 +152,19 @@ def test_records_are_annotated_or_left_as_they_are(tmp_path: Path, genome: Path)
     assert first[8:] == ["GT", "0/1"]
     assert lines[5:9] == ["\t".join(record.split()) for record in records[1:5]]
     assert [line.number for line in read_vcf(out)] == list(range(1, 12))
+    again = tmp_path / "again.vcf"
+    score_variants(ensemble(1), out, genome, tmp_path / "o.tsv", again)
+    assert again.read_text().splitlines() == lines
+
+
+def test_a_reference_beyond_its_chromosome_is_named_as_such(tmp_path: Path, genome: Path) -> None:
+    path = vcf_of(tmp_path / "v.vcf", "chr1 61 . A C . . .", f"chr1 60 . {GENOME[59]}A C . . .")
+    notes: list[str] = []
+    done = score_variants(ensemble(1), path, genome, tmp_path / "o.tsv", report=notes.append)
+    assert (done.scored, done.skipped) == (0, {"beyond the end of their chromosome": 2})
+    assert notes[0] == (
+        f"{path}, line 3: REF must lie on chr1, which has 60 nt in g.fa: got position 61; left out"
+    )
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from mlproject.system.errors import UserError
 from mlproject.system.files import atomic_file
 
 BATCH = 500
-MOST_NAMED = 3
 Report = Callable[[str], None]
 
 
@@ -55,7 +54,7 @@ def score_variants(
         genome: FASTA of the reference.
         table: TSV to write, a row for each scored alternative.
         annotated: VCF file to write, compressed with bgzip if its name ends in .gz; None: none.
-        report: called with a line for each reference allele that differs from the genome.
+        report: called with a line for each reference allele that is not in the genome.
 
     Raises:
         UserError: a file of another format, or chromosomes of another naming. Nothing is written.
@@ -109,6 +108,14 @@ def _alleles(
     genome.refuse_other_naming(variant.chromosome, where)
     if variant.chromosome not in genome.sizes:
         skipped[f"on chromosomes that {genome.path.name} lacks"] += len(variant.alternatives)
+        return
+    size = genome.sizes[variant.chromosome]
+    if variant.start + len(variant.reference) > size:
+        report(
+            f"{where}: REF must lie on {variant.chromosome}, which has {size:,} nt in "
+            f"{genome.path.name}: got position {variant.start + 1:,}; left out"
+        )
+        skipped["beyond the end of their chromosome"] += len(variant.alternatives)
         return
     left, inside, right = _context(variant, genome, length)
     found = decode(inside[None])[0]
@@ -170,6 +177,12 @@ def info_keys(classes: Sequence[str]) -> list[str]:
     return [f"MLP_{re.sub('[^A-Za-z0-9_.]', '_', metric_name(name))}" for name in classes]
 
 
+def _without(info: str, keys: Sequence[str]) -> str:
+    """Return an INFO cell without the values of an earlier annotation; "." if nothing is left."""
+    kept = [part for part in info.split(";") if part and part.split("=", 1)[0] not in keys]
+    return ";".join(kept) or "."
+
+
 def _annotate(
     copy: IO[bytes],
     batch: Sequence[VcfLine],
@@ -182,6 +195,8 @@ def _annotate(
     for place, line in enumerate(batch):
         cells = list(line.cells)
         if line.variant is None:
+            if any(cells[0].startswith(f"##INFO=<ID={key},") for key in keys):
+                continue
             if cells[0].startswith("#CHROM"):
                 for key, name in zip(keys, classes, strict=True):
                     about = f"Logit of {name}, alternative less reference, mean of both strands"
@@ -190,13 +205,14 @@ def _annotate(
                         f'##INFO=<ID={key},Number=A,Type=Float,Description="{about}">\n'.encode()
                     )
         else:
+            cells[7] = _without(cells[7], keys)
             rows = [own.get((place, number)) for number in range(len(line.variant.alternatives))]
             if any(row is not None for row in rows):
                 added = [
                     f"{key}={','.join('.' if row is None else cell(row[n]) for row in rows)}"
                     for n, key in enumerate(keys)
                 ]
-                before = [] if cells[7] in (".", "") else [cells[7]]
+                before = [] if cells[7] == "." else [cells[7]]
                 cells[7] = ";".join([*before, *added])
         copy.write(("\t".join(cells) + "\n").encode())
 
