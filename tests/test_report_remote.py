@@ -13,7 +13,8 @@ from tracking_server import free_port, kill, serve
 from mlproject import results
 from mlproject.report.content import ReportRequest
 from mlproject.report.recording import make_report
-from mlproject.store import Store, connect, connection
+from mlproject.store import Store, connect
+from mlproject.store import runs as stored_runs
 from mlproject.store.exchange.exporting import export
 from mlproject.store.exchange.importing import import_runs
 
@@ -64,7 +65,7 @@ def test_runs_are_asked_for_by_the_page_and_never_one_by_one(
         "runs/search",
     ]
     calls.clear()
-    monkeypatch.setattr(connection, "PAGE", 2)
+    monkeypatch.setattr(stored_runs, "PAGE", 2)
     paged = results.runs("table1", store=server)
     assert [call.endswith("runs/search") for call in calls].count(True) == -(-RUNS // 2)
     assert len(calls) == -(-RUNS // 2) + 1

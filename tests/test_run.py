@@ -122,6 +122,7 @@ def test_a_run_leaves_the_artifacts_of_the_contract_and_nothing_else(
         "plots/roc.png",
         "plots/pr.png",
         "attributions/saliency.h5",
+        "attributions/saliency_examples.csv",
         "attributions/saliency.png",
         "attributions/saliency.pdf",
     }

@@ -47,5 +47,10 @@ def variants(
     with exit_if_interrupted(), progress_shown():
         done = score_variants(load_ensemble(runs), vcf, genome, out, vcf_out, report)
     for reason, count in done.skipped.items():
-        print(f"note: {count:,} alternatives {reason} are left out", file=sys.stderr)
-    print(f"{out}: {done.scored:,} alternatives")
+        verb = "is" if count == 1 else "are"
+        print(f"note: {_alternatives(count)} {reason} {verb} left out", file=sys.stderr)
+    print(f"{out}: {_alternatives(done.scored)}")
+
+
+def _alternatives(count: int) -> str:
+    return f"{count:,} alternative{'s' * (count != 1)}"
