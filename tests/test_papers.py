@@ -200,5 +200,5 @@ def test_the_page_of_the_papers_runs_is_made_of_exported_files_alone(store: Path
     assert re.search(r"\| CNN-2 \| exponential \| 3 \| 0\.960 ± 0\.010 \| 0\.960 \|", text)
     assert "because of the moon" in text
     links = re.findall(r"\]\(([^)]+)\)", text)
-    assert {"figures/task1.png", "figures/task3.png"} <= set(links)
+    assert {"figures/task1.png", "figures/task3.png", "figures/zbed2.png"} <= set(links)
     assert all((Path("out") / link).exists() for link in links)

@@ -58,9 +58,14 @@ def _index(folder: Path, papers: Sequence[str]) -> str:
     parts = [f"{MARK} FOLDER`, do not edit -->", "# Papers, trained again"]
     for name in papers:
         title, *lines = (folder / name / "README.md").read_text(encoding="utf-8").split("\n\n")[1:4]
-        parts += [f"## [{title.removeprefix('# ')}]({name}/README.md)", *lines]
-        first = "message" if name == PAPER else read_paper(name).tables[0].name
-        parts.append(f"![{title.removeprefix('# ')}]({name}/figures/{first}.png)")
+        title = title.removeprefix("# ")
+        parts += [f"## [{title}]({name}/README.md)"]
+        parts += [line for line in lines if not line.startswith("#")]
+        drawn = ["message"]
+        if name != PAPER:
+            drawn = [one.name for one in read_paper(name).parts()]
+        found = [one for one in drawn if (folder / name / "figures" / f"{one}.png").exists()]
+        parts += [f"![{title}]({name}/figures/{one}.png)" for one in found[:1]]
     return "\n\n".join(parts) + "\n"
 
 

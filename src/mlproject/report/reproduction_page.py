@@ -75,7 +75,7 @@ def paper_page(name: str, report: Report, counted: pandas.DataFrame, notes: str)
     """Return the page of a paper that is described by data; see `markdown` for the arguments."""
     paper = read_paper(name)
     statements, cost, parts = report.table("statements"), cost_table(counted), []
-    for one in paper.tables:
+    for one in paper.parts():
         table, picture = report.table(one.name), report.pictures.get(one.name)
         image = f"![{picture.title}](figures/{one.name}.png)" if picture else ""
         heading, shown = one.title.partition(".")[0], table.markdown() if table else ""

@@ -84,8 +84,9 @@ def _pattern_names(found: pandas.DataFrame, content: Content) -> str:
             targets = content.targets(run)
             names = {match.target_id for match in best.values()}
             counts.update({targets[one].name if one in targets else one for one in names})
-    shown = [f"{name} ({count})" for name, count in counts.most_common(MOST_NAMES)]
-    more = len(counts) - len(shown)
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    shown = [f"{name} ({count})" for name, count in ordered[:MOST_NAMES]]
+    more = len(ordered) - len(shown)
     return ", ".join([*shown, *([f"{more} more"] if more > 0 else [])])
 
 

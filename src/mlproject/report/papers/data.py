@@ -125,6 +125,10 @@ class Paper(_Part):
     statements: list[PaperStatement] = []
     comparisons: list[PaperComparison] = []
 
+    def parts(self) -> list[PaperTable | PaperComparison]:
+        """Return tables and comparisons in the order of a page."""
+        return [*self.tables, *self.comparisons]
+
 
 class PublishedCell(NamedTuple):
     """A published number and the runs that it is compared with.
