@@ -14,6 +14,7 @@ from mlproject.fields import BLOCKS, VALUES
 from mlproject.network.build import build
 from mlproject.network.graph import convolution
 from mlproject.network.memory import check_memory
+from mlproject.network.protocol import LOWER_IS_BETTER
 from mlproject.network.tasks import check_task, validation_scores
 from mlproject.run.context import Previous, Settings, Source
 from mlproject.run.motif_choice import check_motifs
@@ -35,8 +36,9 @@ def check_run(spec: RunSpec, data: Dataset, settings: Settings, source: Source) 
         )
     check_task(spec, data.task, len(data.classes))
     _check_labels(data)
-    labels = np.asarray(data.valid.labels)
-    validation_scores(labels, labels.astype(np.float32), data.task, spec.monitor)
+    if spec.monitor not in LOWER_IS_BETTER:  # losses are defined for any labels
+        labels = np.asarray(data.valid.labels)
+        validation_scores(labels, labels.astype(np.float32), data.task, spec.monitor)
     spec.map_lengths(data.length)
     relevant = run_relevant(spec, data)
     for note in (*notes(spec), without_motif(data.classes, relevant, spec.motifs)):
