@@ -1,6 +1,7 @@
 """The self-test of a device: a sound one passes, a broken one is refused and told what differed."""
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 from mlproject.commands.cli import cli
 from mlproject.network import backend, selftest, vouching
 from mlproject.system.errors import UserError
+from mlproject.system.variables import thread_variables
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +148,62 @@ def test_an_error_of_the_device_is_a_difference(monkeypatch: pytest.MonkeyPatch)
     found = [*selftest.differences()]
     assert found[0] == "operators: CUDA_ERROR_ILLEGAL_ADDRESS"
     assert len(found) == 4
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        "RESOURCE_EXHAUSTED: : CUDA_ERROR_OUT_OF_MEMORY: out of memory",
+        "INTERNAL: [0] There was an error (2): cudaErrorMemoryAllocation : out of memory",
+    ],
+)
+def test_a_device_without_memory_is_not_called_wrong_and_nothing_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError(says)
+
+    monkeypatch.setattr(backend, "on_processor", lambda: False)
+    monkeypatch.setattr(selftest, "_kernel_differences", fails)
+    with pytest.raises(UserError, match=r"^the self-test of a device needs some of its memory"):
+        vouching.ensure_checked(tmp_path)
+    assert not [*(tmp_path / "data").iterdir()]
+
+
+def test_processes_with_other_thread_counts_share_one_self_test(
+    tmp_path: Path, accelerator: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vouching.check_device(tmp_path)
+    for count in (1, 4):
+        for name, value in thread_variables(count).items():
+            monkeypatch.setenv(name, value)
+        vouching.ensure_checked(tmp_path)
+    assert len(accelerator) == 1
+
+
+def test_of_several_processes_one_tests_and_the_others_wait(
+    tmp_path: Path, accelerator: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def differences() -> list[str]:
+        accelerator.append(1)
+        others[0].start()
+        others[0].join(0.2)  # it waits for the lock, and ends after this test
+        return ["conv gave 1 instead of 2"]
+
+    refused: list[str] = []
+
+    def other() -> None:
+        with pytest.raises(UserError, match="conv gave 1 instead of 2") as error:
+            vouching.ensure_checked(tmp_path)
+        refused.append(str(error.value))
+
+    others = [threading.Thread(target=other)]
+    monkeypatch.setattr(vouching, "differences", differences)
+    with pytest.raises(UserError, match="conv gave 1 instead of 2"):
+        vouching.ensure_checked(tmp_path)
+    others[0].join()
+    assert len(accelerator) == len(refused) == 1
+    assert not [*tmp_path.rglob("*.lock")]
 
 
 def test_an_accelerator_is_tested_once_an_environment(

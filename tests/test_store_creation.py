@@ -17,8 +17,9 @@ import sqlalchemy
 from conftest import PATIENCE
 
 from mlproject.store import connect
-from mlproject.store.creation import is_complete, locked, make_sqlite_store, sqlite_path
+from mlproject.store.creation import is_complete, make_sqlite_store, sqlite_path
 from mlproject.system.errors import UserError
+from mlproject.system.locks import locked
 
 WRITER = """
 import sys
@@ -134,7 +135,7 @@ def test_a_lock_whose_file_was_removed_by_its_last_holder_is_no_lock(tmp_path: P
     inside = []
 
     def hold(number: int) -> None:
-        with locked(tmp_path / "lock"):
+        with locked(tmp_path / "lock", "tests"):
             inside.append(number)
             assert inside == [number]
             time.sleep(0.01)

@@ -23,7 +23,7 @@ from mlproject.network.selftest_operators import Kernel, kernels
 from mlproject.network.steps import make_steps
 from mlproject.network.training_tools import built_optimizer
 from mlproject.spec import RunSpec
-from mlproject.system.errors import reason
+from mlproject.system.errors import UserError, reason
 
 NETWORKS = ("CNN-2", "CNN-25")
 LENGTH, CLASSES = 200, 12
@@ -34,11 +34,16 @@ STEP_TOLERANCE = 10 * TERMS**0.5 * ROUNDING  # 8e-5, relative; TensorFloat-32 is
 STEPS = 200
 REPEATED_TOLERANCE = 0.01  # of kernels' squares where the device adds up in any order
 BETA2 = 0.999  # Keras' default, which no spec changes
+NO_MEMORY = "RESOURCE_EXHAUSTED", "OUT_OF_MEMORY", "out of memory"  # of XLA, CUDA, TensorFlow
 VARIABLE = 65_537  # elements of a variable that is assigned to
 
 
 def differences() -> Iterator[str]:
-    """Yield each thing that the device computes wrongly: nothing on a sound one."""
+    """Yield each thing that the device computes wrongly: nothing on a sound one.
+
+    Raises:
+        UserError: the device has no memory left.
+    """
     backend.prepare()
     yield from _guarded("operators", _kernel_differences)
     yield from _guarded("random numbers", _random_differences)
@@ -48,12 +53,21 @@ def differences() -> Iterator[str]:
 
 
 def _guarded(what: str, part: Callable[[], Iterator[str]]) -> Iterator[str]:
-    """Yield a part's differences; an error of the device is one."""
+    """Yield a part's differences; an error of the device is one, but for lack of memory.
+
+    Raises:
+        UserError: the device has no memory left.
+    """
     try:
         yield from part()
     except DeviceFaultError as fault:
         yield f"{what}: {fault}"
     except RuntimeError as error:
+        if any(sign in str(error) for sign in NO_MEMORY):
+            raise UserError(
+                "the self-test of a device needs some of its memory: there is none left; end the "
+                "processes that hold it, or set XLA_PYTHON_CLIENT_PREALLOCATE=false for them"
+            ) from error
         yield f"{what}: {reason(error)[:200]}"
 
 

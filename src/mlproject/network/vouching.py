@@ -16,6 +16,7 @@ from mlproject.network.selftest import differences
 from mlproject.system import environment
 from mlproject.system.errors import UserError
 from mlproject.system.files import atomic_file
+from mlproject.system.locks import locked
 
 VERSION = 1  # of the self-test: a new one asks all devices again
 KNOWN_WRONG = (0, 11)  # JAX from here on, with CUDA
@@ -25,6 +26,7 @@ PACKAGES = (
     *(f"jax-cuda{number}-{part}" for number in (12, 13) for part in ("plugin", "pjrt")),
     *("nvidia-cudnn-cu12", "nvidia-cudnn-cu13", "nvidia-cublas", "nvidia-cublas-cu12"),
 )
+PROCESSOR_FLAG = "--xla_cpu_"  # `set_threads` sets one in some processes and not in others
 DRIVER = Path("/proc/driver/nvidia/version")
 
 
@@ -35,7 +37,8 @@ def device_identity() -> dict[str, str]:
     if driver := driver_version():
         found["driver"] = driver
     for name in ("CUDA_VISIBLE_DEVICES", "XLA_FLAGS", "TF_XLA_FLAGS"):
-        if value := os.environ.get(name):
+        words = os.environ.get(name, "").split()
+        if value := " ".join(word for word in words if not word.startswith(PROCESSOR_FLAG)):
             found[name] = value
     for package in PACKAGES:
         try:
@@ -62,7 +65,7 @@ def check_device(home: Path) -> str:
         home: folder of ``data``, where the outcome is kept.
 
     Raises:
-        UserError: the device computes wrongly.
+        UserError: the device computes wrongly, or has no memory left.
     """
     identity = device_identity()
     found = [*differences()]
@@ -78,12 +81,14 @@ def check_device(home: Path) -> str:
 def ensure_checked(home: Path, check: bool = True) -> None:
     """Test an accelerator before its first training; what it has passed once it need not again.
 
+    Of several processes one tests and the others wait for the outcome.
+
     Args:
         home: folder of ``data``, where outcomes are kept.
         check: if false, nothing is tested, and a device that is known to be wrong gets a warning.
 
     Raises:
-        UserError: the device computes wrongly, now or when it was tested.
+        UserError: the device computes wrongly, now or when it was tested, or has no memory left.
     """
     if backend.on_processor():
         return
@@ -96,11 +101,18 @@ def ensure_checked(home: Path, check: bool = True) -> None:
                 file=sys.stderr,
             )
         return
-    found = _remembered(_path(home, identity), identity)
+    path = _path(home, identity)
+    found = _remembered(path, identity)
     if found is None:
-        print(f"{_named(identity)}: the first training here, so it is tested", file=sys.stderr)
-        check_device(home)
-    elif found:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(path.with_suffix(".lock"), "tests a device"):
+            found = _remembered(path, identity)
+            if found is None:
+                print(
+                    f"{_named(identity)}: the first training here, so it is tested", file=sys.stderr
+                )
+                check_device(home)
+    if found:
         raise _refusal(identity, found)
 
 

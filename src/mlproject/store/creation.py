@@ -3,26 +3,18 @@
 import os
 import secrets
 import sqlite3
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from mlproject.system.errors import UserError
+from mlproject.system.locks import POLL_SECONDS, WAIT_SECONDS, locked
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
-WAIT_SECONDS = 900.0
+RULE = "makes a tracking store"
 QUIET_SECONDS = 2.0
-POLL_SECONDS = 0.1
 EMPTY = "experiments", "workspaces", "alembic_version"
 
 
@@ -55,7 +47,7 @@ def make_sqlite_store(path: Path) -> None:
     if is_complete(path) and not (_leftovers(path) and os.access(path.parent, os.W_OK)):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(path.with_name(f".{path.name}.lock")):
+    with locked(path.with_name(f".{path.name}.lock"), RULE):
         for one in _leftovers(path):
             one.unlink(missing_ok=True)
         if is_complete(path):
@@ -104,72 +96,6 @@ def is_empty(path: Path) -> bool:
             others = "SELECT EXISTS (SELECT 1 FROM experiments WHERE name <> 'Default')"
             return not database.execute(others).fetchone()[0]
     return True
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file `path` and remove it afterwards; a killed process releases its lock.
-
-    On a file system without locks, nothing is locked.
-
-    Raises:
-        UserError: another process holds it for `WAIT_SECONDS`.
-        OSError: the folder cannot be written.
-    """
-    until = time.monotonic() + WAIT_SECONDS
-    while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            if (taken := _take(file)) is None:
-                os.close(file)
-                path.unlink(missing_ok=True)
-                yield
-                return
-            if taken and _is_file_of(file, path):
-                break
-        except BaseException:
-            with suppress(OSError):
-                os.close(file)
-            raise
-        os.close(file)
-        if time.monotonic() > until:
-            raise UserError(
-                f"one process at a time makes a tracking store: another holds {path} for "
-                f"{WAIT_SECONDS:.0f} s; wait for it or stop it"
-            )
-        time.sleep(POLL_SECONDS)
-    try:
-        yield
-    finally:
-        if sys.platform == "win32":  # an open file cannot be removed there
-            os.close(file)
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
-        else:
-            path.unlink(missing_ok=True)
-            os.close(file)
-
-
-def _take(file: int) -> bool | None:
-    """Return whether this process obtained the lock, None if the file system has no locks."""
-    try:
-        if sys.platform == "win32":
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    except OSError:
-        return None
-    return True
-
-
-def _is_file_of(file: int, path: Path) -> bool:
-    """Return whether an open file still has its name: the last holder may have removed it."""
-    try:
-        return os.path.samestat(os.fstat(file), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _build(path: Path) -> None:

@@ -12,11 +12,12 @@ import mlflow
 import sqlalchemy
 
 from mlproject.store.client import Store
-from mlproject.store.creation import locked, make_sqlite_store, sqlite_path
+from mlproject.store.creation import RULE, make_sqlite_store, sqlite_path
 from mlproject.store.environment import use_store, without_store
 from mlproject.store.errors import STORE_ERRORS, unwritable
 from mlproject.store.runs import file_identity
 from mlproject.system.errors import UserError
+from mlproject.system.locks import locked
 from mlproject.system.masking import mask
 
 DATABASES = ("postgresql", "mysql", "mssql", "oracle", "sqlite")
@@ -118,7 +119,7 @@ def _table_lock(uri: str) -> Iterator[None]:
         engine.dispose()
     name = sha256(uri.encode()).hexdigest()[:16]
     user = os.getuid() if hasattr(os, "getuid") else "all"
-    with locked(Path(tempfile.gettempdir()) / f"mlproject-{user}-{name}.lock"):
+    with locked(Path(tempfile.gettempdir()) / f"mlproject-{user}-{name}.lock", RULE):
         yield
 
 
