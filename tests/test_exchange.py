@@ -398,6 +398,38 @@ def test_a_large_run_is_packed_and_what_still_does_not_fit_is_left_out(
     assert read(folder) == recorded
 
 
+def cell(parent: str, options: dict[str, object], status: str = "FINISHED") -> str:
+    tracker = start(options)
+    tracker.tags({Tag.PARENT: parent})
+    tracker.metrics({"test_auroc": 0.9})
+    tracker.finish(status)
+    return tracker.run_id
+
+
+def test_export_takes_runs_starts_of_ids_and_sweeps(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = connect().start("seeds", {Tag.SWEEP: "seeds"}, Path("runs"), "table1")
+    cells = [cell(sweep.run_id, {"seed": seed}) for seed in (1, 2)]
+    killed = cell(sweep.run_id, {"seed": 3}, "KILLED")
+    sweep.finish("FINISHED")
+    alone, again = record({"seed": 4}), record({"seed": 4})
+    record({"seed": 5})
+    for out, given in (("one", [alone[:12]]), ("all", [sweep.run_id, again])):
+        cli.main(["export", *given, "--out", out], standalone_mode=False)
+    assert {run.run_id for run in read_all(Path("one"))} == {alone}
+    assert {run.run_id for run in read_all(Path("all"))} == {*cells, again}
+    for given, message in (
+        ([alone, killed], f"`export` writes finished runs: {killed} is killed"),
+        ([alone, "--where", "seed = 4"], "`export` takes RUNS, or `--experiment` and `--where`"),
+        ([alone, alone], "a run is given once"),
+    ):
+        with pytest.raises(UserError, match=re.escape(message)):
+            cli.main(["export", *given, "--out", "none"], standalone_mode=False)
+    assert not Path("none").exists()
+    capsys.readouterr()
+
+
 def test_the_commands_say_what_they_did(
     workplace: Path, trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

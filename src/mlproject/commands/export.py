@@ -6,22 +6,32 @@ from pathlib import Path
 import click
 
 from mlproject.commands.options import EXPERIMENTS, FILE, WHERE, option
+from mlproject.system.errors import UserError
 
 
 @click.command()
+@click.argument("runs", nargs=-1, metavar="[RUN...]")
 @EXPERIMENTS
 @WHERE
 @option("--out", default="docs/reproduction/koo_eddy_2019", type=FILE, help="folder")
 @click.option("--weights", is_flag=True, help="also the trained weights, 0.7 MB a run and more")
-def export(experiments: tuple[str, ...], where: str, out: Path, weights: bool) -> None:
-    """Write finished runs as small folders of text, for a repository or another machine.
+def export(
+    runs: tuple[str, ...], experiments: tuple[str, ...], where: str, out: Path, weights: bool
+) -> None:
+    """Write finished RUNS [all] as small folders of text, for a repository or another machine.
 
-    OUT/runs.csv lists them; `import` makes runs of them. What is in OUT stays.
+    A sweep stands for its finished cells. OUT/runs.csv lists the runs; `import` makes runs of
+    them. What is in OUT stays.
     """
+    if runs and (experiments or where):
+        raise UserError("`export` takes RUNS, or `--experiment` and `--where`: got both")
+    from mlproject.run.members import member_runs
     from mlproject.store import connect
     from mlproject.store.exchange.exporting import export as export_runs
 
-    done = export_runs(connect(), out, list(experiments) or None, where, weights)
+    store = connect()
+    chosen = member_runs(store, runs) if runs else ()
+    done = export_runs(store, out, list(experiments) or None, where, weights, chosen)
     for line in done.left_out:
         print(f"too large, or no name for a file, left out: {line}", file=sys.stderr)
     for line in done.unreadable:

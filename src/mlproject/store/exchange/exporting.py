@@ -4,8 +4,11 @@ import csv
 import io
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import pandas
 
 from mlproject.architectures import network_order
 from mlproject.names import Artifact, Tag, tag
@@ -15,7 +18,7 @@ from mlproject.store.exchange import folder as folders
 from mlproject.store.exchange.checks import SUFFIXES, is_file_name
 from mlproject.store.exchange.folder import RUNS, key_of, read_all
 from mlproject.store.results import frame
-from mlproject.store.results.conditions import parse
+from mlproject.store.results.conditions import equals, parse
 from mlproject.store.transfer import RecordedRun, read_run
 from mlproject.system.errors import UserError
 from mlproject.system.files import atomic_file
@@ -55,6 +58,7 @@ def export(
     experiment: list[str] | None = None,
     where: str = "",
     weights: bool = False,
+    run_ids: Sequence[str] = (),
 ) -> Exported:
     """Write the counted runs below ``out/runs`` and list all runs there in ``out/runs.csv``.
 
@@ -67,13 +71,19 @@ def export(
         experiment: names of the experiments, None: all.
         where: conditions, see `mlproject.results.runs`.
         weights: also the trained weights.
+        run_ids: full ids of the only runs to write; none: all.
 
     Raises:
-        UserError: see `mlproject.results.runs`; the folder cannot be written, or contains damaged
-            runs.
+        UserError: see `mlproject.results.runs`; a run of `run_ids` is not finished, the folder
+            cannot be written, or contains damaged runs.
     """
-    found = frame.find(experiment, parse(where), store)
-    done = Exported([], [], [], [], [], found.unreadable, out / "runs.csv")
+    chosen = [equals("run_id", run_ids)] if run_ids else []
+    found = frame.find(experiment, [*parse(where), *chosen], store)
+    unreadable = [
+        line for line in found.unreadable if not run_ids or any(one in line for one in run_ids)
+    ]
+    _require_finished(run_ids, found.runs, unreadable)
+    done = Exported([], [], [], [], [], unreadable, out / "runs.csv")
     present = {key_of(run): run for run in _present(out)}
     counted = frame.counted(found.runs).sort_values(
         "metric_version", key=lambda column: column.map(_version)
@@ -97,6 +107,19 @@ def export(
     with atomic_file(done.table) as file:
         file.write(_table(list(present.values())).encode())
     return done
+
+
+def _require_finished(
+    run_ids: Sequence[str], runs: pandas.DataFrame, unreadable: list[str]
+) -> None:
+    """Raise a `UserError` if a chosen run has no results to write."""
+    states = dict(zip(runs["run_id"], runs["state"], strict=True))
+    for run_id in run_ids:
+        state = states.get(run_id, "no run of this project")
+        if state not in (frame.COUNTED, "duplicate") and not any(
+            run_id in line for line in unreadable
+        ):
+            raise UserError(f"`export` writes finished runs: {run_id} is {state}")
 
 
 def _left_out(run_id: str, error: Exception) -> str:
