@@ -1,5 +1,7 @@
 """The report on a user's own data: its axes, paired comparisons, and nothing of the paper."""
 
+import hashlib
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +119,55 @@ def test_folds_of_a_data_set_are_one_table_paired_by_fold(workplace: Path) -> No
     assert [(row["pool1"], row["n"]) for row in settings.rows] == [("2", 3), ("10", 3)]
     row = next(row for row in compared.rows if row["metric"] == "AUROC")
     assert (row["n"], row["difference"]) == (3, pytest.approx(0.0816))
+
+
+def test_matches_with_several_motif_databases_are_neither_averaged_nor_compared(
+    workplace: Path,
+) -> None:
+    matches = {"jaspar2016": 0.2, "jaspar2026": 0.6}
+    for pool, seed, (motifs, relevant) in itertools.product((2, 25), (0, 1), matches.items()):
+        options = {"dataset": "p.h5", "pool1": pool, "seed": seed, "motifs": motifs}
+        record_own(options, 0.8 + pool / 1000 + seed / 100, relevant, OWN)
+    report = build(ReportRequest(), connect())
+    settings, compared = report.table("own1_settings"), report.table("own1_comparisons")
+    assert settings and compared
+    found = {(row["pool1"], row["motifs"]): row["conv1/match_relevant"] for row in settings.rows}
+    assert {key: value.mean for key, value in found.items()} == {
+        (pool, motifs): pytest.approx(relevant)
+        for pool in ("2", "25")
+        for motifs, relevant in matches.items()
+    }
+    pairs = {row["one"][-10:] + row["other"][-10:] for row in compared.rows
+             if "match" in row["metric"]}  # fmt: skip
+    assert pairs == {"jaspar2016" * 2, "jaspar2026" * 2}
+    assert "Matches with different motif databases are not compared." in compared.notes
+    for number, (motifs, relevant) in enumerate(matches.items(), 1):
+        picture = report.pictures[f"own1_pool1_motifs{number}"]
+        assert motifs in picture.title
+        line = picture.figure.axes[0].lines[1]
+        assert np.asarray(line.get_ydata()) == pytest.approx([relevant] * 2)
+
+
+def test_settings_name_the_database_where_another_parameter_decides_it(workplace: Path) -> None:
+    for pool, motifs in ((2, "jaspar2016"), (25, "jaspar2026")):
+        record_own({"dataset": "p.h5", "pool1": pool, "motifs": motifs}, 0.9, 0.3, OWN)
+    (data,) = own_data(build_frame())
+    assert data.axes == ["pool1", "motifs"]
+
+
+def test_a_database_is_known_by_its_content_wherever_its_file_is(workplace: Path) -> None:
+    written = {"a/own.meme": "MEME 1", "b/own.meme": "MEME 1", "c/own.meme": "MEME 2"}
+    for seed, (path, text) in enumerate(written.items()):
+        Path(path).parent.mkdir()
+        Path(path).write_text(text)
+        options = {"dataset": "p.h5", "seed": seed, "motifs": f"jaspar2016,{path}"}
+        record_own(options, 0.9, 0.3, OWN)
+    (data,) = own_data(build_frame())
+    first, second = (hashlib.sha256(text.encode()).hexdigest()[:8] for text in ("MEME 1", "MEME 2"))
+    assert {name: len(group) for name, group in data.settings()} == {
+        f"motifs=jaspar2016,own.meme ({first})": 2,
+        f"motifs=jaspar2016,own.meme ({second})": 1,
+    }
 
 
 def test_nothing_of_the_paper_is_in_a_report_on_other_data(store: Path) -> None:

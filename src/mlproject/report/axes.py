@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas
 
+from mlproject.fields import jaspar_names, parse_databases
 from mlproject.report.trials import varying
 
 GIVEN_BY_OTHERS = ("dataset_sha256", "metric_version", "training_version", "model_sha256")
@@ -36,6 +37,30 @@ def value_text(value: Any) -> str:
     if value is None or pandas.isna(value):
         return "-"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def database_names(frame: pandas.DataFrame) -> list[str]:
+    """Return the name of each run's motif databases: ``jaspar2016``, ``own.meme``.
+
+    Equal contents have one name, wherever their files are. Files of one name that differ get the
+    start of their SHA-256: ``own.meme (1a2b3c4d)``.
+    """
+    known = set(jaspar_names())
+    contents: list[tuple[str, ...]] = []
+    names: dict[tuple[str, ...], str] = {}
+    for motifs, sha256 in zip(frame["motifs"], frame["motifs_sha256"], strict=True):
+        hashes = iter(str(sha256).split(","))
+        databases = parse_databases(str(motifs))
+        content = tuple(one if one in known else next(hashes, "") or one for one in databases)
+        contents.append(content)
+        files = [one.replace("\\", "/").rpartition("/")[2] for one in databases]
+        names.setdefault(content, ",".join(files))
+    shared = [*names.values()]
+    for content, name in names.items():
+        if shared.count(name) > 1:
+            starts = ", ".join(one[:8] for one in content if one not in known)
+            names[content] = f"{name} ({starts})"
+    return [names[content] for content in contents]
 
 
 def _count(frame: pandas.DataFrame, keys: list[str]) -> int:

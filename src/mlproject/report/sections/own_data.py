@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pandas
 
 from mlproject.fields import ATTRIBUTIONS
-from mlproject.report.axes import axes_of, value_text
+from mlproject.report.axes import axes_of, database_names, value_text
 from mlproject.report.content import Content
 from mlproject.report.effects import effect, holm
 from mlproject.report.measure import measure_of
@@ -28,6 +28,7 @@ METRICS = {
 }  # fmt: skip
 COMPARED = ("test_accuracy", "test_auroc", "test_pearson", "test_r2",
             "conv1/match_jaspar", "conv1/match_relevant")  # fmt: skip
+DATABASES = "motifs"  # the axis that names the motif databases of the runs
 MOST_SETTINGS = 12  # 66 pairs
 
 
@@ -38,7 +39,8 @@ class OwnData(NamedTuple):
         title: name of the data set.
         anchor: for names of tables and files.
         runs: the runs that count.
-        axes: the parameters in which they differ, without the seed and the fold.
+        axes: the parameters in which they differ, without the seed and the fold; `DATABASES` is
+            one whenever the runs are read with several motif databases.
         folds: into how many folds the data are dealt; 0: none.
     """
 
@@ -54,6 +56,10 @@ class OwnData(NamedTuple):
             return [(str(self.runs["arch"].iloc[0]), self.runs)]
         groups = self.runs.groupby(self.axes, dropna=False, sort=True)
         return [(_name(self.axes, group.iloc[0]), group) for _, group in groups]
+
+    def databases(self) -> list[str]:
+        """Return the names of the motif databases if there are several, else none."""
+        return sorted(set(self.runs[DATABASES])) if DATABASES in self.axes else []
 
 
 def own_data(counted: pandas.DataFrame) -> list[OwnData]:
@@ -71,8 +77,11 @@ def own_data(counted: pandas.DataFrame) -> list[OwnData]:
         path = str(group["dataset"].iloc[0]).replace("\\", "/").rpartition("/")[2]
         folds = _folds(group.iloc[0])
         title = f"{path}, {folds} folds" if folds else path
-        axes = axes_of(group.drop(columns="fold", errors="ignore"))
-        found.append(OwnData(title, f"own{number}", group, axes, folds))
+        named = group.assign(**{DATABASES: database_names(group)})
+        others = ["fold", DATABASES, "motifs_sha256"]
+        axes = axes_of(named.drop(columns=others, errors="ignore"))
+        axes += [DATABASES] * (named[DATABASES].nunique() > 1)
+        found.append(OwnData(title, f"own{number}", named, axes, folds))
     return found
 
 
@@ -136,12 +145,16 @@ def comparison_table(data: OwnData) -> Table | None:
     """Return the paired differences of any two settings; None without two that share seeds.
 
     The differences are paired by seed. Their p-values (paired t) are corrected by Holm for all rows
-    of the table. Of very many settings the first `MOST_SETTINGS` are compared.
+    of the table. Of very many settings the first `MOST_SETTINGS` are compared. Matches are compared
+    within a motif database.
     """
     settings = data.settings()
     rows: list[dict[str, Any]] = []
     for (one, first), (other, second) in itertools.combinations(settings[:MOST_SETTINGS], 2):
+        same = first[DATABASES].iloc[0] == second[DATABASES].iloc[0]
         for metric in COMPARED:
+            if "/match_" in metric and not same:
+                continue
             if not (is_known(first, metric) and is_known(second, metric)):
                 continue
             values = [_trials(group, metric) for group in (first, second)]
@@ -175,6 +188,8 @@ def comparison_table(data: OwnData) -> Table | None:
             "Runs are paired by seed and fold. Folds share training data, so that the intervals "
             "are too narrow."
         )
+    if data.databases():
+        notes.append("Matches with different motif databases are not compared.")
     if len(settings) > MOST_SETTINGS:
         notes.append(f"The first {MOST_SETTINGS} of {len(settings)} settings are compared.")
     return Table(f"{data.anchor}_comparisons", f"{data.title}: any two settings", rows, columns,

@@ -1,5 +1,6 @@
 """Figures of a user's data: matches and scores against each numeric parameter."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,13 @@ from mlproject.draw.style import BLUE, GREEN, VERMILION, style_axes
 from mlproject.report.content import Content
 from mlproject.report.document import Picture
 from mlproject.report.registry import section
-from mlproject.report.sections.own_data import METRICS, OwnData, is_known, own_data
+from mlproject.report.sections.own_data import (
+    DATABASES,
+    METRICS,
+    OwnData,
+    is_known,
+    own_data,
+)
 
 SHARES = (
     ("conv1/match_relevant", "relevant motif", BLUE, "o", ""),
@@ -23,29 +30,39 @@ SCORES = ("test_auroc", "test_pearson")
 
 @section(115, "own", drawn=True)
 def axis_figures(content: Content) -> Iterator[Picture]:
-    """Draw matches and scores against each numeric axis of each data set."""
+    """Draw matches and scores against each numeric axis of each data set, by motif database."""
     for data in own_data(content.counted):
-        for axis in data.axes:
-            if figure := axis_figure(data, axis):
+        databases = data.databases() or [""]
+        for axis, (number, database) in itertools.product(data.axes, enumerate(databases, 1)):
+            if figure := axis_figure(data, axis, database):
                 yield Picture(
-                    f"{data.anchor}_{axis}",
+                    f"{data.anchor}_{axis}" + (f"_{DATABASES}{number}" if database else ""),
                     figure,
-                    f"{data.title}: filters and scores by {axis}",
+                    f"{data.title}: filters"
+                    + (f" matched with {database}," if database else "")
+                    + f" and scores by {axis}",
                     "Points: runs; line: their mean over all other parameters. Dashes: the share "
                     "that filters with shuffled columns match, which is what chance gives.",
                 )
 
 
-def axis_figure(data: OwnData, axis: str) -> Figure | None:
+def axis_figure(data: OwnData, axis: str, database: str = "") -> Figure | None:
     """Draw shares of matching filters and the score against a numeric axis.
 
-    None: the axis has texts, or fewer than two values.
+    Args:
+        data: the runs.
+        axis: the parameter.
+        database: whose matches are drawn, where the runs have several; scores are of all runs.
+
+    Returns:
+        The figure; None: the axis has texts, or fewer than two values.
     """
     if not pandas.api.types.is_numeric_dtype(data.runs[axis]):
         return None
     frame = data.runs[data.runs[axis].notna()]
     places = sorted(set(frame[axis].astype(float)))
-    shares = [one for one in SHARES if is_known(frame, one[0])]
+    matched = frame[frame[DATABASES] == database] if database else frame
+    shares = [one for one in SHARES if is_known(matched, one[0])]
     score = next((name for name in SCORES if is_known(frame, name)), None)
     if len(places) < 2 or not (shares or score):
         return None
@@ -53,7 +70,7 @@ def axis_figure(data: OwnData, axis: str) -> Figure | None:
     top, bottom = page.subplots(1, 2)
     log = places[0] > 0 and places[-1] / places[0] > 10
     for metric, label, color, marker, dash in shares:
-        _draw(top, frame, axis, metric, label, color, marker, dash)
+        _draw(top, matched, axis, metric, label, color, marker, dash)
     if score:
         _draw(bottom, frame, axis, score, METRICS[score], GREEN, "D", "")
     for axes in (top, bottom):
