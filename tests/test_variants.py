@@ -220,3 +220,31 @@ def test_the_command_scores_variants_with_a_finished_run(
     with pytest.raises(SystemExit, match="2"):
         main(["variants", result.run_id, result.run_id[:9], *arguments])
     assert "a run is given once" in capsys.readouterr().err
+
+
+def test_misfits_get_ten_notes_and_one_line_that_names_another_build(
+    finished: tuple[Path, RunResult],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder, result = finished
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+    Path("g.fa").write_text(f">chr1\n{'A' * 400}\n")
+    arguments = ["--vcf", "v.vcf", "--genome", "g.fa", "--out", "o.tsv"]
+
+    def notes(right: int, wrong: int) -> list[str]:
+        references = ["A"] * right + ["C"] * wrong
+        vcf_of(Path("v.vcf"), *(f"chr1 {n} . {ref} G . . ." for n, ref in enumerate(references, 1)))
+        main(["variants", result.run_id, *arguments])
+        return [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+
+    *each, last, left_out = notes(1, 12)
+    assert len(each) == 10
+    assert last == (
+        "note: REF does not fit g.fa in 12 of 13 records: the genome is probably of another build"
+    )
+    assert left_out.startswith("note: 12 alternatives whose reference differs")
+    assert notes(12, 11)[10] == "note: REF does not fit g.fa in 11 of 23 records"
+    assert len(notes(2, 1)) == 2

@@ -10,11 +10,11 @@ import click
 from mlproject.commands.options import FILE, Command, option
 from mlproject.fields import JASPAR_2016
 from mlproject.system.errors import UserError
+from mlproject.system.messages import FirstNotes
 
 if TYPE_CHECKING:
     from mlproject.data.listing import Listing
 
-MOST_PAIRS = 10  # notes on names that are nearly the same
 FORCE = "mlproject.force"  # in the context of a command
 
 
@@ -104,11 +104,11 @@ def print_listing(
         ]
         if one_sided:
             notes.append(f"{row.name} has one label only in {', '.join(one_sided)}: no AUROC there")
-    pairs = alike([row.name for row in listing.rows])
-    for one, other in pairs[:MOST_PAIRS]:
-        notes.append(f"classes {one} and {other} have nearly the same name: are they one class?")
-    if len(pairs) > MOST_PAIRS:
-        notes.append(f"{len(pairs) - MOST_PAIRS:,} more pairs of classes have nearly the same name")
+    first = FirstNotes(notes.append)
+    for one, other in alike([row.name for row in listing.rows]):
+        first(f"classes {one} and {other} have nearly the same name: are they one class?")
+    if first.more:
+        notes.append(f"{first.more:,} more pairs of classes have nearly the same name")
     if listing.shared:
         notes.append(
             f"{listing.shared:,} sequences are in more than one split: the network is tested on "

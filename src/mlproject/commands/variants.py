@@ -34,6 +34,7 @@ def variants(
     prepare_keras(backend, threads)
     from mlproject.run.ensemble import load_ensemble
     from mlproject.run.variants import require_other, score_variants
+    from mlproject.system.messages import FirstNotes
     from mlproject.system.progress import progress_shown
     from mlproject.system.texts import require_file
 
@@ -41,11 +42,17 @@ def variants(
         require_file(path)
     require_other(vcf, genome, out, vcf_out)
 
-    def report(line: str) -> None:
-        print(f"note: {line}", file=sys.stderr)
-
+    misfits = FirstNotes(lambda line: print(f"note: {line}", file=sys.stderr))
     with exit_if_interrupted(), progress_shown():
-        done = score_variants(load_ensemble(runs), vcf, genome, out, vcf_out, report)
+        done = score_variants(load_ensemble(runs), vcf, genome, out, vcf_out, misfits)
+    most = 2 * misfits.count > done.compared
+    if misfits.more or most:
+        hint = ": the genome is probably of another build" if most else ""
+        print(
+            f"note: REF does not fit {genome.name} in {misfits.count:,} of {done.compared:,} "
+            f"records{hint}",
+            file=sys.stderr,
+        )
     for reason, count in done.skipped.items():
         verb = "is" if count == 1 else "are"
         print(f"note: {_alternatives(count)} {reason} {verb} left out", file=sys.stderr)

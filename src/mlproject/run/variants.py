@@ -32,10 +32,11 @@ class Allele(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """The counts of a file: scored alternatives, and those left out, by reason."""
+    """The counts of a file: scored alternatives, those left out by reason, records on the genome."""
 
     scored: int
     skipped: dict[str, int]
+    compared: int
 
 
 def score_variants(
@@ -60,7 +61,7 @@ def score_variants(
         UserError: a file of another format, or chromosomes of another naming. Nothing is written.
     """
     skipped: Counter[str] = Counter()
-    scored = 0
+    scored = compared = 0
     with open_genome(genome) as letters, ExitStack() as stack:
         rows = stack.enter_context(atomic_file(table))
         names = ["chrom", "pos", "id", "ref", "alt", *ensemble.columns]
@@ -74,11 +75,14 @@ def score_variants(
             ]
             values = _score(ensemble, alleles)
             scored += len(alleles)
+            compared += sum(
+                line.variant.chromosome in letters.sizes for line in batch if line.variant
+            )
             for allele, own in zip(alleles, values, strict=True):
                 rows.write(_row(batch[allele.line], allele.number, own).encode())
             if copy:
                 _annotate(copy, batch, alleles, values, ensemble)
-    return Scored(scored, dict(skipped))
+    return Scored(scored, dict(skipped), compared)
 
 
 def _batches(lines: Iterator[VcfLine]) -> Iterator[list[VcfLine]]:
