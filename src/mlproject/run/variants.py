@@ -32,7 +32,7 @@ class Allele(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """The counts of a file: scored alternatives, those left out by reason, records on the genome."""
+    """The counts of a file: scored alternatives, those left out by reason, records compared."""
 
     scored: int
     skipped: dict[str, int]
