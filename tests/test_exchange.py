@@ -123,13 +123,14 @@ def test_a_sweep_takes_an_imported_run_for_done(
 ) -> None:
     from mlproject.sweeps.dry_run import dry_run
     from mlproject.sweeps.earlier_runs import find_start
+    from mlproject.sweeps.options import SweepOptions
     from mlproject.sweeps.task import CellTask, Outcome
 
     store = connect()
     run_id = import_runs(store, trained / "out").added[0]
     plan = {"base": FINISHED, "axes": {"arch": ["CNN-25"]}}
     Path("plan.yaml").write_text(yaml.safe_dump(plan))
-    dry_run(Path("plan.yaml"), Path(), None, 1)
+    dry_run(Path("plan.yaml"), SweepOptions(Path(), workers=1))
     assert "1 cells, 1 done, 0 to do" in capsys.readouterr().out
     tags = store.run(run_id).data.tags
     spec, training, data = (

@@ -1,10 +1,12 @@
 """Models of a function that a run could not train, store or read: one line each, before the run."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from mlproject.architectures import make_spec
+from mlproject.commands.cli import main
 from mlproject.network.build import build
 from mlproject.system.errors import UserError
 
@@ -73,6 +75,7 @@ def with_part(length, classes, part):
         "lambda": {"activation": lambda values: values},
         "regulariser": {"kernel_regularizer": regulariser()},
         "float16": {"dtype": "float16"},
+        "none": {},
     }
     x = inputs = keras.Input((length, 4))
     x = layers.Conv1D(4, 3, name="motifs", **parts[part])(x)
@@ -135,3 +138,42 @@ def test_a_model_that_cannot_be_used_is_refused_in_one_line(
     with pytest.raises(UserError, match=says) as caught:
         build(make_spec(filled), LENGTH, 2)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("rest", "says"),
+    [
+        ("axes: {model_args.part: [none, lambda], seed: [0, 1]}",
+         "cell with_part · model_args.part=lambda · seed 0: `model`: "),
+        ("search: {space: {model: ['FILE:with_part', 'FILE:nothing']}, trials: 2, "
+         "objectives: {val_auroc: maximize}}", "plan plan, cell nothing · seed 0: `model`: "),
+    ],
+)  # fmt: skip
+def test_a_dry_run_refuses_what_a_run_would_refuse(
+    rest: str, says: str, file: Path, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = {"sequences": 50, "length": 150, "model": f"{file}:with_part", "model_args.part": "none"}
+    plan = workplace / "plan.yaml"
+    plan.write_text(f"base: {json.dumps(base)}\n{rest.replace('FILE', str(file))}\n")
+    with pytest.raises(SystemExit) as end:
+        main(["sweep", str(plan), "--dry-run"])
+    assert end.value.code == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+    assert not (workplace / "runs").exists()
+
+
+def test_a_dry_run_builds_each_different_model_once(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = workplace / "my_net.py"
+    path.write_text(MODELS + '\nprint("loaded")\n')
+    base = {"sequences": 50, "length": 150, "model": f"{path}:build"}
+    plan = workplace / "plan.yaml"
+    axes = {"model_args.width": [3, 5], "seed": [0, 1, 2]}
+    plan.write_text(json.dumps({"base": base, "axes": axes}))
+    main(["sweep", str(plan), "--dry-run"])
+    out = capsys.readouterr().out
+    assert out.count("loaded") == 2
+    assert "6 cells, 0 done, 6 to do" in out

@@ -64,7 +64,7 @@ def sweep(
         Path.cwd(), resources=_parse_resources(resources), check=not no_check, **options
     )
     if dry_run:
-        show(plan, settings.home, settings.experiment, settings.workers)
+        show(plan, settings)
     elif not run_plan(plan, settings):
         sys.exit(1)
 

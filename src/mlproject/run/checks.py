@@ -47,14 +47,14 @@ def check_run(spec: RunSpec, data: Dataset, settings: Settings, source: Source) 
     check_motifs(spec, data)
     check_memory(spec, data.length, len(data.classes))
     if spec.model != BLOCKS:
-        _check_model(spec, data)
+        check_model(spec, data.length, len(data.classes), data.task)
     if isinstance(source, Previous):
         check_previous(source, spec, data)
 
 
-def _check_model(spec: RunSpec, data: Dataset) -> None:
+def check_model(spec: RunSpec, length: int, classes: int, task: str) -> None:
     """Raise a `UserError` if a function makes no model that can train, or lacks the `layers`."""
-    model = build(spec, data.length, len(data.classes), data.task)
+    model = build(spec, length, classes, task)
     for name in spec.layers.split(",") if spec.layers != FIRST else ():
         convolution(model, name)
 

@@ -1,5 +1,6 @@
 """``--dry-run``: the cells, those that are done, and the time and disk space of the others."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -7,33 +8,40 @@ from dask.system import CPU_COUNT
 from rich.console import Console
 from rich.table import Table
 
+from mlproject.fields import BLOCKS
 from mlproject.names import Metric, Tag
+from mlproject.spec import RunSpec
 from mlproject.store import STORE_ERRORS, Store, find_store
-from mlproject.sweeps.cells import Cell, DataSets, Seconds, plan_cells, seconds_of
+from mlproject.sweeps.cells import Cell, DataSets, Seconds, make_cell, plan_cells, seconds_of
 from mlproject.sweeps.display import duration
-from mlproject.sweeps.plan import Plan
+from mlproject.sweeps.options import SweepOptions
+from mlproject.sweeps.plan import FieldValues, Plan
 from mlproject.sweeps.plan_file import read_plan
+from mlproject.sweeps.ranges import Range
 from mlproject.sweeps.run_state import finished_runs
+from mlproject.system.errors import UserError
 
 SAMPLE = 3
 
 
-def dry_run(path: Path, home: Path, experiment: str | None, workers: int | None) -> None:
+def dry_run(path: Path, options: SweepOptions) -> None:
     """Print the cells of a plan and the estimates, without a run.
 
     Raises:
-        UserError: the plan, the data or the store cannot be used.
+        UserError: the plan, the data, a model or the store cannot be used.
     """
     plan = read_plan(path)
-    workers = workers or CPU_COUNT
+    workers = options.workers or CPU_COUNT
     store = find_store()
-    data = DataSets(home / "data")
-    experiment_id = store.find_experiment(experiment) if store else None
-    known = finished_runs(store, experiment_id, home / "runs") if store and experiment_id else {}
+    data = DataSets(options.home / "data")
+    experiment_id = store.find_experiment(options.experiment) if store else None
+    runs = options.home / "runs"
+    known = finished_runs(store, experiment_id, runs) if store and experiment_id else {}
     if plan.search is not None:
-        _show_search(plan, data, known, workers)
+        _show_search(plan, data, known, workers, options)
         return
     cells = plan_cells(plan, data)
+    _check_models(plan, cells, data, options)
     done = {
         cell.spec_sha256: known[cell.spec_sha256] for cell in cells if cell.spec_sha256 in known
     }
@@ -57,6 +65,37 @@ def dry_run(path: Path, home: Path, experiment: str | None, workers: int | None)
     console.print(
         _totals(left, len(done), seconds, list(done.values()), store, workers), highlight=False
     )
+
+
+def _check_models(plan: Plan, cells: Iterable[Cell], data: DataSets, options: SweepOptions) -> None:
+    """Build each model of a function once, as a run does before it begins.
+
+    Raises:
+        UserError: a model cannot be built or trained.
+    """
+    models: dict[tuple[object, ...], Cell] = {}
+    for cell in cells:
+        spec = cell.spec
+        if spec.model != BLOCKS:
+            named = spec.model, spec.model_args, spec.layers
+            models.setdefault((*named, *_shape(spec, data)), cell)
+    if not models:
+        return
+    from mlproject.system.startup import prepare_keras
+
+    prepare_keras(options.backend)
+    from mlproject.run.checks import check_model
+
+    for cell in models.values():
+        try:
+            check_model(cell.spec, *_shape(cell.spec, data))
+        except UserError as error:
+            raise UserError(f"plan {plan.name}, cell {cell.name}: {error}") from error
+
+
+def _shape(spec: RunSpec, data: DataSets) -> tuple[int, int, str]:
+    facts = data.facts(spec)
+    return facts.length, facts.classes, facts.task
 
 
 def _seconds(run: Any) -> Seconds | None:
@@ -99,19 +138,29 @@ def _bytes(runs: list[Any], store: Store | None) -> float:
     return sum(sizes) / len(sizes) if sizes else 0.0
 
 
-def _show_search(plan: Plan, data: DataSets, known: dict[str, Any], workers: int) -> None:
-    from mlproject.sweeps.cells import make_cell
+def _show_search(
+    plan: Plan, data: DataSets, known: dict[str, Any], workers: int, options: SweepOptions
+) -> None:
     from mlproject.sweeps.space import make_space
 
     assert plan.search is not None
     space = make_space(plan, plan.search, data)
+    axes = plan.search.space
+    first = {
+        name: axis.start if isinstance(axis, Range) else axis[0] for name, axis in axes.items()
+    }
+    named = axes.get("model")
+    models: list[FieldValues] = (
+        [{"model": one} for one in named] if isinstance(named, list) else [{}]
+    )
+    cells = [make_cell(plan.base | first | space.base | model, data) for model in models]
+    _check_models(plan, cells, data, options)
     console = Console()
     for name, distribution in space.distributions.items():
         console.print(f"{name}: {distribution}", highlight=False)
     for line in space.left_out:
         console.print(line, highlight=False)
-    cell = make_cell(plan.base | space.base, data)
-    facts = data.facts(cell.spec)
+    facts = data.facts(cells[0].spec)
     like = [
         run
         for run in known.values()
