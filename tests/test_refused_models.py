@@ -81,6 +81,25 @@ def with_part(length, classes, part):
     x = layers.Conv1D(4, 3, name="motifs", **parts[part])(x)
     return keras.Model(inputs, layers.Dense(classes)(layers.Flatten()(x)))
 
+class Square(layers.Layer):
+    def call(self, values):
+        return values * values
+
+def square(values):
+    return values * values
+
+def recurrent(length, classes, part, both=False):
+    parts = {
+        "named as of Keras": {"activation": relu},
+        "function": {"recurrent_activation": square},
+        "lambda": {"activation": lambda values: values},
+        "layer": {"activation": Square(name="square")},
+    }
+    x = inputs = keras.Input((length, 4))
+    layer = layers.GRU(4, name="memory", **parts[part])
+    x = layers.Bidirectional(layer)(x) if both else layer(x)
+    return keras.Model(inputs, layers.Dense(classes)(x))
+
 def ends_in_operation(length, classes):
     x = inputs = keras.Input((length, 4))
     return keras.Model(inputs, keras.ops.sigmoid(layers.Dense(classes)(layers.Flatten()(x))))
@@ -137,6 +156,26 @@ def test_a_model_that_cannot_be_used_is_refused_in_one_line(
     }
     with pytest.raises(UserError, match=says) as caught:
         build(make_spec(filled), LENGTH, 2)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "both", "says"),
+    [
+        ("named as of Keras", False, "memory has the activation relu"),
+        ("function", False, "memory has the recurrent_activation square"),
+        ("function", True, "memory has the recurrent_activation square"),
+        ("lambda", True, "memory has the activation <lambda>"),
+        ("layer", False, r"got square \(Square\)"),
+        ("layer", True, r"got square \(Square\)"),
+    ],
+)
+def test_an_own_activation_of_a_recurrent_layer_is_refused_in_one_line(
+    part: str, both: bool, says: str, file: Path
+) -> None:
+    options = {"model": f"{file}:recurrent", "model_args.part": part, "model_args.both": both}
+    with pytest.raises(UserError, match=says) as caught:
+        build(make_spec(options), LENGTH, 2)
     assert "\n" not in str(caught.value)
 
 

@@ -46,24 +46,17 @@ def check_model(model: object, name: str, length: int, classes: int, activation:
 
 def _check_layers(model: keras.Model, name: str) -> None:
     for layer in model.layers:
-        kind = type(layer).__name__
-        stock = type(layer).__module__.startswith("keras.") and kind != "Lambda"
         if isinstance(layer, keras.Model):
             raise UserError(
                 f"`model`: {name} must be one graph of layers: got the model {layer.name} inside "
                 "it; call its layers instead"
             )
-        if not stock and not isinstance(layer, RelativeAttention):
-            raise UserError(
-                f"`model`: {name} must have layers of Keras only, or the stored model could not be "
-                f"loaded safely: got {layer.name} ({kind}); write it with layers and keras.ops"
-            )
+        check_parts(layer, name)
         if "float16" in (layer.compute_dtype, layer.variable_dtype):
             raise UserError(
                 f"`model`: {name} must compute in float32 or bfloat16, since gradients vanish in "
                 f"float16: got {layer.name} in float16"
             )
-        _check_parts(layer, name)
     graph = keras.Model(model.inputs, model.outputs)
     nodes = (node for depth in graph._nodes_by_depth.values() for node in depth)
     calls = Counter(id(node.operation) for node in nodes)
@@ -76,13 +69,24 @@ def _check_layers(model: keras.Model, name: str) -> None:
             )
 
 
-def _check_parts(layer: keras.Layer, name: str) -> None:
-    """Refuse an activation, regulariser, constraint or initialiser that Keras does not have.
+def check_parts(layer: keras.Layer, name: str) -> None:
+    """Refuse a layer, activation, regulariser, constraint or initialiser that Keras does not have.
 
     Keras stores it by its name only: the model would not load, or would load with Keras' own
     function of this name.
+
+    Args:
+        layer: of the model; the layers inside it, such as the cell of an LSTM, are its parts.
+        name: of the function, for the message.
     """
     for part in layer._flatten_layers():
+        kind = type(part).__name__
+        stock = type(part).__module__.startswith("keras.") and kind != "Lambda"
+        if not stock and not isinstance(part, RelativeAttention):
+            raise UserError(
+                f"`model`: {name} must have layers of Keras only, or the stored model could not be "
+                f"loaded safely: got {part.name} ({kind}); write it with layers and keras.ops"
+            )
         for role, value in vars(part).items():
             if role.startswith("_") or not callable(value) or isinstance(value, keras.Layer):
                 continue

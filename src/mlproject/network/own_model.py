@@ -7,6 +7,7 @@ are drawn by Keras from the run's seed; they depend on the backend.
 
 import importlib.util
 import traceback
+import warnings
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -17,7 +18,7 @@ from keras import layers
 from mlproject.architectures import trusted_file
 from mlproject.network.blocks import END
 from mlproject.network.initial import stream_seed
-from mlproject.network.model_checks import check_model
+from mlproject.network.model_checks import check_model, check_parts
 from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError, nearest, reason
 
@@ -40,8 +41,11 @@ def build_own(spec: RunSpec, length: int, classes: int, activation: str = "sigmo
     keras.utils.set_random_seed(stream_seed(spec.seed, "model"))
     usual = keras.config.dtype_policy()
     try:
-        model = function(length, classes, **spec.arguments)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The object being serialized includes a `lambda`")
+            model = function(length, classes, **spec.arguments)
     except (Exception, SystemExit) as error:
+        _check_copied(error, spec.model)
         raise UserError(
             f"`model`: {spec.model} must return a model for length={length}, classes={classes} and "
             f"the arguments {spec.model_args}: it says '{type(error).__name__}: {reason(error)}'"
@@ -77,6 +81,17 @@ def _function(spec: RunSpec) -> tuple[Callable[..., Any], int]:
     if not isinstance(shortest, int):
         raise UserError(f"`model`: SHORTEST of {path} must be an integer: got {shortest!r}")
     return function, shortest
+
+
+def _check_copied(error: BaseException, name: str) -> None:
+    """Refuse the parts of a layer that Keras failed to copy, such as that of a `Bidirectional`.
+
+    Keras copies a layer by its stored form, in which a function of the user's is not found.
+    """
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        layer = frame.f_locals.get("layer")
+        if isinstance(layer, keras.Layer):
+            check_parts(layer, name)
 
 
 def _line(error: BaseException, function: Callable[..., Any]) -> str:
