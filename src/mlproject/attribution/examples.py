@@ -32,23 +32,18 @@ class Example(NamedTuple):
     contributions: np.ndarray
 
 
-def example_rows(targets: np.ndarray, count: int = COUNT) -> np.ndarray:
-    """Return up to `count` rows, in turn the next row of each class.
+def in_turn(targets: np.ndarray) -> np.ndarray:
+    """Return the order of rows that takes from each class in turn its next row.
 
     Args:
         targets: (rows,) class numbers.
-        count: number of rows.
     """
-    rank = np.zeros(len(targets), np.int64)
-    for target in np.unique(targets):
-        own = np.flatnonzero(targets == target)
-        rank[own] = np.arange(len(own))
-    return np.lexsort((targets, rank))[:count]
+    return np.lexsort((targets, pandas.Series(targets).groupby(targets).cumcount()))
 
 
 def example_table(found: Attributions, classes: Sequence[str]) -> pandas.DataFrame:
     """Return one line for each example: sequence, class, letters, contributions."""
-    rows = example_rows(found.targets)
+    rows = in_turn(found.targets)[:COUNT]
     chosen = found._replace(codes=found.codes[rows], scores=found.scores[rows])
     alphabet = np.array([*LETTERS, UNKNOWN])
     return pandas.DataFrame(

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from mlproject.attribution.examples import in_turn
 from mlproject.data import Dataset
 from mlproject.fields import VALUES
 from mlproject.network.build import predict
@@ -69,6 +70,5 @@ def drawn(marked: np.ndarray, count: int | None) -> np.ndarray:
     if count is None:
         return np.flatnonzero(marked.any(axis=1))
     rows, columns = np.nonzero(marked)
-    rank = marked.cumsum(axis=0)[rows, columns]
-    order = rows[np.lexsort((columns, rank))].tolist()
+    order = rows[in_turn(columns)].tolist()
     return np.sort(np.array(list(dict.fromkeys(order))[:count], dtype=np.int64))
