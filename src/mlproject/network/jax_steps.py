@@ -9,9 +9,7 @@ import numpy as np
 
 from mlproject.network.backend import on_processor
 from mlproject.network.guard import Guard, GuardedValues, LaunchExtremes
-from mlproject.network.inputs import Attack, Inputs, one_hot_tensor
-from mlproject.network.loss import Loss
-from mlproject.network.step_parts import GUARDED, LAUNCH, TrainingPass, variable_groups
+from mlproject.network.step_parts import GUARDED, LAUNCH, StepParts, variable_groups
 
 
 class Programs(NamedTuple):
@@ -27,19 +25,12 @@ class Programs(NamedTuple):
     copied: Callable[[GuardedValues], GuardedValues]
 
 
-def programs(
-    model: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
-    scores: TrainingPass,
-    loss: Loss,
-    guard: Guard,
-    inputs: Inputs = one_hot_tensor,
-    attack: Attack | None = None,
-) -> Programs:
-    """Return the functions that JAX compiles; arguments as `make_steps`, and the guard."""
+def programs(parts: StepParts, guard: Guard) -> Programs:
+    """Return the functions that JAX compiles."""
     import jax
     import jax.numpy as jnp
 
+    model, optimizer, scores, loss, inputs, attack = parts
     groups = (model.trainable_variables, model.non_trainable_variables)
 
     def mapping(trainable: Any, others: Any) -> tuple[Any, ...]:
@@ -89,21 +80,13 @@ def programs(
 class JaxSteps:
     """The steps of JAX: the state is a value that each call replaces."""
 
-    def __init__(
-        self,
-        model: keras.Model,
-        optimizer: keras.optimizers.Optimizer,
-        scores: TrainingPass,
-        loss: Loss,
-        inputs: Inputs,
-        attack: Attack | None,
-    ) -> None:
+    def __init__(self, parts: StepParts) -> None:
         import jax
 
         self.launch = 1 if on_processor() else LAUNCH
-        guard = self._guard = Guard(model, optimizer)
-        self.groups = variable_groups(model, optimizer)
-        compute = programs(model, optimizer, scores, loss, guard, inputs, attack)
+        self._guard = Guard(parts.model, parts.optimizer)
+        self.groups = variable_groups(parts.model, parts.optimizer)
+        compute = programs(parts, self._guard)
         self._step = jax.jit(compute.step, donate_argnums=0)
         self._many = jax.jit(compute.many, donate_argnums=0)
         self._look, self._copied = jax.jit(compute.look), compute.copied

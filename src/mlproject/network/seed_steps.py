@@ -16,7 +16,7 @@ from mlproject.network.guard import DeviceFaultError, Guard
 from mlproject.network.inputs import Attack, Inputs, one_hot_tensor
 from mlproject.network.jax_steps import programs
 from mlproject.network.loss import Loss, cross_entropy
-from mlproject.network.step_parts import LAUNCH, TrainingPass, variable_groups
+from mlproject.network.step_parts import LAUNCH, StepParts, TrainingPass, variable_groups
 from mlproject.network.steps import Steps, make_steps
 
 Batches = tuple[np.ndarray, np.ndarray]
@@ -136,10 +136,10 @@ class _AtOnce:
     ) -> None:
         import jax
 
-        model, optimizer = networks[0]
-        self._guard = Guard(model, optimizer)
+        self._guard = Guard(*networks[0])
         self._groups = [variable_groups(*one) for one in networks]
-        compute = programs(model, optimizer, scores, loss, self._guard, inputs, attack)
+        parts = StepParts(*networks[0], scores, loss, inputs, attack)
+        compute = programs(parts, self._guard)
 
         def one_step(active: Any, state: Any, codes: Any, labels: Any) -> Any:
             return _kept(active, compute.step(state, codes, labels), state)

@@ -13,7 +13,7 @@ from mlproject.network.backend import name
 from mlproject.network.inputs import Attack, Inputs, one_hot_tensor
 from mlproject.network.jax_steps import JaxSteps
 from mlproject.network.loss import Loss, cross_entropy
-from mlproject.network.step_parts import TrainingPass
+from mlproject.network.step_parts import StepParts, TrainingPass
 from mlproject.network.tensorflow_steps import TensorFlowSteps
 
 
@@ -69,4 +69,4 @@ def make_steps(
         attack: from one-hot sequences and labels to adversarial ones, None without.
     """
     steps = JaxSteps if name() == "jax" else TensorFlowSteps
-    return steps(model, optimizer, scores, loss, inputs, attack)
+    return steps(StepParts(model, optimizer, scores, loss, inputs, attack))

@@ -3,13 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
 from mlproject.network.guard import Guard, GuardedValues, LaunchExtremes
-from mlproject.network.inputs import Attack, Inputs
-from mlproject.network.loss import Loss
-from mlproject.network.step_parts import GUARDED, TrainingPass, variable_groups
+from mlproject.network.step_parts import GUARDED, StepParts, variable_groups
 
 
 class TensorFlowSteps:
@@ -17,17 +14,10 @@ class TensorFlowSteps:
 
     launch = 1
 
-    def __init__(
-        self,
-        model: keras.Model,
-        optimizer: keras.optimizers.Optimizer,
-        scores: TrainingPass,
-        loss: Loss,
-        inputs: Inputs,
-        attack: Attack | None,
-    ) -> None:
+    def __init__(self, parts: StepParts) -> None:
         import tensorflow as tf
 
+        model, optimizer, scores, loss, inputs, attack = parts
         guard = self._guard = Guard(model, optimizer)
         variables = model.trainable_variables
         self.groups = variable_groups(model, optimizer)
