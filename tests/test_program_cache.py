@@ -4,12 +4,20 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from mlproject.system import program_cache
-from mlproject.system.program_cache import program_folder, sealed, shrink, unsealed
+from mlproject.system.program_cache import (
+    MOST_BYTES,
+    program_folder,
+    sealed,
+    shrink,
+    shrink_daily,
+    unsealed,
+)
 
 COMPILE = """
 import collections, json
@@ -46,8 +54,14 @@ def test_a_second_start_loads_programs_and_compiles_damaged_ones_again(tmp_path:
     assert entries
     wanted = [unsealed(path.read_bytes()) for path in entries]
     assert None not in wanted
+    unread = Path(folder) / "unread-program"
+    with unread.open("wb") as file:
+        file.truncate(MOST_BYTES)
+    os.utime(unread, (1e9, 1e9))
     value, hits, _ = compile_once(tmp_path)
     assert (value, hits) == (42.5, len(entries))
+    assert unread.exists(), "the first start has cut the folder today"
+    os.utime(Path(folder) / "shrunk.txt", (1e9, 1e9))
     for path in entries:
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
@@ -55,6 +69,7 @@ def test_a_second_start_loads_programs_and_compiles_damaged_ones_again(tmp_path:
     value, hits, _ = compile_once(tmp_path)
     assert (value, hits) == (42.5, 0)
     assert all(unsealed(path.read_bytes()) is not None for path in entries)
+    assert not unread.exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
@@ -103,3 +118,15 @@ def test_the_programs_that_were_not_read_for_longest_are_removed_first(tmp_path:
     assert len(list(tmp_path.glob("*-program"))) == 4
     shrink(tmp_path, 250)
     assert {path.name for path in tmp_path.iterdir()} == {"1-program", "3-program", "loads.txt"}
+
+
+@pytest.mark.parametrize(("hours", "left"), [(0, 2), (23, 2), (25, 1), (-1, 1)])
+def test_a_folder_is_looked_through_once_a_day(hours: int, left: int, tmp_path: Path) -> None:
+    shrink_daily(tmp_path, 100)
+    for name in "ab":
+        (tmp_path / f"{name}-program").write_bytes(bytes(100))
+    then = time.time() - 3600 * hours - 1
+    os.utime(tmp_path / "shrunk.txt", (then, then))
+    shrink_daily(tmp_path, 100)
+    shrink_daily(tmp_path, 0)
+    assert len(list(tmp_path.glob("*-program"))) == left

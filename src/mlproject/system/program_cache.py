@@ -7,6 +7,7 @@ atomically, checks them when they are read, and bounds the size of the folder.
 import hashlib
 import os
 import platform
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from mlproject.system.files import atomic_file
 from mlproject.system.streams import hidden_stderr
 
 MOST_BYTES = 1 << 28  # of a folder of programs: a few hundred networks
+DAY_SECONDS = 86_400
 SHORTEST_SECONDS = 0  # of compilation: a run has some sixty small programs, half a second in all
 MARK = b"mlproject program 1\n"
 DIGEST_BYTES = 32
@@ -44,9 +46,10 @@ def keep_programs() -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _private(folder) or not _usable(folder):
             return
-        shrink(folder)
     except (OSError, UserError):
         return
+    with suppress(OSError):
+        shrink_daily(folder)
     _use(folder)
 
 
@@ -57,6 +60,15 @@ def program_folder() -> Path:
     """
     home = platformdirs.user_cache_path("mlproject", appauthor=False)
     return home / "programs" / hashlib.sha256(_processor().encode()).hexdigest()[:16]
+
+
+def shrink_daily(folder: Path, most: int = MOST_BYTES) -> None:
+    """Call `shrink` if no process has done so for a day, by the time of a file in the folder."""
+    path = folder / "shrunk.txt"
+    if path.exists() and 0 <= time.time() - path.stat().st_mtime < DAY_SECONDS:
+        return
+    path.touch()
+    shrink(folder, most)
 
 
 def shrink(folder: Path, most: int = MOST_BYTES) -> None:
