@@ -22,7 +22,7 @@ command did not finish: it was interrupted, or some cells of a sweep failed. A t
 | something does not work, and it is unclear what | | `python -m mlproject doctor` checks versions, device, store, disk, threads and extras, and says what to do |
 | the MLflow page shows no runs | the UI opened its GenAI page, or another store | open an address that `make ui` prints, or choose the experiment under *Model training*; start `make ui` in the folder of `mlflow.db`, or set `MLFLOW_TRACKING_URI` |
 | a run stays RUNNING | its process was lost | `python -m mlproject sync` ends it as KILLED; `-P resume=RUN` resumes it |
-| `1 runs still lack something` | the tracking server refused or did not answer | start it again, then `python -m mlproject sync`; the line names each run and the reason |
+| `1 still lacks something` | the tracking server refused or did not answer | start it again, then `python -m mlproject sync`; the line names each run and the reason |
 | training is slow | several processes share the cores | `--threads`, or fewer `--workers`; compare with [benchmarks](../benchmarks/README.md) |
 | two runs of one spec differ in the last digits | other backend, other number of threads or another processor | compare the tags `mlproject.backend`, `mlproject.threads`, `mlproject.device` |
 | early stopping takes epoch 1 | few sequences: the moving averages of batch norm lag behind the weights | `-P bn_averages=measured` ([why](runs.md#what-a-run-says)), `-P bn_momentum=0.9`, larger `patience`, or more data |
@@ -48,8 +48,12 @@ def _pattern(node: ast.expr) -> str | None:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr):
-        parts = [one.value if isinstance(one, ast.Constant) else "…" for one in node.values]
-        return "".join(map(str, parts))
+        return "".join(_pattern(one) or "…" for one in node.values)
+    if isinstance(node, ast.FormattedValue) and isinstance(node.value, ast.Call):
+        return _pattern(node.value)
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "quantity":
+        one, *many = (_pattern(word) or "" for word in node.args[1:])
+        return f"… {many[0] if many else one + 's'}"
     if isinstance(node, ast.BinOp):
         left, right = _pattern(node.left), _pattern(node.right)
         return f"{left or '…'}{right or '…'}"

@@ -228,7 +228,7 @@ def test_the_command_says_what_was_left_out(
           "--test", "chr8", "--negatives", "shuffle", "--window", "600"])  # fmt: skip
     printed = capsys.readouterr()
     assert "SRF\tMA0083\t" in printed.out
-    assert "windows leave their chromosome and are left out" in printed.err
+    assert "1 window leaves its chromosome: left out" in printed.err
     assert read(out).length == 600
 
 

@@ -131,7 +131,7 @@ def test_a_sweep_takes_an_imported_run_for_done(
     plan = {"base": FINISHED, "axes": {"arch": ["CNN-25"]}}
     Path("plan.yaml").write_text(yaml.safe_dump(plan))
     dry_run(Path("plan.yaml"), SweepOptions(Path(), workers=1))
-    assert "1 cells, 1 done, 0 to do" in capsys.readouterr().out
+    assert "1 cell, 1 done, 0 to do" in capsys.readouterr().out
     tags = store.run(run_id).data.tags
     spec, training, data = (
         tags[f"mlproject.{name}_sha256"] for name in ("spec", "train", "dataset")
@@ -438,7 +438,7 @@ def test_the_commands_say_what_they_did(
     cli.main(["import", "--from", str(trained / "out")], standalone_mode=False)
     cli.main(["export", "--out", "copy"], standalone_mode=False)
     assert capsys.readouterr().out.splitlines() == [
-        "1 runs imported, 0 were there",
+        "1 run imported, 0 were there",
         "0 runs imported, 1 were there",
-        f"1 runs added, 0 updated, 0 unchanged: {Path('copy') / 'runs.csv'}",
+        f"1 run added, 0 updated, 0 unchanged: {Path('copy') / 'runs.csv'}",
     ]

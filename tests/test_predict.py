@@ -93,8 +93,8 @@ def test_intervals_get_a_window_around_their_summit_or_middle(tmp_path: Path, ge
     ]
     assert done.rows == 2
     assert done.notes == [
-        "1 intervals are left out, because the genome lacks their chromosomes",
-        "1 windows leave their chromosome and are left out",
+        "1 interval is left out: the genome lacks the chromosome",
+        "1 window leaves its chromosome: left out",
     ]
     track = (tmp_path / "tracks" / "A.bedGraph").read_text()
     assert table(track) == [["chr1", "16", "24", "0.5"], ["chr2", "2", "10", "1"]]

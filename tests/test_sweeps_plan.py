@@ -345,5 +345,5 @@ def test_a_plan_of_the_project_is_found_by_name_and_a_dry_run_makes_no_store(
     write(tmp_path, {"base": SMALL, "axes": {"arch": ["CNN-25"]}}).rename("smoke.yaml")
     assert find_plan(Path("smoke.yaml")) == Path("smoke.yaml")
     main(["sweep", "smoke.yaml", "--dry-run"])
-    assert "1 cells, 0 done, 1 to do" in capsys.readouterr().out
+    assert "1 cell, 0 done, 1 to do" in capsys.readouterr().out
     assert not Path("mlflow.db").exists()

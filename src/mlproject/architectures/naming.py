@@ -1,14 +1,21 @@
 """Names of runs, networks and protocols, as the paper prints them."""
 
 import re
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from typing import Any
 
 from mlproject.architectures.presets import make_spec
 from mlproject.architectures.rows import ARCHITECTURES, PROTOCOLS
 from mlproject.fields import BLOCKS, Group
 from mlproject.spec import BUILDER_FIELDS, RunSpec, fields_of
+from mlproject.system.messages import quantity
 
-DURATION = {"epochs": "{} epochs", "patience": "patience {}", "monitor": "monitor {}"}
+DURATION: Mapping[str, Callable[[Any], str]] = {
+    "epochs": lambda count: quantity(count, "epoch"),
+    "patience": "patience {}".format,
+    "monitor": "monitor {}".format,
+}
 """Fields in which a spec may differ from a protocol and keep its name, and how that is written."""
 
 
@@ -55,7 +62,7 @@ def protocol_name(spec: RunSpec) -> str:
         fields = tuple(field for field in (*row, "threshold") if field not in unused)
         if _same(spec, plain, fields) and spec.window in (plain.window, own.window):
             changed = [
-                text.format(getattr(spec, field))
+                text(getattr(spec, field))
                 for field, text in DURATION.items()
                 if getattr(spec, field) != getattr(plain, field)
             ]

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from mlproject.commands.options import EXPERIMENTS, FILE, QUIET, WHERE, option
+from mlproject.system.messages import quantity
 
 
 @click.command()
@@ -28,4 +29,4 @@ def atlas(experiments: tuple[str, ...], where: str, out: Path, quiet: bool) -> N
         path = write_living_atlas(content, out, title_of(content.counted))
     for line in content.unreadable:
         print(line, file=sys.stderr)
-    print(f"{len(content.counted)} runs, {path.stat().st_size / 1e6:.1f} MB: {path}")
+    print(f"{quantity(len(content.counted), 'run')}, {path.stat().st_size / 1e6:.1f} MB: {path}")

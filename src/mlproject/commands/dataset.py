@@ -10,6 +10,7 @@ from mlproject.commands.dataset_sequences import fasta, table
 from mlproject.commands.options import CONTEXT, FILE, MOTIFS, option, split_list
 from mlproject.fields import GENERATED
 from mlproject.system.errors import UserError
+from mlproject.system.messages import quantity
 
 
 @click.group(context_settings=CONTEXT)
@@ -72,7 +73,8 @@ def synthetic(
         spec = make_spec({name: value for name, value in size.items() if value is not None})
         made = load(spec, Path("data"))
     counts = ", ".join(f"{len(split.codes):,} {name}" for name, split in made.splits.items())
-    print(f"{out or 'data'}: {counts}; {made.length} nt; {len(made.classes)} classes")
+    classes = quantity(len(made.classes), "class", "classes")
+    print(f"{out or 'data'}: {counts}; {made.length} nt; {classes}")
     print(f"sha256 {made.sha256}")
 
 
@@ -146,11 +148,11 @@ def peaks(out: Path, files: str, genome: Path, relevant: str, motifs: str, **opt
     done = kind.convert(sources, genome, out, relevant=found, options=kind.Options(**options))
     notes = list(done.remarks)
     notes += [
-        f"{count:,} {text}"
-        for count, text in (
-            (done.outside, "windows leave their chromosome and are left out"),
-            (done.blacklisted, "windows touch the blacklist and are left out"),
-            (done.unmatched, "negatives with the same GC were not found"),
+        f"{quantity(count, one, many)} {text}"
+        for count, one, many, text in (
+            (done.outside, "window leaves its", "windows leave their", "chromosome: left out"),
+            (done.blacklisted, "window touches", "windows touch", "the blacklist: left out"),
+            (done.unmatched, "negative", "negatives", "with the same GC not found"),
         )
         if count
     ]

@@ -10,7 +10,7 @@ import click
 from mlproject.commands.options import FILE, Command, option
 from mlproject.fields import JASPAR_2016
 from mlproject.system.errors import UserError
-from mlproject.system.messages import FirstNotes
+from mlproject.system.messages import FirstNotes, quantity
 
 if TYPE_CHECKING:
     from mlproject.data.listing import Listing
@@ -108,11 +108,14 @@ def print_listing(
     for one, other in alike([row.name for row in listing.rows]):
         first(f"classes {one} and {other} have nearly the same name: are they one class?")
     if first.more:
-        notes.append(f"{first.more:,} more pairs of classes have nearly the same name")
+        notes.append(
+            quantity(first.more, "more pair of classes has", "more pairs of classes have")
+            + " nearly the same name"
+        )
     if listing.shared:
         notes.append(
-            f"{listing.shared:,} sequences are in more than one split: the network is tested on "
-            "sequences that it has seen"
+            quantity(listing.shared, "sequence is", "sequences are")
+            + " in more than one split: the network is tested on sequences that it has seen"
         )
     for note in notes:
         print(f"note: {note}", file=sys.stderr)

@@ -10,6 +10,7 @@ from click.core import ParameterSource
 from mlproject.commands.dataset_options import FILES, FIT, LENGTH, OUT, RELEVANT, print_listing
 from mlproject.commands.options import FILE, MOTIFS, Command, option, split_list
 from mlproject.system.errors import UserError, short_repr
+from mlproject.system.messages import quantity
 
 VALUE_OPTIONS = (
     option(
@@ -144,11 +145,18 @@ def fasta(
     )
     notes = []
     if common:
-        notes.append(f"{common:,} sequences of the test files are left out of the other splits")
+        notes.append(
+            quantity(common, "sequence of the test files is", "sequences of the test files are")
+            + " left out of the other splits"
+        )
     if pool.merged:
         notes.append(
-            f"{pool.merged:,} sequences that were there before are merged with them, "
-            f"{pool.other_strand:,} of these as reverse complements"
+            quantity(
+                pool.merged,
+                "sequence that was there before is merged with it",
+                "sequences that were there before are merged with them",
+            )
+            + f", {pool.other_strand:,} of these as reverse complements"
         )
     if located := int((pool.places["chrom"] != b"").sum()):
         notes.append(
@@ -156,7 +164,12 @@ def fasta(
             "data set keeps it"
         )
     if pool.dropped:
-        notes.append(f"{pool.dropped:,} sequences of another length are left out")
+        notes.append(
+            quantity(
+                pool.dropped, "sequence of another length is", "sequences of another length are"
+            )
+            + " left out"
+        )
     print_listing(listing, out, notes, motifs)
 
 
@@ -216,12 +229,17 @@ def _write_table(out: Path, file: Path, relevant: str, motifs: str, **options: A
     found = relevant_motifs(kind.class_names(file, chosen), relevant, motifs)
     done = kind.convert(file, out, chosen, found)
     notes = [
-        f"{count:,} {text}"
-        for count, text in (
-            (done.dropped, "sequences without a value are left out"),
-            (done.unfit, "rows of another length are left out"),
-            (done.merged, "rows are merged with an equal sequence"),
-            (done.together, "sequences stay in one split with similar ones"),
+        f"{quantity(count, one, many)} {text}"
+        for count, one, many, text in (
+            (
+                done.dropped,
+                "sequence without a value is",
+                "sequences without a value are",
+                "left out",
+            ),
+            (done.unfit, "row of another length is", "rows of another length are", "left out"),
+            (done.merged, "row is", "rows are", "merged with an equal sequence"),
+            (done.together, "sequence stays", "sequences stay", "in one split with similar ones"),
         )
         if count
     ]

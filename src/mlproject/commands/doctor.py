@@ -18,6 +18,7 @@ import click
 from mlproject.commands.options import BACKEND
 from mlproject.system import environment, variables
 from mlproject.system.errors import UserError
+from mlproject.system.messages import quantity
 from mlproject.system.startup import prepare_keras
 
 ROOM = 2e9  # bytes: the data, the store and the artifacts of about a hundred runs
@@ -137,7 +138,7 @@ def store() -> Iterator[Finding]:
         )
         yield Finding(
             "tracking store", f"{found.address} answers and can be written, "
-            f"{len(experiments)} experiments",
+            f"{quantity(len(experiments), 'experiment')}",
         )  # fmt: skip
     except UserError as error:
         yield Finding("tracking store", "cannot be used", str(error))

@@ -7,6 +7,7 @@ import click
 
 from mlproject.commands.options import EXPERIMENTS, FILE, WHERE, option
 from mlproject.system.errors import UserError
+from mlproject.system.messages import quantity
 
 
 @click.command()
@@ -38,6 +39,6 @@ def export(
         print(line, file=sys.stderr)
     kept = f", {len(done.kept)} kept of another run of the same spec" if done.kept else ""
     print(
-        f"{len(done.added)} runs added, {len(done.updated)} updated, "
+        f"{quantity(len(done.added), 'run')} added, {len(done.updated)} updated, "
         f"{len(done.same)} unchanged{kept}: {done.table}"
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from mlproject.commands.options import FILE, exit_if_interrupted, option
+from mlproject.system.messages import quantity
 
 
 @click.command(name="import")
@@ -20,4 +21,4 @@ def import_runs(source: Path, experiment: str | None) -> None:
     with exit_if_interrupted():
         done = importing.import_runs(connect(), source, experiment)
     completed = f"{len(done.completed)} completed, " if done.completed else ""
-    print(f"{len(done.added)} runs imported, {completed}{done.present} were there")
+    print(f"{quantity(len(done.added), 'run')} imported, {completed}{done.present} were there")

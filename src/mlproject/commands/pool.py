@@ -3,6 +3,7 @@
 import click
 
 from mlproject.commands.options import BACKEND
+from mlproject.system.messages import quantity
 from mlproject.system.startup import prepare_keras
 
 
@@ -18,6 +19,7 @@ def pool(runs: tuple[str, ...], backend: str | None) -> None:
     from mlproject.run.pooling import pool_runs
 
     found = pool_runs(runs)
-    print(f"{len(found.sequences)} runs, {' + '.join(map(str, found.sequences))} test sequences")
+    sizes = " + ".join(map(str, found.sequences))
+    print(f"{quantity(len(found.sequences), 'run')}, {sizes} test sequences")
     for name, value in found.values.items():
         print(f"{name}\t{value:.4f}")

@@ -8,6 +8,7 @@ import click
 
 from mlproject.commands.options import BACKEND, FILE, THREADS, exit_if_interrupted, option
 from mlproject.system.errors import UserError
+from mlproject.system.messages import quantity
 from mlproject.system.startup import prepare_keras
 
 
@@ -78,4 +79,4 @@ def predict(
     for note in done.notes:
         print(f"note: {note}", file=sys.stderr)
     if out:
-        print(f"{out}: {done.rows:,} rows")
+        print(f"{out}: {quantity(done.rows, 'row')}")

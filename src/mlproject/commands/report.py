@@ -7,6 +7,7 @@ import click
 
 from mlproject.commands.options import EXPERIMENTS, FILE, WHERE, option, split_list
 from mlproject.system.errors import UserError
+from mlproject.system.messages import quantity
 
 
 @click.command()
@@ -49,7 +50,7 @@ def report(
         from mlproject.report.reproduction import make_reproductions
 
         files = make_reproductions(reproduction)
-        print(f"{len(files)} files: {files[0]}")
+        print(f"{quantity(len(files), 'file')}: {files[0]}")
         return
     if bool(rows) != bool(columns):
         raise UserError("`--rows` and `--columns` go together: give both, or neither")
@@ -75,4 +76,4 @@ def report(
         print(line, file=sys.stderr)
     for line in made.report.summary:
         print(line)
-    print(f"{len(made.files)} files: {out / 'report.html'}")
+    print(f"{quantity(len(made.files), 'file')}: {out / 'report.html'}")

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from mlproject.system.messages import quantity
+
 
 @click.command()
 def sync() -> None:
@@ -13,7 +15,8 @@ def sync() -> None:
     from mlproject.store import sync as deliver_all
 
     done = deliver_all(Path("runs"), connect())
-    print(f"{len(done.runs)} runs brought up to date, {len(done.failed)} still lack something")
+    failed = f"{len(done.failed)} still lack{'s' * (len(done.failed) == 1)} something"
+    print(f"{quantity(len(done.runs), 'run')} brought up to date, {failed}")
     for run_id, note in done.notes.items():
         print(f"note: {run_id}: {note}", file=sys.stderr)
     for run_id, reason in done.failed.items():

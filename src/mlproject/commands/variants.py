@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from mlproject.commands.options import BACKEND, FILE, THREADS, exit_if_interrupted
+from mlproject.system.messages import FirstNotes, quantity
 from mlproject.system.startup import prepare_keras
 
 
@@ -34,7 +35,6 @@ def variants(
     prepare_keras(backend, threads)
     from mlproject.run.ensemble import load_ensemble
     from mlproject.run.variants import require_other, score_variants
-    from mlproject.system.messages import FirstNotes
     from mlproject.system.progress import progress_shown
     from mlproject.system.texts import require_file
 
@@ -60,4 +60,4 @@ def variants(
 
 
 def _alternatives(count: int) -> str:
-    return f"{count:,} alternative{'s' * (count != 1)}"
+    return quantity(count, "alternative")

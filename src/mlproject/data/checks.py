@@ -11,6 +11,7 @@ from mlproject.fields import TASKS, VALUES, TaskName
 from mlproject.motifs.pwm import Motif
 from mlproject.names import metric_names, motif_names
 from mlproject.system.errors import UserError, short_repr
+from mlproject.system.messages import quantity
 
 
 def check_task(task: object, units: Sequence[object], classes: Sequence[str]) -> TaskName:
@@ -64,13 +65,15 @@ def checked_split(
         raise UserError(f"the {name} must hold sequences, (n, L): got codes of {split.codes.shape}")
     if split.labels.ndim != 2 or len(split.labels) != len(split.codes):
         raise UserError(
-            f"every sequence needs one row of labels: got {len(split.codes)} sequences "
-            f"and labels of {split.labels.shape} in the {name}"
+            "every sequence needs one row of labels: got "
+            f"{quantity(len(split.codes), 'sequence')} and "
+            f"labels of {split.labels.shape} in the {name}"
         )
     if split.labels.shape[1] != len(classes):
         raise UserError(
-            f"every class needs one column of labels: got {len(classes)} classes "
-            f"and {split.labels.shape[1]} columns in the {name}"
+            "every class needs one column of labels: got "
+            f"{quantity(len(classes), 'class', 'classes')} and "
+            f"{quantity(split.labels.shape[1], 'column')} in the {name}"
         )
     return Split(
         _exact_uint8(split.codes, 4, f"codes of the {name}"),

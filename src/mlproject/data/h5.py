@@ -11,6 +11,7 @@ from mlproject.names import check_classes
 from mlproject.sequence import LETTERS, reverse_complement
 from mlproject.system.errors import UserError
 from mlproject.system.hdf5 import hdf5_opened
+from mlproject.system.messages import quantity
 
 RULE = "a file of one-hot sequences must be readable HDF5"
 MOST_CLASSES = 100_000
@@ -51,8 +52,9 @@ def convert(
         columns = splits["train"].classes
         if columns != len(names):
             raise UserError(
-                f"every class needs one column of labels: got {len(names)} classes and {columns} "
-                f"columns in {path}"
+                "every class needs one column of labels: got "
+                f"{quantity(len(names), 'class', 'classes')} and "
+                f"{quantity(columns, 'column')} in {path}"
             )
         provenance = {
             "source": "h5",

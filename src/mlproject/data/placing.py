@@ -8,6 +8,7 @@ from mlproject.data.recipe import Recipe
 from mlproject.data.split import SITE
 from mlproject.motifs.pwm import Motif, reverse_complement
 from mlproject.system.errors import UserError
+from mlproject.system.messages import quantity
 
 MOST_DRAWS = 1000
 
@@ -59,7 +60,8 @@ def place(
         motif[wide] = drawn[:, :1] if recipe.labels == "kind" else drawn
     else:
         raise UserError(
-            f"`length` must leave room for {recipe.most} motifs and their gaps: got {length}"
+            f"`length` must leave room for {quantity(recipe.most, 'motif')} and their gaps: "
+            f"got {length}"
         )
     if rules and recipe.order == "listed":
         motif = np.sort(np.where(present, motif, len(motifs)), axis=1) % len(motifs)

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from mlproject.data.paper import FACTORS
 from mlproject.fields import Frozen, TaskName
 from mlproject.system.errors import short_repr
+from mlproject.system.messages import quantity
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 NUMBERS = re.compile(r"-?\d+(\.\d+)?(,-?\d+(\.\d+)?)*")
@@ -150,7 +151,7 @@ class Recipe(Frozen):
         if self.repeats == "none" and (self.most > len(self.ids) or self.imbalance > 1):
             raise ValueError(
                 f"`repeats=none` needs as many motifs as a sequence has, {self.most}, and "
-                f"imbalance=1: got {len(self.ids)} motifs, imbalance={self.imbalance:g}"
+                f"imbalance=1: got {quantity(len(self.ids), 'motif')}, imbalance={self.imbalance:g}"
             )
         if self.distances and self.distances[0] > self.distances[1]:
             raise ValueError(f"`spacing` must rise, as 5-15 does: got {self.spacing}")
@@ -178,7 +179,8 @@ class Recipe(Frozen):
         if number != bool(self.effects) or (number and len(numbers(self.effects)) != len(self.ids)):
             raise ValueError(
                 "`effects` must have a number for each of the motifs with labels=value or counts, "
-                f"and be empty otherwise: got {self.effects!r} for {len(self.ids)} motifs"
+                f"and be empty otherwise: got {self.effects!r} for "
+                f"{quantity(len(self.ids), 'motif')}"
             )
         if (self.interactions and not number) or (self.noise and self.labels != "value"):
             raise ValueError("`interactions` and `noise` are for labels=value: got other labels")

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from mlproject.sequence import LETTERS, wrong_letter
 from mlproject.system.errors import UserError
+from mlproject.system.messages import quantity
 from mlproject.system.texts import lines
 
 
@@ -84,8 +85,8 @@ def _table(
         cells = line.split("\t")
         if len(cells) != len(header):
             raise UserError(
-                f"{path}, line {number}: must have {len(header)} columns, as the header: "
-                f"got {len(cells)}"
+                f"{path}, line {number}: must have {quantity(len(header), 'column')}, as the "
+                f"header: got {len(cells)}"
             )
         if cells[bound] not in ("0", "1"):
             raise UserError(f"{path}, line {number}: Bound must be 0 or 1: got {cells[bound]!r}")

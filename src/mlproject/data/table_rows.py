@@ -11,6 +11,7 @@ from mlproject.data.sequence_files import SequenceRecord, checked_letters, read_
 from mlproject.fields import VALUES
 from mlproject.sequence import wrong_letter
 from mlproject.system.errors import UserError, nearest, short_repr
+from mlproject.system.messages import quantity
 from mlproject.system.texts import lines
 
 MISSING = frozenset({"", "na", "nan", "n/a", "#n/a", "null", "none", ".", "-"})
@@ -116,8 +117,8 @@ def read_rows(file: Path, options: Options) -> tuple[list[Row], int, int]:
         cells = [cell.strip() for cell in next(csv.reader([line], delimiter=separator))]
         if len(cells) != len(header):
             raise UserError(
-                f"{file}, line {number}: must have {len(header)} columns, as the header: "
-                f"got {len(cells)}"
+                f"{file}, line {number}: must have {quantity(len(header), 'column')}, as the "
+                f"header: got {len(cells)}"
             )
         if options.each:
             _check_once(file, number, cells[places[source]], lines_of)

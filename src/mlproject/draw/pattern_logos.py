@@ -13,6 +13,7 @@ from mlproject.draw.logos import filter_labels
 from mlproject.draw.style import FAINT, GREY, INK, LABEL_COLORS, RULE, bare_axes
 from mlproject.filters.reading import best_matches
 from mlproject.motifs.pwm import Motif, reverse_complement
+from mlproject.system.messages import quantity
 
 COLUMNS = 3
 # Inches: a cell, its two logos, the row of captions; margins.
@@ -42,7 +43,8 @@ def pattern_figure(
     width, tall = LEFT + COLUMNS * CELL, TOP + rows * ROW + BOTTOM
     figure = Figure(figsize=(width, tall), facecolor="white")
     kinds = [label.kind for label in labels]
-    line = f"{len(labels)} patterns, {kinds.count('relevant')} match a motif of the classes (black)"
+    line = quantity(len(labels), "pattern")
+    line += f", {kinds.count('relevant')} match a motif of the classes (black)"
     line += f" · {kinds.count('other')} only another (grey) · {kinds.count('none')} none"
     line += " · contributions, and below the match with its E-value"
     figure.text(LEFT / width, 1 - 0.07 / tall, title, size=9, color=INK, weight="bold", va="top")
@@ -70,7 +72,7 @@ def pattern_figure(
         place: dict[str, Any] = {"y": 1.05, "transform": upper.transAxes, "va": "bottom"}
         upper.text(x=0, s=label.name, size=7, color=color, weight="bold", **place)
         note = f"{label.evalue}  ·  " if label.evalue else ""
-        note += f"{motif.nsites:.0f} seqlets"
+        note += quantity(round(motif.nsites), "seqlet")
         upper.text(x=1, s=note, size=5.5, color=FAINT, ha="right", **place)
     return figure
 

@@ -15,6 +15,7 @@ from mlproject.motifs.pwm import Motif, round_rows
 from mlproject.system import texts
 from mlproject.system.errors import UserError
 from mlproject.system.files import atomic_file
+from mlproject.system.messages import quantity
 
 DEFAULT_NSITES = 20.0
 SUM_TOLERANCE = 0.02
@@ -132,7 +133,9 @@ class _Reader:
             raise self._error("a matrix needs one row of 4 numbers per column: got none", start)
         if width not in (None, len(rows)):
             rule = "`w=` must be the number of rows"
-            raise self._error(f"{rule}: got w= {fields['w']} and {len(rows)} rows", start)
+            raise self._error(
+                f"{rule}: got w= {fields['w']} and {quantity(len(rows), 'row')}", start
+            )
         return rows, nsites or self.unknown
 
     def _field(self, fields: dict[str, str], key: str) -> float | None:

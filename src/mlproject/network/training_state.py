@@ -13,6 +13,7 @@ from mlproject.network import backend, checkpoint
 from mlproject.network.guard import DeviceFaultError
 from mlproject.spec import RunSpec, without_later_defaults
 from mlproject.system.errors import UserError
+from mlproject.system.messages import quantity
 
 LARGEST_LOSS = 1000.0  # cross-entropy is at most 16 nats; the rest is the L2 term of wild weights
 
@@ -37,7 +38,8 @@ def check_epochs(trained: int, spec: RunSpec) -> None:
     """Raise a `UserError` if more epochs are trained than a spec has."""
     if trained > spec.all_epochs:
         raise UserError(
-            f"`epochs` must be at least the {trained} epochs already trained: got {spec.epochs}"
+            f"`epochs` must be at least the {quantity(trained, 'epoch')} already trained: "
+            f"got {spec.epochs}"
         )
 
 

@@ -16,6 +16,7 @@ from mlproject.store.connection import UI
 from mlproject.store.results.conditions import parse
 from mlproject.system.errors import UserError, nearest
 from mlproject.system.masking import without_credentials
+from mlproject.system.messages import quantity
 
 
 def build(request: ReportRequest, store: Store) -> Report:
@@ -56,7 +57,7 @@ def _summary(runs: pandas.DataFrame, where: str) -> list[str]:
         return [f"The tracking store has no runs{fit} yet: `python -m mlproject train` makes one."]
     states = runs["state"].value_counts()
     counted = int(states.pop(results.COUNTED)) if results.COUNTED in states else 0
-    text = f"{len(runs)} run{'s' * (len(runs) != 1)}{fit}, of which {counted} count"
+    text = f"{quantity(len(runs), 'run')}{fit}, of which {counted} count"
     rest = ", ".join(f"{count} {state}" for state, count in states.items())
     lines = [text + (f" (left out: {rest})." if rest else ".")]
     if "time/total" in runs:
@@ -68,11 +69,8 @@ def _summary(runs: pandas.DataFrame, where: str) -> list[str]:
     done = results.counted(runs)
     epochs = sorted(set(done["epochs"])) if len(done) else []
     if epochs and epochs[0] < 100:
-        few = ", ".join(str(one) for one in epochs)
-        lines.append(
-            f"Training was shortened: at most {few} epochs"
-            + (" (the paper: 100)." if epochs else "")
-        )
+        few = f"{', '.join(map(str, epochs))} epoch{'s' * (epochs != [1])}"
+        lines.append(f"Training was shortened: at most {few} (the paper: 100).")
     return lines
 
 

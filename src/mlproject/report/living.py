@@ -28,6 +28,7 @@ from mlproject.report.sections.filters import truth_of
 from mlproject.results import first_layer
 from mlproject.system.errors import UserError
 from mlproject.system.files import atomic_file
+from mlproject.system.messages import quantity
 from mlproject.system.progress import watched
 
 SITE_FACTS = ("motif", "average_precision", "precision", "recall", "offset")
@@ -105,7 +106,8 @@ def living_page(content: Content, title: str) -> str:
         ],
         "runs": runs,
     }
-    note = f"{dropped} runs do not fit into this page and are left out." if dropped else ""
+    cut = quantity(dropped, "run does not fit and is", "runs do not fit and are")
+    note = f"{cut} left out of this page." if dropped else ""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     page = _template().render(title=title, data=text, glyphs=svg_letters(), note=note)
     return page.encode("ascii", "xmlcharrefreplace").decode("ascii")
@@ -245,4 +247,4 @@ def title_of(frame: pandas.DataFrame) -> str:
     names = [printed_name(name) for name in archs]
     experiments = ", ".join(dict.fromkeys(map(str, frame["experiment"])))
     shown = ", ".join(names[:6]) + (" …" if len(names) > 6 else "")
-    return f"Filters of {len(frame)} runs: {experiments} ({shown})"
+    return f"Filters of {quantity(len(frame), 'run')}: {experiments} ({shown})"

@@ -10,6 +10,7 @@ from mlproject.architectures import PROTOCOLS
 from mlproject.report.labels import label_of
 from mlproject.report.measure import Measure, measure
 from mlproject.report.table import Table
+from mlproject.system.messages import quantity
 
 METRICS = ("test_auroc", "conv1/match_jaspar", "conv1/match_relevant")
 MATCHES = METRICS[1:]
@@ -28,7 +29,8 @@ def who(counted: pandas.DataFrame) -> str:
         low, high = int(seeds.min()), int(seeds.max())
         trials = f"{low}" if low == high else f"{low} to {high}"
         kinds.append(
-            f"{len(runs)} runs by the protocol `{protocol}` ({len(seeds)} networks, "
+            f"{quantity(len(runs), 'run')} by the protocol `{protocol}` "
+            f"({quantity(len(seeds), 'network')}, "
             f"{trials} trial{'s' * (high > 1)} of each)"
         )
     machines = [
@@ -39,10 +41,9 @@ def who(counted: pandas.DataFrame) -> str:
     ]
     hours = counted["time/total"].sum() / 3600 if "time/total" in counted else 0.0
     epochs = sorted({int(one) for one in counted["epochs"]})
+    most = f"{', '.join(map(str, epochs))} epoch{'s' * (epochs != [1])}"
     shortened = (
-        f" Training was shortened: at most {', '.join(map(str, epochs))} epochs (the paper: 100)."
-        if epochs[0] < 100
-        else ""
+        f" Training was shortened: at most {most} (the paper: 100)." if epochs[0] < 100 else ""
     )
     return (
         f"{' and '.join(kinds)}, trained by this project: {', '.join(machines)}; "
@@ -100,7 +101,8 @@ def alignment_says(table: Table | None) -> str:
         far = [float(np.mean([abs(row[side] - row[3]) for row in known])) for side in (1, 2)]
         network, released, paper, published = max(known, key=lambda row: abs(row[2] - row[1]))
         parts.append(
-            f"Over {len(known)} networks the {label_of(metric)} is {far[0]:.3f} from the "
+            f"Over {quantity(len(known), 'network')} the {label_of(metric)} is {far[0]:.3f} "
+            "from the "
             f"printed one under `released` and {far[1]:.3f} under `paper` (mean of the "
             f"absolute differences); they are furthest apart for {network}: "
             f"{released:.3f} and {paper:.3f}, printed {published:.3f}."

@@ -10,6 +10,7 @@ from mlproject.data.paper import CLASSES
 from mlproject.names import metric_name
 from mlproject.report.published import IN_VIVO, SYNTHETIC
 from mlproject.spec import GENERATED_FIELDS
+from mlproject.system.messages import quantity
 
 OTHER = "other"
 _FREE = ("seed", "layers", "dataset", "training_version")
@@ -62,7 +63,7 @@ def of_dataset(counted: pandas.DataFrame, kind: str) -> tuple[pandas.DataFrame, 
     groups = [rows for _, rows in frame.groupby("dataset_sha256", sort=False)]
     chosen, *others = sorted(groups, key=rank)
     notes = [
-        f"Left out: {len(rows)} run{'s' * (len(rows) > 1)} on the data set "
+        f"Left out: {quantity(len(rows), 'run')} on the data set "
         f"{rows['dataset_sha256'].iloc[0][:12]}; this table is of "
         f"{chosen['dataset_sha256'].iloc[0][:12]}."
         for rows in others
@@ -93,7 +94,7 @@ def trials(frame: pandas.DataFrame, arch: str, metric: str) -> Trials:
     )
     unlike = tuple(f"{name}={value}" for name, value in unlike_paper(chosen.iloc[0]).items())
     left_out = tuple(
-        f"{printed_name(arch)}: {len(group)} run{'s' * (len(group) > 1)} left out, with "
+        f"{printed_name(arch)}: {quantity(len(group), 'run')} left out, with "
         f"{_contrast(group.iloc[0], chosen.iloc[0])}."
         for group in others
     )

@@ -30,6 +30,7 @@ from mlproject.run.context import RunContext
 from mlproject.run.places import write_contributions
 from mlproject.run.stages import record_figure
 from mlproject.system.errors import UserError
+from mlproject.system.messages import quantity
 from mlproject.system.progress import MethodProgress
 
 Recorder: TypeAlias = Callable[[], None]
@@ -187,4 +188,6 @@ def _line(name: str, own: Mapping[str, float], rows: int) -> str:
         for label, kind in kinds.items()
         if (key := f"{name}/{kind}") in own
     ]
-    return f"{name}: {', '.join([f'{rows} rows', *parts])}, {own[f'{Metric.TIME}{name}']:.1f} s"
+    return (
+        f"{name}: {', '.join([quantity(rows, 'row'), *parts])}, {own[f'{Metric.TIME}{name}']:.1f} s"
+    )

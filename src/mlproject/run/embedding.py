@@ -27,6 +27,7 @@ from mlproject.run.finished_run import amended
 from mlproject.run.motif_choice import FiltersOf, choose_motifs
 from mlproject.run.scoring import logit_score
 from mlproject.run.stages import record_figure, write_csv
+from mlproject.system.messages import quantity
 from mlproject.system.progress import MethodProgress
 
 PROFILED = 250
@@ -167,7 +168,7 @@ def summary(found: Effects, owners: dict[str, str]) -> dict[str, float]:
 def headline(found: Embedding) -> str:
     """Return one line on the effects, for the terminal."""
     motifs = len({row["motif"] for row in found.effects.effects})
-    parts = [f"{motifs} motif{'s' * (motifs != 1)}"]
+    parts = [quantity(motifs, "motif")]
     if (share := found.metrics.get("embed/own_first")) is not None:
         parts.append(f"the own motif has the largest effect in {100 * share:.0f} % of classes")
     return f"embedded: {', '.join(parts)}, {found.metrics[f'{Metric.TIME}embed']:.1f} s"

@@ -13,6 +13,7 @@ from mlproject.run.members import member_runs
 from mlproject.run.scoring import BATCH, logit_score
 from mlproject.store import connect
 from mlproject.system.errors import UserError
+from mlproject.system.messages import quantity
 
 
 class Ensemble(NamedTuple):
@@ -96,4 +97,4 @@ def _both(scores: Score) -> Score:
 
 def _described(classes: tuple[str, ...], length: int) -> str:
     names = ", ".join(classes[:4]) + (", ..." if len(classes) > 4 else "")
-    return f"{len(classes)} classes ({names}) on {length} nt"
+    return f"{quantity(len(classes), 'class', 'classes')} ({names}) on {length} nt"

@@ -16,6 +16,7 @@ from mlproject.run.ensemble import Ensemble, cell, combined
 from mlproject.sequence import encode
 from mlproject.system.errors import UserError
 from mlproject.system.files import atomic_file
+from mlproject.system.messages import quantity
 
 BATCH = 1000
 MOST_WINDOWS = 50_000_000
@@ -72,7 +73,8 @@ def predict_fasta(ensemble: Ensemble, path: Path, out: IO[str], fit: Fit = "exac
             flush()
     if names:
         flush()
-    notes = [f"{dropped:,} sequences of another length than {ensemble.length} nt are left out"]
+    other = f"of another length than {ensemble.length} nt"
+    notes = [quantity(dropped, f"sequence {other} is", f"sequences {other} are") + " left out"]
     return Done(rows, notes if dropped else [])
 
 
@@ -121,11 +123,11 @@ def predict_bed(
         _write_bedgraphs(bedgraph, ensemble.classes, windows, np.concatenate(kept), step)
     absent = sum(found.absent.values())
     counts = (
-        (absent, "intervals are left out, because the genome lacks their chromosomes"),
-        (len(found.beyond), "intervals are left out, because they end after their chromosomes"),
-        (outside, "windows leave their chromosome and are left out"),
+        (absent, "interval is", "intervals are", "left out: the genome lacks the chromosome"),
+        (len(found.beyond), "interval ends", "intervals end", "after the chromosome: left out"),
+        (outside, "window leaves its", "windows leave their", "chromosome: left out"),
     )
-    return Done(len(windows), [f"{count:,} {text}" for count, text in counts if count])
+    return Done(len(windows), [f"{quantity(n, *words)} {text}" for n, *words, text in counts if n])
 
 
 def _scores(ensemble: Ensemble, codes: np.ndarray) -> np.ndarray:

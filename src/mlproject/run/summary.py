@@ -21,6 +21,7 @@ from mlproject.run.embedding import Embedding
 from mlproject.run.filters import FilterResults
 from mlproject.run.stages import Tested, history_rows
 from mlproject.system import environment
+from mlproject.system.messages import quantity
 
 MOST_NAMED = 4
 STOPPED = {"epochs": "all epochs done", "patience": "no further improvement"}
@@ -117,8 +118,8 @@ def _outputs(data: Dataset) -> str:
     """Return the number of classes or outputs, with the task, as text."""
     count = len(data.classes)
     if data.task in VALUES:
-        return f"{count} output{'s' * (count != 1)} ({data.task})"
-    return f"{count} class{'es' * (count != 1)}" + " that exclude each other" * (
+        return f"{quantity(count, 'output')} ({data.task})"
+    return quantity(count, "class", "classes") + " that exclude each other" * (
         data.task == "multiclass"
     )
 

@@ -23,6 +23,7 @@ from mlproject.fields import (
 from mlproject.geometry import Kernel
 from mlproject.spec.block import Block
 from mlproject.system.errors import UserError
+from mlproject.system.messages import quantity
 
 
 class NetworkSpec(Frozen):
@@ -138,12 +139,12 @@ class NetworkSpec(Frozen):
             if scanned < 1:
                 raise UserError(
                     f"`kernel{number}` with padding{number}=valid must fit into its input: "
-                    f"got {block.convolution.span} on a map of {lengths[-1]} positions"
+                    f"got {block.convolution.span} on a map of {quantity(lengths[-1], 'position')}"
                 )
             if block.pool > scanned:
                 raise UserError(
                     f"`pool{number}` must not be wider than its input: "
-                    f"got pool{number}={block.pool} on a map of {scanned} positions "
+                    f"got pool{number}={block.pool} on a map of {quantity(scanned, 'position')} "
                     f"(sequences of {length} nt); values from 1 to {scanned} work"
                 )
             lengths.append(block.max_pool.outputs(scanned))
@@ -180,7 +181,7 @@ def _check_dilations(block: Block, number: int, length: int) -> None:
     if block.padding == "same" and block.kernel > 1 and block.dilation >= length:
         raise UserError(
             f"`dilation{number}` must be below the length of its map, or all weights but one read "
-            f"padding only: got dilation{number}={block.dilation} on {length} positions"
+            f"padding only: got dilation{number}={block.dilation} on {quantity(length, 'position')}"
         )
     inner = block.convolution.outputs(length)
     largest = block.dilation_residual ** max(block.residual - 1, 0)

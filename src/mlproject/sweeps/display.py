@@ -14,6 +14,7 @@ from rich.text import Text
 from mlproject.sweeps.cells import Cell
 from mlproject.sweeps.ledger import Ledger, key_of
 from mlproject.sweeps.task import Outcome
+from mlproject.system.messages import quantity
 from mlproject.system.progress import live_console
 
 LAST = 8
@@ -123,16 +124,17 @@ class Display:
             address: of its runs in the MLflow UI.
         """
         if lost:
-            print(f"{self._name}: {lost} runs of a lost driver were ended", file=sys.stderr)
+            ended = quantity(lost, "run of a lost driver was", "runs of a lost driver were")
+            print(f"{self._name}: {ended} ended", file=sys.stderr)
         rows = ledger.rows.values()
         for row in rows:
             if row.outcome.status == "FAILED":
                 print(f"{row.cell.name}: failed: {row.outcome.reason}", file=sys.stderr)
         if reasons := [row.outcome.undelivered for row in rows if row.outcome.undelivered]:
             print(
-                f"{self._name}: of {len(reasons)} finished cells the tracking store lacked "
-                f"something ({reasons[-1]}); `python -m mlproject sync` delivers what it still "
-                "lacks",
+                f"{self._name}: of {quantity(len(reasons), 'finished cell')} the tracking store "
+                f"lacked something ({reasons[-1]}); `python -m mlproject sync` delivers what it "
+                "still lacks",
                 file=sys.stderr,
             )
         print(f"sweep {self._name}: {ledger.line()}; run {run_id}")

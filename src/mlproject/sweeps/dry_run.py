@@ -20,6 +20,7 @@ from mlproject.sweeps.plan_file import read_plan
 from mlproject.sweeps.ranges import Range
 from mlproject.sweeps.run_state import finished_runs
 from mlproject.system.errors import UserError
+from mlproject.system.messages import quantity
 
 SAMPLE = 3
 
@@ -115,14 +116,15 @@ def _totals(
     store: Store | None,
     workers: int,
 ) -> str:
-    line = f"{len(left) + done} cells, {done} done, {len(left)} to do"
+    line = f"{quantity(len(left) + done, 'cell')}, {done} done, {len(left)} to do"
     if not left:
         return line
     if not seconds:
         return f"{line}; time and disk can be estimated once a cell is finished"
     total = sum(seconds[cell.spec_sha256] for cell in left) / workers
     size = _bytes(runs, store) * len(left) / 1e6
-    return f"{line}: about {duration(total)} with {workers} workers, {size:,.0f} MB of artifacts"
+    line += f": about {duration(total)} with {quantity(workers, 'worker')}"
+    return f"{line}, {size:,.0f} MB of artifacts"
 
 
 def _bytes(runs: list[Any], store: Store | None) -> float:
@@ -167,12 +169,12 @@ def _show_search(
         if run.data.tags.get(Tag.DATASET_SHA256) == facts.sha256
         and Metric.TIME_TOTAL in run.data.metrics
     ]
-    line = f"{plan.search.trials} trials at most"
+    line = f"{quantity(plan.search.trials, 'trial')} at most"
     if like:
         mean = sum(run.data.metrics[Metric.TIME_TOTAL] for run in like) / len(like)
         total = duration(mean * plan.search.trials / workers)
         line += (
-            f": about {total} with {workers} workers, if a trial takes as long as the {len(like)} "
+            f": about {total} with {quantity(workers, 'worker')}, if a trial takes as long as the "
+            f"{quantity(len(like), 'finished run')} on this data"
         )
-        line += "finished runs on this data"
     console.print(line, highlight=False)

@@ -1,8 +1,19 @@
-"""Parts of messages: the first notes of many."""
+"""Parts of messages: numbers of things, the first notes of many."""
 
 from collections.abc import Callable
 
 MOST_NOTES = 10
+
+
+def quantity(count: int, one: str, many: str = "") -> str:
+    """Return a number with its noun: ``1 run``, ``25,000 sequences``.
+
+    Args:
+        count: the number.
+        one: the noun, or words that begin with it, for 1.
+        many: the same for other numbers; "": `one` with an s.
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 class FirstNotes:

@@ -102,6 +102,7 @@
   const tip = document.getElementById("tip");
   const chance = (value) => (value < 1e-3 ? value.toExponential(0) : value.toPrecision(1));
   const percent = (value) => `${(100 * value).toFixed(1)} %`;
+  const quantity = (own) => `${own.length} filter${own.length === 1 ? "" : "s"}`;
   const describe = (one) => {
     const rows = [];
     const add = (name, value) => { if (value !== undefined && value !== "") rows.push([name, value]); };
@@ -209,10 +210,10 @@
     }
     const rest = run.filters.filter((one) => !one.factor);
     const other = rest.filter((one) => one.e !== undefined).sort(by);
-    addRow("another motif", `${other.length} filters`, null, other, null);
+    addRow("another motif", quantity(other), null, other, null);
     const none = rest.filter((one) => one.e === undefined);
     none.sort((a, b) => (b.auroc_loss ?? 0) - (a.auroc_loss ?? 0));
-    addRow("no match", `${none.length} filters`, null, none, null);
+    addRow("no match", quantity(none), null, none, null);
   };
   nearest();
   show();

@@ -13,6 +13,7 @@ from mlproject.report.papers.runs import PaperRuns
 from mlproject.report.table import Column, Table
 from mlproject.report.verdicts import LEVEL as EQUIVALENCE_LEVEL
 from mlproject.report.verdicts import LOWEST_SD, ONE_DATA_SET, p_text
+from mlproject.system.messages import quantity
 
 NOTES = (
     "Effect: the side that the statement has higher less the other, each the mean over its "
@@ -60,7 +61,7 @@ def _tested(name: str, paper: Paper, one: PaperStatement, runs: PaperRuns) -> di
         means = [[np.mean([*side.values()]) for side in pair] for pair in pairs if all(pair)]
         first, second = np.array(means).reshape(-1, 2).T
         found = correlation(first, second)
-        return _row(one, found, f"{len(means)} networks", len(means), "", relation=True)
+        return _row(one, found, quantity(len(means), "network"), len(means), "", relation=True)
     sides = [
         [runs.by_seed({**table.runs, **options}, one.metric) for options in side]
         for side in (one.high, one.low)
@@ -71,7 +72,7 @@ def _tested(name: str, paper: Paper, one: PaperStatement, runs: PaperRuns) -> di
     if one.equal_within is not None:
         verdict = equivalence(paired(*sides), one.equal_within)
         found = found._replace(p=math.nan)
-    return _row(one, found, f"{n} seed{'s' * (n != 1)}", n, verdict)
+    return _row(one, found, quantity(n, "seed"), n, verdict)
 
 
 def paired(high: Sequence[Values], low: Sequence[Values]) -> Values:

@@ -12,6 +12,7 @@ from mlproject.report.content import Content
 from mlproject.report.registry import section
 from mlproject.report.table import Column, Table
 from mlproject.system.errors import UserError
+from mlproject.system.messages import quantity
 
 NEAR, TIMES, LEAST = 3, 10.0, 0.005
 RULE = (
@@ -101,8 +102,8 @@ def _table(scans: list[dict[str, Any]], unknown: int) -> Table:
     )
     total = sum(row["count"] for row in rows)
     runs = sum(row["n"] for row in rows)
-    says = f"Of {runs} histories {total or 'none'} {'are' if total > 1 else 'is'} suspicious."
-    plural = "s" * (unknown > 1)
-    text = f"{unknown} run{plural} without a readable history of the weights."
+    found = f"{total or 'none'} {'are' if total > 1 else 'is'} suspicious"
+    says = f"Of {quantity(runs, 'history', 'histories')} {found}."
+    text = f"{quantity(unknown, 'run')} without a readable history of the weights."
     missing = (text,) if unknown else ()
     return Table("histories", "Scan of the histories", rows, columns, (says, *missing, RULE))

@@ -15,6 +15,7 @@ from mlproject.report.measure import measure_of
 from mlproject.report.registry import section
 from mlproject.report.table import Column, Table
 from mlproject.report.trials import OTHER, dataset_kinds
+from mlproject.system.messages import quantity
 
 METRICS = {
     "test_accuracy": "accuracy", "test_auroc": "AUROC", "test_aupr": "AUPR",
@@ -181,7 +182,8 @@ def comparison_table(data: OwnData) -> Table | None:
     )  # fmt: skip
     notes = [
         "The second setting less the first, paired by seed, with the 95 % interval (paired t). "
-        f"Holm's correction is for the {len(rows)} rows of this table. One seed gives no interval.",
+        f"Holm's correction is for the {quantity(len(rows), 'row')} of this table. "
+        "One seed gives no interval.",
     ]
     if data.folds:
         notes.append(

@@ -15,6 +15,7 @@ from mlproject.report.registry import table
 from mlproject.report.table import Column, Table
 from mlproject.report.trials import of_dataset, trials
 from mlproject.report.verdicts import ONE_DATA_SET, p_text
+from mlproject.system.messages import quantity
 
 PREFIX = "conv1/filters/"
 
@@ -78,7 +79,7 @@ def _row(
         "statement": text,
         "dataset": dataset,
         "n": n,
-        "of": f"{n} seed{'s' * (n != 1)}" + (f", {factors} factors" if factors else ""),
+        "of": quantity(n, "seed") + (f", {quantity(factors, 'factor')}" if factors else ""),
         "relation": factors is not None,
         "effect": found.size,
         "low": found.low,
