@@ -102,6 +102,45 @@ def test_sequences_come_from_a_fasta_by_name(tmp_path: Path) -> None:
     assert decode(made.train.codes)[row] == texts[int(made.train.labels[row, 0])]
 
 
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ([f"{n / 8}" for n in range(30)], "got 30 different numbers in 30 rows, such as 0.125"),
+        (["0", "0,5"] * 15, "got 2 different numbers in 30 rows, such as 0,5"),
+        ([str(n) for n in range(30)], "got 30 different numbers in 30 rows, such as 0"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["table", "fasta"])
+def test_measured_values_are_no_classes(
+    kind: str, cells: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = sequences(30)
+    if kind == "table":
+        file = write_table(
+            tmp_path / "a.tsv", [["sequence", "y"], *map(list, zip(texts, cells, strict=True))]
+        )
+        source = ["--file", str(file)]
+    else:
+        file = write_table(
+            tmp_path / "v.tsv", [["id", "y"], *([f"s{n}", cell] for n, cell in enumerate(cells))]
+        )
+        source = ["--files", str(fasta_file(tmp_path / "a.fa", texts)), "--values", str(file)]
+    with pytest.raises(SystemExit, match="2"):
+        main(["dataset", kind, "--out", str(tmp_path / "o.h5"), *source, "--columns", "y",
+              "--task", "multiclass"])  # fmt: skip
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "`y` must have names of classes with task=multiclass" in line
+    assert message in line
+    assert line.endswith("measured values take --task regression")
+
+
+def test_whole_numbers_of_many_sequences_each_are_classes(tmp_path: Path) -> None:
+    body = [[text, str(n % 3)] for n, text in enumerate(sequences(30))]
+    file = write_table(tmp_path / "a.tsv", [["sequence", "cluster"], *body])
+    made = convert(tmp_path, file, "--columns", "cluster", "--task", "multiclass")
+    assert made.classes == ("0", "1", "2")
+
+
 def test_names_of_classes_become_exclusive_labels(tmp_path: Path) -> None:
     body = [[text, "liver" if n % 2 else "heart"] for n, text in enumerate(sequences(30))]
     file = write_table(tmp_path / "a.tsv", [["sequence", "cell"], *body])

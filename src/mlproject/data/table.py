@@ -11,7 +11,7 @@ from mlproject.data.clusters import clusters
 from mlproject.data.listing import Listing
 from mlproject.data.split import SPLITS
 from mlproject.data.table_rows import Options, Row, check_options, read_rows
-from mlproject.data.table_values import values_of
+from mlproject.data.table_values import class_names_of, values_of
 from mlproject.data.writing import new_dataset_file
 from mlproject.fields import VALUES
 from mlproject.sequence import encode
@@ -92,7 +92,7 @@ def class_names(file: Path, options: Options) -> list[str]:
     if options.task != "multiclass":
         return [*options.columns]
     check_options(options)
-    return sorted({row.cells[0] for row in read_rows(file, options)[0]})
+    return class_names_of(file, read_rows(file, options)[0], options)
 
 
 def _splits(

@@ -9,6 +9,7 @@ import numpy as np
 
 from mlproject.data.table_rows import Options, Row
 from mlproject.system.errors import UserError, short_repr
+from mlproject.system.messages import quantity
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
@@ -18,7 +19,7 @@ LARGEST = float(np.finfo(np.float32).max)
 def values_of(file: Path, rows: Sequence[Row], options: Options) -> tuple[np.ndarray, list[str]]:
     """Return the labels, (rows, outputs), and the names of their columns."""
     if options.task == "multiclass":
-        names = sorted({row.cells[0] for row in rows})
+        names = class_names_of(file, rows, options)
         number = {name: place for place, name in enumerate(names)}
         return np.eye(len(names))[[number[row.cells[0]] for row in rows]], names
     found = np.empty((len(rows), len(options.columns)))
@@ -33,6 +34,26 @@ def values_of(file: Path, rows: Sequence[Row], options: Options) -> tuple[np.nda
                     f"{rule.get(options.task, 'a number')}: got {short_repr(cell)}{hint}"
                 )
     return found, [*options.columns]
+
+
+def class_names_of(file: Path, rows: Sequence[Row], options: Options) -> list[str]:
+    """Return the names of the classes in the column of the task ``multiclass``.
+
+    Raises:
+        UserError: they are measured values: numbers with decimals, or whole numbers of which more
+            than half the rows have their own.
+    """
+    names = sorted({row.cells[0] for row in rows})
+    if names and all(NUMBER.fullmatch(name) or DECIMAL_COMMA.fullmatch(name) for name in names):
+        values = {name: float(name.replace(",", ".")) for name in names}
+        decimals = [name for name in names if not values[name].is_integer()]
+        if decimals or 2 < len(names) > len(rows) / 2:
+            raise UserError(
+                f"{file}: `{options.columns[0]}` must have names of classes with task=multiclass: "
+                f"got {quantity(len(names), 'different number')} in {quantity(len(rows), 'row')}, "
+                f"such as {(decimals or names)[0][:20]}; measured values take --task regression"
+            )
+    return names
 
 
 def _allowed(value: float, task: str) -> bool:
