@@ -196,6 +196,17 @@ def test_no_pattern_is_no_error(tmp_path: Path) -> None:
     assert not figure.axes
 
 
+def test_patterns_are_counted_with_the_word_of_the_task(tmp_path: Path) -> None:
+    import h5py
+
+    with h5py.File(tmp_path / "none.h5", "w") as file:
+        file.attrs["window_size"] = 100
+    read = patterns.read(tmp_path / "none.h5", jaspar())
+    for numbers, word in ((False, "classes"), (True, "outputs")):
+        figure = pattern_figure(read, {}, {"dev": ("MA0083",)}, "title", numbers)
+        assert f"match a motif of the {word} (black)" in figure.texts[1].get_text()
+
+
 def test_the_report_puts_what_attributions_hold_beside_what_filters_hold(workplace: Path) -> None:
     measured = {"conv1/coverage": 1 / 12, "modisco/coverage": 1.0, "modisco/patterns": 12.0}
     record({"arch": "CNN-2"}, 0.97, 1 / 30, more=measured | {"modisco/match_relevant": 1.0})

@@ -27,6 +27,7 @@ def pattern_figure(
     targets: Mapping[str, Motif],
     relevant: Mapping[str, Sequence[str]],
     title: str,
+    numbers: bool = False,
 ) -> Figure:
     """Draw the mean contributions of each pattern, with its best match below it.
 
@@ -35,6 +36,7 @@ def pattern_figure(
         targets: the motifs of the matches, by id.
         relevant: class -> ids; names of relevant matches are black, other names are grey.
         title: text above the patterns; a line with the counts follows it.
+        numbers: whether the data have outputs that are numbers instead of classes.
     """
     reading = found.reading
     labels = filter_labels(reading, targets, relevant)
@@ -44,7 +46,9 @@ def pattern_figure(
     figure = Figure(figsize=(width, tall), facecolor="white")
     kinds = [label.kind for label in labels]
     line = quantity(len(labels), "pattern")
-    line += f", {kinds.count('relevant')} match a motif of the classes (black)"
+    own = "outputs" if numbers else "classes"
+    matching = kinds.count("relevant")
+    line += f", {matching} match{'es' * (matching == 1)} a motif of the {own} (black)"
     line += f" · {kinds.count('other')} only another (grey) · {kinds.count('none')} none"
     line += " · contributions, and below the match with its E-value"
     figure.text(LEFT / width, 1 - 0.07 / tall, title, size=9, color=INK, weight="bold", va="top")

@@ -19,7 +19,7 @@ from mlproject.attribution.examples import example_table
 from mlproject.attribution.files import write_arrays, write_attributions
 from mlproject.attribution.truth import owners, planted, ranked, score, summarise
 from mlproject.draw.pattern_logos import pattern_figure
-from mlproject.fields import ATTRIBUTIONS, MODISCO
+from mlproject.fields import ATTRIBUTIONS, MODISCO, VALUES
 from mlproject.filters.reading import match_scores
 from mlproject.motifs.meme import write_meme
 from mlproject.motifs.tomtom import format_tsv
@@ -160,7 +160,7 @@ def _patterns(context: RunContext, found: Attributions) -> tuple[Recorder, dict[
         own.pop("modisco/dead")
     targets = {motif.id: motif for motif in context.targets}
     title = f"{context.name} · TF-MoDISco on {ATTRIBUTIONS[found.method]}"
-    figure = pattern_figure(read, targets, relevant, title)
+    figure = pattern_figure(read, targets, relevant, title, context.data.task in VALUES)
     table = format_tsv(reading.matches, context.targets)
 
     def record() -> None:
