@@ -173,6 +173,8 @@ def test_the_end_of_a_run_is_a_summary_one_line_or_json(
     assert "http://ui/run " in lines[4]
     assert "http://ui/runs" in lines[5]
     assert lines[6].startswith("next: python -m mlproject interpret aaaaaaaa ")
+    print_result(result._replace(metrics={"test_auroc": 0.52}))
+    assert "next: " not in capsys.readouterr().out
     print_result(result, quiet=True)
     assert capsys.readouterr().out.splitlines() == lines[:1]
     in_default = result._replace(url="http://ui/#/experiments/0/runs/a")

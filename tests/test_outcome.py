@@ -5,7 +5,7 @@ import pytest
 from mlproject.network.evaluation import ClassScore
 from mlproject.network.protocol import Epoch
 from mlproject.network.training import Fit
-from mlproject.run.outcome import headline, training_warnings
+from mlproject.run.outcome import headline, learned_nothing, training_warnings
 
 
 def fitted(areas: list[float], best: int) -> Fit:
@@ -53,6 +53,24 @@ def test_a_network_worse_than_the_motifs_is_noticed_on_the_classes_that_have_one
     assert "(AUROC 0.800) is worse than the known motifs alone (0.900)" in text
     alone = dict.fromkeys(alone, 0.81)
     assert not training_warnings(fitted([0.8, 0.9], 2), "val_loss", "moving", rows, alone)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "said"),
+    [
+        ({"test_auroc": 0.504, "baseline/test_auroc/SRF": 0.9}, "test AUROC 0.504, by chance 0.5"),
+        ({"test_pearson": 0.003, "test_r2": -0.4, "baseline/test_r2": 0.5}, "test Pearson 0.003"),
+    ],
+)
+def test_a_network_at_chance_gets_one_warning_about_filters_and_attributions(
+    metrics: dict[str, float], said: str
+) -> None:
+    rows = [score("SRF", 0.504)]
+    (text,) = training_warnings(fitted([0.5, 0.51], 2), "val_loss", "moving", rows, metrics)
+    assert f"has learned next to nothing ({said}" in text
+    assert "its filters and attributions say nothing about the data: train longer" in text
+    assert not learned_nothing({"test_auroc": 0.8})
+    assert not learned_nothing({"test_pearson": 0.4, "test_r2": -0.4})
 
 
 def test_the_headline_has_the_scores_and_the_motifs() -> None:

@@ -206,7 +206,7 @@ def print_result(
         as_json: an object with the fields of `RunResult`.
         launched: whether ``mlflow run`` has made the run.
     """
-    from mlproject.run.outcome import headline
+    from mlproject.run.outcome import headline, learned_nothing
 
     print_undelivered(result.undelivered)
     if as_json:
@@ -222,7 +222,8 @@ def print_result(
         print(f"card: {result.card}")
     print(f"in the UI: {result.url} (`make ui` starts it)")
     print(f"all runs: {result.runs_url}")
-    print(f"next: python -m mlproject interpret {result.run_id[:8]} --method deeplift,ism")
+    if not learned_nothing(result.metrics):
+        print(f"next: python -m mlproject interpret {result.run_id[:8]} --method deeplift,ism")
     if launched and "/experiments/0/" in result.url:
         print(
             "note: `mlflow run` put this run into the experiment Default; with --experiment-name "

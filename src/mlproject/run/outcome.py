@@ -10,6 +10,8 @@ from mlproject.network.training import Fit
 
 RISE = 0.02
 BEHIND = 0.02
+CHANCE = {"test_auroc": (0.55, "AUROC", "0.5"), "test_pearson": (0.1, "Pearson", "0")}
+"""Score -> below which a network has learned next to nothing, its name, its value by chance."""
 
 
 class Motifs(NamedTuple):
@@ -28,6 +30,18 @@ def motifs_found(readings: Sequence[LayerReading], relevant: Mapping[str, Sequen
         tuple(name for name, filters in by_class.items() if filters),
         tuple(name for name, filters in by_class.items() if not filters),
     )
+
+
+def learned_nothing(metrics: Mapping[str, float]) -> str:
+    """Return the test score of a network that is hardly above chance, else an empty text.
+
+    Such a network's filters, ablation and attributions come from its random initial weights.
+    """
+    for name, (least, label, chance) in CHANCE.items():
+        if name in metrics:
+            own = metrics[name]
+            return f"test {label} {own:.3f}, by chance {chance}" if own < least else ""
+    return ""
 
 
 def training_warnings(
@@ -56,6 +70,12 @@ def training_warnings(
             f"the best epoch by {monitor} is the first, although the validation AUROC rises from "
             f"{areas[0]:.3f} to {max(areas):.3f}: {advice}"
         )
+    if score := learned_nothing(metrics):
+        found.append(
+            f"the network has learned next to nothing ({score}), and its filters and attributions "
+            "say nothing about the data: train longer, on more data, or with other parameters"
+        )
+        return found
     alone = metrics.get("baseline/test_r2")
     if alone is not None and (own := metrics.get("test_r2", alone)) < alone - BEHIND:
         found.append(

@@ -19,6 +19,7 @@ from mlproject.run.card import CardData, render
 from mlproject.run.context import RunContext
 from mlproject.run.embedding import Embedding
 from mlproject.run.filters import FilterResults
+from mlproject.run.outcome import learned_nothing
 from mlproject.run.stages import Tested, history_rows
 from mlproject.system import environment
 from mlproject.system.messages import quantity
@@ -52,7 +53,7 @@ def card_data(
     spec, data = context.spec, context.data
     lines = [
         *(line for reading in read.readings for line in _matches(context, reading, values)),
-        *_unexplained(read),
+        *(() if learned_nothing(values) else _unexplained(read)),
         _test_scores(tested),
         *(f"Warning: {text}." for text in warnings),
         f"Best epoch {fitted.best_epoch} of {len(fitted.history)} ({STOPPED[fitted.stopped]}), "
