@@ -150,7 +150,7 @@ def _contributed(count: int, length: int = 100) -> Attributions:
 
 
 @needs_modisco
-@pytest.mark.parametrize("length", [100, 101])
+@pytest.mark.parametrize("length", [100, pytest.param(101, marks=pytest.mark.slow)])
 def test_modisco_finds_the_motifs_that_scores_hold_and_tomtom_names_them(
     tmp_path: Path, length: int
 ) -> None:
