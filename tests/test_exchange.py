@@ -399,6 +399,19 @@ def test_a_large_run_is_packed_and_what_still_does_not_fit_is_left_out(
     assert read(folder) == recorded
 
 
+def test_history_and_spec_are_left_out_after_all_other_files(
+    workplace: Path, trained: Path
+) -> None:
+    recorded = read_all(trained / "out")[0]
+    noise = np.random.default_rng(0).bytes(LIMIT).hex().encode()
+    left_out = set()
+    for size in range(LIMIT - 40_000, LIMIT, 1_000):  # bytes of the layer, packed
+        files = {**recorded.files, "filters/conv2.meme": noise[: 2 * size]}
+        left_out |= {*folders.write(Path("runs") / "one", recorded._replace(files=files))}
+    assert left_out
+    assert not [name for name in left_out if "history.csv" in name or "spec.json" in name]
+
+
 def cell(parent: str, options: dict[str, object], status: str = "FINISHED") -> str:
     tracker = start(options)
     tracker.tags({Tag.PARENT: parent})

@@ -23,6 +23,7 @@ from mlproject.store.transfer import RecordedRun
 from mlproject.system.errors import UserError
 
 LIMIT = 150_000
+KEPT = METRICS, Artifact.SPEC, Artifact.HISTORY  # left out after all others
 MOST_JSON, MOST_UNPACKED = 4 * MEGABYTE, 64 * MEGABYTE
 RUNS = "runs"
 KEY = 16
@@ -38,7 +39,7 @@ def write(folder: Path, run: RecordedRun) -> list[str]:
 
     Returns:
         The files that were left out to keep the run below `LIMIT` bytes, weights not counted: the
-        smallest file that suffices, else the largest files.
+        smallest file that suffices, else the largest files; history and spec after all others.
 
     Raises:
         ValueError: `read` would refuse the run.
@@ -193,7 +194,8 @@ def _packed(contents: dict[str, bytes]) -> tuple[dict[str, bytes], list[str]]:
             break
         stored[f"{name}.xz"] = lzma.compress(stored.pop(name), preset=9 | lzma.PRESET_EXTREME)
     while (over := size() - LIMIT) > 0:
-        droppable = [name for name in stored if name.removesuffix(".xz") != METRICS]
+        droppable = [name for name in stored if name.removesuffix(".xz") not in KEPT]
+        droppable = droppable or [name for name in stored if name.removesuffix(".xz") != METRICS]
         if not droppable:
             raise ValueError(f"{RUN} and {METRICS} would be larger than {LIMIT:,} bytes")
         enough = [name for name in droppable if len(stored[name]) >= over]
