@@ -10,6 +10,7 @@ from mlproject.report.measure import Measure
 from mlproject.report.papers.sections import fill_paper
 from mlproject.report.published import PAPER
 from mlproject.report.registry import fill
+from mlproject.report.sentences import shortened
 from mlproject.report.table import Table
 from mlproject.store import Store
 from mlproject.store.connection import UI
@@ -67,10 +68,8 @@ def _summary(runs: pandas.DataFrame, where: str) -> list[str]:
     if imported:
         lines.append(f"{imported} of them were imported.")
     done = results.counted(runs)
-    epochs = sorted(set(done["epochs"])) if len(done) else []
-    if epochs and epochs[0] < 100:
-        few = f"{', '.join(map(str, epochs))} epoch{'s' * (epochs != [1])}"
-        lines.append(f"Training was shortened: at most {few} (the paper: 100).")
+    if len(done) and (few := shortened(done)):
+        lines.append(few)
     return lines
 
 

@@ -40,15 +40,19 @@ def who(counted: pandas.DataFrame) -> str:
         ).groupby(["device", "backend"])
     ]
     hours = counted["time/total"].sum() / 3600 if "time/total" in counted else 0.0
+    says = (
+        f"{' and '.join(kinds)}, trained by this project: {', '.join(machines)}; {hours:.1f} hours."
+    )
+    return f"{says} {shortened(counted)}".rstrip()
+
+
+def shortened(counted: pandas.DataFrame) -> str:
+    """Return a sentence on trainings of fewer epochs than the paper's, "" if there are none."""
     epochs = sorted({int(one) for one in counted["epochs"]})
+    if not epochs or epochs[0] >= 100:
+        return ""
     most = f"{', '.join(map(str, epochs))} epoch{'s' * (epochs != [1])}"
-    shortened = (
-        f" Training was shortened: at most {most} (the paper: 100)." if epochs[0] < 100 else ""
-    )
-    return (
-        f"{' and '.join(kinds)}, trained by this project: {', '.join(machines)}; "
-        f"{hours:.1f} hours.{shortened}"
-    )
+    return f"Training was shortened: at most {most} (the paper: 100)."
 
 
 def result(statements: Table | None) -> str:
