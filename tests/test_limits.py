@@ -4,7 +4,7 @@ import pytest
 
 from mlproject.architectures import make_spec
 from mlproject.network import memory
-from mlproject.network.memory import check_memory, least_bytes, machine_bytes
+from mlproject.network.memory import check_memory, lacks_memory, least_bytes, machine_bytes
 from mlproject.parameters import field_info, field_names
 from mlproject.report.published import published
 from mlproject.system.errors import UserError
@@ -102,3 +102,11 @@ def test_a_filter_wider_than_the_sequences_is_refused() -> None:
     with pytest.raises(UserError, match="got kernel2=300 on 200 nt"):
         make_spec({"kernel2": 300}).map_lengths(200)
     assert make_spec({"arch": "CNN-100"}).map_lengths(200) == [200, 2, 2]
+
+
+def test_errors_without_memory_are_told_from_others() -> None:
+    cuda = "INTERNAL: [0] There was an error (2): cudaErrorMemoryAllocation : out of memory"
+    for text in ("RESOURCE_EXHAUSTED: 9130085376 bytes", "CUDA_ERROR_OUT_OF_MEMORY", cuda):
+        assert lacks_memory(RuntimeError(text))
+    assert lacks_memory(MemoryError())
+    assert not lacks_memory(RuntimeError("CUDA_ERROR_ILLEGAL_ADDRESS"))

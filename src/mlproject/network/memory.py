@@ -14,6 +14,12 @@ FLOAT = 4
 COPIES = 5  # weights, best weights, gradient, two moments of Adam
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 PREDICTED = 500  # sequences of a batch in prediction
+NO_MEMORY = "RESOURCE_EXHAUSTED", "OUT_OF_MEMORY", "out of memory"  # of XLA, CUDA, TensorFlow
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Return whether an error says that the machine or the device has no memory left."""
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in NO_MEMORY)
 
 
 def check_memory(spec: RunSpec, length: int, classes: int) -> None:

@@ -19,6 +19,7 @@ from mlproject.network import backend, fast_pass
 from mlproject.network.build import build
 from mlproject.network.epoch import seed_dropout, train_epoch
 from mlproject.network.guard import DeviceFaultError
+from mlproject.network.memory import lacks_memory
 from mlproject.network.selftest_operators import Kernel, kernels
 from mlproject.network.steps import make_steps
 from mlproject.network.training_tools import built_optimizer
@@ -34,7 +35,6 @@ STEP_TOLERANCE = 10 * TERMS**0.5 * ROUNDING  # 8e-5, relative; TensorFloat-32 is
 STEPS = 200
 REPEATED_TOLERANCE = 0.01  # of kernels' squares where the device adds up in any order
 BETA2 = 0.999  # Keras' default, which no spec changes
-NO_MEMORY = "RESOURCE_EXHAUSTED", "OUT_OF_MEMORY", "out of memory"  # of XLA, CUDA, TensorFlow
 VARIABLE = 65_537  # elements of a variable that is assigned to
 
 
@@ -63,7 +63,7 @@ def _guarded(what: str, part: Callable[[], Iterator[str]]) -> Iterator[str]:
     except DeviceFaultError as fault:
         yield f"{what}: {fault}"
     except RuntimeError as error:
-        if any(sign in str(error) for sign in NO_MEMORY):
+        if lacks_memory(error):
             raise UserError(
                 "the self-test of a device needs some of its memory: there is none left; end the "
                 "processes that hold it, or set XLA_PYTHON_CLIENT_PREALLOCATE=false for them"

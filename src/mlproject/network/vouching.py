@@ -69,9 +69,7 @@ def check_device(home: Path) -> str:
     """
     identity = device_identity()
     found = [*differences()]
-    path = _path(home, identity)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(path) as file:
+    with atomic_file(_path(home, identity)) as file:
         file.write(json.dumps({"device": identity, "differences": found}, indent=2).encode())
     if found:
         raise _refusal(identity, found)

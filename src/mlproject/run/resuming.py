@@ -11,6 +11,7 @@ from mlproject.architectures import recorded_spec, trust
 from mlproject.data import Dataset
 from mlproject.names import Artifact, Tag
 from mlproject.network.checkpoint import earlier, usable
+from mlproject.network.memory import lacks_memory
 from mlproject.network.protocol import Epoch
 from mlproject.network.saving import check_sha256
 from mlproject.network.training_state import check_state, check_version
@@ -175,7 +176,7 @@ def recorded_failure(context: RunContext, source: Source) -> Iterator[None]:
                     else "it had not begun: start it again"
                 )
             ) from error
-        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+        if lacks_memory(error):
             raise UserError(
                 f"a run must fit into memory: '{first_line(error)}'; take a smaller network or "
                 "batch_size, or a machine with more"
