@@ -160,6 +160,16 @@ def finished(migrated_store: Path) -> tuple[Path, "RunResult"]:
 
 
 @pytest.fixture
+def tracked(
+    finished: tuple[Path, "RunResult"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Path, "RunResult"]:
+    """The run of `finished`, whose store commands in the new current folder use."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{finished[0]}/mlflow.db")
+    return finished
+
+
+@pytest.fixture
 def started() -> Iterator[list[subprocess.Popen[str]]]:
     """Processes that a test starts; they and their descendants are killed at its end."""
     from sweep_processes import end_tree

@@ -146,14 +146,9 @@ def test_a_bad_option_gets_one_line(
 
 
 def test_the_command_gives_the_scores_of_the_test(
-    finished: tuple[Path, RunResult],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    tracked: tuple[Path, RunResult], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder, result = finished
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+    folder, result = tracked
     codes = np.asarray(load(make_spec(TINY), folder / "data").test.codes[:7])
     text = "".join(f">s{n}\n{one}\n" for n, one in enumerate(decode(codes)))
     Path("x.fa").write_text(text)

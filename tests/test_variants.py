@@ -198,14 +198,9 @@ def test_means_come_before_standard_deviations() -> None:
 
 
 def test_the_command_scores_variants_with_a_finished_run(
-    finished: tuple[Path, RunResult],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    tracked: tuple[Path, RunResult], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder, result = finished
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+    _, result = tracked
     text = "".join("ACGT"[code] for code in np.random.default_rng(0).integers(0, 4, 400))
     Path("g.fa").write_text(f">chr1\n{text}\n")
     vcf_of(Path("v.vcf"), f"chr1 200 . {text[199]} {other(text[199])},{text[199]}AC . . .")
@@ -223,14 +218,9 @@ def test_the_command_scores_variants_with_a_finished_run(
 
 
 def test_misfits_get_ten_notes_and_one_line_that_names_another_build(
-    finished: tuple[Path, RunResult],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    tracked: tuple[Path, RunResult], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder, result = finished
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+    _, result = tracked
     Path("g.fa").write_text(f">chr1\n{'A' * 400}\n")
     arguments = ["--vcf", "v.vcf", "--genome", "g.fa", "--out", "o.tsv"]
 
