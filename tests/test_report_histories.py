@@ -9,7 +9,7 @@ from recorded import start
 
 from mlproject.report.build import build
 from mlproject.report.content import ReportRequest
-from mlproject.report.sections.histories import TIMES, jumps, kernel_norms
+from mlproject.report.sections.histories import TIMES, jumps, kernel_norms, scan
 from mlproject.store import connect
 
 RUNS = Path(__file__).parents[1] / "docs" / "reproduction"
@@ -25,6 +25,21 @@ def test_a_training_has_no_jump_and_overwritten_weights_are_one() -> None:
     assert (jumps(norms) <= TIMES).all()
     norms[20:] = np.sqrt(norms[20:] ** 2 + 155.0)  # the sum of squares of the spoilt run of 2026
     assert np.flatnonzero(jumps(norms) > TIMES).tolist() == [19]
+
+
+def test_one_overwritten_weight_is_found_where_the_norm_hardly_moves() -> None:
+    norms = smooth()
+    change = 0.15 - 0.003 * np.arange(40)
+    history = pandas.DataFrame({"weights/squares/conv1": norms**2, "weights/change/conv1": change})
+    found = scan(history, {})
+    assert found is not None
+    assert (found <= TIMES).all()
+    history.loc[20, "weights/change/conv1"] = 2.0
+    history.loc[20:, "weights/squares/conv1"] += 4.0
+    found = scan(history, {})
+    assert found is not None
+    assert (np.flatnonzero(found > TIMES) + 1).tolist() == [21]
+    assert (jumps(np.sqrt(history["weights/squares/conv1"].to_numpy())) <= TIMES).all()
 
 
 def test_norms_come_from_the_weights_or_from_the_losses() -> None:
@@ -62,13 +77,13 @@ def test_no_published_history_is_suspicious() -> None:
     paths = sorted(RUNS.glob("*/runs/*/history.csv"))
     assert paths
     for path in paths:
-        norms = kernel_norms(pandas.read_csv(path), {"l2": 1e-6})
-        assert norms is not None
-        assert (jumps(norms) <= TIMES).all(), path
+        found = scan(pandas.read_csv(path), {"l2": 1e-6})
+        assert found is not None
+        assert (found <= TIMES).all(), path
 
 
 def test_the_history_that_a_gpu_spoilt_is_found() -> None:
     path = RUNS / "koo_eddy_2019" / "spoilt" / "CNN-25_paper_seed0_history.csv"
-    norms = kernel_norms(pandas.read_csv(path), {"l2": 1e-6})
-    assert norms is not None
-    assert (np.flatnonzero(jumps(norms) > TIMES) + 2).tolist() == [5, 11]
+    found = scan(pandas.read_csv(path), {"l2": 1e-6})
+    assert found is not None
+    assert (np.flatnonzero(found > TIMES) + 1).tolist() == [5, 11]

@@ -14,14 +14,16 @@ from mlproject.report.table import Column, Table
 from mlproject.system.errors import UserError
 from mlproject.system.messages import quantity
 
-NEAR, TIMES, LEAST = 3, 10.0, 0.005
+NEAR, TIMES, LEAST, LEAST_WEIGHT = 3, 10.0, 0.005, 0.1
 RULE = (
     "Rule: the norm of all kernels (root of the sum of squared weights) is known after each epoch, "
     "from `weights/squares/…`, or from val_loss less val_cross_entropy, which is `l2` times the "
     f"sum. An epoch is suspicious if the norm changes by more than {LEAST:.1%} and by more than "
-    f"{TIMES:g} times the median change of the {2 * NEAR} epochs around it. A device that "
-    "overwrites weights makes such jumps; the loss need not show them. Largest: the largest such "
-    f"ratio of a change above {LEAST:.1%}."
+    f"{TIMES:g} times the median change of the {2 * NEAR} epochs around it; or if the largest "
+    "change of a weight of a layer in the epoch, `weights/change/…`, is above "
+    f"{LEAST_WEIGHT:g} and {TIMES:g} times that median. A device that overwrites weights makes "
+    "such jumps; the loss need not show them. Largest: the largest such ratio of a change above "
+    f"{LEAST:.1%} or {LEAST_WEIGHT:g}."
 )
 
 
@@ -31,15 +33,30 @@ def histories(content: Content) -> Iterable[Table | None]:
     scans: list[dict[str, Any]] = []
     for _, run in content.counted.iterrows():
         try:
-            norms = kernel_norms(results.history(run, content.store), run["spec"])
+            ratios = scan(results.history(run, content.store), run["spec"])
         except UserError:
             continue  # counted below
-        if norms is not None:
-            ratios = jumps(norms)
-            scans.append({"run": run, "epochs": len(norms), "ratios": ratios})
+        if ratios is not None:
+            scans.append({"run": run, "epochs": len(ratios), "ratios": ratios})
     if not scans:
         return [None]
     return [_table(scans, len(content.counted) - len(scans))]
+
+
+def scan(history: pandas.DataFrame, spec: dict[str, Any]) -> np.ndarray | None:
+    """Return for each epoch by how many times a change exceeds its neighbours', see `RULE`.
+
+    Returns:
+        float64 (epochs,), 0 where no change is large; None if the norms are unknown.
+    """
+    norms = kernel_norms(history, spec)
+    if norms is None:
+        return None
+    found = np.array([0.0, *jumps(norms)])
+    for _, change in history.filter(like="weights/change/").items():
+        values = change.to_numpy(float)
+        found = np.maximum(found, _ratios(values, values > LEAST_WEIGHT))
+    return found
 
 
 def kernel_norms(history: pandas.DataFrame, spec: dict[str, Any]) -> np.ndarray | None:
@@ -65,8 +82,13 @@ def jumps(norms: np.ndarray) -> np.ndarray:
         float64 (epochs - 1,), 0 where the change is at most `LEAST` of the norm, see `RULE`.
     """
     change = np.abs(np.diff(norms))
+    return _ratios(change, change > LEAST * norms[:-1])
+
+
+def _ratios(change: np.ndarray, large: np.ndarray) -> np.ndarray:
+    """Return how many times each large change exceeds the median of its neighbours, else 0."""
     found = np.zeros(len(change))
-    for number in np.flatnonzero(change > LEAST * norms[:-1]):
+    for number in np.flatnonzero(large):
         near = [*change[max(number - NEAR, 0) : number], *change[number + 1 : number + NEAR + 1]]
         if near:
             found[number] = change[number] / max(float(np.median(near)), 1e-12)
@@ -74,7 +96,7 @@ def jumps(norms: np.ndarray) -> np.ndarray:
 
 
 def _suspicion(run: pandas.Series, ratios: np.ndarray) -> str:
-    epochs = ", ".join(str(number + 2) for number in np.flatnonzero(ratios > TIMES))
+    epochs = ", ".join(str(number + 1) for number in np.flatnonzero(ratios > TIMES))
     return f"{run['name']}: epoch {epochs}" if epochs else ""
 
 
