@@ -12,6 +12,7 @@ import pytest
 from mlproject.commands.cli import main
 from mlproject.data import Dataset, read
 from mlproject.data.clusters import clusters
+from mlproject.data.table_rows import Options, read_rows
 from mlproject.sequence import decode, reverse_complement
 
 RNG = np.random.default_rng(0)
@@ -58,6 +59,13 @@ def test_tables_of_each_form_give_the_same_data(name: str, separator: str, tmp_p
     assert set(found) == set(texts)
     assert found[texts[7]] == pytest.approx([1.75, -0.7])
     assert len(made.test.codes) == pytest.approx(10, abs=2)
+
+
+def test_a_cell_may_have_a_sequence_of_any_length(tmp_path: Path) -> None:
+    long = "ACGT" * 40_000
+    file = write_table(tmp_path / "a.tsv", [["sequence", "v"], [long, "1"]])
+    rows, *_ = read_rows(file, Options("sequence", ("v",)))
+    assert rows[0].sequence == long
 
 
 def test_rows_are_split_by_a_column_or_by_chromosomes(tmp_path: Path) -> None:

@@ -12,13 +12,15 @@ from mlproject.fields import VALUES
 from mlproject.sequence import wrong_letter
 from mlproject.system.errors import UserError, nearest, short_repr
 from mlproject.system.messages import quantity
-from mlproject.system.texts import lines
+from mlproject.system.texts import LONGEST_LINE, lines
 
 MISSING = frozenset({"", "na", "nan", "n/a", "#n/a", "null", "none", ".", "-"})
 DNA = 12
 """A name of a column that has so many letters, all of DNA, is taken for a sequence."""
 
 Transform = Literal["none", "log2", "log1p", "standardise"]
+
+csv.field_size_limit(LONGEST_LINE)  # sequences may exceed 131,072 nt, the default
 
 
 class Options(NamedTuple):
