@@ -11,7 +11,7 @@ HEAD = """<!-- written by `python docs/troubleshooting.py`, do not edit -->
 # Troubleshooting
 
 A mistake that the user can correct ends with one line and exit code 2: the rule, the value received, the correction. Exit code 1 means that the
-command did not finish: it was interrupted, or some cells of a sweep failed. A traceback is a bug of this project: please report it.
+command did not finish: it was interrupted, some cells of a sweep failed, or `doctor` or `sync` found something wrong. A traceback is a bug of this project: please report it.
 
 ## Symptoms
 
@@ -22,11 +22,11 @@ command did not finish: it was interrupted, or some cells of a sweep failed. A t
 | something does not work, and it is unclear what | | `python -m mlproject doctor` checks versions, device, store, disk, threads and extras, and says what to do |
 | the MLflow page shows no runs | the UI opened its GenAI page, or another store | open an address that `make ui` prints, or choose the experiment under *Model training*; start `make ui` in the folder of `mlflow.db`, or set `MLFLOW_TRACKING_URI` |
 | a run stays RUNNING | its process was lost | `python -m mlproject sync` ends it as KILLED; `-P resume=RUN` resumes it |
-| `1 still lacks something` | the tracking server refused or did not answer | start it again, then `python -m mlproject sync`; the line names each run and the reason |
+| `sync` says `1 still lacks something` | the tracking server refused or did not answer | start the server again, then `python -m mlproject sync`; its output names each run and the reason |
 | training is slow | several processes share the cores | `--threads`, or fewer `--workers`; compare with [benchmarks](../benchmarks/README.md) |
-| two runs of one spec differ in the last digits | other backend, other number of threads or another processor | compare the tags `mlproject.backend`, `mlproject.threads`, `mlproject.device` |
-| early stopping takes epoch 1 | few sequences: the moving averages of batch norm lag behind the weights | `-P bn_averages=measured` ([why](runs.md#what-a-run-says)), `-P bn_momentum=0.9`, larger `patience`, or more data |
-| no filter matches | the first max-pool is small, or the factor is not in JASPAR 2016 | `-P pool1=25`, or `-P motifs=jaspar2026`; look at the card's site truth and importance, which need no database |
+| two runs with equal parameters differ in the last digits | another backend, number of threads or processor | compare the tags `mlproject.backend`, `mlproject.threads`, `mlproject.device` |
+| early stopping takes epoch 1 | few sequences: the moving averages of batch norm lag behind the weights | `-P bn_averages=measured` ([why](runs.md#warnings)), `-P bn_momentum=0.9`, larger `patience`, or more data |
+| no filter matches | the first max-pool is small, or JASPAR 2016 has no motif of the factor | `-P pool1=25`, or `-P motifs=jaspar2026`; the card also shows planted sites and importance, which need no database |
 | `note: ... left out` while a data set is made | the genome lacks a contig, a peak lies past its end, or the blacklist covers it | nothing, if the count is small; else check that genome and peaks are of one assembly |
 
 ## Messages
