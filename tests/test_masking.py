@@ -7,6 +7,8 @@ import pytest
 
 from mlproject.store import connect
 from mlproject.store.errors import first_line
+from mlproject.sweeps.plan import Plan
+from mlproject.sweeps.sweep_run import SweepRun
 from mlproject.system.errors import UserError
 from mlproject.system.masking import mask, mask_addresses, without_credentials
 
@@ -75,6 +77,14 @@ def test_what_a_run_tells_has_no_credentials(workplace: Path) -> None:
     assert "hunter2" not in (workplace / "runs" / tracker.run_id / "journal.jsonl").read_text()
     tracker.finish("FAILED", f"the store {uri} is away")
     assert b"hunter2" not in (workplace / "mlflow.db").read_bytes()
+
+
+def test_the_plan_that_a_sweep_records_has_no_credentials(workplace: Path) -> None:
+    text = "search:\n  storage: postgresql://ada:hunter2@db.example.org/optuna\n"
+    parent = SweepRun(connect(), Plan(name="hunt", text=text), workplace, None)
+    recorded = (parent.tracker.journal.artifacts / "plan.yaml").read_text()
+    assert recorded == text.replace("ada:hunter2", "***")
+    parent.finish("KILLED")
 
 
 def test_log_messages_of_libraries_have_no_credentials(

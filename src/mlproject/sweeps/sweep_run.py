@@ -12,6 +12,7 @@ from mlproject.sweeps.ledger import Ledger
 from mlproject.sweeps.plan import Plan
 from mlproject.sweeps.run_state import is_worked_on
 from mlproject.system.errors import UserError
+from mlproject.system.masking import mask_addresses
 
 PUBLISH_SECONDS = 10.0
 
@@ -49,7 +50,8 @@ class SweepRun:
         self._last: Mapping[str, float] = {}
         name = "search" if plan.search else "grid"
         self.tracker.tags({Tag.SWEEP_KIND: name})
-        self.tracker.artifact("plan.yaml", lambda path: path.write_text(plan.text, "utf-8"))
+        text = mask_addresses(plan.text)  # `search.storage` may have a password
+        self.tracker.artifact("plan.yaml", lambda path: path.write_text(text, "utf-8"))
 
     @property
     def run_id(self) -> str:
