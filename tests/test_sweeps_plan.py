@@ -1,5 +1,6 @@
 """Plans: read, refused, expanded and ordered. No keras anywhere."""
 
+import os
 import subprocess
 import sys
 from itertools import pairwise
@@ -293,6 +294,17 @@ def test_what_does_not_fit_is_not_in_the_search_space(tmp_path: Path) -> None:
     slow = {(p, q) for p in (1, 10, 100) for q in (1, 10, 100) if q <= -(-150 // p)}
     assert fitting == slow
     assert space.options({"pool1, pool2": "10, 1"}) == {"pool1": 10, "pool2": 1}
+
+
+def test_a_damaged_lock_is_taken_over_when_it_is_old(tmp_path: Path) -> None:
+    path = tmp_path / "plan.lock"
+    path.write_bytes(b"\xff\x00 damaged")
+    with pytest.raises(UserError, match="one driver a plan"), plan_lock(path):
+        pass
+    os.utime(path, (1, 1))
+    with plan_lock(path):
+        assert b"damaged" not in path.read_bytes()
+    assert not path.exists()
 
 
 def test_a_lock_refuses_a_second_driver_and_not_a_dead_one(tmp_path: Path) -> None:

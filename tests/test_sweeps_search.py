@@ -95,6 +95,17 @@ def test_a_killed_search_takes_up_what_was_cut_off_and_counts_each_trial_once(
     assert states == [TrialState.COMPLETE, TrialState.FAIL, *[TrialState.COMPLETE] * 4]
 
 
+def test_a_damaged_record_of_a_search_is_named_in_one_line(opened: Open, tmp_path: Path) -> None:
+    search = opened(trials=2)
+    finish(search, ask(search), val_auroc=0.5)
+    path = storage_path(tmp_path, "hunt")
+    whole = path.read_bytes()
+    for damaged in (whole[:9] + b"\n" + whole[20:], b"\xff\xfe" + whole, b"[]\n" + whole):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"hunt.optuna.log is damaged .*; restore it, or move"):
+            opened(trials=2)
+
+
 def test_the_median_pruner_stops_a_trial_that_is_worse_than_those_before(opened: Open) -> None:
     search = opened(trials=6, pruner="median", warmup=2)
     for number in range(4):

@@ -76,6 +76,6 @@ def _take(path: Path, mine: str) -> bool:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
+        return path.read_text("utf-8", errors="replace")
     except FileNotFoundError:
         return ""

@@ -1,13 +1,14 @@
 """A search with Optuna as a source of cells."""
 
 import json
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -18,6 +19,7 @@ from mlproject.sweeps.samplers import SAMPLERS
 from mlproject.sweeps.space import Space, make_space
 from mlproject.sweeps.task import Outcome
 from mlproject.system.errors import UserError, reason
+from mlproject.system.interrupts import Interrupted
 
 ABANDONED = "abandoned"
 
@@ -145,7 +147,7 @@ class StudyCells(CellSource):
     def _open(self, home: Path) -> optuna.Study:
         search = self.search
         study = _create(
-            self._storage(home),
+            search.storage or storage_path(home, self._plan.name),
             study_name=self._plan.name,
             directions=list(search.objectives.values()),
             load_if_exists=True,
@@ -169,15 +171,6 @@ class StudyCells(CellSource):
         study.pruner = self._pruner()
         return study
 
-    def _storage(self, home: Path) -> str | BaseStorage:
-        if self.search.storage:
-            return self.search.storage
-        path = storage_path(home, self._plan.name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and (text := path.read_bytes()) and not text.endswith(b"\n"):
-            path.write_bytes(text[: text.rfind(b"\n") + 1])  # drop an incomplete last line
-        return JournalStorage(JournalFileBackend(str(path)))
-
     def _pruner(self) -> optuna.pruners.BasePruner:
         search = self.search
         if search.pruner == "median":
@@ -193,13 +186,32 @@ def storage_path(home: Path, name: str) -> Path:
     return home / "runs" / f"{name}.optuna.log"
 
 
-def _create(storage: str | BaseStorage, **settings: Any) -> optuna.Study:
+def _create(place: str | Path, **settings: Any) -> optuna.Study:
+    """Open a study in a storage of Optuna, or in a journal, whose path is given."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            storage = _journal(place) if isinstance(place, Path) else place
             return optuna.create_study(storage=storage, **settings)
+    except Interrupted:
+        raise
     except Exception as error:
+        said = f"({type(error).__name__}: {reason(error)})"
+        if isinstance(place, Path):
+            if isinstance(error, OSError):
+                raise
+            raise UserError(
+                f"the record of a search must be intact: {place} is damaged {said}; restore it, or "
+                "move it away to begin the search again"
+            ) from error
         raise UserError(
-            f"`search.storage` must be a study storage that can be written: got {storage} "
-            f"({type(error).__name__}: {reason(error)})"
+            f"`search.storage` must be a study storage that can be written: got {place} {said}"
         ) from error
+
+
+def _journal(path: Path) -> JournalStorage:
+    """Open the journal of a study without an incomplete last line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and (text := path.read_bytes()) and not text.endswith(b"\n"):
+        os.truncate(path, text.rfind(b"\n") + 1)
+    return JournalStorage(JournalFileBackend(str(path)))
