@@ -68,6 +68,12 @@ def exits(length, classes):
 def relu(values):
     return values * values
 
+def copied(length, classes):
+    x = inputs = keras.Input((length, 4))
+    layer = layers.Dense(4, activation=relu, name="original")
+    x = layers.Flatten()(type(layer).from_config(layer.get_config())(x))
+    return keras.Model(inputs, layers.Dense(classes)(x))
+
 def with_part(length, classes, part):
     regulariser = type("Reg", (keras.regularizers.Regularizer,), {"__call__": lambda self, x: 0.0})
     parts = {
@@ -88,9 +94,13 @@ class Square(layers.Layer):
 def square(values):
     return values * values
 
+def orthogonal(shape, dtype=None):
+    return keras.ops.zeros(shape, dtype)
+
 def recurrent(length, classes, part, both=False):
     parts = {
         "named as of Keras": {"activation": relu},
+        "initialiser of Keras' name": {"recurrent_initializer": orthogonal},
         "function": {"recurrent_activation": square},
         "lambda": {"activation": lambda values: values},
         "layer": {"activation": Square(name="square")},
@@ -135,6 +145,7 @@ def file(tmp_path: Path) -> Path:
         (WITH_PART | {"model_args.part": "regulariser"}, "motifs has the kernel_regularizer Reg"),
         (WITH_PART | {"model_args.part": "float16"}, "got motifs in float16"),
         ({"model": "{}:ends_in_operation"}, r'use layers.Activation\("sigmoid"\)$'),
+        ({"model": "{}:copied"}, "original has the activation relu"),
         ({"model": "{}:twice"}, "shared is called 2 times"),
         ({"model": "{}:nested"}, "the model trunk inside it"),
         ({"model": "{}:ends_in_softmax"}, r"got dense \(softmax\)"),
@@ -163,6 +174,8 @@ def test_a_model_that_cannot_be_used_is_refused_in_one_line(
     ("part", "both", "says"),
     [
         ("named as of Keras", False, "memory has the activation relu"),
+        ("named as of Keras", True, "memory has the activation relu"),
+        ("initialiser of Keras' name", True, "memory has the recurrent_initializer orthogonal"),
         ("function", False, "memory has the recurrent_activation square"),
         ("function", True, "memory has the recurrent_activation square"),
         ("lambda", True, "memory has the activation <lambda>"),

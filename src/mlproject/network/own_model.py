@@ -8,7 +8,8 @@ are drawn by Keras from the run's seed; they depend on the backend.
 import importlib.util
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FunctionType
 from typing import Any
 
@@ -41,11 +42,12 @@ def build_own(spec: RunSpec, length: int, classes: int, activation: str = "sigmo
     keras.utils.set_random_seed(stream_seed(spec.seed, "model"))
     usual = keras.config.dtype_policy()
     try:
-        with warnings.catch_warnings():
+        with _checked_copies(spec.model), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The object being serialized includes a `lambda`")
             model = function(length, classes, **spec.arguments)
+    except UserError:
+        raise
     except (Exception, SystemExit) as error:
-        _check_copied(error, spec.model)
         raise UserError(
             f"`model`: {spec.model} must return a model for length={length}, classes={classes} and "
             f"the arguments {spec.model_args}: it says '{type(error).__name__}: {reason(error)}'"
@@ -83,14 +85,26 @@ def _function(spec: RunSpec) -> tuple[Callable[..., Any], int]:
     return function, shortest
 
 
-def _check_copied(error: BaseException, name: str) -> None:
-    """Refuse the parts of a layer that Keras failed to copy, such as that of a `Bidirectional`.
+@contextmanager
+def _checked_copies(name: str) -> Iterator[None]:
+    """Check the parts of each layer that Keras copies, as `Bidirectional` copies its layer.
 
-    Keras copies a layer by its stored form, in which a function of the user's is not found.
+    Keras copies the config, in which a function stands by its name only: the copy of a layer with
+    an own `relu` has Keras' function of this name.
     """
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        layer = frame.f_locals.get("layer")
-        if isinstance(layer, keras.Layer):
+    usual = keras.Layer.get_config
+    copied: list[keras.Layer] = []  # inner layers come before those that hold them
+
+    def get_config(layer: keras.Layer) -> dict[str, Any]:
+        copied.append(layer)
+        return usual(layer)
+
+    keras.Layer.get_config = get_config
+    try:
+        yield
+    finally:
+        keras.Layer.get_config = usual
+        for layer in reversed(copied):
             check_parts(layer, name)
 
 
