@@ -20,7 +20,7 @@ class Recipe(Frozen):
     description: str = Field("", description="one line on what the data are for")
     motifs: str = Field(
         ",".join(factor.jaspar_id for factor in FACTORS),
-        description="JASPAR ids of the motifs that count, comma-separated",
+        description="JASPAR ids of the planted motifs, comma-separated",
     )
     relevant: Annotated[str, Field(pattern=r"^(\w+=MA\d{4}(\+MA\d{4})*(,|$))*$")] = Field(
         "", description="ids of the motifs of a class that are not the usual: CLASS=ID+ID,CLASS=ID"
@@ -37,13 +37,13 @@ class Recipe(Frozen):
         1.0, description="how many times as often the first motif is drawn as the last one"
     )
     repeats: Literal["allowed", "none"] = Field(
-        "allowed", description="none: a motif stands in a sequence once at most"
+        "allowed", description="none: each motif occurs at most once in a sequence"
     )
     strands: Literal["both", "forward"] = Field("both", description="strands of the sites")
     sharpness: Annotated[float, Field(gt=0.0, le=20.0)] = Field(
         1.0,
-        description="power of the letters' probabilities in sites: 1 as in the motif, 3 near its "
-        "consensus",
+        description="exponent of the letter probabilities in sites: 1 as in the motif, 3 close to "
+        "its consensus",
     )
     gaps: Literal["apart", "free"] = Field(
         "apart", description="apart: 1 nt or more around each motif; free: 0 nt is possible"
@@ -65,9 +65,9 @@ class Recipe(Frozen):
     genome: str = Field("", description="FASTA file of a background")
     labels: Literal["present", "code", "kind", "value", "counts"] = Field(
         "present",
-        description="present: a class a motif; code: one class, sequences by the rules; kind: "
-        "classes that exclude each other, all motifs of a sequence are of one; value: a number, "
-        "the sum of `effects`; counts: Poisson counts, their logarithm a sum of effects",
+        description="present: a class for each motif; code: one class, sequences by the rules; "
+        "kind: classes that exclude each other, all motifs of a sequence are of one; value: a "
+        "number, the sum of `effects`; counts: Poisson counts, their logarithm a sum of effects",
     )
     effects: Annotated[str, Field(pattern=rf"^({NUMBERS.pattern})?$")] = Field(
         "", description="effect of a site of each motif on a value, comma-separated"
@@ -89,12 +89,12 @@ class Recipe(Frozen):
         0, description="other motifs of the release, drawn at random, in the negatives' pool"
     )
     label_noise: Annotated[float, Field(ge=0.0, le=0.5)] = Field(
-        0.0, description="share of labels that are turned over"
+        0.0, description="share of labels that are flipped"
     )
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """JASPAR ids of the motifs that count."""
+        """JASPAR ids of the planted motifs."""
         return tuple(one.strip() for one in self.motifs.split(","))
 
     @property
