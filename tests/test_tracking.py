@@ -7,16 +7,22 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fault_server import FaultRelay
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import (
+    INTERNAL_ERROR,
+    PERMISSION_DENIED,
+    TEMPORARILY_UNAVAILABLE,
+    UNAUTHENTICATED,
+)
 from recorded import offer_run
 from sqlalchemy import Engine
 from sqlalchemy.event import listen, remove
-from sqlalchemy.exc import PendingRollbackError
+from sqlalchemy.exc import PendingRollbackError, ProgrammingError
 from tracking_server import free_port, kill, serve
 
 from mlproject.names import Artifact
@@ -30,6 +36,7 @@ from mlproject.store import (
 )
 from mlproject.store.journal import Journal
 from mlproject.store.liveness import end_dead, is_alive
+from mlproject.sweeps.worker import _retry
 from mlproject.system.errors import UserError
 from mlproject.system.processes import this_process
 
@@ -198,6 +205,38 @@ def test_a_deleted_experiment_is_refused_at_once(
     with pytest.raises(UserError, match=r"`MLFLOW_EXPERIMENT_ID`.*got 77"):
         store.find_experiment()
     assert store.experiment("Another") != "0"
+
+
+REFUSALS = [
+    MlflowException("not yours", error_code=PERMISSION_DENIED),
+    MlflowException("API request failed with error code 401 != 200", error_code=UNAUTHENTICATED),
+    MlflowException("attempt to write a readonly database", error_code=TEMPORARILY_UNAVAILABLE),
+    MlflowException("SSL: certificate verify failed", error_code=INTERNAL_ERROR),
+    OSError(30, "Read-only file system"),
+    ProgrammingError("INSERT", {}, Exception("permission denied for table runs")),
+]
+
+
+@pytest.mark.parametrize("error", REFUSALS, ids=str)
+def test_what_no_retry_can_change_is_said_at_once(
+    error: Exception, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = connect()
+    asked: list[object] = []
+
+    def refuse(*arguments: object, **_: object) -> None:
+        asked.append(arguments)
+        raise error
+
+    monkeypatch.setattr("mlproject.store.client.time.sleep", lambda _: None)
+    monkeypatch.setattr("mlproject.sweeps.worker.time.sleep", lambda _: None)
+    monkeypatch.setattr(store.client, "create_run", refuse)
+    with pytest.raises(UserError, match="the tracking store must be readable and writable"):
+        store.start("x", {}, workplace / "runs")
+    assert len(asked) == 1
+    with pytest.raises(type(error)):
+        _retry(refuse, cast(Any, lambda: None))
+    assert len(asked) == 2
 
 
 def test_a_value_that_the_store_refuses_holds_nothing_back(workplace: Path) -> None:

@@ -7,7 +7,7 @@ A store that is away delays the delivery only: `sync` delivers the rest later, e
 from mlproject.store.client import Store
 from mlproject.store.delivery import deliver
 from mlproject.store.environment import environment_name
-from mlproject.store.errors import STORE_ERRORS, first_line
+from mlproject.store.errors import STORE_ERRORS, first_line, is_hopeless
 from mlproject.store.liveness import is_terminated
 from mlproject.store.opening import connect, find_store, refuse_file_store, temporary_store
 from mlproject.store.registry import check_registered_name, register
@@ -24,6 +24,7 @@ __all__ = [
     "environment_name",
     "find_store",
     "first_line",
+    "is_hopeless",
     "is_terminated",
     "refuse_file_store",
     "register",

@@ -15,7 +15,7 @@ from mlproject.store.adoption import check_offered_run, find_offered_run
 from mlproject.store.connection import StoreConnection
 from mlproject.store.delivery import deliver
 from mlproject.store.environment import checked_name, environment_tags
-from mlproject.store.errors import STORE_ERRORS, first_line, is_permanent, unwritable
+from mlproject.store.errors import STORE_ERRORS, first_line, is_hopeless, unwritable
 from mlproject.store.experiments import make_experiment
 from mlproject.store.journal import JOURNAL, Journal
 from mlproject.store.tracker import Tracker
@@ -200,7 +200,7 @@ class Store(StoreConnection):
         """Create a run with its tags; retry for a minute while the store is busy or away.
 
         A mark identifies the run, so that a lost answer does not leave a second run behind. A
-        permanent refusal is not retried.
+        refusal is not retried.
         """
         mark = secrets.token_hex(8)
         until = time.monotonic() + CREATE_SECONDS
@@ -218,6 +218,6 @@ class Store(StoreConnection):
                     experiment_id, tags={**tags, Tag.MARK: mark}, run_name=name
                 )
             except STORE_ERRORS as error:
-                if is_permanent(error) or time.monotonic() > until:
+                if is_hopeless(error) or time.monotonic() > until:
                     raise
                 time.sleep(1.0 + random.random())

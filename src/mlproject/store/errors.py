@@ -3,7 +3,14 @@
 import re
 
 from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InternalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
 from mlproject.system.errors import UserError
 from mlproject.system.masking import mask
@@ -17,6 +24,9 @@ PERMANENT = (
 ACCESS_DENIED = ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
 
 _ORIGINAL = re.compile(r"Original exception was: (.+)")
+_BROKEN = re.compile(
+    r"read-?only|malformed|not a database|no such (table|column)|certificate verify failed"
+)
 _CLASS = re.compile(r"\((?:[A-Za-z_]\w*\.)+\w+\) ?")
 
 
@@ -50,6 +60,18 @@ def is_permanent(error: BaseException) -> bool:
     return isinstance(error, (DataError, IntegrityError))
 
 
+def is_hopeless(error: BaseException) -> bool:
+    """Return whether it is useless to wait for the store.
+
+    It refuses for good or for want of rights, or is read-only or damaged.
+    """
+    if is_permanent(error) or _is_denied(error):
+        return True
+    cause = error.__cause__ if isinstance(error, MlflowException) else error
+    broken = isinstance(cause, (InternalError, ProgrammingError))
+    return broken or bool(_BROKEN.search(first_line(error).lower()))
+
+
 def is_race(error: BaseException) -> bool:
     """Return whether another writer made the same row first, so that a retry finds it.
 
@@ -81,7 +103,15 @@ def _advice(text: str, error: BaseException) -> str:
         return "free space or set MLFLOW_TRACKING_URI"
     if "not a database" in lower:
         return "move the file away or set MLFLOW_TRACKING_URI"
-    code = getattr(error, "error_code", "")
-    if code in ACCESS_DENIED or re.search(r"error code 40[13]\b|authentication failed", lower):
+    if "read-only" in lower or "readonly" in lower:
+        return "make it writable or set MLFLOW_TRACKING_URI"
+    if _is_denied(error):
         return "check the user name and the password, or set MLFLOW_TRACKING_URI"
     return "correct that or set MLFLOW_TRACKING_URI"
+
+
+def _is_denied(error: BaseException) -> bool:
+    if getattr(error, "error_code", "") in ACCESS_DENIED:
+        return True
+    text = first_line(error).lower()
+    return bool(re.search(r"error code 40[13]\b|authentication failed", text))

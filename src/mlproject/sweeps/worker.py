@@ -18,7 +18,7 @@ from distributed.core import Status
 
 from mlproject.architectures import make_spec
 from mlproject.names import Tag
-from mlproject.store import STORE_ERRORS, connect, first_line
+from mlproject.store import STORE_ERRORS, connect, first_line, is_hopeless
 from mlproject.sweeps import run_state
 from mlproject.sweeps.earlier_runs import find_rival, find_start, remove_fetched, tag_resumed
 from mlproject.sweeps.task import OLDER, PRUNED, CellTask, Outcome
@@ -168,14 +168,15 @@ def _run(task: CellTask, worker: Worker, request: _StopRequest) -> Outcome:
 
 
 def _retry(ask: Callable[[], Result], request: _StopRequest) -> Result:
-    """Return the answer of the store; while it does not answer ask again, for ten minutes."""
+    """Return the answer of the store; while it is away ask again, for ten minutes."""
     until = time.monotonic() + STORE_SECONDS
     while True:
         try:
             return ask()
         except (UserError, *STORE_ERRORS) as error:
-            missing = getattr(error.__cause__, "error_code", "") == "RESOURCE_DOES_NOT_EXIST"
-            if missing or time.monotonic() > until:
+            cause = error.__cause__ if isinstance(error, UserError) else error
+            away = isinstance(cause, STORE_ERRORS) and not is_hopeless(cause)
+            if not away or time.monotonic() > until:
                 raise
         if reason := request():
             raise Interrupted(f"interrupted by {reason}")
