@@ -15,6 +15,7 @@ from mlproject.report.build import build
 from mlproject.report.content import ReportRequest
 from mlproject.report.measure import Measure
 from mlproject.report.sections.own_data import own_data
+from mlproject.report.sections.user import user_table
 from mlproject.store import connect
 
 OWN = "e" * 64
@@ -148,17 +149,24 @@ def test_matches_with_several_motif_databases_are_neither_averaged_nor_compared(
         assert np.asarray(line.get_ydata()) == pytest.approx([relevant] * 2)
 
 
-def test_settings_name_the_database_where_another_parameter_decides_it(workplace: Path) -> None:
+def test_tables_name_the_database_where_another_parameter_decides_it(workplace: Path) -> None:
     for pool, motifs in ((2, "jaspar2016"), (25, "jaspar2026")):
         record_own({"dataset": "p.h5", "pool1": pool, "motifs": motifs}, 0.9, 0.3, OWN)
     (data,) = own_data(build_frame())
     assert data.axes == ["pool1", "motifs"]
+    table = user_table(build_frame(), ["pool1"], ["conv1/match_jaspar"])
+    assert [(row["pool1"], row["motifs"]) for row in table.rows] == [
+        (2, "jaspar2016"),
+        (25, "jaspar2026"),
+    ]
+    assert not any("split" in note for note in table.notes)
+    assert "Matches with different motif databases cannot be compared." in table.notes
 
 
 def test_a_database_is_known_by_its_content_wherever_its_file_is(workplace: Path) -> None:
-    written = {"a/own.meme": "MEME 1", "b/own.meme": "MEME 1", "c/own.meme": "MEME 2"}
-    for seed, (path, text) in enumerate(written.items()):
-        Path(path).parent.mkdir()
+    written = [("a/own.meme", "MEME 1"), ("b/own.meme", "MEME 1"), ("b/own.meme", "MEME 2")]
+    for seed, (path, text) in enumerate(written):
+        Path(path).parent.mkdir(exist_ok=True)
         Path(path).write_text(text)
         options = {"dataset": "p.h5", "seed": seed, "motifs": f"jaspar2016,{path}"}
         record_own(options, 0.9, 0.3, OWN)
@@ -168,6 +176,12 @@ def test_a_database_is_known_by_its_content_wherever_its_file_is(workplace: Path
         f"motifs=jaspar2016,own.meme ({first})": 2,
         f"motifs=jaspar2016,own.meme ({second})": 1,
     }
+    table = user_table(build_frame(), ["arch"], ["conv1/match_jaspar"])
+    assert [(row["motifs"], row["n"]) for row in table.rows] == [
+        (f"jaspar2016,own.meme ({first})", 2),
+        (f"jaspar2016,own.meme ({second})", 1),
+    ]
+    assert any("split by `motifs`, in which" in note for note in table.notes)
 
 
 def test_nothing_of_the_paper_is_in_a_report_on_other_data(store: Path) -> None:

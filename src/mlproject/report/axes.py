@@ -7,6 +7,7 @@ import pandas
 from mlproject.fields import jaspar_names, parse_databases
 from mlproject.report.trials import varying
 
+DATABASES = "motifs"  # the column that names the motif databases of the runs
 GIVEN_BY_OTHERS = ("dataset_sha256", "metric_version", "training_version", "model_sha256")
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pandas
 
 from mlproject.fields import ATTRIBUTIONS
-from mlproject.report.axes import axes_of, database_names, value_text
+from mlproject.report.axes import DATABASES, axes_of, database_names, value_text
 from mlproject.report.content import Content
 from mlproject.report.effects import effect, holm
 from mlproject.report.measure import measure_of
@@ -29,7 +29,6 @@ METRICS = {
 }  # fmt: skip
 COMPARED = ("test_accuracy", "test_auroc", "test_pearson", "test_r2",
             "conv1/match_jaspar", "conv1/match_relevant")  # fmt: skip
-DATABASES = "motifs"  # the axis that names the motif databases of the runs
 MOST_SETTINGS = 12  # 66 pairs
 
 

@@ -8,11 +8,11 @@ import pandas
 from matplotlib.figure import Figure
 
 from mlproject.draw.style import BLUE, GREEN, VERMILION, style_axes
+from mlproject.report.axes import DATABASES
 from mlproject.report.content import Content
 from mlproject.report.document import Picture
 from mlproject.report.registry import section
 from mlproject.report.sections.own_data import (
-    DATABASES,
     METRICS,
     OwnData,
     is_known,

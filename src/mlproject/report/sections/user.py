@@ -7,6 +7,7 @@ from typing import Any
 import pandas
 
 from mlproject.architectures import network_order
+from mlproject.report.axes import DATABASES, database_names
 from mlproject.report.content import Content
 from mlproject.report.measure import measure
 from mlproject.report.registry import section
@@ -38,7 +39,7 @@ def user_table(
 
     Returns:
         The table. Runs of a row differ in the seed only: the row is split by any other difference,
-        and a note names it.
+        and a note names it. Where the runs have several motif databases, each row names its own.
 
     Raises:
         UserError: an unknown column, no run.
@@ -49,13 +50,19 @@ def user_table(
         )
     known = visible(counted)
     check_columns([*rows, *columns], known)
+    counted = counted.assign(**{DATABASES: database_names(counted)})
     groups = [group for _, group in counted.groupby(list(rows), dropna=False, sort=True)]
     differing = {name for group in groups for name in varying(group)}
+    if "motifs_sha256" in differing:
+        differing.add(DATABASES)
     keys = list(rows)
     for name in (name for name in known if name in differing and name not in rows):
         if _count(counted, [*keys, name]) > _count(counted, keys):
             keys.append(name)
     split = keys[len(rows) :]
+    several = counted[DATABASES].nunique() > 1
+    if several and DATABASES not in keys:
+        keys.append(DATABASES)
     numeric = {name for name in columns if pandas.api.types.is_numeric_dtype(counted[name])}
     records = []
     for _, group in counted.groupby(keys, dropna=False, sort=False):
@@ -74,6 +81,8 @@ def user_table(
     if split:
         names = ", ".join(f"`{name}`" for name in split)
         notes.append(f"Rows are split by {names}, in which runs of one row would differ.")
+    if several:
+        notes.append("Matches with different motif databases cannot be compared.")
     title = f"{', '.join(columns)} by {', '.join(rows)}" + (f" where {where}" if where else "")
     return Table("custom", title, records, tuple(shown), tuple(notes))
 
