@@ -173,3 +173,27 @@ def test_a_compressed_genome_cut_short_is_one_line(tmp_path: Path, cut: int) -> 
     else:
         assert found == letters()
         assert cut == 28  # the empty block at the end
+
+
+def test_an_index_that_matches_is_used_however_old_it_is(tmp_path: Path) -> None:
+    path = written(tmp_path / "g.fa", fasta(letters()))
+    assert whole(path) == letters()
+    index = tmp_path / "g.fa.fai"
+    before = index.read_bytes()
+    os.utime(index, (1, 1))
+    assert whole(path) == letters()
+    assert (index.read_bytes(), index.stat().st_mtime) == (before, 1)
+
+
+@pytest.mark.parametrize("name", ["g.fa", "g.fa.gz"])
+def test_a_genome_in_a_folder_that_cannot_be_written_is_read(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / name, fasta(letters()))
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("mlproject.system.files._temporary", refuse)  # root may write anywhere
+    assert whole(path) == letters()
+    assert [one.name for one in tmp_path.iterdir()] == [name]

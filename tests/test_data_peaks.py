@@ -1,7 +1,6 @@
 """Peaks on a genome become labelled windows, split by chromosome, with negatives that match."""
 
 import gzip
-import os
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -265,19 +264,6 @@ def test_a_bad_bed_file_gets_one_line_with_its_line(
     assert "a.bed" in error
     assert error.count("\n") == 1
     assert {one.name for one in tmp_path.iterdir()} == {"a.bed", "genome.fa", "genome.fa.fai"}
-
-
-def test_an_index_older_than_its_genome_is_told(tmp_path: Path, genome: Path) -> None:
-    with open_genome(genome):
-        pass
-    index = tmp_path / "genome.fa.fai"
-    os.utime(index, (1, 1))
-    with pytest.raises(UserError, match=r"genome.fa.fai is older than genome.fa: delete it"):  # noqa: SIM117
-        with open_genome(genome):
-            pass
-    index.unlink()
-    with open_genome(genome) as opened:
-        assert opened.sizes == SIZES
 
 
 @pytest.mark.parametrize(

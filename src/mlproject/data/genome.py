@@ -1,7 +1,8 @@
 """A genome: chromosomes by name, and their letters as codes."""
 
+import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from mlproject.data.faidx import (
 )
 from mlproject.sequence import encode
 from mlproject.system.errors import UserError, nearest
+from mlproject.system.files import atomic_file
 from mlproject.system.interrupts import Interrupted
 from mlproject.system.progress import stage
 from mlproject.system.texts import is_packed, other_kind, require_file
@@ -91,11 +93,13 @@ class Genome:
 
 @contextmanager
 def open_genome(path: Path) -> Iterator[Genome]:
-    """Open a FASTA file, plain or compressed by bgzip. A missing index is created.
+    """Open a FASTA file, plain or compressed by bgzip.
+
+    A missing index is created beside the file if its folder can be written. The time of an index
+    does not count, only whether it matches the file.
 
     Raises:
-        UserError: the file is missing or has another format; the index is older than the file, does
-            not match it or cannot be written.
+        UserError: the file is missing or has another format, or the index does not match it.
     """
     require_file(path)
     try:
@@ -104,18 +108,11 @@ def open_genome(path: Path) -> Iterator[Genome]:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     with file:
         packed = _check_kind(path, file.read(LONGEST_HEADER))
-        index = path.with_name(f"{path.name}.fai")
-        if not index.exists():
-            _make_index(path)
-        elif index.stat().st_mtime < path.stat().st_mtime:
-            raise UserError(
-                f"{index} is older than {path.name}: delete it, it will be created again"
-            )
         try:
             content: Bytes = BgzfBytes(file) if packed else PlainBytes(file)
         except (ValueError, OSError) as error:
             raise UserError(f"{path}: is damaged or cut short: {error}") from error
-        genome = Genome(path, matching_index(index, content), content)
+        genome = Genome(path, _records(path, content), content)
         if not genome.sizes:
             raise UserError(f"{path}: holds no sequence")
         yield genome
@@ -145,14 +142,30 @@ def _check_kind(path: Path, head: bytes) -> bool:
     return packed
 
 
-def _make_index(path: Path) -> None:
+def _records(path: Path, content: Bytes) -> list[IndexRecord]:
+    """Return the records of the index beside a FASTA file; a missing index is created."""
+    index = path.with_name(f"{path.name}.fai")
+    if index.exists():
+        return matching_index(index, content)
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / index.name
+        _make_index(path, made)
+        with suppress(UserError), atomic_file(index) as file:  # not in a read-only folder
+            file.write(made.read_bytes())
+        return matching_index(index if index.exists() else made, content)
+
+
+def _make_index(path: Path, index: Path) -> None:
     from pyfaidx import Faidx
 
+    packed = str(index.with_suffix(".gzi"))
     try:
         with stage(f"indexing {path.name}"):
-            Faidx(str(path), rebuild=False).close()
+            Faidx(str(path), indexname=str(index), gzi_indexname=packed, rebuild=False).close()
+    except Interrupted:
+        raise
     except Exception as error:  # pyfaidx has no common base class
-        if path.with_name(f"{path.name}.fai").exists():
+        if index.exists():
             return  # only bgzip's own index failed, which is not used here
         text = str(error).strip().splitlines()
         reason = text[0] if text else "cannot be indexed"
