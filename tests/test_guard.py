@@ -6,12 +6,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import TINY
+from test_run import runs_of
 from test_training import BATCHES, LENGTH, TRAIN, VALID, Trained, assert_same, small_spec, train
 
+from mlproject.architectures import make_spec
 from mlproject.network import backend, training_tools
 from mlproject.network.build import build
 from mlproject.network.steps import Steps, make_steps
 from mlproject.network.training import fit
+from mlproject.run.context import Settings
+from mlproject.run.run import run
+from mlproject.store import connect
 from mlproject.system.errors import UserError
 
 Change = Callable[[Any, Any], None]
@@ -114,6 +120,19 @@ def test_a_fault_that_comes_again_ends_the_training_and_names_the_element(
     faulty(monkeypatch, overwriting(0, "conv1/kernel", 9.0), (2, BATCHES + 2, BATCHES + 3))
     with pytest.raises(UserError, match=r"it corrupted conv1/kernel\[0, 0, 0\] twice in epoch 1"):
         train(small_spec(epochs=3), tmp_path / "state.h5")
+
+
+def test_a_run_whose_device_fails_twice_is_failed_with_the_element_and_counts_the_faults(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faulty(monkeypatch, overwriting(0, "conv1/kernel", 9.0), (2, 7))  # of 5 batches an epoch
+    with pytest.raises(UserError, match="twice in epoch 1"):
+        run(make_spec(TINY), Settings(quiet=True))
+    (failed,) = runs_of(connect())
+    assert failed.info.status == "FAILED"
+    assert "conv1/kernel[0, 0, 0]" in failed.data.tags["mlproject.failure"]
+    wanted = "2: conv1/kernel[0, 0, 0], conv1/kernel[0, 0, 0]"
+    assert failed.data.tags["mlproject.device_faults"] == wanted
 
 
 @pytest.mark.parametrize("options", [{"learning_rate": 1.0}, {"beta1": 0.0}, {"beta1": 0.99}])

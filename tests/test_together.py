@@ -7,7 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from conftest import TINY
 from test_guard import FaultyDevice, overwriting
+from test_run import runs_of
 from test_training import (
     LENGTH,
     TRAIN,
@@ -20,6 +22,8 @@ from test_training import (
     train,
 )
 
+from mlproject.architectures import make_spec
+from mlproject.data import load
 from mlproject.network import backend, fast_pass, seed_steps
 from mlproject.network.build import build
 from mlproject.network.guard import DeviceFaultError
@@ -27,6 +31,11 @@ from mlproject.network.seed_steps import make_seed_steps
 from mlproject.network.steps import make_steps
 from mlproject.network.together import Member, fit_together
 from mlproject.network.training_tools import built_optimizer
+from mlproject.run.context import Settings
+from mlproject.run.run import run
+from mlproject.store import connect
+from mlproject.sweeps.task import CellTask
+from mlproject.sweeps.together import forget, train_group
 from mlproject.system.errors import UserError
 
 SEEDS = (0, 1, 2)
@@ -71,10 +80,8 @@ def test_interrupted_and_started_again_they_end_as_if_nothing_had_happened(
         assert_same(one, other)
 
 
-@pytest.mark.parametrize("times", [1, 2])
-def test_a_device_fault_hits_one_seed_and_not_the_others(
-    singles: list[Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
-) -> None:
+def disturb_the_second(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Let the device overwrite a weight of the second seed, in its first two attempts at most."""
     real = seed_steps.make_seed_steps
 
     def faulty(*arguments: Any) -> Any:
@@ -84,6 +91,13 @@ def test_a_device_fault_hits_one_seed_and_not_the_others(
         return steps
 
     monkeypatch.setattr("mlproject.network.together.make_seed_steps", faulty)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_device_fault_hits_one_seed_and_not_the_others(
+    singles: list[Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    disturb_the_second(monkeypatch, times)
     told: list[tuple[int, str]] = []
     failures = fit_together(
         members(tmp_path), TRAIN, VALID, on_fault=lambda *found: told.append(found)
@@ -96,6 +110,29 @@ def test_a_device_fault_hits_one_seed_and_not_the_others(
     for number, one in enumerate(ended(tmp_path)):
         if number != 1 or times == 1:
             assert_same(one, singles[number])
+
+
+def test_the_run_of_a_seed_trained_with_others_counts_its_faults_and_fails_with_the_element(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disturb_the_second(monkeypatch, 2)
+    first, second = (make_spec(TINY | {"seed": seed}) for seed in (0, 1))
+    data = load(second, Path("data")).sha256
+    task = CellTask(
+        token="", sweep="", name="", options=second.flat(), spec_sha256="",
+        train_sha256=second.train_sha256(data), dataset_sha256=data, home=str(workplace), uri="",
+        experiment_id="", parent="", tags={}, backend=None, threads=1, from_start=False,
+        together=(first.flat(), second.flat()),
+    )  # fmt: skip
+    begun = train_group(task, lambda: False, lambda text: None, lambda epoch, values: None)
+    with pytest.raises(UserError, match=r"conv1/kernel\[0, 0, 0\] twice in epoch 1"):
+        run(second, Settings(quiet=True), begun)
+    (failed,) = runs_of(connect())
+    assert failed.info.status == "FAILED"
+    assert "conv1/kernel[0, 0, 0]" in failed.data.tags["mlproject.failure"]
+    assert failed.data.tags["mlproject.device_faults"].startswith("2: ")
+    forget(task)
+    assert not [*(workplace / "runs" / "together").glob(f"{task.train_sha256[:32]}*")]
 
 
 def test_networks_that_differ_in_more_than_the_seed_are_refused(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from mlproject.motifs.pwm import Motif
 from mlproject.network.protocol import Epoch
 from mlproject.spec import RunSpec
 from mlproject.store import Tracker
+from mlproject.system.errors import UserError
 from mlproject.system.interrupts import Interrupts
 
 
@@ -44,15 +45,23 @@ class Settings(NamedTuple):
 
 
 class Previous(NamedTuple):
-    """An interrupted run to resume: its id, its spec, the path of its state, its data's hash.
+    """An interrupted run to resume, or the state of a seed that was trained with others.
 
-    The id is '' for a state that no run has left: that of seeds trained together.
+    Attributes:
+        run_id: its id; '' for a state that no run has left.
+        spec: its spec.
+        state: the path of its state.
+        dataset_sha256: hash of its data.
+        faults: elements that the device has corrupted so far, if no run has recorded them.
+        failure: why the training cannot go on.
     """
 
     run_id: str
     spec: RunSpec
     state: Path
     dataset_sha256: str = ""
+    faults: tuple[str, ...] = ()
+    failure: UserError | None = None
 
 
 class Trained(NamedTuple):

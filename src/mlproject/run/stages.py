@@ -3,7 +3,6 @@
 import csv
 import json
 import shutil
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -29,6 +28,7 @@ from mlproject.network.tasks import PRIMARY, Score, accuracy, data_loss, test_ro
 from mlproject.network.training import Fit, fit
 from mlproject.network.value_scores import Density, ValueScore, densities
 from mlproject.run.context import Previous, RunContext, Trained
+from mlproject.run.device_faults import DeviceFaults
 from mlproject.run.places import write_predictions
 from mlproject.store import Tracker
 from mlproject.system.files import atomic_file, sha256_of
@@ -44,6 +44,7 @@ def train(context: RunContext, previous: Previous | None) -> tuple[keras.Model, 
 
     Raises:
         Interrupted: the training was stopped; its state is kept.
+        UserError: it failed, now or before the run began.
     """
     spec, data, tracker = context.spec, context.data, context.tracker
     model = build(spec, data.length, len(data.classes), data.task)
@@ -55,13 +56,9 @@ def train(context: RunContext, previous: Previous | None) -> tuple[keras.Model, 
         for row in checkpoint.read_history(state):
             _record_epoch(tracker, Epoch(**row))
     delivered = time.monotonic()
-    faults: list[str] = []
-
-    def record_fault(element: str) -> None:
-        faults.append(element)
-        tracker.tags({Tag.DEVICE_FAULTS: f"{len(faults)}: {', '.join(faults)}"[:5000]})
-        print(f"warning: the device corrupted {element}; repeating the epoch", file=sys.stderr)
-
+    record_fault = DeviceFaults(tracker, previous.faults if previous else ())
+    if previous and previous.failure:
+        raise previous.failure
     kernels = state.with_name(NAME)
     if previous:
         _copy_kernels(previous, kernels)

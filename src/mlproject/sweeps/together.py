@@ -52,14 +52,14 @@ def train_group(
         on_epoch: called after each epoch of the cell's own.
 
     Returns:
-        The state to go on from, or an `Outcome` where another worker trains the group.
+        The state to go on from, with the faults of the device and the reason of a failed training;
+        or an `Outcome` where another worker trains the group.
 
     Raises:
         Interrupted: it was stopped; the states are kept.
-        UserError: the data have changed.
+        UserError: the specs differ in more than the seed.
     """
     from mlproject.data import load
-    from mlproject.network.checkpoint import earlier
     from mlproject.network.together import Member, fit_together
     from mlproject.network.training_state import check_state
     from mlproject.run.context import Previous
@@ -72,8 +72,7 @@ def train_group(
     members = [Member(spec, state_of(task, spec.train_sha256(data.sha256))) for spec in specs]
     mine = state_of(task, task.train_sha256)
     if task.from_start:
-        for path in (mine, earlier(mine)):
-            path.unlink(missing_ok=True)
+        forget(task)
     for member in members:
         if member.state.exists():
             try:
@@ -81,6 +80,13 @@ def train_group(
             except UserError as error:
                 tell(f"a state is passed over: {error}")
                 member.state.unlink()
+                _faults_of(member.state).unlink(missing_ok=True)
+
+    def note_fault(number: int, element: str) -> None:
+        tell(f"seed {specs[number].seed}: the device spoilt {element}; the epoch is repeated")
+        with _faults_of(members[number].state).open("a", encoding="utf-8") as file:
+            file.write(f"{element}\n")
+
     group = mine.with_name(f"{without_seed(own).train_sha256(data.sha256)[:32]}.lock")
     try:
         with plan_lock(group), Interrupts(should_stop) as interrupts:
@@ -92,9 +98,7 @@ def train_group(
                 on_epoch=lambda number, epoch: (
                     on_epoch(epoch.epoch, epoch.values) if specs[number] == own else None
                 ),
-                on_fault=lambda number, element: tell(
-                    f"seed {specs[number].seed}: the device spoilt {element}; the epoch is repeated"
-                ),
+                on_fault=note_fault,
                 should_stop=lambda: interrupts.reason is not None,
             )
             reason = interrupts.reason
@@ -105,11 +109,11 @@ def train_group(
     if reason:
         raise Interrupted(f"interrupted by {reason}")
     for spec, failure in zip(specs, failures, strict=True):
-        if failure is not None:
+        if failure is not None and spec != own:
             tell(f"seed {spec.seed}, trained together: {failure}")
-            if spec == own:
-                raise failure
-    return Previous("", own, mine, data.sha256)
+    found = _faults_of(mine)
+    faults = found.read_text("utf-8").splitlines() if found.exists() else []
+    return Previous("", own, mine, data.sha256, tuple(faults), failures[specs.index(own)])
 
 
 def forget(task: CellTask) -> None:
@@ -117,5 +121,10 @@ def forget(task: CellTask) -> None:
     from mlproject.network.checkpoint import earlier
 
     path = state_of(task, task.train_sha256)
-    for one in (path, earlier(path)):
+    for one in (path, earlier(path), _faults_of(path)):
         one.unlink(missing_ok=True)
+
+
+def _faults_of(state: Path) -> Path:
+    """Return the file of the elements of a training that a device has corrupted, one a line."""
+    return state.with_suffix(".faults")
