@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +98,47 @@ def test_match_prints_the_table_and_writes_the_same(
     main(["match", query, "--out", "table.tsv"])
     assert (workplace / "table.tsv").read_text() == printed
     assert printed.startswith("Query_ID\tTarget_ID\tOptimal_offset\tp-value\tE-value\tq-value")
+
+
+OUTPUTS = [
+    ("match", "none.meme", "--out", "taken/t.tsv"),
+    ("dataset", "fasta", "--files", "A=none.fa", "--out", "taken/o.h5"),
+    ("dataset", "synthetic", "--out", "taken/deeper/o.h5"),
+    ("atlas", "--out", "taken/a.html"),
+    ("compare", "none", "none", "--out", "folder"),
+    ("tracks", "none", "--out", "taken/t.png"),
+    ("report", "--out", "taken"),
+    ("export", "--out", "taken"),
+    ("predict", "none", "--bed", "b", "--genome", "g", "--bedgraph", "taken"),
+    ("variants", "none", "--vcf", "v", "--genome", "g", "--out", "o", "--vcf_out", "taken/v"),
+]
+
+
+@pytest.mark.parametrize("arguments", OUTPUTS, ids=" ".join)
+def test_an_output_that_cannot_be_written_is_refused_before_any_work(
+    arguments: tuple[str, ...], workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workplace / "taken").touch()
+    (workplace / "folder").mkdir()
+    with pytest.raises(SystemExit, match="2"):
+        main([*arguments])
+    message = capsys.readouterr().err
+    assert re.fullmatch(r"error: cannot write \S+: .* is not a (file|folder)\n", message)
+
+
+@pytest.mark.parametrize("other", ["query.meme", "known.meme"])
+def test_an_output_never_replaces_an_input(
+    other: str, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("query.meme", "known.meme"):
+        shutil.copy(GOLDEN, name)
+    with pytest.raises(SystemExit, match="2"):
+        main(["match", "query.meme", "--motifs", "known.meme", "--out", other])
+    assert f"got {other} twice" in capsys.readouterr().err
+    assert Path(other).read_bytes() == GOLDEN.read_bytes()
+    with pytest.raises(SystemExit, match="2"):
+        main(["predict", "none", "--fasta", other, "--out", f"./{other}"])
+    assert f"got {other} twice" in capsys.readouterr().err
 
 
 def test_a_python_without_the_packages_is_told_how_to_set_up(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from mlproject.data.vcf import read_vcf
 from mlproject.insilico.variants import allele_window, window
 from mlproject.run.context import RunResult
 from mlproject.run.ensemble import Ensemble, combined
-from mlproject.run.variants import info_keys, require_other, score_variants
+from mlproject.run.variants import info_keys, score_variants
 from mlproject.sequence import decode, encode, one_hot
 from mlproject.system.errors import UserError
+from mlproject.system.outputs import require_other
 
 LENGTH = 12
 HEAD = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tme\n"

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import click
 
-from mlproject.commands.options import EXPERIMENTS, FILE, QUIET, WHERE, option
+from mlproject.commands.options import EXPERIMENTS, OUT_FILE, QUIET, WHERE, option
 from mlproject.system.messages import quantity
 
 
 @click.command()
 @EXPERIMENTS
 @WHERE
-@option("--out", default="atlas.html", type=FILE, help="HTML file")
+@option("--out", default="atlas.html", type=OUT_FILE, help="HTML file")
 @QUIET
 def atlas(experiments: tuple[str, ...], where: str, out: Path, quiet: bool) -> None:
     """Write the living atlas: each filter of each run, by factor, with sliders.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from mlproject.commands.options import BACKEND, FILE, QUIET, THREADS, option
+from mlproject.commands.options import BACKEND, OUT_FILE, QUIET, THREADS, option
 from mlproject.fields import ATTRIBUTIONS, parse_methods
 from mlproject.system.errors import UserError
 from mlproject.system.startup import prepare_keras
@@ -13,7 +13,7 @@ from mlproject.system.startup import prepare_keras
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True)
-@option("--out", default="compare.html", type=FILE, help="HTML file")
+@option("--out", default="compare.html", type=OUT_FILE, help="HTML file")
 @option(
     "--method",
     default="deeplift",

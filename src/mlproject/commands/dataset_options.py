@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlproject.commands.options import FILE, Command, option
+from mlproject.commands.options import OUT_FILE, Command, option
 from mlproject.fields import JASPAR_2016
 from mlproject.system.errors import UserError
 from mlproject.system.messages import FirstNotes, quantity
@@ -45,7 +45,7 @@ def out_option(**settings: Any) -> Callable[[Command], Command]:
             callback=note,
             help="replace the file if it exists",
         )
-        out = click.option("--out", type=FILE, callback=_refuse_overwriting, **settings)
+        out = click.option("--out", type=OUT_FILE, callback=_refuse_overwriting, **settings)
         return out(force(command))
 
     return add

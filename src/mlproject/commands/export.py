@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from mlproject.commands.options import EXPERIMENTS, FILE, WHERE, option
+from mlproject.commands.options import EXPERIMENTS, OUT_FOLDER, WHERE, option
 from mlproject.system.errors import UserError
 from mlproject.system.messages import quantity
 
@@ -14,7 +14,7 @@ from mlproject.system.messages import quantity
 @click.argument("runs", nargs=-1, metavar="[RUN...]")
 @EXPERIMENTS
 @WHERE
-@option("--out", default="docs/reproduction/koo_eddy_2019", type=FILE, help="folder")
+@option("--out", default="docs/reproduction/koo_eddy_2019", type=OUT_FOLDER, help="folder")
 @click.option("--weights", is_flag=True, help="also the trained weights, 0.7 MB a run and more")
 def export(
     runs: tuple[str, ...], experiments: tuple[str, ...], where: str, out: Path, weights: bool

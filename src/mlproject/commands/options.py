@@ -11,10 +11,27 @@ import click
 
 from mlproject.fields import JASPAR_2016
 from mlproject.system.environment import BACKENDS
+from mlproject.system.outputs import require_writable
 from mlproject.system.variables import MOST_THREADS
+
+
+class _Output(click.Path):
+    """A file or a folder to write, checked before the command works for it."""
+
+    def __init__(self, folder: bool = False) -> None:
+        super().__init__(path_type=Path)
+        self._folder = folder
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if not (ctx and ctx.resilient_parsing):  # as for completion in a shell
+            require_writable(path, self._folder)
+        return path
+
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 FILE = click.Path(path_type=Path)
+OUT_FILE, OUT_FOLDER = _Output(), _Output(folder=True)
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 

@@ -6,9 +6,18 @@ from pathlib import Path
 
 import click
 
-from mlproject.commands.options import BACKEND, FILE, THREADS, exit_if_interrupted, option
+from mlproject.commands.options import (
+    BACKEND,
+    FILE,
+    OUT_FILE,
+    OUT_FOLDER,
+    THREADS,
+    exit_if_interrupted,
+    option,
+)
 from mlproject.system.errors import UserError
 from mlproject.system.messages import quantity
+from mlproject.system.outputs import require_other
 from mlproject.system.startup import prepare_keras
 
 
@@ -24,8 +33,10 @@ from mlproject.system.startup import prepare_keras
     help="sequences of another length: an error, cut or filled up with N, or left out",
 )
 @click.option("--step", type=click.IntRange(1), help="windows every so many nt along the intervals")
-@click.option("--out", type=FILE, help="table to write [standard output]")
-@click.option("--bedgraph", type=FILE, help="folder for a bedGraph file of each class, for --bed")
+@click.option("--out", type=OUT_FILE, help="table to write [standard output]")
+@click.option(
+    "--bedgraph", type=OUT_FOLDER, help="folder for a bedGraph file of each class, for --bed"
+)
 @BACKEND
 @THREADS
 def predict(
@@ -50,6 +61,7 @@ def predict(
         raise UserError("`--bed` needs `--genome`, the FASTA file of its assembly")
     if fasta and (genome or step or bedgraph):
         raise UserError("`--genome`, `--step` and `--bedgraph` go with `--bed`: leave them out")
+    require_other(fasta, bed, genome, out)
     prepare_keras(backend, threads)
     import io
 

@@ -8,6 +8,7 @@ import click
 from mlproject.commands.options import EXPERIMENTS, FILE, WHERE, option, split_list
 from mlproject.system.errors import UserError
 from mlproject.system.messages import quantity
+from mlproject.system.outputs import require_writable
 
 
 @click.command()
@@ -52,6 +53,7 @@ def report(
         files = make_reproductions(reproduction)
         print(f"{quantity(len(files), 'file')}: {files[0]}")
         return
+    require_writable(out, folder=True)
     if bool(rows) != bool(columns):
         raise UserError("`--rows` and `--columns` go together: give both, or neither")
     from mlproject.report.content import ReportRequest

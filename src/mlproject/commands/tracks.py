@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from mlproject.commands.options import BACKEND, FILE, THREADS, option
+from mlproject.commands.options import BACKEND, OUT_FILE, THREADS, option
 from mlproject.fields import parse_methods
 from mlproject.system.errors import UserError
 from mlproject.system.startup import prepare_keras
@@ -23,7 +23,7 @@ from mlproject.system.startup import prepare_keras
     help="row of the test split [the first with three planted motifs close to each other]",
 )
 @click.option("--region", metavar="FROM-TO", help="nt to show, from 1 [around the planted motifs]")
-@option("--out", default="tracks.png", type=FILE, help="PNG or PDF file")
+@option("--out", default="tracks.png", type=OUT_FILE, help="PNG or PDF file")
 @BACKEND
 @THREADS
 def tracks(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from mlproject.commands.options import BACKEND, FILE, THREADS, exit_if_interrupted
+from mlproject.commands.options import BACKEND, FILE, OUT_FILE, THREADS, exit_if_interrupted
 from mlproject.system.messages import FirstNotes, quantity
 from mlproject.system.startup import prepare_keras
 
@@ -14,8 +14,10 @@ from mlproject.system.startup import prepare_keras
 @click.argument("runs", nargs=-1, required=True)
 @click.option("--vcf", required=True, type=FILE, help="variants, plain or compressed")
 @click.option("--genome", required=True, type=FILE, help="FASTA of the reference")
-@click.option("--out", required=True, type=FILE, help="table to write")
-@click.option("--vcf_out", "--vcf-out", type=FILE, help="annotated VCF file to write, .gz: bgzip")
+@click.option("--out", required=True, type=OUT_FILE, help="table to write")
+@click.option(
+    "--vcf_out", "--vcf-out", type=OUT_FILE, help="annotated VCF file to write, .gz: bgzip"
+)
 @BACKEND
 @THREADS
 def variants(
@@ -34,7 +36,8 @@ def variants(
     """
     prepare_keras(backend, threads)
     from mlproject.run.ensemble import load_ensemble
-    from mlproject.run.variants import require_other, score_variants
+    from mlproject.run.variants import score_variants
+    from mlproject.system.outputs import require_other
     from mlproject.system.progress import progress_shown
     from mlproject.system.texts import require_file
 

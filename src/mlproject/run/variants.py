@@ -15,7 +15,6 @@ from mlproject.insilico.variants import allele_window, differences, fits, window
 from mlproject.names import metric_name
 from mlproject.run.ensemble import Ensemble, cell, combined
 from mlproject.sequence import decode, encode
-from mlproject.system.errors import UserError
 from mlproject.system.files import atomic_file
 
 BATCH = 500
@@ -234,14 +233,3 @@ def _vcf_writer(path: Path) -> Iterator[IO[bytes]]:
         yield cast("IO[bytes]", packed)
         packed.flush()
         file.write(bgzf._bgzf_eof)
-
-
-def require_other(*paths: Path | None) -> None:
-    """Raise a `UserError` if two of the paths are one file."""
-    known: list[Path] = []
-    for path in paths:
-        if path is not None:
-            full = path.resolve()
-            if full in known:
-                raise UserError(f"files to read and to write must differ: got {path} twice")
-            known.append(full)

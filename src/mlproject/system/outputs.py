@@ -1,0 +1,32 @@
+"""Checks of the files that a command is to write, before it works for them."""
+
+import os
+from pathlib import Path
+
+from mlproject.system.errors import UserError
+
+
+def require_writable(path: Path, folder: bool = False) -> None:
+    """Raise a `UserError` if a file, or a `folder`, cannot be written. Nothing is written."""
+    full = Path(os.path.realpath(path))
+    if full.exists() and full.is_dir() != folder:
+        kind = "folder" if folder else "file"
+        raise UserError(f"cannot write {path}: it exists and is not a {kind}")
+    place = full if folder else full.parent
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        raise UserError(f"cannot write {path}: {place} is not a folder")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UserError(f"cannot write {path}: the folder {place} cannot be written")
+
+
+def require_other(*paths: Path | None) -> None:
+    """Raise a `UserError` if two of the paths are one file; None stands for no path."""
+    known: list[Path] = []
+    for path in paths:
+        if path is not None:
+            full = path.resolve()
+            if full in known:
+                raise UserError(f"files to read and to write must differ: got {path} twice")
+            known.append(full)
