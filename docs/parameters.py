@@ -27,15 +27,15 @@ HEAD = """<!-- written by `python docs/parameters.py`, do not edit -->
 | preset | values |
 |---|---|
 | `arch` | the networks of the paper, {networks}, and every other row of `ARCHITECTURES` in `src/mlproject/architectures/rows.py`; default CNN-25 |
-| `protocol` | {protocols}; default released. `released` is what the paper's code did, and its printed numbers rest on it; `paper` is what its text says |
+| `protocol` | {protocols}; default released. `released` is what the code of Koo & Eddy 2019 did, on which its printed numbers rest; `paper` is what its text says; `exponential` is that of Koo & Ploenzke 2021 |
 
-These options do not change a result and are no parameters of the spec: `resume` (a run id), `name`, `experiment`, `backend`
-(`jax` or `tensorflow`), `threads`, `quiet`.
+These options of `train` are not parameters, since they do not change what is computed: `resume` (a run id), `name`, `experiment`, `backend`
+(`jax` or `tensorflow`), `threads`, `quiet`, `json`, `no-check`, `trust`, `register`. A default that is not shown is that of the preset or follows from other parameters.
 """
 BLOCKS = """
-N counts the convolution blocks from 1. A third block exists when `filters3` is given, and so on; then every pool is given too:
-`mlflow run . -P pool1=2 -P pool2=5 -P filters3=64 -P pool3=10`. `filters2=0` leaves one block. `pool2` is 100 / `pool_stride1` by
-default, and `pool_strideN` is `poolN`.
+N is the number of the convolution block, from 1. `filters3` adds a third block, and so on; then give every pool:
+`python -m mlproject train --pool1 2 --pool2 5 --filters3 64 --pool3 10`. `filters2=0` leaves one block. By default `pool2` is 100 / `pool_stride1`, and
+`pool_strideN` is `poolN`.
 """
 
 
@@ -69,9 +69,11 @@ def rows(group: Group) -> list[str]:
                     f"| `{key}N` | {field.description} | {default} | {choices(Block, key)} |"
                 )
         else:
-            text = RunSpec.model_fields[name].description
+            field = RunSpec.model_fields[name]
+            usual = "" if field.default is None else field.default
+            default = defaults.get(name, usual)
             found.append(
-                f"| `{name}` | {text} | {defaults.get(name, '')} | {choices(RunSpec, name)} |"
+                f"| `{name}` | {field.description} | {default} | {choices(RunSpec, name)} |"
             )
     return found
 

@@ -25,7 +25,7 @@ SEQUENCES = 300
 @option(
     "--method",
     default="deeplift",
-    help=f"ways to attribute, comma-separated: {', '.join(ATTRIBUTIONS)}; and {MODISCO} after one",
+    help=f"methods, comma-separated: {', '.join(ATTRIBUTIONS)}; and {MODISCO} after one",
 )
 @click.option(
     "--sequences",
@@ -53,7 +53,7 @@ def interpret(
     threads: int | None,
     quiet: bool,
 ) -> None:
-    """Compute which letters a finished RUN's predictions rest on, and add that to the run.
+    """Attribute the predictions of a finished RUN to letters, and add the scores to the run.
 
     Scores each method against the planted positions where they are known. The attributions of
     several RUNs, such as seeds or folds, are averaged and become a new run. A sweep stands for its

@@ -15,7 +15,7 @@ from mlproject.system.startup import prepare_keras
 @option(
     "--method",
     default="saliency,gradient_x_input,integrated_gradients,deeplift,ism",
-    help="ways to attribute, comma-separated, a row each",
+    help="attribution methods, comma-separated, a row each",
 )
 @click.option(
     "--sequence",

@@ -18,17 +18,19 @@ class Block(Frozen):
     """One convolution block: convolution, batch norm, activation, max-pool, dropout."""
 
     filters: Positive = network_field(..., "number of filters", fits=True)
-    kernel: Positive = network_field(..., "filter width, nt of its input")
+    kernel: Positive = network_field(..., "filter width, positions of its input")
     stride: Positive = network_field(1, "step of the convolution", fits=True)
     pool: Positive = network_field(..., "max-pool window, 1 = none", fits=True)
     pool_stride: Positive = network_field(..., "step of the max-pool", fits=True)
     padding: Padding = network_field("same", "padding of the convolution", later=True, fits=True)
-    dilation: Positive = network_field(1, "distance of neighbouring weights, nt", later=True)
+    dilation: Positive = network_field(
+        1, "distance of neighbouring weights, positions; 1 = none", later=True
+    )
     activation: ActivationName | None = network_field(
         None, "activation; by default `activation` in block 1, relu in later ones", later=True
     )
     pooling: Literal["max", "average", "attention"] = network_field(
-        "max", "largest value, mean, or mean with softmax weights", later=True
+        "max", "pooling: maximum, mean, or mean with softmax weights", later=True
     )
     pool_padding: Padding = network_field("same", "padding of the pooling", later=True, fits=True)
     dropout: DropoutRate | None = network_field(
@@ -38,7 +40,7 @@ class Block(Frozen):
     kernel_residual: Positive = network_field(3, "width of the residual convolutions", later=True)
     dilation_residual: Positive = network_field(
         1,
-        "factor of the dilation from one residual convolution to the next; 2: 1, 2, 4, ...",
+        "factor of the dilation from one residual convolution to the next; 2 gives 1, 2, 4, ...",
         later=True,
     )
 

@@ -34,12 +34,18 @@ class InterpretationSpec(TrainingSpec):
         "where the largest input came from",
         later=True,
     )
-    alignment: AlignmentName = interpretation_field("released", "how activations become sites")
+    alignment: AlignmentName = interpretation_field(
+        "released",
+        "how activations become sites: as in the first paper's code, in its text, or in the second "
+        "paper",
+    )
     threshold: Annotated[float, Field(gt=0.0, lt=1.0)] = interpretation_field(
-        0.5, "share of the maximum activation that makes a site"
+        0.5, "share of the maximum activation above which a position is a site; 0.7 with `paper`"
     )
     window: Annotated[int, Field(ge=0, le=10_000)] = interpretation_field(
-        19, "width of a filter's PWM, nt; 0 = the filter's size"
+        19,
+        "width of a filter's PWM, nt; 0 = that of the filter, as with `paper`; 20 with "
+        "`exponential`",
     )
     evalue: PositiveFloat = interpretation_field(0.1, "largest E-value of a Tomtom match")
     motifs: Annotated[str, Field(min_length=1, max_length=2000)] = interpretation_field(
@@ -55,16 +61,19 @@ class InterpretationSpec(TrainingSpec):
     )
     relevant: Annotated[str, Field(min_length=1, max_length=5000)] = interpretation_field(
         FROM_DATA,
-        "motifs of the classes: `data`, those of the data set; `auto`, by the factor's name in "
-        "`motifs`; `none`; and exceptions CLASS=ID+NAME,CLASS=",
+        "motifs of the classes: `data`, those of the data set; `auto`, those in `motifs` with the "
+        "name of the class; `none`; then exceptions, CLASS=ID+NAME,CLASS=",
         later=True,
     )
 
     attributions: str = interpretation_field(
-        "none", f"ways to attribute, comma-separated: {', '.join(ATTRIBUTIONS)}", later=True
+        "none",
+        f"attribution methods, comma-separated: {', '.join(ATTRIBUTIONS)}; `modisco` after one of "
+        "these",
+        later=True,
     )
     attributed: Count = interpretation_field(
-        300, "test sequences that are attributed, evenly over the classes", later=True
+        300, "number of test sequences to attribute, evenly over the classes", later=True
     )
     embedded: Annotated[str, Field(min_length=1, max_length=2000)] = interpretation_field(
         "none",
@@ -73,7 +82,7 @@ class InterpretationSpec(TrainingSpec):
         later=True,
     )
     backgrounds: Annotated[int, Field(ge=10, le=100_000)] = interpretation_field(
-        100, "sequences in which each of these motifs is embedded", later=True
+        100, "number of sequences in which each of these motifs is embedded", later=True
     )
 
     @property

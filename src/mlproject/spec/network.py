@@ -30,26 +30,26 @@ class NetworkSpec(Frozen):
     """What the data and the network of a run are."""
 
     dataset: Annotated[str, Field(min_length=1)] = data_field(
-        "synthetic", f"generated data, {', '.join(GENERATED)}, or the path of an HDF5 file"
+        "synthetic", f"generated data: {', '.join(GENERATED)}; or the path of an HDF5 file"
     )
     sequences: Annotated[int, Field(ge=10, le=100 * MILLION)] = data_field(
-        25_000, "generated data: number of sequences; by default as many as the paper has"
+        25_000, "generated data: number of sequences; by default that of the recipe"
     )
-    length: Positive = data_field(200, "generated data: nt a sequence", fits=True)
+    length: Positive = data_field(200, "generated data: length of the sequences, nt", fits=True)
     data_seed: Seed = data_field(0, "generated data: seed of the generator")
     folds: Annotated[int, Field(ge=0, le=100)] = data_field(
         0,
-        "0: the splits of the data; 3 or more: parts by chromosome, or by clusters of similar "
-        "sequences, one for testing and the next for validation",
+        "cross-validation: number of parts, 3 or more, by chromosome or by clusters of similar "
+        "sequences; 0: the splits of the data set",
         later=True,
     )
     fold: Annotated[int, Field(ge=1, le=100)] = data_field(
-        1, "the part to test on, from 1 to `folds`", later=True
+        1, "part to test on, from 1 to `folds`; the next one is for validation", later=True
     )
     model: Annotated[str, Field(pattern=MODEL_PATTERN)] = network_field(
         BLOCKS,
-        "`blocks`: convolution blocks and dense layers by the parameters below; a file of "
-        "`mlproject.network.zoo`; or FILE.py:FUNCTION, a function of yours",
+        "`blocks`: convolution blocks and dense layers by the parameters below; the name of a file "
+        "of `mlproject.network.zoo`; or FILE.py:FUNCTION, a function of yours",
         later=True,
     )
     model_args: str = network_field(
@@ -61,7 +61,7 @@ class NetworkSpec(Frozen):
     blocks: tuple[Block, ...] = network_field(..., "convolution blocks, first to last")
     units: Positive = network_field(512, "units of the dense layer")
     activation: ActivationName = network_field(
-        "relu", "activation of the first convolution (deeper layers: relu)"
+        "relu", "activation of the first convolution; deeper ones have relu"
     )
     dropout_conv: DropoutRate = network_field(0.1, "dropout after each max-pool")
     dropout_dense: DropoutRate = network_field(0.5, "dropout after each dense layer")
@@ -84,7 +84,9 @@ class NetworkSpec(Frozen):
         0, "units of a bidirectional LSTM after the convolutions, 0 = none", later=True
     )
     head: Literal["flatten", "global_max", "global_average"] = network_field(
-        "flatten", "how the map enters the dense layers", later=True
+        "flatten",
+        "what the dense layers get: all positions, or the maximum or mean over positions",
+        later=True,
     )
     dense: Annotated[str, Field(pattern=r"^([1-9]\d{0,6}(,[1-9]\d{0,6}){0,19})?$")] = network_field(
         "", "units of several dense layers, comma-separated; empty: one of `units`", later=True
@@ -94,7 +96,7 @@ class NetworkSpec(Frozen):
     )
     strands: Literal["single", "shared"] = network_field(
         "single",
-        "`shared`: one network reads both strands, and their logits are averaged",
+        "`shared`: the network reads both strands and averages their logits",
         later=True,
     )
 

@@ -37,8 +37,8 @@ class TrainingSpec(NetworkSpec):
         "training sequences at the end of each epoch, better for small data",
         later=True,
     )
-    batch_size: Positive = training_field(100, "sequences a training step")
-    learning_rate: PositiveFloat = training_field(1e-3, "Adam's learning rate")
+    batch_size: Positive = training_field(100, "sequences in a training step")
+    learning_rate: PositiveFloat = training_field(1e-3, "learning rate")
     beta1: Momentum = training_field(0.95, "Adam's beta 1")
     adam_epsilon: Epsilon = training_field(1e-8, "Adam's epsilon")
     epochs: Positive = training_field(100, "most epochs to train")
@@ -47,8 +47,8 @@ class TrainingSpec(NetworkSpec):
     )
     monitor: MonitorName = training_field(
         "val_loss",
-        "its best value gives the best weights; losses are best at the lowest value, the others at "
-        "the highest; val_loss includes L2; `pooled`: over all classes together",
+        "score that chooses the best epoch: the lowest loss or error, the highest of the others; "
+        "val_loss includes L2; `pooled`: over all classes together",
     )
     weights: Literal["best", "last"] = training_field(
         "best", "the epoch whose weights the run keeps", later=True
@@ -59,10 +59,10 @@ class TrainingSpec(NetworkSpec):
     )
     sgd_momentum: Momentum = training_field(0.9, "momentum of sgd", later=True)
     clip_norm: Annotated[float, Field(ge=0.0, le=1e6)] = training_field(
-        0.0, "largest norm of all gradients together, 0 = no limit", later=True
+        0.0, "largest joint norm of all gradients, 0 = no limit", later=True
     )
     reduce_lr_factor: Annotated[float, Field(gt=0.0, le=1.0)] = training_field(
-        1.0, "factor of the learning rate where `monitor` stagnates, 1 = never", later=True
+        1.0, "factor of the learning rate when `monitor` stagnates, 1 = never", later=True
     )
     reduce_lr_patience: Positive = training_field(
         5, "epochs without a better `monitor` before the learning rate is reduced", later=True
@@ -77,15 +77,17 @@ class TrainingSpec(NetworkSpec):
         "none", "cosine: the learning rate falls to `min_lr` over `epochs`", later=True
     )
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = training_field(
-        0.0, "share of each training label that is replaced by 1/2", later=True
+        0.0,
+        "share of each training label that is replaced by 1/2; multiclass: by 1/classes",
+        later=True,
     )
     class_weight: Literal["none", "balanced"] = training_field(
-        "none", "balanced: positives and negatives of a class weigh the same in total", later=True
+        "none", "balanced: positives and negatives of a class have equal total weights", later=True
     )
     loss: Literal["auto", "poisson_multinomial"] = training_field(
         "auto",
-        "auto: that of the data's task; poisson_multinomial, for counts: Poisson of the total and "
-        "multinomial of the shares",
+        "auto: that of the data's task; poisson_multinomial, for counts: Poisson for the total and "
+        "multinomial for the shares",
         later=True,
     )
     precision: Literal["float32", "bfloat16"] = training_field(
@@ -93,7 +95,7 @@ class TrainingSpec(NetworkSpec):
     )
     augment: Literal["none", "reverse_complement", "evoaug"] = training_field(
         "none",
-        "reverse_complement: each time on the other strand with a chance of one half; evoaug: "
+        "reverse_complement: each sequence on the other strand with a chance of 1/2; evoaug: "
         "`augment_most` of the `augmentations` on each sequence, then `fine_tune` epochs without",
         later=True,
     )
@@ -103,10 +105,10 @@ class TrainingSpec(NetworkSpec):
         later=True,
     )
     augment_most: Annotated[int, Field(ge=1, le=len(EVOAUG))] = training_field(
-        2, "augmentations of one sequence", later=True
+        2, "augmentations applied to each sequence", later=True
     )
     mutation: Annotated[float, Field(ge=0.0, le=0.75)] = training_field(
-        0.05, "share of letters that a mutation changes", later=True
+        0.05, "share of letters that `mutation` changes", later=True
     )
     insertion: Natural = training_field(20, "most letters of an insertion", later=True)
     deletion: Natural = training_field(30, "most letters of a deletion", later=True)
@@ -119,20 +121,24 @@ class TrainingSpec(NetworkSpec):
         0, "most nt by which training sequences are moved; random letters fill the gap", later=True
     )
     fine_tune: Natural = training_field(
-        0, "epochs without augmentation at the end, from the best weights before", later=True
+        0,
+        "last epochs, without augmentation, from the best weights so far; 10 with evoaug",
+        later=True,
     )
     fine_tune_lr: PositiveFloat = training_field(1e-4, "learning rate of these epochs", later=True)
     adversarial: Annotated[float, Field(ge=0.0, le=10.0)] = training_field(
         0.0,
-        "training on sequences moved uphill on the loss by at most this in each value (0.05 is "
-        "usual), 0 = none",
+        "adversarial training: largest change of each value of a sequence in the direction that "
+        "raises the loss (0.05 is usual), 0 = none",
         later=True,
     )
     adversarial_steps: Annotated[int, Field(ge=1, le=1000)] = training_field(
-        20, "steps of this move", later=True
+        20, "gradient steps of this change", later=True
     )
-    adversarial_rate: PositiveFloat = training_field(0.01, "size of such a step", later=True)
-    seed: Seed = training_field(0, "seed of weights, order of batches and dropout")
+    adversarial_rate: PositiveFloat = training_field(
+        0.01, "size of each of these steps", later=True
+    )
+    seed: Seed = training_field(0, "seed of initial weights, order of batches and dropout")
     training_version: Annotated[int, Field(ge=1, le=TRAINING_VERSION)] = training_field(
         1, f"version of the training code; only {TRAINING_VERSION} can be trained", later=True
     )
