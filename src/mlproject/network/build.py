@@ -29,7 +29,7 @@ def build(spec: RunSpec, length: int, classes: int, task: str = "binary") -> ker
     """Return the network of a spec with its initial weights.
 
     The weights depend only on `spec.seed` and the names of the layers. They are equal on every
-    backend and device.
+    backend and device, unless a function made the model (`spec.model`): see `own_model`.
 
     Args:
         spec: the spec.

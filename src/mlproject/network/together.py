@@ -44,8 +44,8 @@ def fit_together(
 ) -> list[UserError | None]:
     """Train several seeds; their states are then those of trainings that have ended.
 
-    `mlproject.training.fit` goes on from such a state, and so finds nothing more to train. A seed
-    that a device fault has hit repeats its epoch in the next round, while the others go on.
+    `mlproject.network.training.fit` goes on from such a state, and so finds nothing more to train.
+    A seed that a device fault has hit repeats its epoch in the next round, while the others go on.
 
     Args:
         members: specs that differ in `seed` only, and in the number of epochs trained.

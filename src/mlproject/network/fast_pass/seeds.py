@@ -25,7 +25,7 @@ def seeds_pass(model: keras.Model, sequences: Any) -> Any:
     """Return the scores of one-hot sequences in training, and update the moving averages.
 
     Args:
-        model: as `mlproject.model.build` returns it: a chain of layers.
+        model: as `mlproject.network.build.build` returns it: a chain of layers.
         sequences: float32 (batch, length, 4), a tensor.
 
     Returns:
