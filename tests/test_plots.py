@@ -43,7 +43,7 @@ def drawn(figure: Figure) -> Figure:
 
 
 def test_history_shows_the_losses_the_auroc_and_the_best_epoch() -> None:
-    figure = drawn(history_figure(HISTORY, 2, "CNN-25"))
+    figure = drawn(history_figure(HISTORY, 2))
     left, right = figure.axes
     lines = {str(line.get_label()): line for line in left.lines}
     np.testing.assert_array_equal(lines["training"].get_ydata(), [0.5, 0.3, 0.2])

@@ -14,7 +14,6 @@ def planted_positions(
     split: Split,
     motifs: Sequence[Motif],
     rows: np.ndarray,
-    bits: float = INFORMATIVE,
     wanted: Collection[int] | None = None,
 ) -> np.ndarray:
     """Return the positions whose letter was drawn from an informative column, bool (rows, L).
@@ -23,7 +22,6 @@ def planted_positions(
         split: the split, with sites.
         motifs: the planted motifs.
         rows: numbers of the sequences.
-        bits: a column of a motif with more information than this is informative.
         wanted: numbers of the motifs that count. None: all.
 
     Source: Koo & Ploenzke, Nat Mach Intell 3: 258, 2021, released code: the information of the
@@ -36,7 +34,7 @@ def planted_positions(
     informative = np.zeros((2, len(motifs), widest), bool)
     for number, motif in enumerate(motifs):
         if wanted is None or number in wanted:
-            columns = information(motif.pwm) > bits
+            columns = information(motif.pwm) > INFORMATIVE
             informative[0, number, : motif.width] = columns
             informative[1, number, : motif.width] = columns[::-1]
     row_of = np.full(len(split.codes), -1)

@@ -74,9 +74,11 @@ def run_relevant(spec: RunSpec, data: Dataset) -> Relevant:
     return _excepted(found, exceptions, targets, title_of(spec.motifs))
 
 
-def unmatchable(relevant: Mapping[str, Sequence[str]], motifs: str = JASPAR_2016) -> list[str]:
-    """Return the ids that no database of `motifs` has, so that no filter can match them."""
-    ids = {one for motif in databases(motifs) for one in (motif.id, motif.id.partition(".")[0])}
+def unmatchable(relevant: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the ids that JASPAR 2016 lacks, so that no filter can match them."""
+    ids = {
+        one for motif in databases(JASPAR_2016) for one in (motif.id, motif.id.partition(".")[0])
+    }
     return sorted({one for group in relevant.values() for one in group} - ids)
 
 

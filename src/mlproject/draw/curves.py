@@ -29,7 +29,6 @@ def mean_precision_recall(curves: Sequence[Curves]) -> np.ndarray:
 def history_figure(
     history: Sequence[Mapping[str, float]],
     best_epoch: int | None = None,
-    title: str = "",
     measure: str = "auroc",
 ) -> Figure:
     """Draw the losses and the validation score of each epoch, and mark the best epoch.
@@ -38,7 +37,6 @@ def history_figure(
         history: for each epoch ``epoch`` and the measured values: ``train_loss``, ``val_loss``,
             ``val_auroc``; missing values are not drawn.
         best_epoch: the epoch whose weights were kept, counted from 1.
-        title: text above the plots.
         measure: the score, one of `MEASURES`.
     """
     figure = Figure(figsize=(7.5, 3.0), layout="constrained", facecolor="white")
@@ -59,33 +57,31 @@ def history_figure(
             )  # fmt: skip
     if left.lines:
         left.legend(frameon=False, fontsize=8, loc="upper right")
-    _title(figure, title)
     return figure
 
 
-def roc_figure(rows: Sequence[ClassScore], curves: Sequence[Curves], title: str = "") -> Figure:
+def roc_figure(rows: Sequence[ClassScore], curves: Sequence[Curves]) -> Figure:
     """Draw the ROC curve of each class and their mean.
 
     Args:
         rows: scores of all classes.
         curves: of the classes that have both labels.
-        title: text above the plot.
     """
     scores = {row.name: row.auroc for row in rows}
     lines = [(curve.name, curve.roc) for curve in curves]
     mean = mean_roc(curves) if curves else None
-    figure, axes = _curve_figure(lines, mean, scores, title)
+    figure, axes = _curve_figure(lines, mean, scores)
     axes.plot([0, 1], [0, 1], color=GRID, linewidth=0.8, zorder=0)
     style_axes(axes, "False positive rate", "True positive rate")
     return figure
 
 
-def pr_figure(rows: Sequence[ClassScore], curves: Sequence[Curves], title: str = "") -> Figure:
+def pr_figure(rows: Sequence[ClassScore], curves: Sequence[Curves]) -> Figure:
     """Draw the precision-recall curve of each class and their mean; arguments as `roc_figure`."""
     scores = {row.name: row.aupr for row in rows}
     lines = [(curve.name, curve.precision_recall) for curve in curves]
     mean = mean_precision_recall(curves) if curves else None
-    figure, axes = _curve_figure(lines, mean, scores, title)
+    figure, axes = _curve_figure(lines, mean, scores)
     style_axes(axes, "Recall", "Precision")
     return figure
 
@@ -94,7 +90,6 @@ def _curve_figure(
     lines: Sequence[tuple[str, np.ndarray]],
     mean: np.ndarray | None,
     scores: Mapping[str, float | None],
-    title: str,
 ) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(5.9, 4.3), layout="compressed", facecolor="white")
     axes = figure.subplots()
@@ -114,7 +109,6 @@ def _curve_figure(
         figure.legend(handles=[line, *shown], loc="outside right center", frameon=False, fontsize=8)
     else:
         axes.text(0.5, 0.5, "no class has both labels", ha="center", color=GREY, size=9)
-    _title(figure, title)
     return figure, axes
 
 
@@ -125,8 +119,3 @@ def _line(
     if points:
         marker = "o" if len(points) == 1 else ""
         axes.plot(*zip(*points, strict=True), color=color, label=label, marker=marker, zorder=2)
-
-
-def _title(figure: Figure, title: str) -> None:
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", size=10, weight="bold", color=INK)

@@ -17,7 +17,7 @@ LEVELS = 24  # colours of a density in SVG
 
 
 def scatter_figure(
-    rows: Sequence[ValueScore], found: Sequence[Density], units: Sequence[str], title: str = ""
+    rows: Sequence[ValueScore], found: Sequence[Density], units: Sequence[str]
 ) -> Figure:
     """Draw measured against predicted values of each output; darker: more sequences."""
     columns = min(len(found), COLUMNS)
@@ -39,8 +39,6 @@ def scatter_figure(
         unit = f", {units[number]}" if units and units[number] else ""
         style_axes(axes, f"Measured{unit}", f"Predicted{unit}")
         axes.set_title(f"{one.name}: {caption(row)}", size=8.5, color=INK, loc="left")
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", size=10, weight="bold", color=INK)
     return figure
 
 

@@ -109,26 +109,23 @@ def aligned(pwm: np.ndarray, motif: np.ndarray) -> tuple[np.ndarray, int]:
     return best[1], best[2]
 
 
-def atlas_figure(atlas: Atlas, title: str = "") -> Figure:
+def atlas_figure(atlas: Atlas) -> Figure:
     """Draw the atlas: a row for each factor, the motif first, then a column for each network.
 
     The columns of the motif are shaded; the E-value is above each filter. The figure is at most
     `PAGE` inches wide.
     """
     columns, rows = len(atlas.networks) + 1, len(atlas.motifs)
-    top = TOP + (0.24 if title else 0.0)
     cell = min((PAGE - LEFT) / columns, 1.2)
     wide = cell - GAP
-    canvas = Canvas(LEFT + columns * cell, top + rows * ROW + 0.04)
-    if title:
-        canvas.text(0.06, 0.15, title, 10, INK, weight="bold")
+    canvas = Canvas(LEFT + columns * cell, TOP + rows * ROW + 0.04)
     for column, head in enumerate(["ground truth", *atlas.networks]):
         x = LEFT + column * cell + wide / 2
         color, weight = (INK, "bold") if column else (GREY, "normal")
-        canvas.text(x, top - 0.16, head, 7.5, color, ha="center", weight=weight)
+        canvas.text(x, TOP - 0.16, head, 7.5, color, ha="center", weight=weight)
     widest = max((motif.width for motif in atlas.motifs.values()), default=1) + 2 * FLANK
     for row, (name, motif) in enumerate(atlas.motifs.items()):
-        floor = top + row * ROW + 0.12 + LOGO
+        floor = TOP + row * ROW + 0.12 + LOGO
         canvas.text(LEFT - 0.1, floor - LOGO / 2, name, 7.5, INK, ha="right", weight="bold")
         for column, network in enumerate(["", *atlas.networks]):
             _draw(

@@ -135,10 +135,10 @@ def printed(dataset: str, arch: str, metric: str) -> tuple[float, float] | None:
     return None if found.empty else (float(found["mean"].iloc[0]), float(found["sd"].iloc[0]))
 
 
-def archs_of(dataset: str, metric: str = "test_auroc") -> list[str]:
-    """Return the networks that have a published value of a metric, in the order of the paper."""
+def archs_of(dataset: str) -> list[str]:
+    """Return the networks that have a published AUROC, in the order of the paper."""
     table = published()
-    return list(table["arch"][(table["dataset"] == dataset) & (table["metric"] == metric)])
+    return list(table["arch"][(table["dataset"] == dataset) & (table["metric"] == "test_auroc")])
 
 
 def _arch(model: str) -> str:

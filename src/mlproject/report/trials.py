@@ -1,6 +1,5 @@
 """The trials of a network: runs that differ in their seed only."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas
@@ -118,12 +117,12 @@ def unlike_paper(row: pandas.Series) -> dict[str, object]:
     }
 
 
-def varying(frame: pandas.DataFrame, free: Sequence[str] = ("seed",)) -> list[str]:
-    """Return the names of the spec's fields and of the tags in which runs differ."""
+def varying(frame: pandas.DataFrame) -> list[str]:
+    """Return the names of the spec's fields, without the seed, and of the tags that differ."""
     rows = [dict(row) for row in frame["spec"]]
     names = sorted({name for row in rows for name in row})
     found = [
-        name for name in names if name not in free and len({str(row.get(name)) for row in rows}) > 1
+        name for name in names if name != "seed" and len({str(row.get(name)) for row in rows}) > 1
     ]
     tags = ("dataset_sha256", "metric_version")
     if "dataset" in found and frame["dataset_sha256"].nunique() == 1:

@@ -24,7 +24,6 @@ def interpret_runs(
     methods: str,
     choice: Choice | None = None,
     dataset: Path | None = None,
-    home: Path = Path(),
     quiet: bool = False,
 ) -> AddedAttributions:
     """Attribute the same test sequences with each of several networks and record the means.
@@ -38,7 +37,6 @@ def interpret_runs(
         methods: names of `mlproject.fields.ATTRIBUTIONS`, comma-separated.
         choice: sequences and classes to attribute.
         dataset: present path of the data set; None: the recorded path, or generate it again.
-        home: folder of ``data`` and ``runs``.
         quiet: show no progress.
 
     Returns:
@@ -56,7 +54,7 @@ def interpret_runs(
     with Interrupts() as interrupts:
         store = connect()
         specs = [results.spec_of(run_id, store) for run_id in run_ids]
-        data = _common(run_ids, specs, dataset, home, store)
+        data = _common(run_ids, specs, dataset, store)
         models = [results.model(run_id, store) for run_id in run_ids]
         choice.rows(models, data)
         runs = [store.run(run_id).info for run_id in run_ids]
@@ -64,8 +62,8 @@ def interpret_runs(
         name = " · ".join([f"mean of {len(runs)}", *_common_parts([run.run_name for run in runs])])
         tags = {Tag.MEAN_OF: " ".join(run_ids), Tag.DATASET_SHA256: data.sha256}
         place = None if offered_run_id() else experiment
-        tracker = store.start(name, tags, home / "runs", place)
-        context = RunContext(name, specs[0], data, Settings(home, quiet=quiet), tracker, interrupts)
+        tracker = store.start(name, tags, Path("runs"), place)
+        context = RunContext(name, specs[0], data, Settings(quiet=quiet), tracker, interrupts)
         try:
             tracker.note(_note([run.run_name for run in runs], run_ids, methods))
             values = attribute_run(context, models, names, choice)
@@ -83,14 +81,13 @@ def _common(
     run_ids: Sequence[str],
     specs: Sequence[RunSpec],
     path: Path | None,
-    home: Path,
     store: Store,
 ) -> Dataset:
     """Return the data set whose test split the runs share, or that of all their folds together."""
     found: dict[str, Dataset] = {}
     of: dict[str, str] = {}
     for run_id in run_ids:
-        data = dataset_of(run_id, home, store, path)
+        data = dataset_of(run_id, store, path)
         found.setdefault(data.sha256, data)
         of.setdefault(data.sha256, run_id)
     if len(found) == 1:

@@ -74,7 +74,6 @@ def embed_run(
     run_id: str,
     request: Request,
     dataset: Path | None = None,
-    home: Path = Path(),
     quiet: bool = False,
 ) -> Embedding:
     """Measure the effects of motifs with the network of a finished run and add them to the run.
@@ -83,14 +82,13 @@ def embed_run(
         run_id: the run.
         request: the motifs and backgrounds.
         dataset: present path of the run's data set; None: the recorded path, or generate it again.
-        home: folder of ``data`` and ``runs``.
         quiet: show no progress.
 
     Raises:
         UserError: see `choose_motifs` and `mlproject.run.finished_run.amended`.
         Interrupted: SIGINT or SIGTERM; nothing is recorded.
     """
-    with amended(run_id, home, dataset, quiet, "embed") as context:
+    with amended(run_id, dataset, quiet, "embed") as context:
         identifier = context.tracker.run_id
         found = embed(
             context,

@@ -36,7 +36,6 @@ def interpret_run(
     methods: str,
     choice: Choice | None = None,
     dataset: Path | None = None,
-    home: Path = Path(),
     quiet: bool = False,
 ) -> AddedAttributions:
     """Attribute with the model of a finished run and add the results to the run.
@@ -46,7 +45,6 @@ def interpret_run(
         methods: names of `mlproject.fields.ATTRIBUTIONS`, comma-separated.
         choice: sequences and classes to attribute.
         dataset: present path of the run's data set; None: the recorded path, or generate it again.
-        home: folder of ``data`` and ``runs``.
         quiet: show no progress.
 
     Raises:
@@ -56,21 +54,18 @@ def interpret_run(
     """
     names = parse_methods(methods)
     check(names)
-    with amended(run_id, home, dataset, quiet, "interpret") as context:
+    with amended(run_id, dataset, quiet, "interpret") as context:
         model = results.model(context.tracker.run_id)
         values = attribute_run(context, [model], names, choice or Choice())
     return AddedAttributions(values, context.tracker.problem, context.tracker.run_id)
 
 
 @contextmanager
-def amended(
-    run_id: str, home: Path, dataset: Path | None, quiet: bool, verb: str
-) -> Iterator[RunContext]:
+def amended(run_id: str, dataset: Path | None, quiet: bool, verb: str) -> Iterator[RunContext]:
     """Yield the context of a finished run to which the ``with`` block adds results.
 
     Args:
         run_id: the run, or the start of its id.
-        home: folder of ``data`` and ``runs``.
         dataset: present path of the run's data set; None: the recorded path, or generate it again.
         quiet: show no progress.
         verb: the command, in the name of the run that ``mlflow run`` has made for it.
@@ -84,13 +79,13 @@ def amended(
         store = connect()
         run_id = store.full_id(run_id)
         spec = results.spec_of(run_id, store)
-        tracker = store.amend(run_id, home / "runs")
+        tracker = store.amend(run_id, Path("runs"))
         try:
             context = RunContext(
                 name=store.run(run_id).info.run_name,
                 spec=spec,
-                data=dataset_of(run_id, home, store, dataset),
-                settings=Settings(home, quiet=quiet),
+                data=dataset_of(run_id, store, dataset),
+                settings=Settings(quiet=quiet),
                 tracker=tracker,
                 interrupts=interrupts,
             )
@@ -104,12 +99,11 @@ def amended(
                 store.client.update_run(offered, name=f"{verb} · {context.name}")
 
 
-def dataset_of(run_id: str, home: Path, store: Store, path: Path | None) -> Dataset:
+def dataset_of(run_id: str, store: Store, path: Path | None) -> Dataset:
     """Return the data set of a run.
 
     Args:
         run_id: the run.
-        home: folder of ``data``.
         store: where the run is.
         path: present path of the data set; None: the recorded path, or generate it again.
 
@@ -117,7 +111,7 @@ def dataset_of(run_id: str, home: Path, store: Store, path: Path | None) -> Data
         UserError: it is missing or another one.
     """
     try:
-        found: Dataset = results.dataset(run_id, home / "data", store, path)
+        found: Dataset = results.dataset(run_id, store=store, path=path)
     except UserError as error:
         if path is not None:
             raise

@@ -1,7 +1,6 @@
 """Test scores of several runs pooled, such as the folds of a data set."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -29,13 +28,12 @@ class Pooled(NamedTuple):
     values: dict[str, float]
 
 
-def pool_runs(run_ids: Sequence[str], home: Path = Path()) -> Pooled:
+def pool_runs(run_ids: Sequence[str]) -> Pooled:
     """Predict the test split of each run with its model, and score all of them together.
 
     Args:
         run_ids: runs whose test splits share no sequence, such as those of a plan with `folds`, or
             the sweep that has them.
-        home: folder of ``data``.
 
     Raises:
         UserError: the runs have other classes or tasks, or a sequence is tested twice.
@@ -46,7 +44,7 @@ def pool_runs(run_ids: Sequence[str], home: Path = Path()) -> Pooled:
     first = None
     for run_id in member_runs(store, run_ids):
         spec = results.spec_of(run_id, store)
-        data = results.dataset(run_id, home / "data", store)
+        data = results.dataset(run_id, store=store)
         first = first or data
         if (data.classes, data.task) != (first.classes, first.task):
             raise UserError(f"runs must have the same classes and task: {run_id} has others")

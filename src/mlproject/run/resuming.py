@@ -94,7 +94,7 @@ def check_previous(previous: Previous, spec: RunSpec, data: Dataset) -> None:
     check_state(previous.state, spec, data.train, data.valid, data.task)
 
 
-def find_trained(run_id: str, home: Path = Path()) -> Trained:
+def find_trained(run_id: str, home: Path) -> Trained:
     """Download the best weights and the epochs of the finished run `run_id` to a folder in `home`.
 
     Raises:
@@ -127,7 +127,7 @@ def _epoch(row: dict[str, float]) -> Epoch:
     return Epoch(int(row.pop("epoch")), row, row.pop("seconds"), False, weights)
 
 
-def complete(run_id: str, home: Path = Path()) -> RunResult | None:
+def complete(run_id: str) -> RunResult | None:
     """Deliver the rest of a run that finished, but whose process was lost before the delivery.
 
     Returns:
@@ -135,7 +135,7 @@ def complete(run_id: str, home: Path = Path()) -> RunResult | None:
     """
     if SHORT_ID.fullmatch(run_id):
         run_id = connect().full_id(run_id)
-    folder = home / "runs" / run_id
+    folder = Path("runs") / run_id
     journal = Journal(folder)
     if not (folder / JOURNAL).is_file() or journal.status != "FINISHED" or journal.is_live():
         return None

@@ -33,7 +33,6 @@ def draw_runs(
     out: Path,
     sequence: int | None = None,
     region: tuple[int, int] | None = None,
-    home: Path = Path(),
 ) -> int:
     """Draw the contributions of one test sequence's letters to the logits of its classes.
 
@@ -43,7 +42,6 @@ def draw_runs(
         out: PNG or PDF file.
         sequence: row of the test split; None: see `find_example`.
         region: first position, and the one after the last, from 0; None: around the planted motifs.
-        home: folder of ``data``.
 
     Returns:
         The row of the sequence in the test split.
@@ -57,7 +55,7 @@ def draw_runs(
         raise UserError(f"`--out` must end in .png or .pdf: got {out}")
     store = connect()
     run_ids = [store.full_id(run_id) for run_id in run_ids]
-    data = results.dataset(run_ids[0], home / "data", store)
+    data = results.dataset(run_ids[0], store=store)
     for run_id in run_ids[1:]:
         if store.run(run_id).data.tags.get(Tag.DATASET_SHA256) != data.sha256:
             raise UserError(f"runs must have one data set: {run_id} has another than {run_ids[0]}")
@@ -85,7 +83,7 @@ def draw_runs(
 
 
 def sequence_scores(
-    run_ids: Sequence[str], method: str, sequence: int | None = None, home: Path = Path()
+    run_ids: Sequence[str], method: str, sequence: int | None = None
 ) -> SequenceScores:
     """Return the contributions of one test sequence's letters to the logits of its classes.
 
@@ -93,13 +91,12 @@ def sequence_scores(
         run_ids: runs on one data set.
         method: name of the method.
         sequence: row of the test split; None: see `find_example`.
-        home: folder of ``data``.
 
     Raises:
         UserError: see `draw_runs`.
     """
     store = connect()
-    data = results.dataset(run_ids[0], home / "data", store)
+    data = results.dataset(run_ids[0], store=store)
     models = [results.model(run_id, store) for run_id in run_ids]
     row = find_example(data, models) if sequence is None else sequence
     targets = _targets(data, row)

@@ -88,9 +88,7 @@ def counts_as_done(store: StoreConnection, run: Any) -> bool:
     )
 
 
-def end_dead(
-    store: StoreConnection, run: Any, reason: str, status: str = "KILLED", root: Path = Path("runs")
-) -> None:
+def end_dead(store: StoreConnection, run: Any, reason: str, root: Path = Path("runs")) -> None:
     """Record the end of a run whose process was lost.
 
     If the journal of the run contains its end, the journal is delivered instead.
@@ -99,7 +97,6 @@ def end_dead(
         store: where the run is.
         run: a run that has not ended in the store.
         reason: why it is ended.
-        status: KILLED or FAILED.
         root: folder of the journals.
 
     Raises:
@@ -111,7 +108,7 @@ def end_dead(
             deliver(journal, store.client)
             return
         store.client.set_tag(run.info.run_id, Tag.FAILURE, reason[:5000])
-        store.client.set_terminated(run.info.run_id, status)
+        store.client.set_terminated(run.info.run_id, "KILLED")
     except STORE_ERRORS as error:
         raise UserError(
             f"run `{run.info.run_id}` could not be ended: {first_line(error)}"

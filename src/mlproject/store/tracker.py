@@ -120,18 +120,15 @@ class Tracker:
         """Keep the heartbeat running, also after a fork."""
         self._delivery.start()
 
-    def flush(self, force: bool = False) -> bool:
+    def flush(self) -> bool:
         """Wait for the delivery of all entries, see `DeliveryThread.deliver`.
 
         A training need not call this. It returns at once if the last attempt failed.
 
-        Args:
-            force: try again even if the last attempt failed.
-
         Returns:
             Whether the store has all entries.
         """
-        if self.problem is not None and not force:
+        if self.problem is not None:
             return False
         started = time.perf_counter()
         done = self._delivery.deliver()

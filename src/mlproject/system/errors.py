@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable
 
 LONGEST = 100  # characters of a name in a comparison with others
+SHOWN = 60  # characters of a value in a message
 
 
 class UserError(ValueError):
@@ -27,13 +28,13 @@ def reason(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
-def short_repr(value: object, most: int = 60) -> str:
-    """Return the `repr` of a value, shortened to about `most` characters."""
+def short_repr(value: object) -> str:
+    """Return the `repr` of a value, shortened to about `SHOWN` characters."""
     try:
         text = repr(value)
     except ValueError:  # Python does not format integers of thousands of digits
         return "a number of thousands of digits"
-    return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text)} characters)"
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

@@ -74,19 +74,18 @@ def stage(title: str) -> Iterator[None]:
         print(f"{title}  {seconds:.1f} s", file=sys.stderr, flush=True)
 
 
-def watched(items: Iterable[T], title: str, total: int | None = None) -> Iterator[T]:
+def watched(items: Iterable[T], title: str) -> Iterator[T]:
     """Yield items and show how many are done and how long the rest takes, on a terminal only.
 
     Args:
         items: what a loop runs over.
         title: what it does.
-        total: number of items; None: ``len(items)``.
     """
     console = live_console() if _active.get() else None
     if console is None:
         yield from items
         return
-    count = len(items) if total is None and isinstance(items, Sized) else total
+    count = len(items) if isinstance(items, Sized) else None
     with MethodProgress(title) as bar:
         for done, item in enumerate(items):
             bar.show(done, count)

@@ -23,7 +23,7 @@ PATTERNS = ("CACGTG", "GTGCAC", "CACNNNGTG")
 STARTS = (7, 27, 46)
 LENGTH, WIDTH = 60, 7
 POOLS = (3, 20)
-REACH = 5
+REACH, SHOWN = 5, 3  # windows that the classifier sees, that the figure shows
 COLORS = {"filter 1": BLUE, "filter 2": VERMILION}
 
 
@@ -50,9 +50,9 @@ class Maps(NamedTuple):
     pooled: np.ndarray
 
 
-def toy_sequence(seed: int = 1) -> str:
+def toy_sequence() -> str:
     """Return 60 nt: the three patterns in a background that neither filter matches."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(1)
     while True:
         letters = rng.choice(list("ACGT"), LENGTH)
         for start, pattern in zip(STARTS, PATTERNS, strict=True):
@@ -76,30 +76,30 @@ def maps(sequence: str, pool: int) -> Maps:
     return Maps(scan, pooled)
 
 
-def second_layer(pool: int, reach: int = 3) -> np.ndarray:
-    """Return the mean pooled map of each pattern, its second-layer filter, (3, 2, reach).
+def second_layer(pool: int) -> np.ndarray:
+    """Return the mean pooled map of each pattern, its second-layer filter, (3, 2, 3).
 
     The mean is over all places of the pattern in the pool's window; the filter starts with the
     first active window.
     """
-    found = np.zeros((len(PATTERNS), 2, reach))
+    found = np.zeros((len(PATTERNS), 2, SHOWN))
     for number, pattern in enumerate(PATTERNS):
-        views = [_local(pattern, phase, pool, reach) for phase in range(pool)]
+        views = [_local(pattern, phase, pool, SHOWN) for phase in range(pool)]
         found[number] = np.mean(views, axis=0)
     return found
 
 
-def best_accuracy(pool: int, reach: int = REACH) -> float:
+def best_accuracy(pool: int) -> float:
     """Return the largest accuracy with which the local pooled map identifies the pattern, 1/3 to 1.
 
     All places of each pattern in the pool's windows are equally likely and the background is
-    inactive. The classifier sees `reach` windows from the first active one, and of the patterns
+    inactive. The classifier sees `REACH` windows from the first active one, and of the patterns
     that give the same view it chooses the likeliest.
     """
     views: dict[bytes, np.ndarray] = {}
     for number, pattern in enumerate(PATTERNS):
         for phase in range(pool):
-            key = _local(pattern, phase, pool, reach).tobytes()
+            key = _local(pattern, phase, pool, REACH).tobytes()
             views.setdefault(key, np.zeros(len(PATTERNS)))[number] += 1
     return float(sum(counts.max() for counts in views.values()) / (pool * len(PATTERNS)))
 
