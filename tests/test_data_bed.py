@@ -119,6 +119,13 @@ def run(tmp_path: Path, genome: Path, options: str, capsys: pytest.CaptureFixtur
     return capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["a.bedGraph", "a.bdg.gz", "a.WIG"])
+def test_a_signal_is_no_file_of_peaks(name: str, tmp_path: Path, genome: Path) -> None:
+    (tmp_path / name).write_text("".join(f"{place}\t3.5\n" for place in PLACES))
+    with open_genome(genome) as opened, pytest.raises(UserError, match="must be peaks: got a sig"):
+        read_intervals(tmp_path / name, opened)
+
+
 def test_what_the_genome_lacks_is_left_out_and_counted(
     tmp_path: Path, genome: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -135,7 +142,11 @@ def test_what_the_genome_lacks_is_left_out_and_counted(
     assert read(tmp_path / "o.h5").sha256 == first
     path.write_text(f"{good}chr2\t2800\t3040\n")
     said = run(tmp_path, genome, scheme, capsys)
-    assert "class A: intervals left out, because they end after their chromosomes: 1; is" in said
+    assert "class A: intervals left out, because they reach beyond their chromosomes: 1; is" in said
+    assert read(tmp_path / "o.h5").sha256 == first
+    path.write_text(f"{good}chr2\t-40\t90\nchr2\t-40\t-20\nchr2\t2800\t3040\n")
+    said = run(tmp_path, genome, scheme, capsys)
+    assert "class A: intervals left out, because they reach beyond their chromosomes: 3; is" in said
     assert read(tmp_path / "o.h5").sha256 == first
     path.write_text(good)
     banned = tmp_path / "banned.bed"
@@ -145,7 +156,7 @@ def test_what_the_genome_lacks_is_left_out_and_counted(
         "blacklist: intervals left out, because the genome lacks their chromosomes: 1, on chrY"
         in said
     )
-    assert "blacklist: intervals cut off, because they end after their chromosomes: 1" in said
+    assert "blacklist: intervals cut off, because they reach beyond their chromosomes: 1" in said
     assert read(tmp_path / "o.h5").sha256 == first
     banned.write_text("chrY\t0\t10\nchrZ\t5\t9\n")
     said = run(tmp_path, genome, f"{scheme} --blacklist {banned}", capsys)

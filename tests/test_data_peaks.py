@@ -236,8 +236,8 @@ def test_the_command_says_what_was_left_out(
     [
         ("", "a.bed: holds no interval"),
         ("# only\ntrack name=x\n", "a.bed: holds no interval"),
-        ("chr1\t10\t20\nchr1\t30\t30\n", "line 2: start must be from 0 and before end"),
-        ("chr1\t-1\t20\n", "line 1: start must be from 0 and before end"),
+        ("chr1\t10\t20\nchr1\t30\t30\n", "line 2: start must be before end"),
+        ("chr1\t-1\t20\n", "line 1: start must be from 0: got -1"),
         (
             "chr1\t10\t9001\n",
             r"line 1: chr1 ends at 9,000 in .*: got 9,001; is it another assembly",

@@ -159,10 +159,11 @@ def test_records_are_annotated_or_left_as_they_are(tmp_path: Path, genome: Path)
 
 
 def test_a_reference_beyond_its_chromosome_is_named_as_such(tmp_path: Path, genome: Path) -> None:
-    path = vcf_of(tmp_path / "v.vcf", "chr1 61 . A C . . .", f"chr1 60 . {GENOME[59]}A C . . .")
+    beyond = ("chr1 61 . A C . . .", f"chr1 60 . {GENOME[59]}A C . . .", "chr1 0 . N C . . .")
+    path = vcf_of(tmp_path / "v.vcf", *beyond)
     notes: list[str] = []
     done = score_variants(ensemble(1), path, genome, tmp_path / "o.tsv", report=notes.append)
-    assert (done.scored, done.skipped) == (0, {"beyond the end of their chromosome": 2})
+    assert (done.scored, done.skipped) == (0, {"beyond the ends of their chromosome": 3})
     assert notes[0] == (
         f"{path}, line 3: REF must lie on chr1, which has 60 nt in g.fa: got position 61; left out"
     )
@@ -174,7 +175,7 @@ def test_a_reference_beyond_its_chromosome_is_named_as_such(tmp_path: Path, geno
         ("chr1\t1\t.\tA\tC\t.\t.\t.\n", "line 1: a VCF file has a line `#CHROM POS ID REF ALT`"),
         ("##x\n", "found none"),
         (HEAD + "chr1\t1\t.\tA\tC\n", "line 3: a record has 8 columns or more: got 5"),
-        (HEAD + "chr1\t0\t.\tA\tC\t.\t.\t.\n", "POS must be an integer from 1: got '0'"),
+        (HEAD + "chr1\t-1\t.\tA\tC\t.\t.\t.\n", "POS must be an integer from 0: got '-1'"),
         (HEAD + "chr1\t1\t.\tU\tC\t.\t.\t.\n", "REF must have letters of DNA: got 'U'"),
         (HEAD + "1\t1\t.\tA\tC\t.\t.\t.\n", "there it is called chr1"),
     ],

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from mlproject.data.genome import Genome
@@ -20,6 +21,7 @@ _whole = re.compile(r"-?[0-9]{1,18}").fullmatch
 _number = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?inf|nan").fullmatch
 _track_type = re.compile(r"\btype=\"?(\w+)").search
 _SIGNALS = ("wiggle_0", "bedGraph", "bigWig")
+_SIGNAL_NAMES = (".bedgraph", ".bdg", ".wig")
 _SUMMITS = ("narrowpeak", "bignarrowpeak")
 _NO_SUMMITS = ("broadpeak", "gappedpeak", *(f"bed{columns}" for columns in range(3, 16)))
 
@@ -30,7 +32,7 @@ class Intervals(NamedTuple):
     Attributes:
         table: columns ``chrom start end summit``. The summit is a position on the chromosome, the
             middle of the interval in files without summits.
-        beyond: intervals that end after their chromosome, cut off at its end. Not in `table`.
+        beyond: intervals that reach beyond their chromosome, cut off at its ends. Not in `table`.
         absent: chromosomes that the genome lacks -> number of their intervals.
         without_summits: the files without summits.
     """
@@ -83,11 +85,14 @@ def read_intervals(path: Path, genome: Genome, *, required: bool = True) -> Inte
             genome.refuse_other_naming(chromosome, where)
             absent[chromosome] += 1
             problem = problem or genome.lacks(chromosome, where)
-        elif end > genome.sizes[chromosome]:
+        elif start < 0 or end > genome.sizes[chromosome]:
             size = genome.sizes[chromosome]
-            beyond.append((chromosome, min(start, size - 1), size, min(summit, size - 1)))
+            low, high = np.clip((start, end), (0, 1), (size - 1, size)).tolist()
+            beyond.append((chromosome, low, high, min(max(summit, 0), size - 1)))
             problem = problem or UserError(
-                f"{where}: {chromosome} ends at {size:,} in {genome.path}: got {end:,}; "
+                f"{where}: start must be from 0: got {start:,}"
+                if start < 0
+                else f"{where}: {chromosome} ends at {size:,} in {genome.path}: got {end:,}; "
                 "is it another assembly?"
             )
         else:
@@ -115,6 +120,10 @@ def _table(rows: Sequence[tuple[str, int, int, int]]) -> pd.DataFrame:
 def _rows(path: Path) -> tuple[list[_Row], str]:
     """Return the lines with intervals, and the type in the track line, "" if there is none."""
     rows, track = [], ""
+    if signal := [one for one in path.suffixes if one.lower() in _SIGNAL_NAMES]:
+        raise UserError(
+            f"{path}: must be peaks: got a signal, {signal[0]}; if it holds peaks, call it .bed"
+        )
     for number, line in lines(path):
         if line.startswith("track"):
             found = _track_type(line)
@@ -167,10 +176,10 @@ def _interval(cells: Sequence[str], where: str, summits: bool) -> tuple[str, int
         if not _whole(text):
             raise UserError(f"{where}: start, end and summit must be integers: got {text[:40]!r}")
     start, end, summit = (int(text) for text in numbers)
-    if not 0 <= start < end:
+    if not start < end:
         raise UserError(
-            f"{where}: start must be from 0 and before end (BED counts from 0, the end is not "
-            f"included): got {start} to {end}"
+            f"{where}: start must be before end (BED counts from 0, the end is not included): "
+            f"got {start} to {end}"
         )
     if summit >= end - start:
         raise UserError(
@@ -219,7 +228,7 @@ def _left_out(name: str, found: Intervals, fate: str) -> Iterator[str]:
         )
     if len(found.beyond):
         yield (
-            f"{name}: intervals {fate}, because they end after their chromosomes: "
+            f"{name}: intervals {fate}, because they reach beyond their chromosomes: "
             f"{len(found.beyond):,}; is the genome another assembly?"
         )
 

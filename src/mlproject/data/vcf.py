@@ -23,7 +23,7 @@ class Variant(NamedTuple):
 
     Attributes:
         chromosome: its name.
-        start: position of the first reference letter, from 0.
+        start: position of the first reference letter, from 0; -1 is the telomere before it.
         reference: its letters, upper case.
         alternatives: as written; letters in upper case.
     """
@@ -71,8 +71,8 @@ def read_vcf(path: Path) -> Iterator[VcfLine]:
 def _variant(cells: list[str], where: str) -> Variant:
     if len(cells) < COLUMNS:
         raise UserError(f"{where}: a record has {COLUMNS} columns or more: got {len(cells)}")
-    if not _whole(cells[1]) or int(cells[1]) < 1:
-        raise UserError(f"{where}: POS must be an integer from 1: got {cells[1][:40]!r}")
+    if not _whole(cells[1]):
+        raise UserError(f"{where}: POS must be an integer from 0: got {cells[1][:40]!r}")
     if not _letters(cells[3]):
         raise UserError(f"{where}: REF must have letters of DNA: got {cells[3][:40]!r}")
     found = tuple(one.upper() if _letters(one) else one for one in cells[4].split(","))

@@ -124,7 +124,7 @@ def predict_bed(
     absent = sum(found.absent.values())
     counts = (
         (absent, "interval is", "intervals are", "left out: the genome lacks the chromosome"),
-        (len(found.beyond), "interval ends", "intervals end", "after the chromosome: left out"),
+        (len(found.beyond), "interval leaves its", "intervals leave their", "chromosome: left out"),
         (outside, "window leaves its", "windows leave their", "chromosome: left out"),
     )
     return Done(len(windows), [f"{quantity(n, *words)} {text}" for n, *words, text in counts if n])

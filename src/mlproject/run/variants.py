@@ -113,12 +113,12 @@ def _alleles(
         skipped[f"on chromosomes that {genome.path.name} lacks"] += len(variant.alternatives)
         return
     size = genome.sizes[variant.chromosome]
-    if variant.start + len(variant.reference) > size:
+    if variant.start < 0 or variant.start + len(variant.reference) > size:
         report(
             f"{where}: REF must lie on {variant.chromosome}, which has {size:,} nt in "
             f"{genome.path.name}: got position {variant.start + 1:,}; left out"
         )
-        skipped["beyond the end of their chromosome"] += len(variant.alternatives)
+        skipped["beyond the ends of their chromosome"] += len(variant.alternatives)
         return
     left, inside, right = _context(variant, genome, length)
     found = decode(inside[None])[0]
