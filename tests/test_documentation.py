@@ -1,5 +1,6 @@
 """The documentation: the site is built without a warning, and the tutorials run."""
 
+import csv
 import os
 import re
 import runpy
@@ -38,6 +39,29 @@ def test_the_site_is_built_without_a_warning_or_another_server(tmp_path: Path) -
             () if name == "404.html" else re.findall(r'(?:href|src)="([^"#:]+)(?:#[^"]*)?"', page)
         ):
             assert ((tmp_path / "site" / name).parent / link).exists(), (name, link)
+
+
+def test_the_numbers_of_the_paper_in_the_readme_are_those_of_the_published_table() -> None:
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    table = ROOT / "docs" / "reproduction" / "koo_eddy_2019" / "tables" / "table1.csv"
+    with table.open(encoding="utf-8") as file:
+        rows = {row["network"]: row for row in csv.DictReader(file) if row["arch"]}
+
+    def shares(*pools: int) -> str:
+        found = [float(rows[f"CNN-{pool}"]["conv1/match_relevant"]) for pool in pools]
+        *first, last = (f"{100 * one:.0f}" for one in found)
+        return f"{', '.join(first)} and {last} %"
+
+    def count(metric: str, verdict: str = "agrees") -> int:
+        return sum(row[f"{metric} verdict"] == verdict for row in rows.values())
+
+    assert f"1, 2 and 4 nt, {shares(1, 2, 4)} of the filters match" in text
+    assert f"10, 25, 50 and 100 nt, {shares(10, 25, 50, 100)} (" in text
+    assert (
+        f"Of {len(rows)} networks, {count('conv1/match_relevant')} have relevant matches "
+        f"equivalent within ±0.10, and {count('test_auroc')} an AUROC equivalent within ±0.01; "
+        f"{count('test_auroc', 'differs')} AUROC differs" in text
+    )
 
 
 @pytest.mark.slow
