@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 
 from mlproject import sequence
+from mlproject.architectures import make_spec
+from mlproject.commands.cli import main
 from mlproject.data import Dataset, make_dataset, read, write
 from mlproject.data.synthetic import generate
+from mlproject.run.checks import check_run
+from mlproject.run.context import Settings
 from mlproject.system.errors import UserError
 
 AXES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -48,6 +52,23 @@ def test_every_order_of_axes_gives_the_same_codes(
         assert found.splits[name].sites is None
     assert (found.classes, found.relevant) == (dataset.classes, dataset.relevant)
     assert found.provenance["classes"] == "the paper's, by the number of columns"
+
+
+@pytest.mark.parametrize("columns", [12, 11])
+def test_names_by_the_number_of_columns_are_said_to_be_a_guess(
+    columns: int, dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_released(tmp_path / "a.h5", dataset, columns=columns)
+    path, out = str(tmp_path / "a.h5"), str(tmp_path / "o.h5")
+    names = ",".join(f"own{number}" for number in range(columns))
+    told = []
+    convert = ["h5", "--file", path, "--out", out, "--force"]
+    for command in (["show", path], convert, [*convert, "--names", names]):
+        main(["dataset", *command])
+        told.append("12 columns of labels are taken for" in capsys.readouterr().err)
+    check_run(make_spec({"dataset": path}), read(Path(path)), Settings(), None)
+    told.append("12 columns of labels are taken for" in capsys.readouterr().err)
+    assert told == [columns == 12, columns == 12, False, columns == 12]
 
 
 def test_identity_does_not_depend_on_the_layout(dataset: Dataset, tmp_path: Path) -> None:

@@ -182,6 +182,7 @@ def h5(
 ) -> None:
     """From an HDF5 file with X_train, Y_train and so on, as the paper's released code has it."""
     from mlproject.data import h5 as kind
+    from mlproject.data.onehot import GUESSED, note_on_names
     from mlproject.data.paper import CLASSES, RELEVANT
     from mlproject.data.relevant import relevant_motifs
 
@@ -197,7 +198,8 @@ def h5(
         letters=letters,
         both_strands=both_strands,
     )
-    print_listing(listing, out, motifs=motifs)
+    guessed = GUESSED if known and not names else None
+    print_listing(listing, out, [*filter(None, [note_on_names(guessed)])], motifs)
 
 
 @dataset.command()
@@ -206,5 +208,8 @@ def show(file: Path) -> None:
     """List a data set: class, relevant motifs, positives in each split, source files."""
     from mlproject.data import read
     from mlproject.data.listing import listing
+    from mlproject.data.onehot import note_on_names
 
-    print_listing(listing(read(file)), file)
+    found = read(file)
+    note = note_on_names(found.provenance.get("classes"))
+    print_listing(listing(found), file, [note] if note else [])

@@ -24,6 +24,8 @@ from mlproject.system.progress import watched
 KEYS = tuple(f"{name}_{split}" for split in SPLITS for name in "XY")
 SUFFIXES = {"train": "train|training", "valid": "valid|val|validation|dev", "test": "test|testing"}
 
+GUESSED = "the paper's, by the number of columns"
+
 
 def codes_of_channels(channels: Sequence[np.ndarray], letters: str = LETTERS) -> np.ndarray:
     """Return the codes of four channels, arrays of one shape.
@@ -183,7 +185,7 @@ def read(file: h5py.File) -> Dataset:
         splits[name] = Split(np.concatenate(codes), np.concatenate(labels))
     columns = found["train"].classes
     paper = columns == len(CLASSES)
-    names = "the paper's, by the number of columns" if paper else "unknown, numbered"
+    names = GUESSED if paper else "unknown, numbered"
     return make_dataset(
         splits,
         default_classes(columns),
@@ -195,6 +197,16 @@ def read(file: h5py.File) -> Dataset:
 def default_classes(columns: int) -> list[str]:
     """Return the names of `columns` classes: the paper's if there are twelve, else numbered."""
     return [*CLASSES] if columns == len(CLASSES) else [f"class{one}" for one in range(columns)]
+
+
+def note_on_names(names: object) -> str | None:
+    """Return a sentence if the names of the classes are `GUESSED`, from the data's provenance."""
+    if names != GUESSED:
+        return None
+    return (
+        f"the file has no names of classes: its {len(CLASSES)} columns of labels are taken for the "
+        f"factors of the paper ({', '.join(CLASSES[:2])}, ...); `dataset h5 --names` gives others"
+    )
 
 
 def _place(array: h5py.Dataset) -> str:

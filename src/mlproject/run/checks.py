@@ -8,6 +8,7 @@ import numpy as np
 
 from mlproject.architectures import FIRST
 from mlproject.data import Dataset
+from mlproject.data.onehot import note_on_names
 from mlproject.data.relevant import run_relevant, without_motif
 from mlproject.data.split import blocks
 from mlproject.fields import BLOCKS, VALUES
@@ -41,7 +42,8 @@ def check_run(spec: RunSpec, data: Dataset, settings: Settings, source: Source) 
         validation_scores(labels, labels.astype(np.float32), data.task, spec.monitor)
     spec.map_lengths(data.length)
     relevant = run_relevant(spec, data)
-    for note in (*notes(spec), without_motif(data.classes, relevant, spec.motifs)):
+    guessed = note_on_names(data.provenance.get("classes"))
+    for note in (*notes(spec), guessed, without_motif(data.classes, relevant, spec.motifs)):
         if note and not settings.quiet:
             print(f"note: {note}", file=sys.stderr)
     check_motifs(spec, data)
