@@ -33,6 +33,7 @@ from mlproject.report.page import write_report
 from mlproject.report.published import SYNTHETIC
 from mlproject.report.recording import WrittenReport, make_report
 from mlproject.report.sections.charts import filters_figure, message_figure
+from mlproject.report.sections.joint import readings_table
 from mlproject.report.sections.printed import deeper_table, main_table
 from mlproject.report.sections.statements import statements_table
 from mlproject.report.sections.user import user_table
@@ -286,6 +287,26 @@ def test_the_full_protocol_comes_before_more_seeds_of_a_shorter_one(workplace: P
     found = trials(results.counted(results.runs()), "CNN-25", "test_auroc")
     assert list(found.runs["epochs"]) == [100]
     assert found.unlike == ()
+
+
+def test_rows_with_two_readings_show_both_and_table_1_has_that_of_the_preset(
+    workplace: Path,
+) -> None:
+    for seed in (0, 1):
+        record({"arch": "CNN9-4", "seed": seed}, relevant=0.1)
+        record({"arch": "CNN-50-2-released", "seed": seed}, 0.92)
+        record({"arch": "CNN-50-2", "seed": seed}, 0.97)
+    for seed in (0, 1, 2):
+        record({"arch": "CNN9-4", "seed": seed, "window": 19}, relevant=0.4)
+    counted = results.counted(results.runs())
+    assert row(main_table(counted, SYNTHETIC), arch="CNN9-4")["conv1/match_relevant"] == 0.1
+    found = readings_table(counted)
+    assert found is not None
+    shown = {one["reading"].partition(",")[0]: one for one in found.rows if one["n"]}
+    assert shown["window of 9 nt"]["conv1/match_relevant"].mean == pytest.approx(0.1)
+    assert shown["window of 19 nt"]["conv1/match_relevant"].mean == pytest.approx(0.4)
+    assert shown["128 filters"]["test_auroc"].mean == pytest.approx(0.97)
+    assert shown["64 filters"]["test_auroc"].mean == pytest.approx(0.92)
 
 
 def test_deeper_layers_are_read_from_runs_that_have_them(workplace: Path) -> None:
