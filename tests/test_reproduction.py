@@ -99,6 +99,9 @@ def test_a_readme_of_ones_own_is_left_alone_and_an_empty_folder_named(tmp_path: 
     (tmp_path / "runs").mkdir()
     with pytest.raises(UserError, match="needs runs that `export` wrote"):
         make_reproduction(tmp_path)
-    (tmp_path / "README.md").write_text("# Mine\n")
+    (tmp_path / "notes.md").write_bytes("naïve".encode("latin-1"))
+    with pytest.raises(UserError, match=r"notes must be readable text: .*notes\.md"):
+        make_reproduction(tmp_path)
+    (tmp_path / "README.md").write_bytes("# naïve\n".encode("latin-1"))
     with pytest.raises(UserError, match=r"rename it to notes\.md"):
         make_reproduction(tmp_path)

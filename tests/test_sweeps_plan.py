@@ -1,5 +1,6 @@
 """Plans: read, refused, expanded and ordered. No keras anywhere."""
 
+import gzip
 import os
 import subprocess
 import sys
@@ -179,6 +180,30 @@ def test_a_range_is_counted_as_it_is_written_and_a_search_takes_a_long_one(tmp_p
     found = make_space(plan, plan.search, DataSets(tmp_path)).distributions
     assert found["seed"].high == 2 * 10**10  # type: ignore[attr-defined]
     assert found["l2"].high == pytest.approx(1.0, abs=3e-9)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_plan_may_have_any_mark_and_line_ends(encoding: str, end: str, tmp_path: Path) -> None:
+    text = "name: é\nbase:\n  seed: 3\n\n".replace("\n", end)
+    (tmp_path / "plan.yaml").write_bytes(text.encode(encoding))
+    plan = read_plan(tmp_path / "plan.yaml")
+    assert (plan.name, plan.base, plan.text) == ("é", {"seed": 3}, text)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (gzip.compress(b"a: 1"), "is compressed: decompress it"),
+        (b"PK\3\4", "is a ZIP archive"),
+        (b"a: \xff", "can't decode"),
+    ],
+)
+def test_a_plan_that_is_no_text_is_one_line(content: bytes, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f"must be a readable file: .*{says}"):
+        read_plan(path)
 
 
 def test_a_missing_plan_is_one_line(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from mlproject.store.exchange.folder import RUNS
 from mlproject.store.exchange.importing import import_runs
 from mlproject.system.errors import UserError
 from mlproject.system.files import atomic_file, atomic_folder
+from mlproject.system.texts import decoded
 
 MARK = "<!-- made by `python -m mlproject report --reproduction"
 PICTURES = ("message", "filters", "fig2", "fig3", "atlas_synthetic", "figS1", "truth_filters")
@@ -85,14 +86,13 @@ def make_reproduction(folder: Path, paper: str = PAPER) -> list[Path]:
         UserError: no exported runs, damaged ones, or a README.md that is not of this kind.
     """
     _check_own(folder / "README.md")
+    notes = _notes(folder / "notes.md")
     with temporary_store() as store:
         import_runs(store, folder, "runs")
         counted = results.counted(results.runs("runs", store=store))
         if counted.empty:
             raise UserError(f"`--reproduction` needs runs that `export` wrote: {folder} has none")
         report = build(ReportRequest(experiment=("runs",), paper=paper), store)
-    note = folder / "notes.md"
-    notes = note.read_text(encoding="utf-8").strip() if note.exists() else ""
     own = paper == PAPER
     page = markdown(report, counted, notes) if own else paper_page(paper, report, counted, notes)
     texts = {"README.md": page}
@@ -113,9 +113,18 @@ def make_reproduction(folder: Path, paper: str = PAPER) -> list[Path]:
     return paths
 
 
+def _notes(path: Path) -> str:
+    try:
+        return decoded(path.read_bytes()).strip() if path.exists() else ""
+    except ValueError as error:
+        raise UserError(f"notes must be readable text: {path}: {error}") from error
+
+
 def _check_own(readme: Path) -> None:
     """Raise a `UserError` if a README.md exists that is not a page of a reproduction."""
-    if readme.exists() and not readme.read_text(encoding="utf-8").startswith(MARK):
+    if readme.exists() and not readme.read_text(encoding="utf-8", errors="replace").startswith(
+        MARK
+    ):
         raise UserError(
             f"`--reproduction` writes README.md: {readme} was not written by it; move the file, or "
             "rename it to notes.md to have it as a section"

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from mlproject.system.errors import UserError
+from mlproject.system.texts import decoded
 
 MOST_BYTES = 2**20
 MOST_VALUES = 1_000_000
@@ -27,8 +28,10 @@ def read_yaml(path: Path) -> tuple[str, object]:
             raw = file.read(MOST_BYTES + 1)
         if len(raw) > MOST_BYTES:
             raise UserError(f"{path}: a plan must have at most {MOST_BYTES:,} bytes")
-        text = raw.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = decoded(raw)
+    except UserError:
+        raise
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"the plan must be a readable file: {path}: {reason}") from error
     try:

@@ -75,6 +75,23 @@ def other_kind(head: bytes) -> str | None:
     return next((kind for magic, kind in _OTHER_KINDS.items() if head.startswith(magic)), None)
 
 
+def decoded(raw: bytes) -> str:
+    """Return the text of a small file: UTF-8, or UTF-16 or UTF-32 with a byte-order mark.
+
+    Raises:
+        ValueError: it is not text.
+    """
+    if is_packed(raw):
+        raise ValueError("is compressed: decompress it")
+    if kind := other_kind(raw):
+        raise ValueError(f"is {kind}")
+    return raw.decode(_encoding(raw))
+
+
+def _encoding(start: bytes) -> str:
+    return next((name for mark, name in _ENCODINGS.items() if start.startswith(mark)), "utf-8")
+
+
 def lines(path: Path, errors: str = "strict") -> Iterator[tuple[int, str]]:
     """Yield the number, from 1, and the text of each line of a file, without line ends.
 
@@ -126,6 +143,5 @@ def _opened(path: Path, errors: str) -> Iterator[tuple[IO[str], IO[bytes]]]:
             raise UserError(f"{path}: is compressed twice: decompress it once")
         if kind := other_kind(start):
             raise UserError(f"{path}: must be text, plain or compressed by gzip: is {kind}")
-        known = (name for mark, name in _ENCODINGS.items() if start.startswith(mark))
-        with io.TextIOWrapper(binary, next(known, "utf-8"), errors) as file:
+        with io.TextIOWrapper(binary, _encoding(start), errors) as file:
             yield file, raw
