@@ -61,7 +61,7 @@ def test_embed_adds_tables_figures_and_metrics_to_the_run(
     assert {"embed/own_first", "embed/interaction", "time/embed"} <= set(metrics)
     for wrong, message in (
         ("nothing", "a motif to embed must be a class, a factor, an id"),
-        ("filter99", "has no active filter99"),
+        ("filter99", "has no filter99, or it is dead"),
         ("A" * 200, "must fit into the sequences of 150 nt"),
     ):
         with pytest.raises(SystemExit, match="2"):

@@ -134,7 +134,7 @@ def test_above_takes_the_classes_that_the_network_is_sure_of(done: str) -> None:
         (["RUN", "--sequences", "0"], "--sequences"),
         (["RUN", "--above", "2"], "--above"),
         (["RUN", "--dataset", "missing.h5"], "missing.h5, no such file"),
-        (["UNFINISHED"], "only a run that has finished can be added to"),
+        (["UNFINISHED"], "results can be added to finished runs only"),
         (["WITHOUT_MODEL"], "has logged no model"),
         (["FOREIGN"], "must be one of this project"),
     ],

@@ -176,7 +176,7 @@ def test_an_argument_can_be_given_alone_and_varied_by_a_plan(
     assert make_spec({"model": f"{file}:build", "model_args.width": "3"}) == whole
     assert make_spec(spec_options(["--model", f"{file}:build", "--model-args.width", "3"])) == whole
     assert whole.columns()["model_args.width"] == 3
-    with pytest.raises(UserError, match="must not stand in `model_args` too"):
+    with pytest.raises(UserError, match="must not be in `model_args` too"):
         make_spec({"model": f"{file}:build", "model_args": '{"width": 3}', "model_args.width": 5})
     base = f"base: {{model: '{file}:build', dataset: {data}}}\n"
     plan = tmp_path / "plan.yaml"

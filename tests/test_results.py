@@ -139,7 +139,7 @@ def test_keywords_select_one_value_or_several(several: Path) -> None:
         ("pool >= 10", "no run has a column `pool`: did you mean .*pool1"),
         ("test_aurok > 1", "did you mean test_auroc"),
         ("pool1 >= ten", "`pool1` is a number"),
-        ("arch > CNN-2", "`arch` is a text and has no order"),
+        ("arch > CNN-2", "`arch` is text, which has no order"),
         ("pool1", "`where` must be conditions"),
         ("pool1 > 1 or pool1 < 9", "`pool1` is a number"),
         ("__import__('os').system('true')", "`where` must be conditions"),

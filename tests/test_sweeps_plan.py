@@ -130,7 +130,7 @@ def repeated_by_aliases() -> str:
         ("base: " + "[" * 3000 + "]" * 3000, "must nest at most 10 deep"),
         ("base: " + "{a: " * 3000, "must nest at most 10 deep"),
         (repeated_by_aliases(), "at most 1,000,000 values, aliases written out"),
-        ("base: &a {seed: *a}", "`*a` must name a value that ends before it"),
+        ("base: &a {seed: *a}", "the alias `*a` must name a value that ends before it"),
         ("base: {<<: {seed: 1}}", "`<<` is not known"),
         ("base: {? [1] : 1}", "a key must be a name"),
         ("base: {dataset: 2020-13-45, seed: x}", "`seed` must be an integer: got 'x'"),

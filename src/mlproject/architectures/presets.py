@@ -127,7 +127,7 @@ def _with_arguments(text: str, arguments: Options) -> str:
     own = {name.removeprefix(ARGUMENT): value for name, value in arguments.items()}
     if twice := sorted(given.keys() & own):
         raise UserError(
-            f"`{ARGUMENT}{twice[0]}` must not stand in `model_args` too: got {short_repr(text)}"
+            f"`{ARGUMENT}{twice[0]}` must not be in `model_args` too: got {short_repr(text)}"
         )
     return json.dumps(given | own)
 

@@ -99,7 +99,7 @@ def check_options(options: Options) -> None:
             f"units={','.join(options.units)}, task={options.task}"
         )
     if bool(options.fasta) < bool(options.name):
-        raise UserError("a column of names needs the FASTA file that has them: got the column only")
+        raise UserError("`name`, a column of names, needs `fasta`, the file with these sequences")
 
 
 def read_rows(file: Path, options: Options) -> tuple[list[Row], int, int]:

@@ -70,7 +70,7 @@ def _function(spec: RunSpec) -> tuple[Callable[..., Any], int]:
         loader.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         raise UserError(
-            f"`model`: {path} must load: it says '{type(error).__name__}: {reason(error)}'"
+            f"`model`: {path} must be importable: it says '{type(error).__name__}: {reason(error)}'"
         ) from error
     function = getattr(module, name, None)
     if not callable(function):

@@ -98,7 +98,9 @@ def _item(
         layer = match[1] or spec.layers.split(",")[0].replace("first", "conv1")
         own = [motif for motif in filters_of(layer) if motif.id == match[2]]
         if not own:
-            raise UserError(f"{layer} of the run has no active {match[2]}: name another filter")
+            raise UserError(
+                f"{layer} of the run has no {match[2]}, or it is dead: name another filter"
+            )
         return [own[0]._replace(name=item)]
     if Path(item).suffix in (".meme", ".gz", ".txt"):
         return [motif._replace(name=motif.name or motif.id) for motif in meme_database(Path(item))]

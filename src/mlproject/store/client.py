@@ -124,7 +124,7 @@ class Store(StoreConnection):
         run = self.run(run_id)
         if run.info.status != "FINISHED":
             raise UserError(
-                f"only a run that has finished can be added to: got {run_id}, which is "
+                f"results can be added to finished runs only: got {run_id}, which is "
                 f"{run.info.status}"
             )
         if (root / run_id / JOURNAL).exists():
@@ -191,9 +191,8 @@ class Store(StoreConnection):
         actual = self.client.get_experiment(run.info.experiment_id).name
         if actual != name:
             raise UserError(
-                f"`experiment` of a run that `mlflow run` makes is given to `mlflow run`: got "
-                f"{name!r}, the run is in {actual!r}; use --experiment-name {name} instead of "
-                "-P experiment=..."
+                f"`experiment` must be that of the run which `mlflow run` has created, {actual!r}: "
+                f"got {name!r}; use --experiment-name {name} instead of -P experiment=..."
             )
 
     def _create(self, name: str, tags: Mapping[str, str], experiment: str | None) -> Run:

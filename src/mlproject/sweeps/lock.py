@@ -49,7 +49,7 @@ def plan_lock(path: Path) -> Iterator[PlanLock]:
         if holder and alive:
             where = f"process {process.pid} on {process.host.split('.')[0]}" if process else holder
             raise UserError(
-                f"one driver a plan: {where} works on this one ({path}); wait for it or stop it"
+                f"one driver a plan: {where} runs this plan ({path}); wait for it or stop it"
             )
         with contextlib.suppress(FileNotFoundError):
             if _read(path) == holder:

@@ -77,7 +77,7 @@ def make_space(plan: Plan, search: Search, data: DataSets) -> Space:
         except UserError as error:
             refusal = error
     if not fitting:
-        raise UserError(f"`search.space`: nothing fits: {refusal}") from refusal
+        raise UserError(f"`search.space` has no valid combination: {refusal}") from refusal
     kept = {name: [v for v in lists[name] if any(o[name] == v for o in fitting)] for name in lists}
     left_out = [
         f"{name}={value} left out, it does not fit"

@@ -62,7 +62,9 @@ def _check_size(text: str) -> None:
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in sizes:
-                raise UserError(f"`*{event.anchor}` must name a value that ends before it")
+                raise UserError(
+                    f"the alias `*{event.anchor}` must name a value that ends before it"
+                )
             size += sizes[event.anchor]
         elif isinstance(event, yaml.ScalarEvent):
             size += 1

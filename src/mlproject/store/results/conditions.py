@@ -111,7 +111,7 @@ def _typed(condition: Condition, column: pandas.Series, value: object) -> object
     if not pandas.api.types.is_numeric_dtype(column):
         if condition.sign not in ("=", "==", "!=", "in"):
             raise UserError(
-                f"`{condition.column}` is a text and has no order: got "
+                f"`{condition.column}` is text, which has no order: got "
                 f"`{condition.column} {condition.sign} {value}`; use = or !="
             )
         return str(value)
