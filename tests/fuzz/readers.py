@@ -33,6 +33,32 @@ def read_seq(folder: Path) -> None:
     read_fasta(folder, "a.seq.gz")
 
 
+def read_table(folder: Path) -> None:
+    from mlproject.data.table import convert
+    from mlproject.data.table_rows import Options
+
+    options = Options("seq", ("dev", "hk"), missing="drop", valid="0.2", fit="centre")
+    convert(folder / "t.csv", folder / "o.h5", options)
+
+
+def read_values(folder: Path) -> None:
+    from mlproject.data.table import convert
+    from mlproject.data.table_rows import Options
+
+    fasta = (folder / "a.fa",)
+    options = Options("", ("reads", "count"), "counts", valid="0.2", fasta=fasta, each=True)
+    convert(folder / "t.tsv", folder / "o.h5", options)
+
+
+def read_vcf(folder: Path) -> None:
+    from mlproject.data.vcf import read_vcf as lines_of
+
+    for line in lines_of(folder / "a.vcf"):
+        for number in range(len(line.variant.alternatives) if line.variant else 0):
+            assert line.variant
+            line.variant.sequence(number)
+
+
 def read_file_list(folder: Path) -> None:
     from mlproject.data.relevant import relevant_motifs
     from mlproject.data.sources import parse_files

@@ -74,6 +74,32 @@ def seq_gz() -> Files:
     return {**seq(), "a.seq.gz": gzip.compress(seq()["a.seq.gz"], mtime=0)}
 
 
+def table() -> Files:
+    """A table of sequences with two values."""
+    rows = [f'{one},{n / 4},"x, y",{-n}e-1' for n, one in enumerate(random_dna(30, LENGTH, 4))]
+    return {"t.csv": "\n".join(["seq,dev,note,hk", *rows, ""]).encode()}
+
+
+def values() -> Files:
+    """A table of values of named sequences, and the sequences."""
+    texts = random_dna(30, LENGTH, 5)
+    rows = [f"s{n}\t{n % 3}\t{n % 2}" for n in range(len(texts))]
+    named = "".join(f">s{n}\n{one}\n" for n, one in enumerate(texts))
+    text = "\n".join(["name\treads\tcount", *rows, ""])
+    return {"t.tsv": text.encode(), "a.fa": named.encode()}
+
+
+def vcf() -> Files:
+    """Variants."""
+    lines = [
+        "##fileformat=VCFv4.2",
+        "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO",
+        "chr1\t12\trs1\tA\tC,<DEL>\t.\tPASS\tDP=3;AF=0.5",
+        "chr2\t400\t.\tACG\tA\t50\t.\t.",
+    ]
+    return {"a.vcf": "\n".join([*lines, ""]).encode()}
+
+
 def file_list() -> Files:
     """A table of classes and files, and the files."""
     return {"t.tsv": b"# class\tfile\nSRF\ta.fa\nSRF\tb.fa\n\nYY1\ta.fa\n", **fasta()}

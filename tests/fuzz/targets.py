@@ -46,6 +46,9 @@ TARGETS: dict[str, Target] = {
     "seq": Target(seeds.seq, readers.read_seq),
     "packed seq": Target(seeds.seq_gz, readers.read_seq, "bytes"),
     "file list": Target(seeds.file_list, readers.read_file_list, share=3),
+    "table": Target(seeds.table, readers.read_table, share=3),
+    "values": Target(seeds.values, readers.read_values, share=2),
+    "vcf": Target(seeds.vcf, readers.read_vcf, share=2),
     "bed": Target(seeds.narrow_peaks, readers.read_peaks, share=3),
     "bed with negatives": Target(
         seeds.few_peaks, partial(readers.read_peaks, negatives="gc", scheme="bins"), share=1
