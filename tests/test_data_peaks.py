@@ -231,6 +231,16 @@ def test_the_command_says_what_was_left_out(
     assert read(out).length == 600
 
 
+def test_an_empty_split_is_told_before_the_search_for_negatives(
+    tmp_path: Path, genome: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlproject.data.peaks.gc_matched", lambda *_: pytest.fail("searched"))
+    files = {"SRF": [write_bed(tmp_path / "a.bed", [("chr1", 1000, 1400)])]}
+    options = Options("summits", 200, test=("chr8",), negatives="gc")
+    with pytest.raises(UserError, match="every split needs sequences: got none for valid"):
+        convert(files, genome, tmp_path / "o.h5", relevant={}, options=options)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -25,6 +25,20 @@ def test_a_run_is_registered_once_and_the_alias_moves(finished: tuple[Path, RunR
             check_registered_name(wrong)
 
 
+def test_a_registry_that_is_away_is_told_before_the_training(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://127.0.0.1:9")
+    (workplace / "p.yaml").write_text("axes: {seed: [0, 1]}\n")
+    for command in (["train"], ["sweep", "p.yaml"]):
+        with pytest.raises(SystemExit, match="2"):
+            main([*command, "--register", "mine"])
+        assert "`--register` needs a registry of models" in capsys.readouterr().err
+    assert not [path for path in workplace.iterdir() if path.name in ("data", "runs")]
+    assert not connect().client.search_runs(["0"])
+
+
 @pytest.mark.slow
 def test_a_sweep_registers_its_best_cell_and_the_served_model_loads(
     workplace: Path, capsys: pytest.CaptureFixture[str]

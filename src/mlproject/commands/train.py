@@ -115,7 +115,7 @@ def train(
     from mlproject.run.run import run
 
     if register:
-        store.check_registered_name(register)
+        store.check_registry(store.connect(), register)
     if resume and (completed := complete(resume)):
         print_result(completed, quiet, as_json)
         return

@@ -23,7 +23,7 @@ from mlproject.data.genome_windows import (
 from mlproject.data.listing import Listing
 from mlproject.data.sources import Files
 from mlproject.data.split import WINDOW, Split
-from mlproject.data.writing import new_dataset_file
+from mlproject.data.writing import check_counts, new_dataset_file
 from mlproject.names import check_classes
 from mlproject.sequence import shuffle_dinucleotides
 from mlproject.system.errors import UserError
@@ -128,7 +128,9 @@ def convert(
     with open_genome(genome) as opened:
         chosen = _choose(files, opened, options)
         unmatched, parts = 0, {}
-        for split, own in _split(chosen.windows, options).items():
+        splits = _split(chosen.windows, options)
+        check_counts({split: len(own) for split, own in splits.items()})
+        for split, own in splits.items():
             others = own[KEYS].iloc[:0]
             if options.negatives == "gc" and len(own):
                 others = gc_matched(opened, own, options.window, chosen.taken, rng)

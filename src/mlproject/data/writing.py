@@ -66,6 +66,13 @@ class NewDatasetFile:
         self.listing: Listing | None = None
 
 
+def check_counts(counts: Mapping[str, int]) -> None:
+    """Raise a `UserError` if a split has no sequences."""
+    for name in SPLITS:
+        if not counts[name]:
+            raise UserError(f"every split needs sequences: got none for {name}; choose others")
+
+
 @contextmanager
 def new_dataset_file(
     path: Path,
@@ -94,9 +101,7 @@ def new_dataset_file(
     """
     check_classes(classes)
     check_task(task, units, classes)
-    for name in SPLITS:
-        if not counts[name]:
-            raise UserError(f"every split needs sequences: got none for {name}; choose others")
+    check_counts(counts)
     with atomic_hdf5(path) as file:
         target = NewDatasetFile(
             {

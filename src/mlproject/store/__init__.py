@@ -10,7 +10,7 @@ from mlproject.store.environment import environment_name
 from mlproject.store.errors import STORE_ERRORS, first_line, is_hopeless
 from mlproject.store.liveness import is_terminated
 from mlproject.store.opening import connect, find_store, refuse_file_store, temporary_store
-from mlproject.store.registry import check_registered_name, register
+from mlproject.store.registry import check_registered_name, check_registry, register
 from mlproject.store.syncing import sync
 from mlproject.store.tracker import Tracker
 
@@ -19,6 +19,7 @@ __all__ = [
     "Store",
     "Tracker",
     "check_registered_name",
+    "check_registry",
     "connect",
     "deliver",
     "environment_name",

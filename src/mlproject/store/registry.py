@@ -24,6 +24,18 @@ def check_registered_name(name: str) -> None:
         )
 
 
+def check_registry(store: StoreConnection, name: str) -> None:
+    """Raise a `UserError` for a name that `register` would refuse, or if no registry answers."""
+    check_registered_name(name)
+    try:
+        store.client.search_registered_models(max_results=1)
+    except STORE_ERRORS as error:
+        raise UserError(
+            f"`--register` needs a registry of models: it answers '{first_line(error)}'; start it, "
+            "or set MLFLOW_REGISTRY_URI"
+        ) from error
+
+
 def register(store: StoreConnection, run_id: str, name: str, alias: str = "") -> str:
     """Make the logged model of a run a version of a registered model.
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from mlproject.store import STORE_ERRORS, connect, register
+from mlproject.store import STORE_ERRORS, check_registry, connect, register
 from mlproject.store.journal import journals
 from mlproject.store.registry import BEST
 from mlproject.sweeps import SOURCE
@@ -39,6 +39,8 @@ def run_plan(path: Path, options: SweepOptions) -> bool:
     """
     plan = read_plan(path)
     store = connect()
+    if options.register:
+        check_registry(store, options.register)
     home = options.home
     try:
         with (
