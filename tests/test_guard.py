@@ -1,5 +1,6 @@
 """The guard on the state of a training: what a step can do passes, what it cannot is caught."""
 
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from test_run import runs_of
 from test_training import BATCHES, LENGTH, TRAIN, VALID, Trained, assert_same, small_spec, train
 
 from mlproject.architectures import make_spec
-from mlproject.network import backend, training_tools
+from mlproject.network import backend, jax_steps, steps, training_tools
 from mlproject.network.build import build
 from mlproject.network.steps import Steps, make_steps
 from mlproject.network.training import fit
+from mlproject.network.training_state import kernels_of
 from mlproject.run.context import Settings
 from mlproject.run.run import run
 from mlproject.store import connect
@@ -159,6 +161,33 @@ def test_scores_that_are_not_those_of_the_processor_are_a_fault(
     with pytest.raises(UserError, match="the loss of a fixed batch"):
         train(spec, tmp_path / "other.h5", on_fault=told.append)
     assert len(told) == 2
+
+
+def test_the_history_has_the_kernels_of_all_layers_also_of_recurrent_ones_and_attention() -> None:
+    model = build(small_spec(recurrent=3, attention=1), LENGTH, 2)
+    found = kernels_of(model)
+    wanted = sum(
+        int(np.prod(one.shape)) for one in model.trainable_variables if one.name.endswith("kernel")
+    )
+    assert sum(one.size for one in found.values()) == wanted
+    assert {"conv1", "attention1", "recurrent", "dense", "output"} <= set(found)
+    assert found["conv1"].size == 6 * 4 * 5
+
+
+ARMS = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "gpu_faults.py"))
+
+
+@pytest.mark.skipif(backend.name() != "jax", reason="the arms are JAX's")
+@pytest.mark.parametrize("change", ["donation", "launch", "copies"])
+def test_arms_of_the_count_of_faults_that_change_no_arithmetic_give_the_same_weights(
+    undisturbed: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    import jax
+
+    for owner, name in ((jax, "jit"), (jax_steps, "LAUNCH"), (steps, "JaxSteps")):
+        monkeypatch.setattr(owner, name, getattr(owner, name))  # to be put back afterwards
+    ARMS["CHANGES"][change]()
+    assert_same(train(small_spec(epochs=3), tmp_path / "state.h5"), undisturbed)
 
 
 def test_each_epoch_keeps_the_squares_of_the_weights_and_their_largest_change(

@@ -57,9 +57,13 @@ def corrupted(fault: DeviceFaultError, epoch: int, spec: RunSpec) -> UserError:
 
 
 def kernels_of(model: keras.Model) -> dict[str, np.ndarray]:
-    """Return a copy of the kernel of each layer that has one."""
-    layers = [layer for layer in model.layers if hasattr(layer, "kernel")]
-    return {layer.name: backend.value(layer.kernel) for layer in layers}
+    """Return a copy of the kernels of each layer that has any, as one vector a layer."""
+    found = {}
+    for layer in model.layers:
+        kernels = [one for one in layer.weights if one.name.endswith("kernel")]
+        if kernels:
+            found[layer.name] = np.concatenate([backend.value(one).ravel() for one in kernels])
+    return found
 
 
 def weight_summary(
