@@ -23,7 +23,7 @@ from mlproject.attribution.logits import (
     Progress,
     batches,
     chosen,
-    logit_model,
+    scored_model,
     selector,
     silent,
 )
@@ -95,7 +95,7 @@ def multipliers(model: keras.Model, output: Output = "logit") -> Gradient:
     Raises:
         UserError: a layer without a rule.
     """
-    graph = logit_model(model) if output == "logit" else model
+    graph = scored_model(model, output)
     operations = [one for one in graph.operations if not isinstance(one, layers.InputLayer)]
     for operation in operations:
         check_rule(operation)

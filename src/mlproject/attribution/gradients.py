@@ -17,7 +17,7 @@ from mlproject.attribution.logits import (
     Progress,
     batches,
     chosen,
-    logit_model,
+    scored_model,
     selector,
     silent,
 )
@@ -40,7 +40,7 @@ def class_gradient(model: keras.Model, output: Output = "logit") -> Gradient:
         A function from one-hot (batch, L, 4) and a selector (batch, classes), see `selector`, to
         outputs (batch,) and gradients (batch, L, 4).
     """
-    inner = logit_model(model) if output == "logit" else model
+    inner = scored_model(model, output)
     return gradient(lambda inputs, select: chosen(inner(inputs, training=False), select))
 
 

@@ -56,6 +56,11 @@ def logit_model(model: keras.Model) -> keras.Model:
     return keras.Model(model.inputs, outputs, name="logits_of_network")
 
 
+def scored_model(model: keras.Model, output: Output) -> keras.Model:
+    """Return the network whose outputs are attributed: its `logit_model`, or itself."""
+    return logit_model(model) if output == "logit" else model
+
+
 def selector(targets: np.ndarray, classes: int) -> np.ndarray:
     """Return float32 (rows, classes) with a 1 at each row's class."""
     return np.eye(classes, dtype=np.float32)[targets]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from mlproject.attribution.logits import Output, Progress, logit_model, silent
+from mlproject.attribution.logits import Output, Progress, scored_model, silent
 from mlproject.attribution.references import shuffled
 from mlproject.attribution.scores import centred
 from mlproject.network.build import predictor
@@ -43,7 +43,7 @@ def ism(
     Returns:
         float32 (N, L, 4), output with the letter replaced less output of the sequence.
     """
-    inner = logit_model(model) if output == "logit" else model
+    inner = scored_model(model, output)
     start, stop = region or (0, codes.shape[1])
     score = predictor(inner, _even(3 * (stop - start) + 1, batch_size))
     found = np.zeros((*codes.shape, 4), np.float32)
@@ -88,7 +88,7 @@ def ism_window(
         batch_size: see `ism`.
         progress: see `ism`.
     """
-    inner = logit_model(model) if output == "logit" else model
+    inner = scored_model(model, output)
     length = codes.shape[1]
     window = min(window, length)
     starts = np.arange(length - window + 1)[:, None]
