@@ -69,17 +69,22 @@ def checked_split(
             f"{quantity(len(split.codes), 'sequence')} and "
             f"labels of {split.labels.shape} in the {name}"
         )
-    if split.labels.shape[1] != len(classes):
-        raise UserError(
-            "every class needs one column of labels: got "
-            f"{quantity(len(classes), 'class', 'classes')} and "
-            f"{quantity(split.labels.shape[1], 'column')} in the {name}"
-        )
+    check_columns(split.labels.shape[1], classes, f"the {name}")
     return Split(
         _exact_uint8(split.codes, 4, f"codes of the {name}"),
         _checked_labels(split.labels, task, f"labels of the {name}"),
         None if split.sites is None else _checked_sites(split.sites, split.codes, motifs, name),
     )
+
+
+def check_columns(columns: int, classes: Sequence[str], where: str) -> None:
+    """Raise a `UserError` if there are not as many columns of labels as classes."""
+    if columns != len(classes):
+        raise UserError(
+            "every class needs one column of labels: got "
+            f"{quantity(len(classes), 'class', 'classes')} and "
+            f"{quantity(columns, 'column')} in {where}"
+        )
 
 
 def _checked_labels(labels: Rows, task: TaskName, what: str) -> Rows:

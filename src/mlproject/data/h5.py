@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mlproject.data.checks import check_columns
 from mlproject.data.listing import Listing
 from mlproject.data.onehot import default_classes, find_array, open_splits
 from mlproject.data.writing import new_dataset_file
@@ -11,7 +12,6 @@ from mlproject.names import check_classes
 from mlproject.sequence import LETTERS, reverse_complement
 from mlproject.system.errors import UserError
 from mlproject.system.hdf5 import hdf5_opened
-from mlproject.system.messages import quantity
 
 RULE = "a file of one-hot sequences must be readable HDF5"
 MOST_CLASSES = 100_000
@@ -49,13 +49,7 @@ def convert(
         raise UserError(f"`axes` must be auto or an order of N, C and L: got {axes!r}")
     with hdf5_opened(path, RULE) as file:
         splits = open_splits(file, axes, letters)
-        columns = splits["train"].classes
-        if columns != len(names):
-            raise UserError(
-                "every class needs one column of labels: got "
-                f"{quantity(len(names), 'class', 'classes')} and "
-                f"{quantity(columns, 'column')} in {path}"
-            )
+        check_columns(splits["train"].classes, names, str(path))
         provenance = {
             "source": "h5",
             "files": {name: [str(path)] for name in names},

@@ -1,6 +1,6 @@
 """Sequences in text files: FASTA and DeepBind's tab-separated ``.seq``, plain or compressed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,15 +83,20 @@ def _table(
         if not line.strip():
             continue
         cells = line.split("\t")
-        if len(cells) != len(header):
-            raise UserError(
-                f"{path}, line {number}: must have {quantity(len(header), 'column')}, as the "
-                f"header: got {len(cells)}"
-            )
+        check_width(path, number, cells, header)
         if cells[bound] not in ("0", "1"):
             raise UserError(f"{path}, line {number}: Bound must be 0 or 1: got {cells[bound]!r}")
         text = checked_letters(path, number, cells[sequence].strip())
         yield _record(path, number, text, cells[bound] == "1")
+
+
+def check_width(path: Path, number: int, cells: Sequence[str], header: Sequence[str]) -> None:
+    """Raise a `UserError` if a line of a table has not as many cells as its header."""
+    if len(cells) != len(header):
+        raise UserError(
+            f"{path}, line {number}: must have {quantity(len(header), 'column')}, as the "
+            f"header: got {len(cells)}"
+        )
 
 
 def _record(

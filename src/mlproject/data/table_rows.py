@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from mlproject.data.fitting import Fit, fitted
-from mlproject.data.sequence_files import SequenceRecord, checked_letters, read_sequences
+from mlproject.data.sequence_files import (
+    SequenceRecord,
+    check_width,
+    checked_letters,
+    read_sequences,
+)
 from mlproject.fields import VALUES
 from mlproject.sequence import wrong_letter
 from mlproject.system.errors import UserError, nearest, short_repr
-from mlproject.system.messages import quantity
 from mlproject.system.texts import LONGEST_LINE, lines
 
 MISSING = frozenset({"", "na", "nan", "n/a", "#n/a", "null", "none", ".", "-"})
@@ -103,7 +107,11 @@ def check_options(options: Options) -> None:
 
 
 def read_rows(file: Path, options: Options) -> tuple[list[Row], int, int]:
-    """Return the rows of a table, and how many lack a value or have another length."""
+    """Return the rows of a table, and how many lack a value or have another length.
+
+    Raises:
+        UserError: a column or a row that breaks a rule of `Options`, or no row.
+    """
     numbered = lines(file)
     header, separator = _header(file, numbered)
     source = (options.name or header[0]) if options.fasta else options.sequence
@@ -117,11 +125,7 @@ def read_rows(file: Path, options: Options) -> tuple[list[Row], int, int]:
         if not line.strip() or line.startswith("#"):
             continue
         cells = [cell.strip() for cell in next(csv.reader([line], delimiter=separator))]
-        if len(cells) != len(header):
-            raise UserError(
-                f"{file}, line {number}: must have {quantity(len(header), 'column')}, as the "
-                f"header: got {len(cells)}"
-            )
+        check_width(file, number, cells, header)
         if options.each:
             _check_once(file, number, cells[places[source]], lines_of)
         found = tuple(cells[places[name]] for name in options.columns)
@@ -143,14 +147,7 @@ def read_rows(file: Path, options: Options) -> tuple[list[Row], int, int]:
         group = options.split or options.chromosome
         rows.append(Row(number, sequence, found, cells[places[group]] if group else ""))
     if options.each and named is not None:
-        without = [record for name, record in named.items() if name not in lines_of]
-        if without and options.missing == "refuse":
-            first = without[0]
-            raise UserError(
-                f"{first.path}, line {first.line}: {file} has no row for {short_repr(first.name)}, "
-                f"one of {len(without):,}; missing=drop leaves such sequences out"
-            )
-        dropped += len(without)
+        dropped += _without_row(file, named, lines_of, options)
     if not rows:
         raise UserError(f"{file}: holds no row with a sequence and its values")
     return rows, dropped, unfit
@@ -176,6 +173,20 @@ def _check_once(file: Path, number: int, name: str, known: dict[str, int]) -> No
             f"{known[name]}: give each sequence one row"
         )
     known[name] = number
+
+
+def _without_row(
+    file: Path, named: Mapping[str, SequenceRecord], known: Mapping[str, int], options: Options
+) -> int:
+    """Return the number of sequences without a row; refuse them unless ``missing=drop``."""
+    without = [record for name, record in named.items() if name not in known]
+    if without and options.missing == "refuse":
+        first = without[0]
+        raise UserError(
+            f"{first.path}, line {first.line}: {file} has no row for {short_repr(first.name)}, "
+            f"one of {len(without):,}; missing=drop leaves such sequences out"
+        )
+    return len(without)
 
 
 def _header(file: Path, numbered: Iterator[tuple[int, str]]) -> tuple[list[str], str]:
