@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from mlproject.system.errors import UserError
+from mlproject.system.locks import take
 
 if TYPE_CHECKING:
     import h5py
@@ -84,14 +85,8 @@ def _remove_abandoned(path: Path) -> None:
 
 
 def _lock(file: BinaryIO, wait: bool) -> bool:
-    """Lock a file until it is closed. Return whether that was possible."""
-    try:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except (ImportError, OSError):
-        return False
-    return True
+    """Lock a file until it is closed; not on Windows, where an open file cannot be removed."""
+    return os.name != "nt" and take(file.fileno(), wait) is True
 
 
 @contextmanager

@@ -36,7 +36,7 @@ def locked(path: Path, rule: str) -> Iterator[None]:
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            if (taken := _take(file)) is None:
+            if (taken := take(file)) is None:
                 os.close(file)
                 path.unlink(missing_ok=True)
                 yield
@@ -66,13 +66,21 @@ def locked(path: Path, rule: str) -> Iterator[None]:
             os.close(file)
 
 
-def _take(file: int) -> bool | None:
-    """Return whether this process obtained the lock, None if the file system has no locks."""
+def take(file: int, wait: bool = False) -> bool | None:
+    """Lock an open file until it is closed.
+
+    Args:
+        file: its descriptor.
+        wait: wait for another process that holds the lock; not on Windows.
+
+    Returns:
+        Whether this process obtained the lock, None if the file system has no locks.
+    """
     try:
         if sys.platform == "win32":
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         else:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except (BlockingIOError, PermissionError):
         return False
     except OSError:
