@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 PAGE = Path(__file__).with_suffix(".md")
+ERRORS = ("UserError", "HeldError")
 SOURCE = Path(__file__).parents[1] / "src" / "mlproject"
 HEAD = """<!-- written by `python docs/troubleshooting.py`, do not edit -->
 # Troubleshooting
@@ -61,12 +62,12 @@ def _pattern(node: ast.expr) -> str | None:
 
 
 def messages() -> dict[str, list[str]]:
-    """Return the messages of all `UserError` by section of the page."""
+    """Return the messages of all `ERRORS` by section of the page."""
     found: dict[str, list[str]] = {title: [] for title in TITLES.values()}
     for path in sorted(SOURCE.rglob("*.py")):
         room = path.relative_to(SOURCE).parts[0].removesuffix(".py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "UserError":
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ERRORS:
                 text = _pattern(node.args[0]) if node.args else None
                 if text and sum(map(str.isalpha, text)) > 12:
                     found[TITLES[room]].append(text)

@@ -34,8 +34,9 @@ from mlproject.network.training_tools import built_optimizer
 from mlproject.run.context import Settings
 from mlproject.run.run import run
 from mlproject.store import connect
+from mlproject.sweeps.lock import plan_lock
 from mlproject.sweeps.task import CellTask
-from mlproject.sweeps.together import forget, train_group
+from mlproject.sweeps.together import forget, state_of, train_group, without_seed
 from mlproject.system.errors import UserError
 
 SEEDS = (0, 1, 2)
@@ -112,21 +113,34 @@ def test_a_device_fault_hits_one_seed_and_not_the_others(
             assert_same(one, singles[number])
 
 
+def second_of_two(home: Path) -> CellTask:
+    """Return the task of the second of two seeds that are trained together."""
+    first, second = (make_spec(TINY | {"seed": seed}) for seed in (0, 1))
+    data = load(second, home / "data").sha256
+    return CellTask(
+        token="", sweep="", name="", options=second.flat(), spec_sha256="",
+        train_sha256=second.train_sha256(data), dataset_sha256=data, home=str(home), uri="",
+        experiment_id="", parent="", tags={}, backend=None, threads=1, from_start=False,
+        together=(first.flat(), second.flat()),
+    )  # fmt: skip
+
+
+def test_a_group_that_another_worker_trains_is_left_to_it(workplace: Path) -> None:
+    task = second_of_two(workplace)
+    group = without_seed(make_spec(task.options)).train_sha256(task.dataset_sha256)
+    with plan_lock(state_of(task, group).with_suffix(".lock")):
+        found = train_group(task, lambda: False, lambda text: None, lambda epoch, values: None)
+    assert found.status == "ELSEWHERE"
+
+
 def test_the_run_of_a_seed_trained_with_others_counts_its_faults_and_fails_with_the_element(
     workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disturb_the_second(monkeypatch, 2)
-    first, second = (make_spec(TINY | {"seed": seed}) for seed in (0, 1))
-    data = load(second, Path("data")).sha256
-    task = CellTask(
-        token="", sweep="", name="", options=second.flat(), spec_sha256="",
-        train_sha256=second.train_sha256(data), dataset_sha256=data, home=str(workplace), uri="",
-        experiment_id="", parent="", tags={}, backend=None, threads=1, from_start=False,
-        together=(first.flat(), second.flat()),
-    )  # fmt: skip
+    task = second_of_two(workplace)
     begun = train_group(task, lambda: False, lambda text: None, lambda epoch, values: None)
     with pytest.raises(UserError, match=r"conv1/kernel\[0, 0, 0\] twice in epoch 1"):
-        run(second, Settings(quiet=True), begun)
+        run(make_spec(task.options), Settings(quiet=True), begun)
     (failed,) = runs_of(connect())
     assert failed.info.status == "FAILED"
     assert "conv1/kernel[0, 0, 0]" in failed.data.tags["mlproject.failure"]

@@ -12,6 +12,10 @@ from mlproject.system.processes import is_alive, parse_process, this_process
 TOUCH_SECONDS = 30.0
 
 
+class HeldError(UserError):
+    """Another driver holds the lock."""
+
+
 class PlanLock:
     """A held lock, to be touched regularly: other machines take its age as a sign of life."""
 
@@ -35,7 +39,7 @@ def plan_lock(path: Path) -> Iterator[PlanLock]:
     without a touch.
 
     Raises:
-        UserError: another driver holds the lock.
+        HeldError: another driver holds the lock.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     mine = str(this_process())
@@ -48,7 +52,7 @@ def plan_lock(path: Path) -> Iterator[PlanLock]:
             continue
         if holder and alive:
             where = f"process {process.pid} on {process.host.split('.')[0]}" if process else holder
-            raise UserError(
+            raise HeldError(
                 f"one driver a plan: {where} runs this plan ({path}); wait for it or stop it"
             )
         with contextlib.suppress(FileNotFoundError):

@@ -6,15 +6,19 @@ training done, and tests, reads filters and records as any run does.
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlproject.architectures import make_spec
 from mlproject.spec import RunSpec
 from mlproject.sweeps.cells import Cell
-from mlproject.sweeps.lock import plan_lock
+from mlproject.sweeps.lock import HeldError, plan_lock
 from mlproject.sweeps.task import CellTask, Outcome
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import Interrupted, Interrupts
+
+if TYPE_CHECKING:
+    from mlproject.data import Dataset
+    from mlproject.network.together import Member
 
 FOLDER = "together"
 
@@ -61,7 +65,6 @@ def train_group(
     """
     from mlproject.data import load
     from mlproject.network.together import Member, fit_together
-    from mlproject.network.training_state import check_state
     from mlproject.run.context import Previous
 
     own = make_spec(task.options)
@@ -73,14 +76,7 @@ def train_group(
     mine = state_of(task, task.train_sha256)
     if task.from_start:
         forget(task)
-    for member in members:
-        if member.state.exists():
-            try:
-                check_state(member.state, member.spec, data.train, data.valid, data.task)
-            except UserError as error:
-                tell(f"a state is passed over: {error}")
-                member.state.unlink()
-                _faults_of(member.state).unlink(missing_ok=True)
+    _remove_unusable(members, data, tell)
 
     def note_fault(number: int, element: str) -> None:
         tell(f"seed {specs[number].seed}: the device spoilt {element}; the epoch is repeated")
@@ -102,10 +98,8 @@ def train_group(
                 should_stop=lambda: interrupts.reason is not None,
             )
             reason = interrupts.reason
-    except UserError as error:
-        if "one driver a plan" in str(error):
-            return Outcome("ELSEWHERE", reason="its seeds are being trained together")
-        raise
+    except HeldError:
+        return Outcome("ELSEWHERE", reason="its seeds are being trained together")
     if reason:
         raise Interrupted(f"interrupted by {reason}")
     for spec, failure in zip(specs, failures, strict=True):
@@ -114,6 +108,22 @@ def train_group(
     found = _faults_of(mine)
     faults = found.read_text("utf-8").splitlines() if found.exists() else []
     return Previous("", own, mine, data.sha256, tuple(faults), failures[specs.index(own)])
+
+
+def _remove_unusable(
+    members: Sequence["Member"], data: "Dataset", tell: Callable[[str], None]
+) -> None:
+    """Remove the states from which the trainings of `members` cannot go on."""
+    from mlproject.network.training_state import check_state
+
+    for member in members:
+        if member.state.exists():
+            try:
+                check_state(member.state, member.spec, data.train, data.valid, data.task)
+            except UserError as error:
+                tell(f"a state is passed over: {error}")
+                member.state.unlink()
+                _faults_of(member.state).unlink(missing_ok=True)
 
 
 def forget(task: CellTask) -> None:
