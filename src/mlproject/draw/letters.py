@@ -106,7 +106,7 @@ class LetterPaths:
 
 
 def draw_letters(axes: Axes, heights: np.ndarray, first: float = 0.0, lowest: float = 0.01) -> None:
-    """Draw a logo whose first column is centred at x = `first`, in the units of the heights."""
+    """Draw letters of `heights` (columns, 4), the first column centred at x = `first`."""
     letters = LetterPaths()
     letters.add_logo(heights, first - 0.5, 0.0, 1.0, 1.0, lowest)
     letters.draw(axes)

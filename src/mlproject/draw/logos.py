@@ -144,7 +144,7 @@ def summary(labels: Sequence[Label], any_relevant: bool = True) -> str:
 
 
 def draw_logo(axes: Axes, pwm: np.ndarray, span: int | None = None, scale: bool = True) -> None:
-    """Draw a logo of 0 to 2 bits, centred in `span` columns; `scale` labels the axis."""
+    """Draw a PWM (width, 4) as a logo of 0 to 2 bits, centred in `span` columns, with a `scale`."""
     draw_letters(axes, letter_heights(pwm), lowest=LOWEST)
     middle, half = (len(pwm) - 1) / 2, (span or len(pwm)) / 2
     axes.set(xlim=(middle - half, middle + half), ylim=(0, 2), xticks=[], yticks=[0, 1, 2])

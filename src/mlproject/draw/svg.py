@@ -47,7 +47,7 @@ class Scale(NamedTuple):
 
 
 def logo(pwm: np.ndarray, left: float = 0.0, top: float = 0.0) -> Markup:
-    """Return the letters of a logo: columns are `COLUMN` wide, 2 bits are `LOGO` high."""
+    """Return the letters of a PWM (width, 4): columns are `COLUMN` wide, 2 bits `LOGO` high."""
     parts = []
     for letter, number, bottom, height in stack_letters(letter_heights(pwm), LOWEST):
         x = svg_numbers((left + (number + (1 - FILL) / 2) * COLUMN,), 1)

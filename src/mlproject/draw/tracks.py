@@ -76,7 +76,8 @@ def cropped(marks: Sequence[Mark], start: int, stop: int) -> tuple[Mark, ...]:
 def richest(contributions: np.ndarray, width: int) -> tuple[int, int]:
     """Return the region of `width` nt with the largest sum of absolute contributions.
 
-    A sequence that is not longer than `width` is returned complete.
+    Of contributions (L,), it is the first position and the one after the last; of a sequence that
+    is not longer than `width`, all.
     """
     if len(contributions) <= width:
         return 0, len(contributions)

@@ -64,6 +64,7 @@ def binned(scores: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def alignments(width: int, lengths: np.ndarray) -> Alignments:
+    """Return all alignments of a query of `width` columns with targets of `lengths` (targets,)."""
     sizes = lengths + width - 1
     starts = np.cumsum(sizes) - sizes
     offsets = np.arange(sizes.sum()) - np.repeat(starts + width - 1, sizes)

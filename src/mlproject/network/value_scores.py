@@ -106,7 +106,7 @@ VALUE_MEASURES: Mapping[str, Callable[[np.ndarray, np.ndarray], float | None]] =
     "mse": mean_squared_error,
     "deviance": poisson_deviance,
 }
-"""From measured and predicted values of one output to a field of `ValueScore`."""
+"""From measured and predicted values of one output, (sequences,), to a field of `ValueScore`."""
 VALUE_LABELS = {
     "pearson": "Pearson", "spearman": "Spearman", "r2": "R²", "mse": "MSE", "deviance": "deviance",
 }  # fmt: skip

@@ -53,6 +53,7 @@ def is_file_name(text: str) -> bool:
 
 
 def checked_key(text: str) -> str:
+    """Return the name of a metric, parameter or tag; raise a `ValueError` if it is none."""
     if not is_key(text):
         raise ValueError(f"must be of letters, digits and _-./: (250 at most), got {text[:60]!r}")
     return text
