@@ -23,6 +23,7 @@ from mlproject.spec import RunSpec
 from mlproject.store.connection import StoreConnection
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import Interrupted
+from mlproject.system.messages import quantity
 
 MEGABYTE = 1 << 20
 MOST_TEXT = 64 * MEGABYTE
@@ -132,7 +133,7 @@ def read_table(path: Path, columns: Columns) -> pandas.DataFrame:
         raise ValueError(f"its columns must be unique and have `{columns.key}`")
     for number, row in enumerate(rows, 1):
         if len(row) != len(header):
-            raise ValueError(f"row {number} has {len(row)} cells, not {len(header)}")
+            raise ValueError(f"row {number} has {quantity(len(row), 'cell')}, not {len(header)}")
     frame = pandas.read_csv(io.StringIO(text))
     for name in frame.columns if len(frame) else ():
         kind = frame[name].dtype
