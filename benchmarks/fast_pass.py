@@ -22,6 +22,8 @@ OWN = Path(__file__).parents[1] / "sweeps" / "own_network.py"
 ROWS: tuple[dict[str, object], ...] = (
     {}, {"strands": "shared"}, {"batch_norm": "off"}, {"attention": 1, "pool2": 1},
     {"dilation1": 2}, {"residual1": 3, "dilation_residual1": 2},
+    {"arch": "EXP-CNN-2"}, {"arch": "EXP-CNN-50"}, {"arch": "EXP-CNN-deep"},
+    {"arch": "EXP-CNN-local"}, {"arch": "EXP-CNN-dist"},
 )  # fmt: skip
 POOLS = (25, 10, 4)
 

@@ -56,8 +56,7 @@ TAKEN: dict[str, tuple[Callable[[Any], Any], int]] = {
         (before_a_recurrent_layer, 1),
     )
 }  # fmt: skip
-LEFT: dict[str, Callable[[Any], Any]] = {
-    "no pool": lambda x: normed(conv(x)),
+POOLS: dict[str, Callable[[Any], Any]] = {
     "the map is read twice": lambda x: ops.add(
         layers.UpSampling1D(2)(layers.MaxPooling1D(2)(y := normed(conv(x)))), y
     ),
@@ -65,11 +64,23 @@ LEFT: dict[str, Callable[[Any], Any]] = {
     "dilation": lambda x: layers.MaxPooling1D(2)(normed(conv(x, dilation_rate=2))),
     "groups": lambda x: layers.MaxPooling1D(2)(normed(conv(x, groups=2, filters=4))),
     "a pool that leaves positions out": lambda x: layers.MaxPooling1D(4)(normed(conv(x))),
+    "a pool that overlaps": lambda x: layers.MaxPooling1D(6, 2, "same")(
+        layers.LayerNormalization()(conv(x))
+    ),
     "an activation with a minimum": lambda x: layers.MaxPooling1D(2)(conv(x, activation="gelu")),
     "no gamma": lambda x: layers.MaxPooling1D(2)(normed(conv(x), scale=False)),
     "a frozen norm": lambda x: layers.MaxPooling1D(2)(normed(conv(x), trainable=False)),
     "a penalty on activations": lambda x: layers.MaxPooling1D(2)(
         conv(x, activity_regularizer="l2")
+    ),
+}
+LEFT: dict[str, Callable[[Any], Any]] = {
+    "no pool": lambda x: normed(conv(x)),
+    "a pool whose windows are no union of strides": lambda x: layers.MaxPooling1D(3, 2, "same")(
+        conv(x, activation="gelu")
+    ),
+    "an overlapping pool without padding": lambda x: layers.MaxPooling1D(4, 2)(
+        conv(x, activation="gelu")
     ),
 }
 
@@ -125,6 +136,8 @@ def test_a_step_of_an_own_model_with_blocks_is_the_models_own(name: str) -> None
     "options",
     [
         {"residual1": 2},
+        {"order": "dropout_pool"},
+        {"padding2": "valid", "kernel2": 3},
         *(TOPOLOGIES[one] for one in ("no batch norm", "both strands", "self-attention")),
     ],
 )
@@ -132,6 +145,14 @@ def test_a_step_of_a_topology_with_blocks_is_the_models_own(options: dict[str, o
     spec = small(**options, dropout_conv=0.0, dropout_dense=0.0)
     assert supports(build(spec, LENGTH, CLASSES))
     assert_equal_steps(lambda: signed(build(spec, LENGTH, CLASSES)))
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_a_step_with_a_pool_outside_blocks_is_the_models_own(name: str) -> None:
+    model = own(POOLS[name])
+    assert supports(model)
+    assert not any(isinstance(one, Block) for one in plan(model))
+    assert_equal_steps(lambda: own(POOLS[name]))
 
 
 @pytest.mark.parametrize("name", LEFT)

@@ -13,6 +13,7 @@ from mlproject.network.build import build, predict
 from mlproject.network.fast_pass import training_pass, wide_pool
 from mlproject.network.fast_pass.convolution import paired_convolution, short_convolution
 from mlproject.network.fast_pass.pool import window_max
+from mlproject.network.random_bits import CHUNK
 from mlproject.network.steps import make_steps
 from mlproject.report.published import published
 from mlproject.sequence import one_hot
@@ -210,9 +211,12 @@ def test_the_scores_of_each_of_the_papers_networks_are_the_models_own(arch: str)
     ("length", "window", "stride"),
     [(200, 25, 25), (200, 50, 2), (201, 6, 3), (13, 5, 2), (7, 3, 1), (9, 4, 4), (5, 8, 2)],
 )
-def test_window_max_is_max_pool_with_same_padding(length: int, window: int, stride: int) -> None:
+@pytest.mark.parametrize("stored", [False, True])
+def test_window_max_is_max_pool_with_same_padding(
+    length: int, window: int, stride: int, stored: bool
+) -> None:
     x = np.random.default_rng(0).standard_normal((2, length, 3)).astype(np.float32) - 5
-    found = ops.convert_to_numpy(window_max(ops.convert_to_tensor(x), window, stride))
+    found = ops.convert_to_numpy(window_max(ops.convert_to_tensor(x), window, stride, stored))
     count = -(-length // stride)
     before = max((count - 1) * stride + window - length, 0) // 2
     for number in range(count):
@@ -221,8 +225,9 @@ def test_window_max_is_max_pool_with_same_padding(length: int, window: int, stri
         np.testing.assert_array_equal(found[:, number], slow)
 
 
-def test_among_equal_maxima_the_first_gets_the_gradient() -> None:
-    spec = make_spec({"arch": "CNN-25", "units": 16, **PLAIN})
+@pytest.mark.parametrize("arch", ["CNN-25", "CNN-4"])
+def test_among_equal_maxima_the_first_gets_the_gradient(arch: str) -> None:
+    spec = make_spec({"arch": arch, "units": 16, **PLAIN})
     same = np.zeros((1, 8, LENGTH), np.uint8)
     labels = np.ones((1, 8, CLASSES), np.uint8)
     found = []
@@ -236,6 +241,17 @@ def test_among_equal_maxima_the_first_gets_the_gradient() -> None:
         steps.finish()
         found.append(backend.value(model.get_layer("output").kernel))
     np.testing.assert_allclose(found[0], found[1], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.skipif(backend.name() != "jax", reason="of JAX's generator")
+@pytest.mark.parametrize("count", [1, 5, CHUNK, CHUNK + 1, 3 * CHUNK + 7])
+def test_the_unrolled_generator_draws_the_words_of_jax(count: int) -> None:
+    import jax
+
+    for key in ([0, 0], [123, 456], [2**32 - 1, 2**31]):
+        words = np.array(key, np.uint32)
+        ours = np.asarray(jax.jit(random_bits.threefry_words, static_argnums=1)(words, count))
+        np.testing.assert_array_equal(ours, np.asarray(jax.random.bits(words, (count,), "uint32")))
 
 
 def test_coins_fall_at_their_rate_and_follow_their_seed() -> None:

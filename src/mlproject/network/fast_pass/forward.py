@@ -1,7 +1,7 @@
 """The network's forward pass in training: equal to `model(x, training=True)`, with less work.
 
 It adds no layers. It uses the weights, moving averages and seeds of the model's stock layers, and
-the model is saved as it is. Three computations differ:
+the model is saved as it is. Four computations differ:
 
 * **Pool before normalising.** Batch norm and activation are monotonic on each channel; a negative
   gamma reverses the order. So the maximum of ``activation(norm(y))`` is
@@ -9,6 +9,7 @@ the model is saved as it is. Three computations differ:
   those of the complete map, but only the smaller, pooled map is normalised.
 * **Dropout from 16 random bits** for each value instead of 32. The rate is rounded to 1 / 65,536,
   and the scale uses the rounded rate, so that the mean is exact.
+* **Max-pools**, those outside blocks too, have a gradient without a scatter, see `pool`.
 * **Convolutions** in faster forms of equal result, see `convolution`. Before a wide pool, the
   gradient of their map is never formed, see `wide_pool`.
 """
@@ -23,7 +24,7 @@ from mlproject.geometry import as_list
 from mlproject.network import backend, random_bits
 from mlproject.network.fast_pass import wide_pool
 from mlproject.network.fast_pass.convolution import convolve
-from mlproject.network.fast_pass.plan import Block, plan
+from mlproject.network.fast_pass.plan import Block, is_pool_alone, plan
 from mlproject.network.fast_pass.pool import window_max
 from mlproject.network.step_parts import TrainingPass
 
@@ -43,6 +44,8 @@ def training_pass(model: keras.Model, sequences: Any) -> Any:
     for step in plan(model):
         if isinstance(step, Block):
             known[id(step.output)] = _block(step, known[id(step.convolution.input)])
+        elif is_pool_alone(step):
+            known[id(step.output)] = _pool(step, known[id(step.input)])
         elif type(step) is layers.Dropout and step.noise_shape is None:
             known[id(step.output)] = _dropout(step, known[id(step.input)])
         else:
@@ -54,12 +57,12 @@ def training_pass(model: keras.Model, sequences: Any) -> Any:
 def supports(model: keras.Model) -> bool:
     """Return whether `training_pass` computes a part of a model in another way than the model.
 
-    That part are its blocks, see `plan`: a convolution with ``same`` padding and without dilation,
-    batch norm or none, a monotonic activation, a max-pool.
+    That part are its blocks, see `plan` (a convolution with ``same`` padding and without dilation,
+    batch norm or none, a monotonic activation, a max-pool), and other max-pools.
     """
     if any(layer.compute_dtype != "float32" for layer in model.layers):
         return False
-    return any(isinstance(step, Block) for step in plan(model))
+    return any(isinstance(step, Block) or is_pool_alone(step) for step in plan(model))
 
 
 def choose(model: keras.Model) -> tuple[TrainingPass, str]:
@@ -131,7 +134,16 @@ def _pooled(
     y = convolve(x, kernel, stride)
     mean = ops.mean(y, axis=(0, 1))
     variance = ops.mean(ops.square(y - ops.stop_gradient(mean)), axis=(0, 1))
-    return window_max(y, window, step) if window > 1 else y, mean, variance
+    maxima = window_max(y, window, step, stored=True) if window > 1 else y
+    return maxima, mean, variance
+
+
+def _pool(layer: layers.MaxPooling1D, x: Any) -> Any:
+    """Return the maxima of a pool that is no block's."""
+    (window,), (step,) = layer.pool_size, layer.strides
+    if layer.padding == "valid":
+        x = x[:, : x.shape[1] // step * step]
+    return window_max(x, window, step)
 
 
 def _dropout(layer: layers.Dropout, x: Any) -> Any:

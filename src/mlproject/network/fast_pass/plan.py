@@ -3,6 +3,7 @@
 A *block* is a convolution, perhaps its batch norm, perhaps its activation, and the max-pool behind
 it, where nothing else reads the maps between them. In a chain of blocks the pool may be missing
 too; elsewhere a convolution without a pool would become slower (residual convolutions: 1.7 times).
+A max-pool that no block holds, behind dropout for example, is a step of its own.
 """
 
 import itertools
@@ -148,6 +149,15 @@ def _fits_pool(layer: Any) -> bool:
     (window,), (step,), length = layer.pool_size, layer.strides, layer.input.shape[1]
     whole = length is not None and window == step and length % step == 0
     return (layer.padding == "same" or whole) and _is_plain(layer)
+
+
+def is_pool_alone(layer: Any) -> bool:
+    """Return whether a layer is a max-pool that `pool.window_max` computes faster than Keras."""
+    if type(layer) is not layers.MaxPooling1D or layer.data_format != "channels_last":
+        return False
+    (window,), (step,) = layer.pool_size, layer.strides
+    joined = window % step == 0 if layer.padding == "same" else window == step
+    return joined and layer.input.shape[1] is not None and _is_plain(layer)
 
 
 def _is_plain(layer: Any) -> bool:

@@ -8,8 +8,10 @@ from keras import ops
 from mlproject.geometry import Window
 from mlproject.network import backend
 
+FEW = 4  # places; XLA compares more of them faster in reductions
 
-def window_max(x: Any, window: int, stride: int) -> Any:
+
+def window_max(x: Any, window: int, stride: int, stored: bool = False) -> Any:
     """Return the maximum of each window, like `keras.ops.max_pool` with ``same`` padding.
 
     If the stride divides the window, the maximum of each stride is computed once, and combined in
@@ -20,6 +22,8 @@ def window_max(x: Any, window: int, stride: int) -> Any:
         x: (batch, positions, channels).
         window: positions a window.
         stride: positions from one window to the next.
+        stored: whether x lies in memory, as the result of a convolution does; XLA would compute
+            element-wise operations again for each place of a window.
 
     Returns:
         (batch, ceil(positions / stride), channels).
@@ -30,7 +34,8 @@ def window_max(x: Any, window: int, stride: int) -> Any:
     _, positions, channels = x.shape
     steps = window // stride
     x = ops.reshape(x, (-1, positions // stride, stride, channels))
-    maxima = _first_max(x) if stride > 1 else x[:, :, 0]
+    first_max = _first_max_in_turn if stored and stride <= FEW else _first_max
+    maxima = first_max(x) if stride > 1 else x[:, :, 0]
     covered = 1
     while covered < steps:
         shift = min(covered, steps - covered)
@@ -76,10 +81,21 @@ def first_places(x: Any, maxima: Any) -> Any:
 def _first_max(x: Any) -> tuple[Any, Callable[..., Any]]:
     """Return the maximum over axis 2, with a gradient that needs one pass over the input."""
     maxima = ops.max(x, axis=2)
+    return maxima, lambda upstream: _at_places(first_places(x, maxima), x.shape[2], upstream)
 
-    def gradient(upstream: Any) -> Any:
-        place = ops.reshape(ops.arange(x.shape[2], dtype="int32"), (-1, 1))
-        first = first_places(x, maxima)
-        return ops.where(place == first[:, :, None], upstream[:, :, None], 0.0)
 
-    return maxima, gradient
+@ops.custom_gradient
+def _first_max_in_turn(x: Any) -> tuple[Any, Callable[..., Any]]:
+    """Return `_first_max`, where one pass finds the maximum and its place."""
+    maxima, first = x[:, :, 0], ops.zeros_like(x[:, :, 0], dtype="int32")
+    for number in range(1, x.shape[2]):
+        value = x[:, :, number]
+        first = ops.where(value > maxima, number, first)
+        maxima = ops.maximum(maxima, value)
+    return maxima, lambda upstream: _at_places(first, x.shape[2], upstream)
+
+
+def _at_places(places: Any, size: int, upstream: Any) -> Any:
+    """Return a gradient (batch, windows, size, channels) that is zero but at one place each."""
+    place = ops.reshape(ops.arange(size, dtype="int32"), (-1, 1))
+    return ops.where(place == places[:, :, None], upstream[:, :, None], 0.0)
