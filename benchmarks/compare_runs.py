@@ -36,7 +36,7 @@ def main() -> None:
                 if len(one) > 1 < len(two)
                 else float("nan")
             )
-            parts += [f"{x.mean():.3f} ± {x.std():.3f}" for x in (one, two)] + [f"{p:.2f}"]
+            parts += [f"{x.mean():.3f} ± {x.std():.3f}" for x in (one, two)] + [f"{p:.2f}" if p == p else "—"]
         print(f"| {key[0]} | {key[1]} | {len(before)}, {len(after)} | {' | '.join(parts)} |")
 
 
