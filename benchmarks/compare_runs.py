@@ -8,6 +8,7 @@ only, or have the same runs in both, are left out. Welch's t test compares the m
 corrected.
 """
 
+import math
 import sys
 
 import pandas
@@ -36,7 +37,8 @@ def main() -> None:
                 if len(one) > 1 < len(two)
                 else float("nan")
             )
-            parts += [f"{x.mean():.3f} ± {x.std():.3f}" for x in (one, two)] + [f"{p:.2f}" if p == p else "—"]
+            parts += [f"{x.mean():.3f} ± {x.std():.3f}" for x in (one, two)]
+            parts.append("—" if math.isnan(p) else f"{p:.2f}")
         print(f"| {key[0]} | {key[1]} | {len(before)}, {len(after)} | {' | '.join(parts)} |")
 
 
