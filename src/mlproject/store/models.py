@@ -59,10 +59,12 @@ def log_models(
             dict(run.data.params),
         )
         arguments = _network(model, content) if name == NETWORK else _dna(model, path, content)
-        Model.log(
+        linked = name in known
+        kind = _linked(run.info.run_id) if linked else Model
+        kind.log(
             artifact_path=None,
             model_id=logged.model_id,
-            run_id=run.info.run_id,
+            run_id=None if linked else run.info.run_id,
             pip_requirements=content["requirements"],
             **arguments,
         )
@@ -75,6 +77,20 @@ def models_of(client: mlflow.MlflowClient, run: Run) -> dict[str, LoggedModel]:
         for output in (run.outputs.model_outputs if run.outputs else ())
     ]
     return {one.tags.get(Tag.MODEL, NETWORK): one for one in found}
+
+
+def _linked(run_id: str) -> type[Model]:
+    """Return MLflow's record of a model that is an output of the run already.
+
+    `Model.log` with a `run_id` makes the model an output of the run, and MLflow's store refuses to
+    do so twice.
+    """
+
+    class Linked(Model):
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**{**settings, "run_id": run_id})
+
+    return Linked
 
 
 def _name(run: Run, kind: str) -> str:
