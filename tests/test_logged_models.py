@@ -46,9 +46,10 @@ def test_a_model_that_a_kill_left_half_logged_is_completed_once(
             log()
     log()
     log()
-    models = models_of(client, client.get_run(run.info.run_id))
+    run = client.get_run(run.info.run_id)
+    models = models_of(client, run)
     assert sorted(models) == ["dna", "model"]
     assert {one.status for one in models.values()} == {LoggedModelStatus.READY}
-    assert len(client.get_run(run.info.run_id).outputs.model_outputs) == 2
+    assert run.outputs is not None and len(run.outputs.model_outputs) == 2
     for one in models.values():
         assert mlflow.models.get_model_info(one.model_uri).run_id == run.info.run_id

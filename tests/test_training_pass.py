@@ -225,9 +225,19 @@ def test_window_max_is_max_pool_with_same_padding(
         np.testing.assert_array_equal(found[:, number], slow)
 
 
-@pytest.mark.parametrize("arch", ["CNN-25", "CNN-4"])
-def test_among_equal_maxima_the_first_gets_the_gradient(arch: str) -> None:
-    spec = make_spec({"arch": arch, "units": 16, **PLAIN})
+@pytest.mark.skipif(backend.name() != "jax", reason="TensorFlow's own max-pool is used there")
+@pytest.mark.parametrize("stored", [False, True])
+def test_the_first_of_equal_values_in_a_window_gets_its_gradient(stored: bool) -> None:
+    import jax
+
+    x = np.array([[1, 1, 0, 1, 0, 2, 2, 2, -3, -3, -3, -3]], np.float32)[:, :, None]
+    weights = np.array([5, 7, 11], np.float32)[:, None]
+    gradient = jax.grad(lambda x: (window_max(x, 4, 4, stored) * weights).sum())(x)
+    np.testing.assert_array_equal(gradient[0, :, 0], [5, 0, 0, 0, 0, 7, 0, 0, 11, 0, 0, 0])
+
+
+def test_among_equal_maxima_the_first_gets_the_gradient() -> None:
+    spec = make_spec({"arch": "CNN-25", "units": 16, **PLAIN})
     same = np.zeros((1, 8, LENGTH), np.uint8)
     labels = np.ones((1, 8, CLASSES), np.uint8)
     found = []
