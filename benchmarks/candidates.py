@@ -1,0 +1,170 @@
+"""CPU milliseconds of ways to compute the parts of a training step: what is used, what is not.
+
+    python benchmarks/candidates.py
+
+One thread, JAX, a batch of 100 sequences of 200 nt and 30 filters of 19 nt. The ways of a part take
+turns; medians of 9. Each way's result is compared with that of the part's first.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mlproject.system import startup
+
+startup.prepare_keras("jax", 1)
+
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+from jax import lax  # noqa: E402
+from keras import ops  # noqa: E402
+
+from mlproject.network import backend  # noqa: E402
+from mlproject.network.fast_pass.convolution import convolve  # noqa: E402
+from mlproject.network.fast_pass.pool import window_max  # noqa: E402
+from mlproject.network.random_bits import threefry_words  # noqa: E402
+
+BATCH, LENGTH, FILTERS, WIDTH = 100, 200, 30, 19
+WORDS = 620_000
+TOGETHER = 4  # positions in one row of a product of windows
+PLACES = 20  # positions of a row, for the covariance of windows
+ROUNDS, CALLS = 9, 15
+
+Part = dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]
+
+
+def windows(x: Any, positions: int) -> Any:
+    """Return rows of letters that the filters see from so many neighbouring positions."""
+    before = (WIDTH - 1) // 2
+    pieces = -(-(positions + WIDTH - 1) // positions)
+    total = LENGTH + (pieces - 1) * positions
+    x = jnp.pad(x, [[0, 0], [before, total - LENGTH - before], [0, 0]])
+    x = x.reshape(BATCH, total // positions, positions * 4)
+    rows = [x[:, first : first + LENGTH // positions] for first in range(pieces)]
+    return jnp.concatenate(rows, axis=-1).reshape(-1, pieces * positions * 4)
+
+
+def product(x: Any, kernel: Any) -> Any:
+    """Return the convolution as a product of windows."""
+    rows = windows(x, TOGETHER)
+    longer = rows.shape[1] // 4
+    copies = [
+        jnp.pad(kernel, [[at, longer - WIDTH - at], [0, 0], [0, 0]]) for at in range(TOGETHER)
+    ]
+    factor = jnp.stack(copies, axis=2).reshape(rows.shape[1], -1)
+    return (rows @ factor).reshape(BATCH, LENGTH, FILTERS)
+
+
+def gradient_by_product(x: Any, upstream: Any) -> Any:
+    """Return the gradient of the kernel as a product of windows."""
+    rows = windows(x, TOGETHER)
+    found = upstream.reshape(-1, TOGETHER * FILTERS).T @ rows
+    found = found.reshape(TOGETHER, FILTERS, -1, 4)
+    return sum(found[at, :, at : at + WIDTH] for at in range(TOGETHER)).transpose(1, 2, 0)
+
+
+def moments_of_map(y: Any, x: Any, kernel: Any) -> tuple[Any, Any]:
+    """Return mean and variance of each filter's map."""
+    mean = y.mean((0, 1))
+    return mean, jnp.square(y - lax.stop_gradient(mean)).mean((0, 1))
+
+
+def moments_of_windows(y: Any, x: Any, kernel: Any) -> tuple[Any, Any]:
+    """Return mean and variance of each filter's map, from mean and covariance of the windows."""
+    rows, size = windows(x, PLACES), WIDTH * 4
+    products, sums = rows.T @ rows, rows.sum(0)
+    places = [slice(4 * at, 4 * at + size) for at in range(PLACES)]
+    mean = sum(sums[one] for one in places) / (BATCH * LENGTH)
+    second = sum(products[one, one] for one in places) / (BATCH * LENGTH)
+    weights = kernel.reshape(size, FILTERS)
+    covariance = second - mean[:, None] * mean
+    return mean @ weights, (weights * (covariance @ weights)).sum(0)
+
+
+def block(pool: int, moments: Callable[..., Any], stored: bool) -> Callable[..., Any]:
+    """Return the gradient of a convolution block by its kernel."""
+
+    def value(kernel: Any, x: Any, upstream: Any) -> Any:
+        y = convolve(x, kernel)
+        mean, variance = moments(y, x, kernel)
+        maxima = window_max(y, pool, pool, stored)
+        return (jax.nn.relu((maxima - mean) * lax.rsqrt(variance + 1e-3)) * upstream).sum()
+
+    return jax.grad(value)
+
+
+def parts() -> dict[str, Part]:
+    """Return the ways to compute each part, with their arguments."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 4, (BATCH, LENGTH))
+    x = jnp.asarray(np.eye(4, dtype=np.float32)[codes])
+    kernel = jnp.asarray(rng.standard_normal((WIDTH, 4, FILTERS)), jnp.float32)
+    upstream = jnp.asarray(rng.standard_normal((BATCH, LENGTH, FILTERS)), jnp.float32)
+    key = jnp.array([123, 456], jnp.uint32)
+
+    def plain(x: Any, kernel: Any) -> Any:
+        return ops.conv(x, kernel, padding="same")
+
+    def gradient(x: Any, upstream: Any) -> Any:
+        return jax.vjp(lambda kernel: plain(x, kernel), kernel)[1](upstream)[0]
+
+    found: dict[str, Part] = {
+        f"{WORDS:,} random words": {
+            "jax.random.bits": (lambda key: jax.random.bits(key, (WORDS,), "uint32"), (key,)),
+            "unrolled (used)": (lambda key: threefry_words(key, WORDS), (key,)),
+        },
+        "convolution of letters": {
+            "plain": (plain, (x, kernel)),
+            "of pairs (used)": (convolve, (x, kernel)),
+            "product of windows": (product, (x, kernel)),
+        },
+        "gradient of its kernel": {
+            "of the convolution (used)": (gradient, (x, upstream)),
+            "product of windows": (gradient_by_product, (x, upstream)),
+        },
+    }
+    for pool in (2, 4, 10, 25, 100):
+        pooled = jnp.asarray(rng.standard_normal((BATCH, LENGTH // pool, FILTERS)), jnp.float32)
+        few = pool <= 4
+        used = (" (used)", "") if few else ("", " (used)")
+        arguments = (kernel, x, pooled)
+        ways: Part = {
+            f"reductions{used[1]}": (block(pool, moments_of_map, False), arguments),
+            "reductions, covariance of windows": (
+                block(pool, moments_of_windows, False), arguments
+            ),
+        }  # fmt: skip
+        if few:
+            ways[f"places in turn{used[0]}"] = (block(pool, moments_of_map, True), arguments)
+        found[f"block with a pool of {pool}"] = ways
+    return found
+
+
+def main() -> None:
+    """Print a line for each way."""
+    backend.prepare()
+    print("CPU ms a batch")
+    for part, ways in parts().items():
+        compiled = {name: (jax.jit(way), arguments) for name, (way, arguments) in ways.items()}
+        results = [np.asarray(way(*arguments)) for way, arguments in compiled.values()]
+        for one in results[1:]:
+            np.testing.assert_allclose(
+                one, results[0], rtol=1e-3, atol=1e-4 * abs(results[0]).max()
+            )
+        times: dict[str, list[float]] = {name: [] for name in ways}
+        for _ in range(ROUNDS):
+            for name, (way, arguments) in compiled.items():
+                before = time.process_time()
+                for _ in range(CALLS):
+                    result = way(*arguments)
+                result.block_until_ready()
+                times[name].append((time.process_time() - before) / CALLS * 1e3)
+        for name, values in times.items():
+            print(f"{part:<24} {name:<36} {statistics.median(values):7.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
