@@ -2,9 +2,8 @@
 
 ``python benchmarks/backends.py --arch CNN-25 --seeds 3 --epochs 100``
 
-Full synthetic data; each training in a process of its own, one thread. Takes minutes. For a seed
-both start from the weights that Keras draws on TensorFlow (it draws others on JAX, and a network's
-fate depends on them); ``--own-start`` leaves each to its own.
+Full synthetic data; each training in a process of its own, one thread. Takes minutes. A seed gives
+the same initial weights on both backends.
 """
 
 import argparse
@@ -17,16 +16,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mlproject.system.variables import thread_variables
 
 BACKENDS = ("tensorflow", "jax")
 LIMIT = 0.01
 
 
-def train(arch: str, epochs: int, seed: int, folder: Path, start: Path | None) -> dict[str, Any]:
-    """Train one network, from the weights in `start` if it exists, else they are written to it."""
+def train(arch: str, epochs: int, seed: int, folder: Path) -> dict[str, Any]:
+    """Train one network."""
     from mlproject.architectures import make_spec
     from mlproject.data import load
     from mlproject.network.build import build, predict
@@ -36,10 +33,6 @@ def train(arch: str, epochs: int, seed: int, folder: Path, start: Path | None) -
     spec = make_spec({"arch": arch, "epochs": epochs, "seed": seed})
     data = load(spec, folder)
     model = build(spec, data.length, len(data.classes))
-    if start is not None and start.exists():
-        model.set_weights([*np.load(start).values()])
-    elif start is not None:
-        np.savez(start, *model.get_weights())
     with tempfile.TemporaryDirectory() as scratch:
         result = fit(model, spec, data.train, data.valid, state_path=Path(scratch) / "state.h5")
     values = metrics(class_scores(data.test.labels, predict(model, data.test.codes), data.classes))
@@ -53,10 +46,8 @@ def train(arch: str, epochs: int, seed: int, folder: Path, start: Path | None) -
     }
 
 
-def in_process(backend: str, options: argparse.Namespace, seed: int, folder: str) -> dict[str, Any]:
+def in_process(backend: str, options: argparse.Namespace, seed: int) -> dict[str, Any]:
     command = [sys.executable, __file__, "--arch", options.arch, "--data", str(options.data)]
-    if not options.own_start:
-        command += ["--start", f"{folder}/{seed}.npz"]
     done = subprocess.run(
         [*command, "--epochs", str(options.epochs), "--only-seed", str(seed)],
         env=os.environ | thread_variables(1) | {"KERAS_BACKEND": backend},
@@ -75,19 +66,15 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=100, help="most epochs; patience as released")
     parser.add_argument("--seeds", type=int, default=3, help="trainings a backend")
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of data sets")
-    parser.add_argument("--own-start", action="store_true", help="other weights on each backend")
-    parser.add_argument("--start", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--only-seed", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.only_seed is not None:
-        seed, start = options.only_seed, options.start
-        print(json.dumps(train(options.arch, options.epochs, seed, options.data, start)))
+        print(json.dumps(train(options.arch, options.epochs, options.only_seed, options.data)))
         return
-    with tempfile.TemporaryDirectory() as folder:
-        compare(options, folder)
+    compare(options)
 
 
-def compare(options: argparse.Namespace, folder: str) -> None:
+def compare(options: argparse.Namespace) -> None:
     """Print the table of all trainings."""
     print(f"{options.arch}, at most {options.epochs} epochs, one thread")
     print(
@@ -97,7 +84,7 @@ def compare(options: argparse.Namespace, folder: str) -> None:
     for backend in BACKENDS:
         rows = []
         for seed in range(options.seeds):
-            row = in_process(backend, options, seed, folder)
+            row = in_process(backend, options, seed)
             rows.append(row)
             best = f"{row['best']} of {row['epochs']}"
             numbers = f"{row['auroc']:>7.4f} {row['aupr']:>7.4f} {best:>14} {row['cpu']:>6.0f}"

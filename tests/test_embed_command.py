@@ -19,7 +19,21 @@ from mlproject.spec import fields_of
 from mlproject.store import connect
 from mlproject.system.errors import UserError
 
+NETWORK = Path(__file__).parents[1] / "sweeps" / "own_network.py"
 TABLES = {"effects", "strands", "positions", "copies", "pairs", "spacing"}
+
+
+def test_a_filter_without_a_layer_is_one_of_an_own_models_first_convolution(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = {"model": f"{NETWORK}:build", "model_args.filters": 6, "embedded": "filter0"}
+    data = {"sequences": 600, "length": 150, "epochs": 1, "backgrounds": 10}
+    run_id = run(make_spec(data | own), Settings(quiet=True)).run_id
+    store = connect()
+    found = pandas.read_csv(store.download(run_id, "embedding/effects.csv", workplace / "own"))
+    assert set(found["motif"]) == {"filter0"}
+    main(["embed", run_id, "--motifs", "filter0,narrow/filter0", "--count", "10"])
+    assert capsys.readouterr().out.splitlines()[1].startswith("narrow/filter0:")
 
 
 def test_embed_adds_tables_figures_and_metrics_to_the_run(

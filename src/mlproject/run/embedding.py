@@ -23,6 +23,7 @@ from mlproject.insilico.experiments import Effects, Embedded, Row, experiment, f
 from mlproject.motifs.pwm import Motif
 from mlproject.names import Artifact, Metric, Tag, metric_name
 from mlproject.run.context import RunContext
+from mlproject.run.filters import read_layers
 from mlproject.run.finished_run import amended
 from mlproject.run.motif_choice import FiltersOf, choose_motifs
 from mlproject.run.scoring import logit_score
@@ -116,7 +117,10 @@ def embed(
     """
     started = time.perf_counter()
     data = context.data
-    chosen, owners = choose_motifs(request.motifs, context.spec, data, filters_of)
+    layers = read_layers(model, context.spec)
+    chosen, owners = choose_motifs(
+        request.motifs, context.spec, data, filters_of, layers[0] if layers else ""
+    )
     made = _backgrounds(context, request)
     score = logit_score(model)
     embedder, profiler = Embedder(score, made), Embedder(score, made[:PROFILED])

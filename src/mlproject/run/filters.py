@@ -31,6 +31,7 @@ from mlproject.run.context import RunContext
 from mlproject.run.layer_reader import LayerReader
 from mlproject.run.model_parts import network_parts
 from mlproject.run.stages import record_figure, write_csv
+from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError
 
 
@@ -66,6 +67,13 @@ def read_filters(context: RunContext, model: keras.Model) -> FilterResults:
     return results
 
 
+def read_layers(model: keras.Model, spec: RunSpec) -> list[str]:
+    """Return the names of the layers whose filters a run reads; [] if there is no convolution."""
+    if spec.model == BLOCKS:
+        return [f"conv{number}" for number in spec.layer_numbers]
+    return convolutions(model)[:1] if spec.layers == FIRST else spec.layers.split(",")
+
+
 def _readers(context: RunContext, model: keras.Model) -> Iterator[LayerReader]:
     """Yield a reader for each layer of the spec.
 
@@ -77,7 +85,7 @@ def _readers(context: RunContext, model: keras.Model) -> Iterator[LayerReader]:
         for number in spec.layer_numbers:
             yield LayerReader(context, model, f"conv{number}", f"conv{spec.origin(number)}")
         return
-    names = convolutions(model)[:1] if spec.layers == FIRST else spec.layers.split(",")
+    names = read_layers(model, spec)
     if not names:
         _leave_out(
             context, "filters are read from one-dimensional convolutions: the model has none"

@@ -40,7 +40,7 @@ def check_motifs(spec: RunSpec, data: Dataset) -> None:
 
 
 def choose_motifs(
-    text: str, spec: RunSpec, data: Dataset, filters_of: FiltersOf
+    text: str, spec: RunSpec, data: Dataset, filters_of: FiltersOf, first_layer: str = ""
 ) -> tuple[list[Motif], dict[str, str]]:
     """Return the motifs that a user names, each with its own name, and motif -> class of those.
 
@@ -51,6 +51,7 @@ def choose_motifs(
         spec: the run's spec.
         data: its data set.
         filters_of: the run's filters.
+        first_layer: the layer of a filter that is named without one.
 
     Raises:
         UserError: an unknown item, no motif, too many, or one that is wider than the sequences.
@@ -70,7 +71,7 @@ def choose_motifs(
             found |= {name: motif._replace(name=name) for name, motif in of_class.items()}
             owners |= {name: name for name in of_class}
             continue
-        for motif in _item(item, spec, of_class, filters_of):
+        for motif in _item(item, spec, of_class, filters_of, first_layer):
             name = motif.name
             if name in found and not np.array_equal(found[name].pwm, motif.pwm):
                 name = f"{motif.name} {motif.id}"
@@ -89,13 +90,17 @@ def choose_motifs(
 
 
 def _item(
-    item: str, spec: RunSpec, of_class: dict[str, Motif], filters_of: FiltersOf
+    item: str,
+    spec: RunSpec,
+    of_class: dict[str, Motif],
+    filters_of: FiltersOf,
+    first_layer: str,
 ) -> Sequence[Motif]:
     """Return the motifs of one item; their names are those of figures and tables."""
     if item in of_class:
         return [of_class[item]._replace(name=item)]
     if match := _filter(item):
-        layer = match[1] or spec.layers.split(",")[0].replace("first", "conv1")
+        layer = match[1] or first_layer
         own = [motif for motif in filters_of(layer) if motif.id == match[2]]
         if not own:
             raise UserError(
