@@ -184,7 +184,7 @@ def test_a_report_goes_on_without_filters_that_are_damaged(damaged: str) -> None
     [
         ("", "cut short"),
         ("epoch,train_loss\n1,0.5\n2,0.4", "cut short"),
-        ("epoch,train_loss\n1,0.5\n2\n", "row 3 has 1 cells"),
+        ("epoch,train_loss\n1,0.5\n2\n", "row 3 has 1 cell, not 2"),
         ("epoch,train_loss\n1,0.5,7\n", "row 2 has 3 cells"),
         ("step,train_loss\n1,0.5\n", "have `epoch`"),
         ("epoch,epoch\n1,2\n", "unique"),

@@ -8,8 +8,11 @@ Source of the format: samtools' faidx.
 """
 
 import re
+import struct
+import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeAlias
 
@@ -98,16 +101,26 @@ class BgzfBytes:
             self._places.append(place)
             self.size += size
         file.seek(0)
-        self._reader = bgzf.BgzfReader(fileobj=file, mode="rb", max_cache=16)
+        with _damage_as_value_error():
+            self._reader = bgzf.BgzfReader(fileobj=file, mode="rb", max_cache=16)
 
     def read(self, start: int, stop: int) -> bytes:
         start, stop = min(start, self.size), min(stop, self.size)
         if start >= stop:
             return b""
         block = bisect_right(self._starts, start) - 1
-        self._reader.seek(self._places[block] << 16 | start - self._starts[block])
-        data: bytes = self._reader.read(stop - start)
+        with _damage_as_value_error():
+            self._reader.seek(self._places[block] << 16 | start - self._starts[block])
+            data: bytes = self._reader.read(stop - start)
         return data
+
+
+@contextmanager
+def _damage_as_value_error() -> Iterator[None]:
+    try:
+        yield
+    except (zlib.error, struct.error, RuntimeError, EOFError) as error:  # those of Bio.bgzf
+        raise ValueError(str(error)) from error
 
 
 def _blocks(file: BinaryIO) -> Iterator[tuple[int, int]]:
