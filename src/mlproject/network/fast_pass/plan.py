@@ -144,20 +144,25 @@ def _fits_activation(layer: Any) -> bool:
 
 def _fits_pool(layer: Any) -> bool:
     """Return whether a max-pool gives what one padded to ``same`` does."""
-    if type(layer) is not layers.MaxPooling1D or layer.data_format != "channels_last":
+    if not _is_max_pool(layer):
         return False
     (window,), (step,), length = layer.pool_size, layer.strides, layer.input.shape[1]
     whole = length is not None and window == step and length % step == 0
-    return (layer.padding == "same" or whole) and _is_plain(layer)
+    return layer.padding == "same" or whole
 
 
 def is_pool_alone(layer: Any) -> bool:
     """Return whether a layer is a max-pool that `pool.window_max` computes faster than Keras."""
-    if type(layer) is not layers.MaxPooling1D or layer.data_format != "channels_last":
+    if not _is_max_pool(layer):
         return False
     (window,), (step,) = layer.pool_size, layer.strides
     joined = window % step == 0 if layer.padding == "same" else window == step
-    return joined and layer.input.shape[1] is not None and _is_plain(layer)
+    return joined and layer.input.shape[1] is not None
+
+
+def _is_max_pool(layer: Any) -> bool:
+    stock = type(layer) is layers.MaxPooling1D and layer.data_format == "channels_last"
+    return stock and _is_plain(layer)
 
 
 def _is_plain(layer: Any) -> bool:
