@@ -164,6 +164,23 @@ def test_what_the_genome_lacks_is_left_out_and_counted(
     assert read(tmp_path / "o.h5").sha256 == first
 
 
+def test_intervals_of_0_nt_are_left_out_and_counted(
+    tmp_path: Path, genome: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"{place}\t{NARROW}" for place in PLACES]
+    path, banned = tmp_path / "a.narrowPeak", tmp_path / "banned.bed"
+    options = f"--files A={path} --scheme summits"
+    path.write_text("\n".join(rows))
+    assert "0 nt" not in run(tmp_path, genome, options, capsys)
+    first = read(tmp_path / "o.h5").sha256
+    path.write_text("\n".join([f"chr2\t500\t500\t{NARROW}", *rows, f"chr1\t0\t0\t{NARROW}"]))
+    banned.write_text("chr1\t1200\t1200\n")
+    said = run(tmp_path, genome, f"{options} --blacklist {banned}", capsys)
+    assert "class A: intervals left out, because they have 0 nt: 2\n" in said
+    assert "blacklist: intervals left out, because they have 0 nt: 1\n" in said
+    assert read(tmp_path / "o.h5").sha256 == first
+
+
 def test_a_blacklist_beyond_the_end_still_bans_and_cut_off_peaks_are_no_negatives(
     tmp_path: Path, genome: Path
 ) -> None:

@@ -246,7 +246,8 @@ def test_an_empty_split_is_told_before_the_search_for_negatives(
     [
         ("", "a.bed: holds no interval"),
         ("# only\ntrack name=x\n", "a.bed: holds no interval"),
-        ("chr1\t10\t20\nchr1\t30\t30\n", "line 2: start must be before end"),
+        ("chr1\t10\t20\nchr1\t30\t29\n", "line 2: start must be before end"),
+        ("chr1\t30\t30\n", "line 1: start must be before end"),
         ("chr1\t-1\t20\n", "line 1: start must be from 0: got -1"),
         (
             "chr1\t10\t9001\n",

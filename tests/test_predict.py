@@ -83,7 +83,7 @@ def genome(tmp_path: Path) -> Path:
 
 def test_intervals_get_a_window_around_their_summit_or_middle(tmp_path: Path, genome: Path) -> None:
     bed = tmp_path / "x.bed"
-    bed.write_text("chr1\t14\t26\nchr1\t0\t4\nchr9\t1\t5\nchr2\t2\t10\n")
+    bed.write_text("chr1\t14\t26\nchr1\t0\t4\nchr9\t1\t5\nchr2\t2\t10\nchr2\t6\t6\n")
     out = io.StringIO()
     done = predict_bed(ensemble(1), bed, genome, out, bedgraph=tmp_path / "tracks")
     assert table(out.getvalue()) == [
@@ -93,6 +93,7 @@ def test_intervals_get_a_window_around_their_summit_or_middle(tmp_path: Path, ge
     ]
     assert done.rows == 2
     assert done.notes == [
+        "1 interval has 0 nt: left out",
         "1 interval is left out: the genome lacks the chromosome",
         "1 window leaves its chromosome: left out",
     ]

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,6 @@ from mlproject.system.texts import lines
 
 COLUMNS = ["chrom", "start", "end", "summit"]
 SUMMIT_COLUMN = 9
-MOST_NAMES = 3
 
 _whole = re.compile(r"-?[0-9]{1,18}").fullmatch
 _number = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?inf|nan").fullmatch
@@ -35,12 +34,14 @@ class Intervals(NamedTuple):
         beyond: intervals that reach beyond their chromosome, cut off at its ends. Not in `table`.
         absent: chromosomes that the genome lacks -> number of their intervals.
         without_summits: the files without summits.
+        empty: number of intervals of 0 nt, in no table.
     """
 
     table: pd.DataFrame
     beyond: pd.DataFrame
     absent: Mapping[str, int]
     without_summits: tuple[Path, ...] = ()
+    empty: int = 0
 
     @property
     def points(self) -> int:
@@ -77,6 +78,7 @@ def read_intervals(path: Path, genome: Genome, *, required: bool = True) -> Inte
     found: list[tuple[str, int, int, int]] = []
     beyond: list[tuple[str, int, int, int]] = []
     absent: Counter[str] = Counter()
+    empty = 0
     problem: UserError | None = None
     for row in rows:
         where = f"{path}, line {row.number}"
@@ -85,6 +87,9 @@ def read_intervals(path: Path, genome: Genome, *, required: bool = True) -> Inte
             genome.refuse_other_naming(chromosome, where)
             absent[chromosome] += 1
             problem = problem or genome.lacks(chromosome, where)
+        elif start == end:
+            empty += 1
+            problem = problem or _no_width(where, start, end)
         elif start < 0 or end > genome.sizes[chromosome]:
             size = genome.sizes[chromosome]
             low, high = np.clip((start, end), (0, 1), (size - 1, size)).tolist()
@@ -99,7 +104,8 @@ def read_intervals(path: Path, genome: Genome, *, required: bool = True) -> Inte
             found.append((chromosome, start, end, summit))
     if required and not found and problem:
         raise problem
-    return Intervals(_table(found), _table(beyond), absent, () if summits else (path,))
+    without = () if summits else (path,)
+    return Intervals(_table(found), _table(beyond), absent, without, empty)
 
 
 def concat(parts: Sequence[Intervals]) -> Intervals:
@@ -109,7 +115,8 @@ def concat(parts: Sequence[Intervals]) -> Intervals:
         pd.concat([getattr(part, name) for part in parts], ignore_index=True)
         for name in ("table", "beyond")
     )
-    return Intervals(table, beyond, absent, sum((part.without_summits for part in parts), ()))
+    without = sum((part.without_summits for part in parts), ())
+    return Intervals(table, beyond, absent, without, sum(part.empty for part in parts))
 
 
 def _table(rows: Sequence[tuple[str, int, int, int]]) -> pd.DataFrame:
@@ -176,12 +183,9 @@ def _interval(cells: Sequence[str], where: str, summits: bool) -> tuple[str, int
         if not _whole(text):
             raise UserError(f"{where}: start, end and summit must be integers: got {text[:40]!r}")
     start, end, summit = (int(text) for text in numbers)
-    if not start < end:
-        raise UserError(
-            f"{where}: start must be before end (BED counts from 0, the end is not included): "
-            f"got {start} to {end}"
-        )
-    if summit >= end - start:
+    if start > end:
+        raise _no_width(where, start, end)
+    if summit >= end - start > 0:
         raise UserError(
             f"{where}: the summit must lie in the interval: got {summit} in column 10; if "
             "the file is not narrowPeak, keep its first nine columns only"
@@ -189,50 +193,8 @@ def _interval(cells: Sequence[str], where: str, summits: bool) -> tuple[str, int
     return cells[0], start, end, start + (summit if summit >= 0 else (end - start) // 2)
 
 
-def remarks(
-    classes: Mapping[str, Intervals], banned: Intervals | None, scheme: str
-) -> Iterator[str]:
-    """Yield sentences about intervals that were left out or have limited use.
-
-    Args:
-        classes: class -> its intervals.
-        banned: intervals of the blacklist.
-        scheme: ``bins`` or ``summits``.
-    """
-    for name, one in classes.items():
-        yield from _left_out(f"class {name}", one, "left out")
-        points, count = one.points, len(one.table)
-        if 2 * points > count:
-            advice = (
-                "a window gets the label of another class only if a peak of that class contains "
-                "the summit: use full-width peaks"
-                if scheme == "summits"
-                else "bins need full-width peaks; scheme=summits takes windows around summits"
-            )
-            yield f"class {name}: {points:,} of {count:,} peaks have 1 nt, like summits; {advice}"
-    if banned:
-        yield from _left_out("blacklist", banned, "cut off")
-    if scheme == "summits":
-        files = [path for one in classes.values() if not one.points for path in one.without_summits]
-        if files:
-            names = _listed([path.name for path in files])
-            yield f"windows are centred on the middles of peaks in files without summits: {names}"
-
-
-def _left_out(name: str, found: Intervals, fate: str) -> Iterator[str]:
-    if found.absent:
-        count = sum(found.absent.values())
-        yield (
-            f"{name}: intervals left out, because the genome lacks their chromosomes: {count:,}, "
-            f"on {_listed(list(found.absent))}"
-        )
-    if len(found.beyond):
-        yield (
-            f"{name}: intervals {fate}, because they reach beyond their chromosomes: "
-            f"{len(found.beyond):,}; is the genome another assembly?"
-        )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(name[:60] for name in names[:MOST_NAMES]) + more
+def _no_width(where: str, start: int, end: int) -> UserError:
+    return UserError(
+        f"{where}: start must be before end (BED counts from 0, the end is not included): "
+        f"got {start} to {end}"
+    )

@@ -9,7 +9,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from mlproject.data.bed import Intervals, concat, read_intervals, remarks
+from mlproject.data.bed import Intervals, concat, read_intervals
+from mlproject.data.bed_notes import remarks
 from mlproject.data.gc import gc_matched, window_codes
 from mlproject.data.genome import Genome, open_genome
 from mlproject.data.genome_windows import (

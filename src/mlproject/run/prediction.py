@@ -123,6 +123,7 @@ def predict_bed(
         _write_bedgraphs(bedgraph, ensemble.classes, windows, np.concatenate(kept), step)
     absent = sum(found.absent.values())
     counts = (
+        (found.empty, "interval has", "intervals have", "0 nt: left out"),
         (absent, "interval is", "intervals are", "left out: the genome lacks the chromosome"),
         (len(found.beyond), "interval leaves its", "intervals leave their", "chromosome: left out"),
         (outside, "window leaves its", "windows leave their", "chromosome: left out"),
