@@ -14,7 +14,7 @@ import yaml
 from mlproject.commands.cli import main
 from mlproject.sweeps.cells import DataSets, Seconds, plan_cells, seconds_of
 from mlproject.sweeps.lock import plan_lock
-from mlproject.sweeps.plan import expand
+from mlproject.sweeps.plan import count_cells, expand
 from mlproject.sweeps.plan_file import PLANS, find_plan, read_plan
 from mlproject.sweeps.ranges import Range
 from mlproject.sweeps.space import make_space
@@ -112,6 +112,10 @@ def repeated_by_aliases() -> str:
          "at most 100,000 cells: got 20,000,000,001 (seed 20,000,000,001); use fewer values"),
         ("axes: {seed: {from: 0, to: 99999}, arch: [CNN-1, CNN-2]}",
          "got 200,000 (seed 100,000 x arch 2)"),
+        ("axes: {seed: {from: 1, to: 2000}}\nbase: {folds: 100}", "got 200,000 (seed 2,000)"),
+        ("axes: {seed: {from: 1, to: 2000}, folds: [3, '100']}", "got 206,000 (seed 2,000 x fo"),
+        ("base: {folds: 9000000000}", "`folds` must be less than or equal to 100"),
+        ("cells: [{folds: 9000000000}]", "`folds` must be less than or equal to 100"),
         ("axes: {l2: {from: 0, to: 1, step: 1.0e-9}}", "got 1,000,000,001"),
         ("axes: {l2: {from: 0, to: 1.0e+300, step: 1.0e-300}}", "at most 100,000 cells"),
         ("axes: {seed: {from: 0, to: .inf}}", "`axes.seed.to` must be a finite number: got inf"),
@@ -135,6 +139,10 @@ def repeated_by_aliases() -> str:
         ("base: {? [1] : 1}", "a key must be a name"),
         ("base: {dataset: 2020-13-45, seed: x}", "`seed` must be an integer: got 'x'"),
         ("base: {seed: !!int ''}", "a value cannot be read"),
+        ("base: {seed: 010}", "an integer must have decimal digits, without leading zeros: got 01"),
+        ("base: {seed: 1:30}", "an integer must have decimal digits"),
+        ("base: {seed: 0x1F}", "an integer must have decimal digits"),
+        ("base: {learning_rate: 1:30.5}", "a number must be decimal, or a text in quotes: got 1:"),
         ("? \"a\\nb\"\n: 1", "unknown key `a\\nb`"),
         ("base: {\"a\\nb\": 1}", "unknown field `a\\nb` in base"),
         ("name: \"a\\nb\"", "`name` must be of letters, digits"),
@@ -153,6 +161,22 @@ def test_a_plan_that_costs_without_bound_is_refused_by_one_line_before_anything_
     tmp_path: Path, text: str, says: str
 ) -> None:
     check_refusal(write(tmp_path, text), says)
+
+
+@pytest.mark.parametrize("folds", [3, "3"])
+def test_a_plan_counts_and_makes_a_cell_for_each_fold(tmp_path: Path, folds: int | str) -> None:
+    for base, rest, count in (
+        ({"folds": folds}, {}, 3),
+        ({"folds": folds, "fold": 2}, {}, 1),
+        ({"folds": 0}, {}, 1),
+        ({"folds": folds}, {"axes": {"seed": [0, 1]}}, 6),
+        ({}, {"axes": {"folds": [folds, 4, 0], "seed": [0, 1]}}, 16),
+        ({"folds": folds}, {"axes": {"fold": [1, 3]}}, 2),
+        ({"folds": folds}, {"axes": {"seed": [0]}, "cells": [{"seed": 1}, {"folds": 5}]}, 11),
+    ):
+        plan = read_plan(write(tmp_path, {"base": {**SMALL, **base}, **rest}))
+        specs = [spec for _, spec in expand(plan)]
+        assert len(set(specs)) == count_cells(plan) == count
 
 
 def test_a_huge_file_is_refused_unread_and_aliases_and_marks_within_bounds_are_read(

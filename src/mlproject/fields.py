@@ -26,6 +26,7 @@ Momentum = Annotated[float, Field(ge=0.0, le=0.9999)]  # float32 knows few numbe
 Epsilon = Annotated[float, Field(ge=1e-30, le=1000.0)]  # float32 has it, and its square root
 PositiveFloat = Annotated[float, Field(gt=0.0)]
 MOST_ARGUMENTS = 2000
+MOST_FOLDS = 100
 TRAINING_VERSION = 2  # 2: initial weights from numpy
 BLOCKS = "blocks"
 MODEL_PATTERN = r"^([a-z][a-z0-9_]{0,60}|[^\n]{1,900}\.py:[A-Za-z_]\w{0,100})$"

@@ -10,6 +10,7 @@ from mlproject.fields import (
     GENERATED,
     MILLION,
     MODEL_PATTERN,
+    MOST_FOLDS,
     ActivationName,
     DropoutRate,
     Few,
@@ -37,13 +38,13 @@ class NetworkSpec(Frozen):
     )
     length: Positive = data_field(200, "generated data: length of the sequences, nt", fits=True)
     data_seed: Seed = data_field(0, "generated data: seed of the generator")
-    folds: Annotated[int, Field(ge=0, le=100)] = data_field(
+    folds: Annotated[int, Field(ge=0, le=MOST_FOLDS)] = data_field(
         0,
         "cross-validation: number of parts, 3 or more, by chromosome or by clusters of similar "
         "sequences; 0: the splits of the data set",
         later=True,
     )
-    fold: Annotated[int, Field(ge=1, le=100)] = data_field(
+    fold: Annotated[int, Field(ge=1, le=MOST_FOLDS)] = data_field(
         1, "part to test on, from 1 to `folds`; the next one is for validation", later=True
     )
     model: Annotated[str, Field(pattern=MODEL_PATTERN)] = network_field(

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from mlproject.architectures import make_spec, preset_names
+from mlproject.fields import MOST_FOLDS
 from mlproject.parameters import field_info, parse_value
 from mlproject.spec import RunSpec
 from mlproject.sweeps.ranges import LARGEST, PlanPart, Range
@@ -77,8 +78,16 @@ def metric_of(objective: str) -> str:
 
 def count_cells(plan: Plan) -> int:
     """Return the number of cells of a grid before exclusions, by arithmetic: builds no cell."""
-    grid = math.prod(map(count_values, plan.axes.values())) if plan.axes else 0
-    return grid + len(plan.cells) or 1
+    axes = dict(plan.axes)
+    folds = axes.pop("folds", None)
+    chosen: FieldValues = {"fold": 1} if "fold" in axes else {}
+    rows = [chosen] if folds is None else [{"folds": one, **chosen} for one in _values(folds)]
+    grid = math.prod(map(count_values, axes.values())) * _cells_of(plan, rows) if plan.axes else 0
+    return grid + _cells_of(plan, plan.cells) or _cells_of(plan, [{}])
+
+
+def _cells_of(plan: Plan, rows: Sequence[FieldValues]) -> int:
+    return sum(_count_folds({**plan.base, **row}) for row in rows)
 
 
 def count_values(axis: Axis) -> int:
@@ -118,10 +127,18 @@ def expand(plan: Plan) -> Iterator[tuple[FieldValues, RunSpec]]:
 
 def _folds(options: FieldValues, row: FieldValues) -> list[FieldValues]:
     """Return a row once for each fold, if it has `folds` and does not choose one."""
-    folds = options.get("folds", 0)
-    if "fold" in options or not isinstance(folds, int) or folds < 1:
-        return [row]
-    return [{**row, "fold": fold} for fold in range(1, folds + 1)]
+    count = _count_folds(options)
+    return [row] if count == 1 else [{**row, "fold": fold} for fold in range(1, count + 1)]
+
+
+def _count_folds(options: FieldValues) -> int:
+    """Return the number of cells that options give; 1 if their folds are not valid."""
+    try:
+        folds = parse_value("folds", options.get("folds", 0))
+    except UserError:
+        return 1
+    valid = isinstance(folds, int) and 1 <= folds <= MOST_FOLDS and "fold" not in options
+    return int(folds) if valid else 1
 
 
 def _values(axis: Axis) -> Sequence[Value]:

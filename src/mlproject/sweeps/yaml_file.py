@@ -1,5 +1,6 @@
 """Read a YAML file of bounded size, depth and expansion as plain values."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ DEEPEST = 10
 LONGEST_TEXT = 4096
 LARGEST_NUMBER = 2**63 - 1
 LONGEST_MESSAGE = 600
+
+_decimal = re.compile(r"[+-]?(0|[1-9][0-9_]*)").fullmatch
 
 
 def read_yaml(path: Path) -> tuple[str, object]:
@@ -88,7 +91,10 @@ def _check_size(text: str) -> None:
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML without repeated keys and huge integers, in which dates are texts."""
+    """YAML without repeated keys and huge integers, in which dates are texts.
+
+    YAML 1.1 reads ``010`` as 8 and ``1:30`` as 90. Both are refused.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[object] = set()
@@ -107,7 +113,17 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         value = super().construct_yaml_int(node) if digits <= 100 else LARGEST_NUMBER + 1
         if abs(value) > LARGEST_NUMBER:
             raise _refused(f"an integer must be at most {LARGEST_NUMBER:,}", node)
+        if not _decimal(node.value):
+            raise _refused(
+                f"an integer must have decimal digits, without leading zeros: got {node.value}",
+                node,
+            )
         return int(value)
+
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
+        if ":" in node.value:
+            raise _refused(f"a number must be decimal, or a text in quotes: got {node.value}", node)
+        return float(super().construct_yaml_float(node))
 
     def refuse_merge(self, node: yaml.Node) -> None:
         raise _refused("`<<` is not known: write the fields out", node)
@@ -118,6 +134,7 @@ def _refused(rule: str, node: yaml.Node) -> yaml.YAMLError:
 
 
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_yaml_float)
 _Loader.add_constructor("tag:yaml.org,2002:merge", _Loader.refuse_merge)
 _Loader.yaml_implicit_resolvers = {
     first: [pair for pair in pairs if not pair[0].endswith(":timestamp")]
