@@ -21,6 +21,7 @@ from mlproject.system.interrupts import Interrupted, Interrupts, check_interrupt
 def handlers() -> Iterator[None]:
     """Put the handlers back that an interrupted context leaves for a second."""
     old = [(number, signal.getsignal(number)) for number in interrupts.SIGNALS]
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored if these tests run under nohup
     yield
     for number, handler in old:
         signal.signal(number, handler)
@@ -40,6 +41,24 @@ def test_a_signal_is_kept_until_it_is_looked_at(number: signal.Signals) -> None:
         assert running.requested == number.name
         with pytest.raises(Interrupted, match=f"interrupted by {number.name}"):
             check_interrupts()
+
+
+def test_a_closed_terminal_ends_nothing_under_nohup() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with Interrupts() as running:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert running.requested is None
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+def test_a_terminal_that_sends_several_signals_does_not_end_the_process_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(interrupts, "SAME_SECONDS", 0.0)
+    with Interrupts(defers_second=True) as running:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert (running.requested, running.repeated) == ("SIGHUP", False)
 
 
 def test_a_signal_within_a_garbage_collection_is_not_lost() -> None:

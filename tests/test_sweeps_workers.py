@@ -18,6 +18,7 @@ from distributed.security import Security
 from sweep_processes import (
     Processes,
     cells_of,
+    parents_of,
     start_sweep,
     tree,
     wait_for,
@@ -26,7 +27,7 @@ from sweep_processes import (
 )
 
 from mlproject.store import connect as open_store
-from mlproject.store.liveness import find_runs
+from mlproject.sweeps.local_workers import PRELOAD
 from mlproject.sweeps.workers import open_workers
 from mlproject.system.errors import UserError
 
@@ -94,21 +95,30 @@ def test_nobody_without_its_certificate_can_talk_to_the_processes_of_a_sweep(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_ctrl_c_while_workers_start_ends_the_sweep_and_does_not_blame_the_checkout(
-    workplace: Path, started: Processes
+    workplace: Path, started: Processes, number: signal.Signals
 ) -> None:
     plan = write_plan(workplace, base=TINY)
     driver = start_sweep(plan, started, "--workers", "2", stderr=subprocess.PIPE)
     wait_for(lambda: workers_of(driver.pid))
-    os.killpg(driver.pid, signal.SIGINT)  # as a terminal does: to the workers, too
+    os.killpg(driver.pid, number)  # as a terminal does: to the workers, too
     _, printed = driver.communicate(timeout=PATIENCE)
     assert driver.returncode == 1
     assert "checkout" not in printed
     assert "Traceback" not in printed
     assert not cells_of(open_store())
-    [parent] = find_runs(open_store(), "0", sweep="plan")
+    [parent] = parents_of(open_store(), "plan")
     assert parent.info.status == "KILLED"
-    assert "SIGINT" in parent.data.tags["mlproject.failure"]
+    assert number.name in parent.data.tags["mlproject.failure"]
+
+
+def test_no_signal_of_a_terminal_ends_a_worker() -> None:
+    asked = "print([signal.getsignal(one).name for one in (signal.SIGINT, signal.SIGHUP)])"
+    shown = subprocess.run(
+        [sys.executable, "-c", f"{PRELOAD}\n{asked}"], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout == "['SIG_IGN', 'SIG_IGN']\n"
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def interpret_runs(
     Raises:
         UserError: see `mlproject.run.finished_run.interpret_run`; or the runs are not of one data
             set. Nothing is recorded then.
-        Interrupted: SIGINT or SIGTERM; the methods that are done are recorded.
+        Interrupted: SIGINT, SIGTERM or SIGHUP; the methods that are done are recorded.
     """
     names = parse_methods(methods)
     check(names)

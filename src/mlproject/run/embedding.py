@@ -87,7 +87,7 @@ def embed_run(
 
     Raises:
         UserError: see `choose_motifs` and `mlproject.run.finished_run.amended`.
-        Interrupted: SIGINT or SIGTERM; nothing is recorded.
+        Interrupted: SIGINT, SIGTERM or SIGHUP; nothing is recorded.
     """
     with amended(run_id, dataset, quiet, "embed") as context:
         identifier = context.tracker.run_id

@@ -50,7 +50,7 @@ def interpret_run(
     Raises:
         UserError: the method is unknown; the run does not exist, has not finished or has no model;
             the data set is missing or another one; see also `attribute_run`.
-        Interrupted: SIGINT or SIGTERM; only the completed methods are recorded.
+        Interrupted: SIGINT, SIGTERM or SIGHUP; only the completed methods are recorded.
     """
     names = parse_methods(methods)
     check(names)
@@ -73,7 +73,7 @@ def amended(run_id: str, dataset: Path | None, quiet: bool, verb: str) -> Iterat
     Raises:
         UserError: the run does not exist or has not finished; the data set is missing or another
             one.
-        Interrupted: SIGINT or SIGTERM.
+        Interrupted: SIGINT, SIGTERM or SIGHUP.
     """
     with Interrupts() as interrupts:
         store = connect()

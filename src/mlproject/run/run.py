@@ -48,7 +48,7 @@ def run(spec: RunSpec, settings: Settings = DEFAULTS, source: Source = None) -> 
 
     Raises:
         UserError: the spec does not fit the data, or the data or the store cannot be used.
-        Interrupted: SIGINT, SIGTERM or `should_stop`; the run is KILLED and can be resumed.
+        Interrupted: SIGINT, SIGTERM, SIGHUP or `should_stop`; the run is KILLED and can be resumed.
     """
     started, computed = time.perf_counter(), time.process_time()
     check(spec.methods)

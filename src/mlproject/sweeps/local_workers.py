@@ -30,6 +30,8 @@ NO_PAGES: dict[str, list[str]] = {
 PRELOAD = """
 import signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 def dask_setup(worker):
     worker.http_server.stop()
 """
@@ -59,7 +61,7 @@ class LocalWorkers:
         dask.config.set({"distributed.nanny.pre-spawn-environ": environment})
         self._folder = tempfile.mkdtemp(prefix="mlproject-sweep-")
         try:
-            with dask.config.set(NO_PAGES), _ctrl_c_blocked():
+            with dask.config.set(NO_PAGES), _terminal_blocked():
                 self.cluster = LocalCluster(
                     n_workers=workers,
                     threads_per_worker=1,
@@ -98,17 +100,19 @@ class LocalWorkers:
 
 
 @contextmanager
-def _ctrl_c_blocked() -> Iterator[None]:
-    """Protect processes that start here from Ctrl-C, which a terminal sends to all processes.
+def _terminal_blocked() -> Iterator[None]:
+    """Protect processes that start here from the signals that a terminal sends to all processes.
 
-    They inherit a blocked SIGINT. This process receives the signal after they have started.
+    These are SIGINT for Ctrl-C and SIGHUP when it closes. They inherit the blocked signals. This
+    process receives the signals after they have started, and stops their cells in good order.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows: `PRELOAD` alone
         yield
         return
-    resource_tracker.ensure_running()  # else starting the first process lifts the block
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
+        resource_tracker.ensure_running()  # else starting the first process lifts the block
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,4 +1,7 @@
-"""Ctrl-C: SIGINT and SIGTERM end a run in good order, a second Ctrl-C ends the process at once.
+"""SIGINT (Ctrl-C), SIGTERM and SIGHUP end a run in good order; a second Ctrl-C ends it at once.
+
+SIGHUP tells a process that its terminal or SSH session is closed. ``nohup`` makes a process ignore
+it, and then it is ignored here too.
 
 A signal only sets a flag. An exception raised by the handler could be lost in a callback of a
 library (JAX has one in Python's garbage collection) or leave work half done. The program therefore
@@ -16,7 +19,8 @@ from types import FrameType
 from typing import Any
 
 SAME_SECONDS = 1.0  # `mlflow run` turns one Ctrl-C into SIGINT and, after 0.25 s, SIGTERM
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+HANG_UP = getattr(signal, "SIGHUP", None)  # Windows has none
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *([HANG_UP] if HANG_UP else []))
 
 _current: ContextVar["Interrupts | None"] = ContextVar("interrupts", default=None)
 
@@ -26,11 +30,12 @@ class Interrupted(Exception):  # noqa: N818, not an error
 
 
 class Interrupts:
-    """Handlers of SIGINT and SIGTERM inside a context. `check_interrupts` checks the innermost.
+    """Handlers of `SIGNALS` inside a context. `check_interrupts` checks the innermost.
 
     Attributes:
         requested: name of the first signal, None if none came.
-        repeated: whether a second signal came. It ends the process, unless `defers_second`.
+        repeated: whether a second signal came. It ends the process, unless `defers_second`. A
+            SIGHUP is never a second signal: a terminal that closes may send several.
     """
 
     def __init__(
@@ -57,7 +62,8 @@ class Interrupts:
     def __enter__(self) -> "Interrupts":
         if current_thread() is main_thread():
             for number in SIGNALS:
-                self._old[number] = signal.signal(number, self._handle)
+                if number != HANG_UP or signal.getsignal(number) is not signal.SIG_IGN:
+                    self._old[number] = signal.signal(number, self._handle)
         self._token = _current.set(self)
         return self
 
@@ -96,7 +102,7 @@ class Interrupts:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         again = self.requested is not None
-        if again and time.monotonic() - self._last < SAME_SECONDS:
+        if again and (number == HANG_UP or time.monotonic() - self._last < SAME_SECONDS):
             return
         if self._ended:
             self._restore()
