@@ -104,9 +104,23 @@ def test_columns_are_chosen_by_index_by_name_or_renamed(tmp_path: Path) -> None:
         ("3,3", "must be unique: got 3 twice"),
         ("a=3,b=3", "must be unique: got b=3 twice"),
         ("all", "needs `names`"),
+        ("²", "no label column '²'"),
+        ("9" * 5000, "no label column '9999"),
     ):
         with pytest.raises(UserError, match=message):
             deepsea.choose_columns(wrong)
+
+
+def test_a_name_of_several_columns_is_refused_and_their_indices_are_not(tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("K562|CTCF\nK562|MAX\n\nK562|CTCF\n")
+    for wanted in ("all", "K562|CTCF", "K562|MAX,K562|CTCF"):
+        with pytest.raises(UserError, match=r"'K562\|CTCF' is in lines 1 and 4; rename one"):
+            deepsea.choose_columns(wanted, names)
+    assert deepsea.choose_columns("K562|MAX", names) == {"K562|MAX": 1}
+    assert deepsea.choose_columns("0,2,other=3", names) == {
+        "K562|CTCF": 0, "column2": 2, "other": 3,
+    }  # fmt: skip
 
 
 def test_the_command_prints_counts_and_writes_a_data_set(

@@ -286,6 +286,8 @@ def test_tracks_draws_runs_side_by_side(
     assert "test sequence" in capsys.readouterr().out
     for arguments, message in (
         (["--region", "x"], "`--region` is written FROM-TO"),
+        (["--region", "²-5"], "`--region` is written FROM-TO"),
+        (["--region", f"1-{'9' * 5000}"], "`--region` is written FROM-TO"),
         (["--region", "1-999"], "`--region` must lie within"),
         (["--sequence", "99999"], "`--sequence` must be a row"),
         (["--out", "x.gif"], "`--out` must end in .png or .pdf"),

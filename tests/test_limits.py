@@ -8,6 +8,7 @@ from mlproject.network.memory import check_memory, lacks_memory, least_bytes, ma
 from mlproject.parameters import field_info, field_names
 from mlproject.report.published import published
 from mlproject.system.errors import UserError
+from mlproject.system.numbers import whole_number
 
 NUMBERS = [name for name in field_names() if (info := field_info(name)) and info.kind is not str]
 
@@ -110,3 +111,11 @@ def test_errors_without_memory_are_told_from_others() -> None:
         assert lacks_memory(RuntimeError(text))
     assert lacks_memory(MemoryError())
     assert not lacks_memory(RuntimeError("CUDA_ERROR_ILLEGAL_ADDRESS"))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "²", "٣", "-1", "+1", " 1", "1.0", "1_0", "9" * 19, "9" * 9000]
+)
+def test_other_texts_than_a_few_decimal_digits_are_no_whole_number(text: str) -> None:
+    assert whole_number(text) is None
+    assert [whole_number(one) for one in ("0", "007", "9" * 18)] == [0, 7, 10**18 - 1]

@@ -151,6 +151,8 @@ def repeated_by_aliases() -> str:
          "`search.trials` must be less than or equal to 100000"),
         (f"search: {{space: {{pool1: [1]}}, {TRIALS}, seed: 5000000000}}",
          "`search.seed` must be less than 2147483648"),
+        (f"search: {{space: {{pool1: [1]}}, {TRIALS.replace('auroc', 'conv²/dead')}}}",
+         "unknown objective `val_conv²/dead`"),
         ("search: {space: {seed: {from: 0, to: 9999999999, step: 1}}, sampler: grid, "
          f"{TRIALS}}}", "sampler: grid must have at most 100,000 cells: got 10,000,000,000"),
         (f"search: {{space: {{seed: {{from: 0, to: 5, step: 0.5}}}}, {TRIALS}}}",

@@ -6,7 +6,8 @@ import click
 
 from mlproject.commands.options import BACKEND, OUT_FILE, THREADS, option
 from mlproject.fields import parse_methods
-from mlproject.system.errors import UserError
+from mlproject.system.errors import UserError, short_repr
+from mlproject.system.numbers import whole_number
 from mlproject.system.startup import prepare_keras
 
 
@@ -45,7 +46,7 @@ def tracks(
 
 
 def _parse_region(text: str) -> tuple[int, int]:
-    first, dash, last = text.partition("-")
-    if not (dash and first.isdigit() and last.isdigit() and int(first)):
-        raise UserError(f"`--region` is written FROM-TO, such as 21-90: got {text!r}")
-    return int(first) - 1, int(last)
+    first, last = (whole_number(part) for part in text.partition("-")[::2])
+    if not first or last is None:
+        raise UserError(f"`--region` is written FROM-TO, such as 21-90: got {short_repr(text)}")
+    return first - 1, last

@@ -4,7 +4,6 @@ Source of the layout: Zhou & Troyanskaya, Nat Methods 12: 931, 2015. Source of t
 and counts: Koo & Eddy, PLoS Comput Biol 15(12): e1007560, 2019, Methods and released code.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,7 +19,8 @@ from mlproject.data.rows import Rows
 from mlproject.data.split import SPLITS
 from mlproject.data.writing import new_dataset_file
 from mlproject.names import check_classes
-from mlproject.system.errors import UserError, nearest
+from mlproject.system.errors import UserError, nearest, short_repr
+from mlproject.system.numbers import whole_number
 from mlproject.system.texts import lines
 
 LETTERS = "AGCT"
@@ -56,31 +56,47 @@ def choose_columns(wanted: str = "paper", names: Path | None = None) -> dict[str
         names: a text file with the name of one column per line.
 
     Raises:
-        UserError: an unknown name, a column given twice.
+        UserError: an unknown name, a name of several columns, a column given twice.
     """
     if wanted == "paper":
         return dict(PAPER_COLUMNS)
     listed = [text.strip() for _, text in lines(names)] if names else []
-    known = {name: index for index, name in enumerate(listed) if name} or PAPER_COLUMNS
-    label_of = {index: name for name, index in known.items()}
+    columns_of: dict[str, list[int]] = {}
+    for index, name in enumerate(listed):
+        if name:
+            columns_of.setdefault(name, []).append(index)
+    known = {name: own[0] for name, own in columns_of.items()} or PAPER_COLUMNS
+    label_of = dict(enumerate(listed)) if names else {one: name for name, one in known.items()}
     if wanted == "all":
         if not names:
             raise UserError("`columns=all` needs `names`, a file with the name of each column")
+        for name in known:
+            _check_one(names, name, columns_of)
         return dict(known)
     chosen: dict[str, int] = {}
     for entry in (part.strip() for part in wanted.split(",")):
         name, _, text = entry.rpartition("=")
-        if re.fullmatch(r"\d+", text):
-            index = int(text)
-            name = name or label_of.get(index, f"column{index}")
+        number = whole_number(text)
+        if number is not None:
+            name, index = name or label_of.get(number) or f"column{number}", number
         elif entry in known:
+            _check_one(names, entry, columns_of)
             name, index = entry, known[entry]
         else:
-            raise UserError(f"no label column {entry!r}: {nearest(entry, known)}")
+            raise UserError(f"no label column {short_repr(entry)}: {nearest(entry, known)}")
         if name in chosen or index in chosen.values():
             raise UserError(f"`columns` must be unique: got {entry} twice")
         chosen[name] = index
     return chosen
+
+
+def _check_one(names: Path | None, name: str, columns_of: Mapping[str, Sequence[int]]) -> None:
+    """Raise a `UserError` if several columns have a name."""
+    if len(own := columns_of.get(name, ())) > 1:
+        raise UserError(
+            f"{names}: a name must be of one column: {short_repr(name)} is in lines "
+            f"{own[0] + 1} and {own[1] + 1}; rename one, or give NAME=INDEX (from 0)"
+        )
 
 
 def convert(

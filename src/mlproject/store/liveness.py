@@ -13,6 +13,7 @@ from mlproject.store.errors import STORE_ERRORS, first_line
 from mlproject.store.journal import JOURNAL, Journal
 from mlproject.system import processes
 from mlproject.system.errors import UserError
+from mlproject.system.numbers import whole_number
 from mlproject.system.processes import parse_process
 
 METRIC_VERSION = "1"
@@ -70,7 +71,7 @@ def last_heartbeat(run: Any) -> float:
 def metric_version(run: Any) -> int:
     """Return the version of a run's metrics, 0 if it has none."""
     text = run.data.tags.get(Tag.METRIC_VERSION, "")
-    return int(text) if text.isdecimal() else 0
+    return whole_number(text) or 0
 
 
 def counts_as_done(store: StoreConnection, run: Any) -> bool:

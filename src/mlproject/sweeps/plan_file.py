@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -190,7 +191,7 @@ def check_objective(name: str) -> None:
         raise UserError(
             f"the test split is never an objective: {name} is scanned over it; use val_{name}"
         )
-    if layer.startswith("val_conv") and layer[8:].isdigit() and score in FILTER_OBJECTIVES:
+    if re.fullmatch(r"val_conv[1-9][0-9]?", layer) and score in FILTER_OBJECTIVES:
         return
     allowed = [*EPOCH_OBJECTIVES, Metric.TIME_TRAIN]
     if name not in allowed:

@@ -9,6 +9,7 @@ import os
 import sys
 
 from mlproject.system.errors import UserError
+from mlproject.system.numbers import whole_number
 
 MOST_THREADS = 1024  # with many more threads the backends crash
 
@@ -63,7 +64,7 @@ def thread_variables(count: int) -> dict[str, str]:
 def thread_count() -> int:
     """Return the number of threads of the backend: the number set, else one per processor core."""
     text = os.environ.get(THREADS, "")
-    return (int(text) if text.isdigit() else 0) or os.cpu_count() or 1
+    return whole_number(text) or os.cpu_count() or 1
 
 
 def draw_to_files() -> None:

@@ -22,6 +22,7 @@ from mlproject.store.results.conditions import equals, parse
 from mlproject.store.transfer import RecordedRun, read_run
 from mlproject.system.errors import UserError
 from mlproject.system.files import atomic_file
+from mlproject.system.numbers import whole_number
 
 ROOM = 1 << 20
 FACTS = (
@@ -184,7 +185,7 @@ def _export(
 
 
 def _version(text: str | None) -> int:
-    return int(text) if text and text.isdigit() else 0
+    return whole_number(text or "") or 0
 
 
 def _is_later(recorded: RecordedRun, before: RecordedRun) -> bool:
