@@ -8,8 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlproject.commands.cli import main
+from mlproject.data import read
 from mlproject.system.errors import UserError
-from mlproject.system.files import atomic_file, atomic_hdf5
+from mlproject.system.files import LONGEST_NAME, atomic_file, atomic_hdf5
+from mlproject.system.outputs import require_writable
+from mlproject.system.texts import require_file
 
 
 @contextmanager
@@ -70,6 +74,39 @@ def test_what_is_no_file_stays_and_is_one_line(tmp_path: Path, name: str) -> Non
         file.write(b"x")
     assert set(tmp_path.iterdir()) == {tmp_path / "folder", tmp_path / "pipe"}
     assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("name", ["folder", "pipe", "/dev/null", "é" * 130, "x" * 250])
+def test_an_output_that_cannot_be_is_refused_before_the_work(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setattr("mlproject.motifs.tomtom.match_files", lambda *_: pytest.fail("worked"))
+    with pytest.raises(SystemExit, match="2"):
+        main(["match", "query.meme", "--out", str(tmp_path / name)])
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert len(error) < 300
+    assert {one.name for one in tmp_path.iterdir()} == {"folder", "pipe"}
+
+
+def test_the_longest_name_is_written(tmp_path: Path) -> None:
+    path = tmp_path / ("é" * (LONGEST_NAME // 2) + "x" * (LONGEST_NAME % 2))
+    require_writable(path)
+    with atomic_file(path) as file:
+        file.write(b"x")
+    assert path.read_bytes() == b"x"
+    with pytest.raises(UserError, match="a name must have at most"):
+        require_writable(path.with_name(f"{path.name}y"))
+
+
+def test_a_pipe_that_is_to_be_read_is_said_to_be_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/null")):
+        for use in (require_file, read):
+            with pytest.raises(UserError, match="a pipe or a device: write its content to a file"):
+                use(path)
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:

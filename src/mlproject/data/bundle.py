@@ -16,6 +16,7 @@ from mlproject.data.matlab5 import Matrix, matrices
 from mlproject.system.errors import UserError
 from mlproject.system.hdf5 import check_size, hdf5_opened
 from mlproject.system.progress import watched
+from mlproject.system.texts import why_no_file
 
 BLOCK_BYTES = 1 << 26
 CACHE_BYTES = 1 << 24
@@ -150,8 +151,8 @@ def open_bundle(path: Path, split: str) -> Iterator[Bundle]:
             matching shapes. It may be raised during reading.
     """
     keys = (f"{split}xdata", f"{split}data")
-    if not path.is_file():
-        raise UserError(f"the bundle needs train.mat, valid.mat and test.mat: no file {path}")
+    if found := why_no_file(path):
+        raise UserError(f"the bundle needs train.mat, valid.mat and test.mat: got {path}, {found}")
     if not h5py.is_hdf5(path):
         yield _Stream(path, keys)
         return

@@ -20,6 +20,7 @@ from mlproject.data.split import SPLITS, WINDOW, Split
 from mlproject.motifs.pwm import Motif
 from mlproject.system.errors import UserError
 from mlproject.system.hdf5 import hdf5_opened, read_array
+from mlproject.system.texts import why_no_file
 
 IN_MEMORY = 1 << 25
 PLACE = ("chrom", "start", "end")
@@ -39,8 +40,7 @@ def read(path: Path, *, hashed: bool = False) -> Dataset:
             invalid or does not match its `sha256`.
     """
     rule = f"a data set must be a recipe ({', '.join(RECIPES)}) or the path of an HDF5 file"
-    if not os.path.isfile(path):
-        found = "a folder" if os.path.isdir(path) else "no such file"
+    if found := why_no_file(path):
         raise UserError(f"{rule}: got {path}, {found}")
     with hdf5_opened(path, rule) as file:
         if KEYS[0] not in file and onehot.has_arrays(file) and not hashed:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import h5py
 
 
+LONGEST_NAME = 255 - len("..01234567.partial")
+"""Bytes of a name of a file that `atomic_file` can write."""
 SEAL = b"\nsha256:"
 SEAL_LENGTH = len(SEAL) + 64
 

@@ -4,14 +4,24 @@ import os
 from pathlib import Path
 
 from mlproject.system.errors import UserError
+from mlproject.system.files import LONGEST_NAME
 
 
 def require_writable(path: Path, folder: bool = False) -> None:
     """Raise a `UserError` if a file, or a `folder`, cannot be written. Nothing is written."""
     full = Path(os.path.realpath(path))
-    if full.exists() and full.is_dir() != folder:
-        kind = "folder" if folder else "file"
-        raise UserError(f"cannot write {path}: it exists and is not a {kind}")
+    try:
+        fits = full.is_dir() if folder else full.is_file()
+        if not fits and (full.exists() or os.path.exists(path)):
+            kind = "folder" if folder else "file"
+            raise UserError(f"cannot write {path}: it exists and is not a {kind}")
+    except OSError as error:
+        raise UserError(f"cannot write {str(path)[:60]}: {error.strerror or error}") from error
+    if len(os.fsencode(full.name)) > LONGEST_NAME:
+        raise UserError(
+            f"a name must have at most {LONGEST_NAME} bytes: got {len(os.fsencode(full.name))} in "
+            f"{str(path)[:60]}"
+        )
     place = full if folder else full.parent
     while not place.exists():
         place = place.parent

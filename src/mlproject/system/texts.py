@@ -8,6 +8,7 @@ import codecs
 import gzip
 import io
 import lzma
+import stat
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,12 +58,21 @@ _OTHER_KINDS = {
 
 def require_file(path: Path) -> None:
     """Raise a `UserError` if `path` is not a file."""
-    try:
-        found = None if path.is_file() else "a folder" if path.is_dir() else "no such file"
-    except (OSError, ValueError):
-        found = "no such file"
-    if found:
+    if found := why_no_file(path):
         raise UserError(f"cannot read {path}: {found}")
+
+
+def why_no_file(path: Path) -> str | None:
+    """Return why a path is not one of a file that can be read several times, None if it is."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return "no such file"
+    except OSError as error:
+        return error.strerror or "no such file"
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return None if stat.S_ISREG(mode) else "a pipe or a device: write its content to a file"
 
 
 def is_packed(head: bytes) -> bool:
