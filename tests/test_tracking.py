@@ -1,13 +1,17 @@
 """Runs told to a local journal first: nothing is lost or told twice when the store goes away."""
 
+import os
 import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import quote
 
 import pytest
 from fault_server import FaultRelay
@@ -57,14 +61,78 @@ def test_a_leftover_file_store_gets_one_line_with_the_way_out(workplace: Path) -
         ("file:///tmp/mlruns", "no longer reads file stores"),
         ("some/folder", "no longer reads file stores"),
         ("http://127.0.0.1:9", "must be readable and writable"),
+        ("http://[host", "must be the address of a server or a database"),
+        ("localhost:5000", "must be the address of a server or a database"),
+        ("mlflow.db", "must be the address of a server or a database"),
+        ("postgresql://ada:x@host:port/runs", "must be readable and writable"),
+        ("sqlite://", "must outlive the process"),
+        ("databricks", "credentials of Databricks"),
+        ("databricks://profile", "credentials of Databricks"),
+        ("uc:models", "Unity Catalog"),
+        ("arn:aws:sagemaker:x", "install the package that reads such addresses"),
     ],
 )
 def test_a_store_that_cannot_be_used_gets_one_line(
     workplace: Path, monkeypatch: pytest.MonkeyPatch, uri: str, message: str
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    for name in [name for name in os.environ if name.startswith("DATABRICKS")]:
+        monkeypatch.delenv(name)
     with pytest.raises(UserError, match=message) as caught:
         connect(uri)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["my%20runs", "runs?"])
+def test_a_folder_that_mlflow_reads_as_another_gets_one_line_and_stays_empty(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder = workplace / "outer" / name
+    folder.mkdir(parents=True)
+    with pytest.raises(UserError, match="reads as another path"):
+        connect("sqlite:///" + quote(str(folder / "mlflow.db")))
+    monkeypatch.chdir(folder)
+    with pytest.raises(UserError, match="reads as another path"):
+        connect()
+    assert [*(workplace / "outer").iterdir()] == [folder]
+    assert not [*folder.iterdir()]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MLFLOW_HTTP_REQUEST_TIMEOUT",
+        "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL",
+        "MLFLOW_TRACKING_INSECURE_TLS",
+    ],
+)
+def test_a_variable_of_mlflow_that_it_cannot_read_gets_one_line(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "abc")
+    with pytest.raises(UserError, match=f"`{name}` must have a value that MLflow can read"):
+        connect()
+
+
+def test_a_web_page_in_place_of_an_answer_is_called_so(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<!doctype html><title>Log in</title>")
+
+        do_POST = do_GET  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(UserError, match="a web page answers there") as caught:
+            connect(f"http://127.0.0.1:{server.server_port}/#/experiments/1")
+        server.shutdown()
     assert "\n" not in str(caught.value)
 
 

@@ -9,7 +9,7 @@ from mlproject.store.delivery import deliver
 from mlproject.store.environment import environment_name
 from mlproject.store.errors import STORE_ERRORS, first_line, is_hopeless
 from mlproject.store.liveness import is_terminated
-from mlproject.store.opening import connect, find_store, refuse_file_store, temporary_store
+from mlproject.store.opening import connect, find_store, temporary_store
 from mlproject.store.registry import check_registered_name, check_registry, register
 from mlproject.store.syncing import sync
 from mlproject.store.tracker import Tracker
@@ -27,7 +27,6 @@ __all__ = [
     "first_line",
     "is_hopeless",
     "is_terminated",
-    "refuse_file_store",
     "register",
     "sync",
     "temporary_store",

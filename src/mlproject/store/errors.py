@@ -23,6 +23,29 @@ PERMANENT = (
 )  # fmt: skip
 ACCESS_DENIED = ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
 
+_ADVICE = (
+    (
+        ("out-of-date database schema", "can't locate revision"),
+        "use the MLflow that made it, or copy it and run `mlflow db upgrade`",
+    ),
+    (("disk is full", "no space left", "quota"), "free space or set MLFLOW_TRACKING_URI"),
+    (("not a database",), "move the file away or set MLFLOW_TRACKING_URI"),
+    (("read-only", "readonly"), "make it writable or set MLFLOW_TRACKING_URI"),
+    (
+        ("valid json format",),
+        "a web page answers there, such as the login of a proxy: log in, or set "
+        "MLFLOW_TRACKING_URI to the server itself, without what a browser adds after its port",
+    ),
+    (
+        ("uri schemes", "supported schemes"),
+        "install the package that reads such addresses, or set MLFLOW_TRACKING_URI",
+    ),
+    (
+        ("databricks authentication",),
+        "set up the credentials of Databricks, or set MLFLOW_TRACKING_URI",
+    ),
+)
+
 _ORIGINAL = re.compile(r"Original exception was: (.+)")
 _BROKEN = re.compile(
     r"read-?only|malformed|not a database|no such (table|column)|certificate verify failed"
@@ -97,14 +120,9 @@ def _cause(error: BaseException) -> BaseException:
 
 def _advice(text: str, error: BaseException) -> str:
     lower = text.lower()
-    if "out-of-date database schema" in lower or "can't locate revision" in lower:
-        return "use the MLflow that made it, or copy it and run `mlflow db upgrade`"
-    if any(word in lower for word in ("disk is full", "no space left", "quota")):
-        return "free space or set MLFLOW_TRACKING_URI"
-    if "not a database" in lower:
-        return "move the file away or set MLFLOW_TRACKING_URI"
-    if "read-only" in lower or "readonly" in lower:
-        return "make it writable or set MLFLOW_TRACKING_URI"
+    for words, advice in _ADVICE:
+        if any(one in lower for one in words):
+            return advice
     if _is_denied(error):
         return "check the user name and the password, or set MLFLOW_TRACKING_URI"
     return "correct that or set MLFLOW_TRACKING_URI"

@@ -11,6 +11,7 @@ from pathlib import Path
 import mlflow
 import sqlalchemy
 
+from mlproject.store.address import check_address, check_folder, check_variables, store_address
 from mlproject.store.client import Store
 from mlproject.store.creation import RULE, make_sqlite_store, sqlite_path
 from mlproject.store.environment import use_store, without_store
@@ -36,14 +37,17 @@ def connect(uri: str | None = None) -> Store:
     the store from then on, also in child processes, see `mlproject.store.environment`.
 
     Raises:
-        UserError: it is a file store, which MLflow 3 does not read, cannot be opened, or needs a
-            driver that is not installed.
+        UserError: it is a file store, which MLflow 3 does not read, cannot be opened, needs a
+            driver that is not installed, or a variable of MLflow has a wrong value.
     """
-    refuse_file_store(uri)
-    uri = uri or _address()
-    use_store(uri)
-    path = sqlite_path(uri)
+    check_address(uri)
+    uri = uri or store_address()
+    check_variables()
     try:
+        use_store(uri)
+        path = sqlite_path(uri)
+        if not uri.startswith("http"):
+            check_folder(Path.cwd(), *([path.parent] if path else []))
         if path is not None:
             make_sqlite_store(path)
         with _table_lock(uri):
@@ -56,13 +60,11 @@ def connect(uri: str | None = None) -> Store:
             f"the tracking store needs its driver: {mask(uri)} answers '{error}'; "
             f"`pip install '{driver}'` or set MLFLOW_TRACKING_URI"
         ) from error
-    except (sqlite3.Error, *STORE_ERRORS) as error:
+    except UserError:
+        raise
+    except (sqlite3.Error, ValueError, *STORE_ERRORS) as error:
         raise unwritable(uri, error) from error
     return Store(uri, client, path)
-
-
-def _address() -> str:
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
 
 
 def find_store() -> Store | None:
@@ -71,7 +73,7 @@ def find_store() -> Store | None:
     Raises:
         UserError: see `connect`.
     """
-    path = sqlite_path(_address())
+    path = sqlite_path(store_address())
     return None if path is not None and not path.exists() else connect()
 
 
@@ -82,25 +84,6 @@ def temporary_store() -> Iterator[Store]:
         store = connect(f"sqlite:///{folder}/mlflow.db")
         store.client.create_experiment("runs", (Path(folder) / "artifacts").as_uri())
         yield store
-
-
-def refuse_file_store(uri: str | None = None) -> None:
-    """Raise a `UserError` if MLflow would open a file store, which it no longer supports."""
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI")
-    if uri is None:
-        old = sorted(Path.cwd().glob("mlruns/*/meta.yaml"))
-        if not old:
-            return
-        found = str(old[0].parent.parent)
-    elif "://" not in uri or uri.startswith("file:"):
-        found = uri
-    else:
-        return
-    raise UserError(
-        "the store must be a database or a server, MLflow 3 no longer reads file stores: "
-        f"found {found}; run `mlflow migrate-filestore --source {found} "
-        "--target sqlite:///mlflow.db` and move the folder away, or set MLFLOW_TRACKING_URI"
-    )
 
 
 @contextmanager
