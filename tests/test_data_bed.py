@@ -6,6 +6,7 @@ import lzma
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from mlproject.data import read
 from mlproject.data.bed import read_intervals
 from mlproject.data.gc import gc_matched
 from mlproject.data.genome import open_genome
+from mlproject.data.header_places import LONGEST_NAME
 from mlproject.data.peaks import Options, convert
 from mlproject.sequence import decode
 from mlproject.system.errors import UserError
@@ -253,6 +255,44 @@ def test_peaks_of_1_nt_get_a_word(
     assert caught.value.code == 2
     error = capsys.readouterr().err
     assert "its peaks have at most 1 nt; scheme=summits takes windows around summits" in error
+
+
+def test_windows_on_chromosomes_with_long_names_have_no_place_rather_than_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = [f"{'scaffold' * 8}{end}" for end in "ab"]
+    assert len(long[0]) == LONGEST_NAME + 1
+    genome, rng = tmp_path / "g.fa", np.random.default_rng(1)
+    names = [*long, "chr7", "chr8"]
+    genome.write_text("".join(f">{n}\n{''.join(rng.choice([*'ACGT'], 3000))}\n" for n in names))
+    (tmp_path / "a.bed").write_text("".join(f"{name}\t1000\t1400\n" for name in names))
+    said = run(tmp_path, genome, f"--files A={tmp_path}/a.bed --scheme summits", capsys)
+    assert "places of windows on 2 chromosomes are not kept: names have at most 64 bytes" in said
+    found = read(tmp_path / "o.h5").windows
+    assert (found["train"]["chrom"] == b"").all()
+    assert found["test"]["chrom"].tolist() == [b"chr8", b""]
+    with h5py.File(tmp_path / "o.h5", "r+") as file:
+        raw = file["test/windows"][()]
+        del file["test/windows"]
+        wide = np.zeros(len(raw), [("chrom", "S80"), ("start", "<i8"), ("end", "<i8")])
+        wide["chrom"], wide["start"], wide["end"] = [long[0].encode(), b"chr8"], 7, 207
+        file["test/windows"] = wide
+    assert read(tmp_path / "o.h5").windows["test"]["chrom"].tolist() == [b"", b"chr8"]
+
+
+def test_more_bins_than_memory_holds_are_refused_before_they_are_made(
+    tmp_path: Path, genome: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.bed").write_text("".join(f"{place}\n" for place in PLACES))
+    monkeypatch.setattr("mlproject.data.genome_windows.MOST_ROWS", 1000)
+    files = {"A": [tmp_path / "a.bed"]}
+    for size, message in (
+        (1, "at most 1,000 bins in the peaks of a class: got 1,200"),
+        (2, "at most 1,000 labels of bins in windows: got 59,400"),
+    ):
+        options = Options(test=("chr8",), window=200, bin_size=size, labels="union")
+        with pytest.raises(UserError, match=message):
+            convert(files, genome, tmp_path / "o.h5", relevant={}, options=options)
 
 
 def test_the_search_for_negatives_that_do_not_exist_ends(tmp_path: Path) -> None:

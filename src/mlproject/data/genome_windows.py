@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlproject.data.header_places import LONGEST_NAME
+from mlproject.data.split import WINDOW
+from mlproject.system.errors import UserError
+from mlproject.system.messages import quantity
+
 KEYS = ["chrom", "start"]
+MOST_ROWS = 100_000_000
 
 
 def bin_windows(
@@ -27,12 +33,16 @@ def bin_windows(
 
     Returns:
         Columns ``chrom start``, and one per class with 0 or 1. Windows are sorted and distinct.
+
+    Raises:
+        UserError: more than `MOST_ROWS` bins or labels.
     """
     labelled = []
     for name, intervals in peaks.items():
         merged = merge(intervals)
         first = (merged["start"] // size).to_numpy()
         count = ((merged["end"] - 1) // size).to_numpy() - first + 1
+        _check_size(int(count.sum()), "bins in the peaks of a class")
         row = np.repeat(np.arange(len(merged)), count)
         bins = np.arange(len(row)) - np.repeat(count.cumsum() - count, count) + first[row]
         start, end = merged["start"].to_numpy()[row], merged["end"].to_numpy()[row]
@@ -45,10 +55,18 @@ def bin_windows(
     centres = found[["chrom", "bin"]].drop_duplicates()
     if merge_labels:
         near = (window // size - 1) // 2
+        _check_size((2 * near + 1) * len(found), "labels of bins in windows")
         shifted = [found.assign(bin=found["bin"] + step) for step in range(-near, near + 1)]
         found = pd.concat(shifted).merge(centres, on=["chrom", "bin"])
     found = found.assign(start=found["bin"] * size + size // 2 - window // 2)
     return _table(found, list(peaks))
+
+
+def _check_size(count: int, what: str) -> None:
+    if count > MOST_ROWS:
+        raise UserError(
+            f"`bin_size` must give at most {MOST_ROWS:,} {what}: got {count:,}; take larger bins"
+        )
 
 
 def summit_windows(peaks: Mapping[str, pd.DataFrame], window: int) -> pd.DataFrame:
@@ -78,6 +96,37 @@ def _table(found: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
 def labels_of(windows: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
     """Return (windows, classes) uint8."""
     return np.stack([windows[("label", name)].to_numpy(np.uint8) for name in classes], axis=1)
+
+
+def places(own: pd.DataFrame, others: pd.DataFrame, count: int, window: int) -> np.ndarray:
+    """Return the places of a split's windows as `WINDOW` records, (count,).
+
+    Args:
+        own: windows of peaks, the first rows.
+        others: negatives from the genome, the last rows. Rows between them have no place, and so
+            have those on chromosomes whose names do not fit in a record.
+        count: number of rows.
+        window: nt.
+    """
+    found = np.zeros(count, WINDOW)
+    for first, part in ((0, own), (count - len(others), others)):
+        names = [name.encode() for name in part["chrom"]]
+        known = np.array([len(name) <= LONGEST_NAME for name in names], bool)
+        rows = first + np.flatnonzero(known)
+        found["chrom"][rows] = np.array(names, object)[known]
+        found["start"][rows] = part["start"].to_numpy()[known]
+        found["end"][rows] = found["start"][rows] + window
+    return found
+
+
+def nameless(windows: pd.DataFrame) -> Iterator[str]:
+    """Yield a sentence if `places` gives windows no place because of long names."""
+    long = sum(len(name.encode()) > LONGEST_NAME for name in windows["chrom"].unique())
+    if long:
+        yield (
+            f"the places of windows on {quantity(long, 'chromosome')} are not kept: names have at "
+            f"most {LONGEST_NAME} bytes there"
+        )
 
 
 def merge(intervals: pd.DataFrame) -> pd.DataFrame:

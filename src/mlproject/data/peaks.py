@@ -18,12 +18,14 @@ from mlproject.data.genome_windows import (
     bin_windows,
     labels_of,
     merge,
+    nameless,
     overlaps,
+    places,
     summit_windows,
 )
 from mlproject.data.listing import Listing
 from mlproject.data.sources import Files
-from mlproject.data.split import WINDOW, Split
+from mlproject.data.split import Split
 from mlproject.data.writing import check_counts, new_dataset_file
 from mlproject.names import check_classes
 from mlproject.sequence import shuffle_dinucleotides
@@ -150,7 +152,7 @@ def convert(
         ) as target:
             for split, (own, others) in parts.items():
                 _fill(target.splits[split], opened, own, others, list(files), options, rng)
-                target.windows[split] = _places(own, others, counts[split], options.window)
+                target.windows[split] = places(own, others, counts[split], options.window)
         assert target.listing is not None
         left_out = chosen.outside, chosen.blacklisted, unmatched
         return ConvertedPeaks(target.listing, *left_out, chosen.remarks)
@@ -191,7 +193,7 @@ def _choose(files: Files, genome: Genome, options: Options) -> _Chosen:
     left_out = int((~inside).sum()), int((inside & ~allowed).sum())
     unknown = [name for name in options.skip if name not in genome.sizes]
     said = [f"`skip` names {', '.join(unknown)}, which the genome lacks"] if unknown else []
-    said += remarks(read, banned, options.scheme)
+    said += [*nameless(kept), *remarks(read, banned, options.scheme)]
     return _Chosen(kept, *left_out, merge(pd.concat(taken)), tuple(said))
 
 
@@ -209,17 +211,6 @@ def _split(windows: pd.DataFrame, options: Options) -> dict[str, pd.DataFrame]:
     test = windows["chrom"].isin(list(options.test))
     valid = windows["chrom"].isin(list(options.valid))
     return {"train": windows[~(test | valid)], "valid": windows[valid], "test": windows[test]}
-
-
-def _places(own: pd.DataFrame, others: pd.DataFrame, count: int, window: int) -> np.ndarray:
-    """Return the places of a split's windows in the order of `_fill`; shuffled ones have none."""
-    found = np.zeros(count, WINDOW)
-    for first, part in ((0, own), (count - len(others), others)):
-        rows = slice(first, first + len(part))
-        found["chrom"][rows] = [name.encode() for name in part["chrom"]]
-        found["start"][rows] = part["start"]
-        found["end"][rows] = part["start"] + window
-    return found
 
 
 def _fill(

@@ -107,6 +107,7 @@ def _windows(file: h5py.File, dataset: Dataset) -> dict[str, np.ndarray]:
         windows = np.zeros(len(raw), WINDOW)
         for key in fields.intersection(WINDOW.names or ()):
             windows[key] = raw[key]
+        windows[windows["chrom"] != raw["chrom"]] = np.zeros((), WINDOW)  # a name was cut
         found[name] = windows
     return found
 
