@@ -18,7 +18,7 @@ from mlproject.data.relevant import relevant_motifs, run_relevant, without_motif
 from mlproject.data.split import Split
 from mlproject.fields import JASPAR_RELEASES, jaspar_names, parse_databases
 from mlproject.filters.baseline import class_motifs
-from mlproject.motifs.databases import databases, factor, jaspar, jaspar_by_id, title_of
+from mlproject.motifs.databases import databases, factor, jaspar, jaspar_by_id, motifs_of, title_of
 from mlproject.motifs.meme import write_meme
 from mlproject.motifs.pwm import Motif
 from mlproject.run.context import Settings
@@ -82,6 +82,16 @@ def test_an_unknown_database_is_refused_in_one_line(text: str, message: str) -> 
     with pytest.raises(UserError, match=message):
         make_spec({"motifs": text})
     assert len(jaspar_names()) == 7 * len(JASPAR_RELEASES)
+
+
+def test_a_file_that_changes_within_a_process_is_read_again(tmp_path: Path) -> None:
+    path = hocomoco(tmp_path / "own.meme")
+    began = make_spec({"motifs": str(path)})
+    assert len(databases(began.motifs, began.motifs_sha256)) == 3
+    hocomoco(path, FACTORS[:2])
+    assert len(databases(str(path))) == 2
+    assert len(motifs_of(make_spec({"motifs": str(path)}))) == 2
+    assert len(motifs_of(began)) == 3  # a run that has read it goes on with what it read
 
 
 def test_the_content_of_a_file_enters_the_hash_and_its_path_does_not(tmp_path: Path) -> None:

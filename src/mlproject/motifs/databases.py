@@ -37,12 +37,12 @@ def motifs_of(spec: RunSpec) -> tuple[Motif, ...]:
     return databases(spec.motifs, spec.motifs_sha256)
 
 
-@lru_cache
 def databases(names: str, sha256: str = "") -> tuple[Motif, ...]:
     """Return the motifs of one or several databases, with ids that differ.
 
     A motif with the id and the matrix of an earlier one is left out: JASPAR releases share motifs.
-    A motif with the id, but not the matrix, of an earlier one gets the id ``ID@DATABASE``.
+    A motif with the id, but not the matrix, of an earlier one gets the id ``ID@DATABASE``. A
+    file is read once for each content, so a run goes on with the content that it began with.
 
     Args:
         names: names of `mlproject.fields.jaspar_names` and paths of MEME files, comma-separated.
@@ -51,13 +51,13 @@ def databases(names: str, sha256: str = "") -> tuple[Motif, ...]:
     Raises:
         UserError: unknown database, a file that cannot be read, or one that has changed.
     """
-    files = database_files(names)
-    for path, wanted in zip(files, sha256.split(",") if sha256 else (), strict=False):
-        if (now := sha256_of(path)) != wanted:
-            raise UserError(
-                f"`motifs` must be the files that the run began with: {path} had sha256 "
-                f"{wanted[:12]}, now {now[:12]}; restore it, or start a new run"
-            )
+    hashes = sha256.split(",") if sha256 else map(sha256_of, database_files(names))
+    return _databases(names, tuple(hashes))
+
+
+@lru_cache
+def _databases(names: str, hashes: tuple[str, ...]) -> tuple[Motif, ...]:
+    _check_files(names, hashes)
     found: dict[str, Motif] = {}
     for name in parse_databases(names):
         for motif in jaspar(name) if name in jaspar_names() else meme_database(Path(name)):
@@ -71,7 +71,17 @@ def databases(names: str, sha256: str = "") -> tuple[Motif, ...]:
                     "rename one of the files"
                 )
             found[identifier] = motif._replace(id=identifier)
+    _check_files(names, hashes)
     return tuple(found.values())
+
+
+def _check_files(names: str, hashes: tuple[str, ...]) -> None:
+    for path, wanted in zip(database_files(names), hashes, strict=False):
+        if (now := sha256_of(path)) != wanted:
+            raise UserError(
+                f"`motifs` must be the files that the run began with: {path} had sha256 "
+                f"{wanted[:12]}, now {now[:12]}; restore it, or start a new run"
+            )
 
 
 def meme_database(path: Path) -> tuple[Motif, ...]:
