@@ -8,10 +8,13 @@ import pytest
 
 from mlproject.architectures import make_spec
 from mlproject.data import Dataset, load
+from mlproject.data import folds as kind
+from mlproject.data.clusters import clusters
 from mlproject.data.dataset import make_dataset
 from mlproject.data.folds import refold
 from mlproject.data.split import WINDOW
 from mlproject.data.synthetic import generate
+from mlproject.sequence import reverse_complement
 from mlproject.sweeps.plan import Plan, expand
 from mlproject.system.errors import UserError
 
@@ -70,6 +73,35 @@ def test_chromosomes_stay_together_where_they_are_known(data: Dataset) -> None:
     assert sum(map(len, chromosomes)) == 4
     with pytest.raises(UserError, match="`folds` must be at most the number of chromosomes, 4"):
         refold(placed, 5, 1)
+
+
+def test_equal_sequences_on_two_chromosomes_are_pooled_and_one_fold_twice_is_not(
+    data: Dataset,
+) -> None:
+    windows, splits = {}, {}
+    for name, split in data.splits.items():
+        codes = np.asarray(split.codes).copy()
+        codes[0] = 1
+        splits[name] = split._replace(codes=codes, sites=None)
+        windows[name] = np.zeros(len(codes), WINDOW)
+        windows[name]["chrom"] = f"chr_{name}"
+        windows[name]["start"] = np.arange(len(codes)) * 500
+    placed = replace(make_dataset(splits, data.classes, {}), windows=windows)
+    folds = [refold(placed, 3, fold) for fold in (1, 2, 3)]
+    assert len(kind.tested_together(folds).test.codes) == 120
+    with pytest.raises(UserError, match="must be tested on different sequences"):
+        kind.tested_together([folds[0], folds[1], folds[0]])
+
+
+def test_equal_sequences_without_a_word_of_known_letters_are_one_cluster() -> None:
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 4, (6, 60), dtype=np.uint8)
+    codes[:, ::10] = 4
+    codes[3], codes[4] = codes[0], reverse_complement(codes[1])
+    found = clusters(codes)
+    assert found[0] == found[3]
+    assert found[1] == found[4]
+    assert len(set(found.tolist())) == 4
 
 
 def test_a_plan_with_folds_has_a_cell_for_each(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Clusters of similar sequences, so that near-duplicates stay in one split."""
 
+import hashlib
+
 import numpy as np
 
 from mlproject.data.rows import Rows
 from mlproject.data.split import blocks
-from mlproject.sequence import OTHER
+from mlproject.sequence import OTHER, reverse_complement
 
 WORD = 16  # nt: longer than most motifs, so that two sites of one motif do not make a cluster
 SKETCH = 24  # words kept of each sequence
@@ -23,7 +25,7 @@ def clusters(codes: Rows) -> np.ndarray:
 
     Args:
         codes: uint8 (n, L). Words with N are left out. Sequences shorter than a word have no
-            similar ones, except equal ones.
+            similar ones, except equal ones. So do sequences whose words all have N.
 
     Source: bottom-k sketches, Broder, SEQUENCES 1997: 21.
     """
@@ -55,8 +57,16 @@ def _sketch(codes: np.ndarray) -> np.ndarray:
     repeated[:, 1:] = hashes[:, 1:] == hashes[:, :-1]
     hashes[repeated] = _NONE
     hashes.sort(axis=1)
+    for row in np.flatnonzero((hashes == _NONE).all(axis=1)):
+        hashes[row, 0] = _of_whole(codes[row])
     missing = max(SKETCH - hashes.shape[1], 0)
     return np.pad(hashes[:, :SKETCH], ((0, 0), (0, missing)), constant_values=_NONE)
+
+
+def _of_whole(codes: np.ndarray) -> int:
+    """Return the hash of a sequence, the same for its reverse complement."""
+    text = min(codes.tobytes(), reverse_complement(codes).tobytes())
+    return int.from_bytes(hashlib.sha256(text).digest()[:7])
 
 
 def _mixed(words: np.ndarray) -> np.ndarray:

@@ -53,6 +53,18 @@ def refold(data: Dataset, folds: int, fold: int) -> Dataset:
     return replace(made, windows={name: windows[role[name]] for name in SPLITS})
 
 
+def tested(data: Dataset) -> set[bytes]:
+    """Return what tells the test sequences of folds apart: letters, and places where known.
+
+    A genome has equal sequences at several places, which are in several folds.
+    """
+    rows = [row.tobytes() for row in data.test.codes[:]]
+    windows = data.windows.get("test")
+    if windows is None:
+        return set(rows)
+    return {row + place.tobytes() for row, place in zip(rows, windows, strict=True)}
+
+
 def tested_together(folds: Sequence[Dataset]) -> Dataset:
     """Return a data set whose test split holds the test sequences of several folds.
 
@@ -70,8 +82,8 @@ def tested_together(folds: Sequence[Dataset]) -> Dataset:
             raise UserError("folds must be of one data set: got other classes, lengths or motifs")
     tests = [fold.test for fold in folds]
     seen: set[bytes] = set()
-    for test in tests:
-        own = {row.tobytes() for row in test.codes[:]}
+    for fold in folds:
+        own = tested(fold)
         if own & seen:
             raise UserError(
                 f"folds must be tested on different sequences: got {len(own & seen):,} twice"

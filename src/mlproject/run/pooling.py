@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mlproject import results
+from mlproject.data.folds import tested
 from mlproject.network.build import predict
 from mlproject.network.evaluation import metrics
 from mlproject.network.tasks import Score, test_rows
@@ -49,7 +50,7 @@ def pool_runs(run_ids: Sequence[str]) -> Pooled:
         if (data.classes, data.task) != (first.classes, first.task):
             raise UserError(f"runs must have the same classes and task: {run_id} has others")
         codes = np.asarray(data.test.codes[:])
-        own = {row.tobytes() for row in codes}
+        own = tested(data)
         if own & seen:
             raise UserError(
                 f"runs must be tested on different sequences, as folds are: {run_id} shares "
