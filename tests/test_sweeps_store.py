@@ -8,14 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from conftest import PATIENCE, TINY
 from fault_server import FaultRelay
-from sweep_processes import SWEEP, cells_of, parents_of, write_plan
+from sweep_processes import SWEEP, cells_of, parents_of, wait_for, write_plan
 from tracking_server import free_port, kill, serve
 
 from mlproject.names import Artifact
-from mlproject.store import Store, connect, liveness, sync
+from mlproject.store import Store, connect, delivery_thread, liveness, sync
+from mlproject.store.journal import JOURNAL, OWNER
 from mlproject.store.liveness import METRIC_VERSION, counts_as_done, end_dead, find_runs
 from mlproject.sweeps.run_state import finished_runs
 from mlproject.system.processes import Process, parse_process, this_process
@@ -153,6 +155,32 @@ def test_a_process_is_known_from_a_later_one_of_its_id() -> None:
     assert Process(mine.host, mine.pid, mine.started - 100).gone
     assert not Process("elsewhere", 1, 0.0).gone
     assert parse_process("nonsense") is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="times since the start of the machine")
+def test_a_clock_that_is_set_makes_no_process_a_later_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = this_process()
+    earlier = mine._replace(started=psutil.Process().create_time())  # as older versions wrote it
+    assert not earlier.gone
+    boot = psutil.boot_time()
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: boot + 3600.0)
+    assert this_process() == mine
+    assert not mine.gone
+
+
+def test_a_run_with_long_epochs_lives_for_other_machines_that_see_its_folder(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery_thread, "HEARTBEAT_SECONDS", 0.5)
+    tracker = connect().start("one", {}, workplace / "runs")
+    tracker.flush()
+    tracker.journal.own("elsewhere/1/1.0")
+    old = time.time() - 3600
+    for name in (JOURNAL, OWNER):
+        os.utime(tracker.journal.folder / name, (old, old))
+    wait_for(tracker.journal.is_live, 600.0)
+    tracker.finish("KILLED")
+    assert not tracker.journal.is_live()
 
 
 def test_a_running_run_is_dead_when_its_process_is_gone_or_silent_elsewhere(

@@ -130,6 +130,8 @@ class DeliveryThread:
                 goal, verify, self._hurry = self._written, self._verify, False
                 self._attempts += 1
                 number = self._attempts
+            if now >= beat_at:
+                self._journal.touch()
             error = self._attempt(due, verify, now >= beat_at)
             if now >= beat_at:
                 beat_at = time.monotonic() + HEARTBEAT_SECONDS

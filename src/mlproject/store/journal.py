@@ -95,6 +95,11 @@ class Journal:
         self.artifacts.mkdir(parents=True, exist_ok=True)
         (self.folder / OWNER).write_text(process, "utf-8")
 
+    def touch(self) -> None:
+        """Give a sign of life to other machines that see the folder."""
+        with suppress(OSError):
+            os.utime(self.folder / OWNER)
+
     def disown(self) -> None:
         """Record that no process writes the journal; this works on a full disk too."""
         with suppress(OSError):
@@ -129,15 +134,15 @@ class Journal:
     def is_live(self) -> bool:
         """Return whether a process still writes the journal.
 
-        An owner on this machine must be running. For an owner elsewhere the journal must have
-        changed within ten minutes.
+        An owner on this machine must be running. An owner elsewhere must have written an entry, or
+        called `touch`, within ten minutes.
         """
         if self.status is not None or not (self.folder / OWNER).exists():
             return False
-        try:
-            last_sign = (self.folder / JOURNAL).stat().st_mtime
-        except OSError:
-            last_sign = 0.0
+        last_sign = 0.0
+        for name in (JOURNAL, OWNER):
+            with suppress(OSError):
+                last_sign = max(last_sign, (self.folder / name).stat().st_mtime)
         return is_alive(parse_process(self.owner), last_sign)
 
     def remove(self) -> None:

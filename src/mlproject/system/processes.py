@@ -12,6 +12,7 @@ import psutil
 
 LARGEST_PID = 2**31
 SILENT_SECONDS = 600.0
+SINCE_1970 = 1e9  # larger values of `Process.started` are of an earlier version, or not of Linux
 
 
 class Process(NamedTuple):
@@ -20,7 +21,8 @@ class Process(NamedTuple):
     Attributes:
         host: machine, boot and container, within which process ids are unique.
         pid: process id.
-        started: seconds since 1970. Distinguishes a process from a later one with the same id.
+        started: distinguishes a process from a later one with the same id. Seconds since the start
+            of the machine on Linux, where the system's clock may be set meanwhile, else since 1970.
     """
 
     host: str
@@ -42,10 +44,8 @@ class Process(NamedTuple):
             return False
         try:
             found = psutil.Process(self.pid)
-            return (
-                abs(found.create_time() - self.started) > 1.0
-                or found.status() == psutil.STATUS_ZOMBIE
-            )
+            started = found.create_time() if self.started > SINCE_1970 else _started(found)
+            return abs(started - self.started) > 1.0 or found.status() == psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return True
         except psutil.AccessDenied:
@@ -54,7 +54,7 @@ class Process(NamedTuple):
 
 def this_process() -> Process:
     """Return the current process."""
-    return Process(_host(), os.getpid(), psutil.Process().create_time())
+    return Process(_host(), os.getpid(), _started(psutil.Process()))
 
 
 def is_alive(process: Process | None, last_sign: float) -> bool:
@@ -81,6 +81,14 @@ def parse_process(text: str) -> Process | None:
     except ValueError:
         return None
     return found if 0 < found.pid < LARGEST_PID and math.isfinite(found.started) else None
+
+
+def _started(process: psutil.Process) -> float:
+    try:
+        fields = Path(f"/proc/{process.pid}/stat").read_text(errors="replace").rpartition(")")[2]
+        return int(fields.split()[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError, AttributeError):  # not on Linux
+        return process.create_time()
 
 
 @functools.cache
