@@ -125,6 +125,7 @@ def test_tables_and_sequences_are_read_whatever_their_marks_and_line_ends(
         (("K562 CTCF", "K562_CTCF"), "'K562 CTCF' and 'K562_CTCF', both K562_CTCF; rename one"),
         (("x" * 151, "b"), "one line of at most 150 characters: got 151"),
         (("\u65e5", "\u672c"), "must differ in A-Za-z0-9"),
+        (("K\u00e4se", "Ka\u0308se"), "more than the form of their accents: got 'K\u00e4se' and"),
     ],
 )
 def test_class_names_that_could_not_be_recorded_are_refused_before_any_work(

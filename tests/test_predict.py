@@ -109,6 +109,29 @@ def test_intervals_get_a_window_around_their_summit_or_middle(tmp_path: Path, ge
         predict_bed(ensemble(1), bed, genome, io.StringIO())
 
 
+def test_an_interval_shorter_than_half_a_step_has_a_window(tmp_path: Path, genome: Path) -> None:
+    bed = tmp_path / "x.bed"
+    bed.write_text("chr1\t10\t30\nchr1\t18\t22\nchr1\t16\t21\n")
+    out = io.StringIO()
+    predict_bed(ensemble(1), bed, genome, out, step=8)
+    assert [row[1:4] for row in table(out.getvalue())[1:]] == [
+        ["10", "18", "chr1:10-30"],
+        ["18", "26", "chr1:10-30"],
+        ["16", "24", "chr1:18-22"],
+        ["16", "24", "chr1:16-21"],
+    ]
+
+
+def test_each_class_has_a_column_and_a_file_of_its_own(tmp_path: Path, genome: Path) -> None:
+    own = ensemble(2)._replace(classes=("A", "A_sd"))
+    assert own.columns == ["A", "A_sd", "A_sd_", "A_sd_sd"]
+    (tmp_path / "x.bed").write_text("chr1\t10\t30\n")
+    own = ensemble(1)._replace(classes=("ctcf", "CTCF"))
+    predict_bed(own, tmp_path / "x.bed", genome, io.StringIO(), bedgraph=tmp_path / "tracks")
+    names = {path.name.casefold() for path in (tmp_path / "tracks").iterdir()}
+    assert names == {"ctcf.bedgraph", "ctcf_.bedgraph"}
+
+
 def test_bedgraph_is_sorted_and_without_overlaps(tmp_path: Path, genome: Path) -> None:
     bed = tmp_path / "x.bed"
     bed.write_text("chr2\t0\t12\nchr1\t18\t24\nchr1\t14\t26\nchr1\t14\t26\n")

@@ -135,6 +135,7 @@ def test_records_are_annotated_or_left_as_they_are(tmp_path: Path, genome: Path)
         f"{two}; left out"
     ]
     assert info_keys(("SRF", "a-b c")) == ["MLP_SRF", "MLP_a_b_c"]
+    assert info_keys(("T-bet", "T_bet", "t_bet")) == ["MLP_T_bet", "MLP_T_bet_", "MLP_t_bet"]
     raw = out.read_bytes()
     assert raw[:4] == b"\x1f\x8b\x08\x04"  # bgzip, which tabix indexes
     assert raw.endswith(bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000"))

@@ -4,7 +4,8 @@ Users, reports and stored runs rely on them: a name in this module never changes
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from mlproject.system.errors import UserError
 
@@ -161,7 +162,25 @@ def check_classes(classes: Sequence[object]) -> None:
                 f"a class name must be one line of at most {LONGEST} characters: "
                 f"got {len(name)}, {name[:40]!r}"
             )
+    composed: dict[str, str] = {}
+    for name in names:
+        if (other := composed.setdefault(unicodedata.normalize("NFC", name), name)) != name:
+            raise UserError(
+                f"class names must differ in more than the form of their accents: got {other!r} "
+                f"and {name!r}, {ascii(other)[:80]} and {ascii(name)[:80]}; write them alike"
+            )
     metric_names(names)
+
+
+def distinct(names: Sequence[str], key: Callable[[str], str] = str) -> list[str]:
+    """Return names, with ``_`` added to each whose key an earlier one has."""
+    found: dict[str, str] = {}
+    for name in names:
+        own = name
+        while key(own) in found:
+            own += "_"
+        found[key(own)] = own
+    return list(found.values())
 
 
 def classes_of(target_id: str, relevant: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from mlproject import results
 from mlproject.insilico.embedding import Score
-from mlproject.names import metric_names
+from mlproject.names import distinct, metric_names
 from mlproject.network.build import predictor
 from mlproject.run.members import member_runs
 from mlproject.run.scoring import BATCH, logit_score
@@ -37,7 +37,7 @@ class Ensemble(NamedTuple):
     def columns(self) -> list[str]:
         """Columns of tables: the classes, and with several networks ``CLASS_sd`` of each."""
         deviations = [f"{name}_sd" for name in self.classes] if len(self.run_ids) > 1 else []
-        return [*self.classes, *deviations]
+        return distinct([*self.classes, *deviations])
 
 
 def load_ensemble(run_ids: Sequence[str]) -> Ensemble:

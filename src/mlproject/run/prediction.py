@@ -11,7 +11,7 @@ from mlproject.data.bed import read_intervals
 from mlproject.data.fitting import Fit, fitted
 from mlproject.data.genome import Genome, open_genome
 from mlproject.data.sequence_files import read_sequences
-from mlproject.names import metric_names
+from mlproject.names import distinct, metric_names
 from mlproject.run.ensemble import Ensemble, cell, combined
 from mlproject.sequence import encode
 from mlproject.system.errors import UserError
@@ -94,7 +94,7 @@ def predict_bed(
         genome: FASTA.
         out: where to write.
         step: distance of windows along an interval, nt; None: one window around each summit, or
-            around the middle.
+            around the middle, which an interval of at most half a step has too.
         bedgraph: folder for a file of each class, sorted, without overlaps; None: none.
 
     Raises:
@@ -142,7 +142,9 @@ def _windows(
     found: list[Window] = []
     outside = 0
     for chromosome, start, end, summit in table.itertuples(index=False):
-        centres = [summit] if step is None else range(start + step // 2, end, step)
+        centres: Sequence[int] = [summit]
+        if step is not None and end - start > step // 2:
+            centres = range(start + step // 2, end, step)
         for centre in centres:
             first = int(centre) - length // 2
             if first < 0 or first + length > genome.sizes[chromosome]:
@@ -167,7 +169,7 @@ def _write_bedgraphs(
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     segments = list(_segments(windows, step))
-    for column, name in enumerate(metric_names(classes)):
+    for column, name in enumerate(distinct(metric_names(classes), str.casefold)):
         with atomic_file(folder / f"{name}.bedGraph") as file:
             for chromosome, start, end, rows in segments:
                 mean = float(values[rows, column].mean())

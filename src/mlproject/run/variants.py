@@ -12,7 +12,7 @@ import numpy as np
 from mlproject.data.genome import Genome, open_genome
 from mlproject.data.vcf import Variant, VcfLine, read_vcf
 from mlproject.insilico.variants import allele_window, differences, fits, window
-from mlproject.names import metric_name
+from mlproject.names import distinct, metric_name
 from mlproject.run.ensemble import Ensemble, cell, combined
 from mlproject.sequence import decode, encode
 from mlproject.system.files import atomic_file
@@ -177,7 +177,8 @@ def _row(line: VcfLine, number: int, values: np.ndarray) -> str:
 
 def info_keys(classes: Sequence[str]) -> list[str]:
     """Return the INFO keys of classes: ``MLP_`` and the name in letters that VCF allows."""
-    return [f"MLP_{re.sub('[^A-Za-z0-9_.]', '_', metric_name(name))}" for name in classes]
+    names = [re.sub("[^A-Za-z0-9_.]", "_", metric_name(name)) for name in classes]
+    return [f"MLP_{name}" for name in distinct(names)]
 
 
 def _without(info: str, keys: Sequence[str]) -> str:
