@@ -18,12 +18,14 @@ from fault_server import FaultRelay
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import (
+    ENDPOINT_NOT_FOUND,
     INTERNAL_ERROR,
     PERMISSION_DENIED,
     TEMPORARILY_UNAVAILABLE,
     UNAUTHENTICATED,
 )
 from recorded import offer_run
+from requests import HTTPError, Response
 from sqlalchemy import Engine
 from sqlalchemy.event import listen, remove
 from sqlalchemy.exc import PendingRollbackError, ProgrammingError
@@ -280,6 +282,7 @@ REFUSALS = [
     MlflowException("API request failed with error code 401 != 200", error_code=UNAUTHENTICATED),
     MlflowException("attempt to write a readonly database", error_code=TEMPORARILY_UNAVAILABLE),
     MlflowException("SSL: certificate verify failed", error_code=INTERNAL_ERROR),
+    MlflowException("API request to endpoint /x failed with error code 405 != 200"),
     OSError(30, "Read-only file system"),
     ProgrammingError("INSERT", {}, Exception("permission denied for table runs")),
 ]
@@ -522,6 +525,108 @@ def test_artifacts_that_the_store_has_lost_are_sent_again_at_the_end(workplace: 
     note = store.download(tracker.run_id, "a/note.txt", workplace / "copy")
     assert note.read_text() == "hello"
     assert not tracker.journal.folder.exists()
+
+
+def test_an_artifact_that_arrived_in_part_is_sent_again_at_the_end(workplace: Path) -> None:
+    store = connect()
+    tracker = store.start("artifacts", {}, workplace / "runs")
+    tracker.artifact("note.txt", lambda path: path.write_text("hello"))
+    assert tracker.flush()
+    stored = store.local_artifact(tracker.run_id, "note.txt")
+    assert stored is not None
+    stored.write_text("he")
+    assert tracker.finish("FINISHED")
+    assert stored.read_text() == "hello"
+
+
+def _too_large() -> HTTPError:
+    response = Response()
+    response.status_code = 413
+    return HTTPError("413 Client Error: Request Entity Too Large", response=response)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        _too_large(),
+        MlflowException(f"The following failures occurred: {{'w.h5': {_too_large()!r}}}"),
+        MlflowException("API request to endpoint /x failed with error code 413 != 200"),
+    ],
+    ids=["file", "folder", "request"],
+)
+def test_a_file_too_large_for_the_server_holds_nothing_back_and_is_kept_here(
+    error: Exception, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = MlflowClient.log_artifact
+
+    def limited(client: MlflowClient, run_id: str, path: str, folder: str | None = None) -> None:
+        if Path(path).stat().st_size > 10:
+            raise error
+        real(client, run_id, path, folder)
+
+    monkeypatch.setattr(MlflowClient, "log_artifact", limited)
+    store = connect()
+    tracker = store.start("large", {}, workplace / "runs")
+    tracker.artifact("weights/w.h5", lambda path: path.write_text("x" * 100))
+    tracker.artifact("small.txt", lambda path: path.write_text("x"))
+    assert tracker.finish("FINISHED")
+    sync(workplace / "runs", store)
+    run = store.run(tracker.run_id)
+    assert run.info.status == "FINISHED"
+    assert "weights/w.h5" in run.data.tags["mlproject.refused"]
+    assert [one.path for one in store.client.list_artifacts(tracker.run_id)] == ["small.txt"]
+    left = [path for path in tracker.journal.folder.rglob("*") if path.is_file()]
+    assert sorted(path.name for path in left) == ["refused.jsonl", "w.h5"]
+
+
+@pytest.mark.parametrize("kind", ["once", "all", "always"])
+def test_a_page_not_found_of_a_proxy_is_no_refusal_of_the_store(
+    kind: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlproject.store.delivery.DOUBT_SECONDS", 0.0)
+    away = MlflowException(
+        "API request to endpoint /x failed with error code 404 != 200",
+        error_code=ENDPOINT_NOT_FOUND,
+    )
+    asked: list[str] = []
+    names = ["set_terminated", "get_run"] if kind == "all" else ["set_terminated"]
+    store = connect()
+    tracker = store.start("proxy", {}, workplace / "runs")
+    assert tracker.flush()
+    with monkeypatch.context() as patch:
+        for name in names:
+            real = getattr(MlflowClient, name)
+
+            def answer(client: MlflowClient, *arguments: Any, real: Any = real) -> Any:
+                asked.append(real.__name__)
+                if kind != "once" or len(asked) == 1:
+                    raise away
+                return real(client, *arguments)
+
+            patch.setattr(MlflowClient, name, answer)
+        assert tracker.finish("FINISHED") is (kind != "all")
+    run = store.run(tracker.run_id)
+    assert run.info.status == ("FINISHED" if kind == "once" else "RUNNING")
+    assert ("mlproject.refused" in run.data.tags) is (kind == "always")
+    if kind == "all":
+        assert sync(workplace / "runs", store).runs == [tracker.run_id]
+        assert store.run(tracker.run_id).info.status == "FINISHED"
+
+
+@pytest.mark.parametrize("run_id", ["", "..", "a/b"])
+def test_an_answer_without_the_id_of_a_run_is_refused_and_leaves_the_records_of_other_runs(
+    run_id: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlproject.store.client.CREATE_SECONDS", 0.0)
+    monkeypatch.setattr("mlproject.store.client.time.sleep", lambda _: None)
+    store = connect()
+    other = store.start("other", {}, workplace / "runs")
+    found = store.run(other.run_id)
+    found.info._run_id = run_id
+    monkeypatch.setattr(store.client, "create_run", lambda *_, **__: found)
+    with pytest.raises(UserError, match="no id of a run"):
+        store.start("one", {}, workplace / "runs")
+    assert [one.name for one in (workplace / "runs").iterdir()] == [other.run_id]
 
 
 def test_what_mlflow_says_in_its_environment_takes_effect(

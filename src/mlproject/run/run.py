@@ -28,6 +28,7 @@ from mlproject.run.summary import card_data, record_card
 from mlproject.sequence import decode
 from mlproject.spec import RunSpec
 from mlproject.store import Store, connect, environment_name, first_line, is_terminated
+from mlproject.store.journal import REFUSED
 from mlproject.store.liveness import end_dead
 from mlproject.system import environment
 from mlproject.system.errors import UserError
@@ -75,6 +76,12 @@ def run(spec: RunSpec, settings: Settings = DEFAULTS, source: Source = None) -> 
             check_interrupts()
             with interrupts.deferred():
                 tracker.finish("FINISHED", without=[Artifact.STATE])
+        if (refused := tracker.journal.folder / REFUSED).exists():
+            print(
+                f"warning: the tracking store refused a part of this run: {refused} says what and "
+                "why, and its folder keeps the files",
+                file=sys.stderr,
+            )
         return result._replace(undelivered=tracker.problem, card=_card_path(context))
 
 

@@ -1,6 +1,7 @@
 """A tracking store that starts, reopens and amends runs."""
 
 import random
+import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from mlproject.system.processes import this_process
 from mlproject.system.variables import take_run_id
 
 CREATE_SECONDS = 60.0
+RUN_ID = re.compile(r"[\w-]+")
 
 
 class Store(StoreConnection):
@@ -213,9 +215,12 @@ class Store(StoreConnection):
                 ):
                     return made[0]
                 experiment_id = make_experiment(self.client, experiment)
-                return self.client.create_run(
+                run = self.client.create_run(
                     experiment_id, tags={**tags, Tag.MARK: mark}, run_name=name
                 )
+                if RUN_ID.fullmatch(run.info.run_id):
+                    return run
+                raise OSError("the answer has no id of a run")  # it names a folder, see `Journal`
             except STORE_ERRORS as error:
                 if is_hopeless(error) or time.monotonic() > until:
                     raise

@@ -1,5 +1,6 @@
 """Deliver a run's journal to the tracking store: each entry once, after failures too."""
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,13 +11,21 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
 from mlproject.names import Tag
-from mlproject.store.errors import STORE_ERRORS, first_line, is_absent, is_permanent, is_race
+from mlproject.store.errors import (
+    STORE_ERRORS,
+    first_line,
+    is_absent,
+    is_doubtful,
+    is_permanent,
+    is_race,
+)
 from mlproject.store.journal import Entry, Journal
 from mlproject.store.senders import SENDERS, UnreadableError, send_artifact
 
 BATCH = 800
 SMALL = 100
-RACES = 5  # times that one entry may meet another writer of the same row
+TRIES = 5  # of a request that meets another writer of the same row, or a doubtful refusal
+DOUBT_SECONDS = 1.0
 IN_BATCHES = ("params", "tags", "metrics")
 
 
@@ -37,8 +46,8 @@ class Delivery:
     """Delivers the entries of a journal to the store.
 
     An entry that the store refuses for good (for example a name that is too long) is set aside and
-    named in the run's tag ``mlproject.refused``, so that later entries arrive. While an artifact
-    cannot be sent, later parameters, tags and metrics are sent ahead of it.
+    named in the run's tag ``mlproject.refused``, so that later entries arrive; its file is kept.
+    While an artifact cannot be sent, later parameters, tags and metrics are sent ahead of it.
     """
 
     def __init__(
@@ -90,21 +99,24 @@ class Delivery:
         self._batch(group)
 
     def restore_artifacts(self) -> None:
-        """Send artifacts again that the store has lost, before the journal is removed."""
-        listed: dict[str, set[str]] = {}
+        """Send artifacts again that the store lacks or has cut short; the journal goes next."""
+        listed: dict[str, dict[str, int | None]] = {}
         latest: dict[str, Entry] = {}
         for entry in self._journal.entries():
             if entry.kind in ("artifact", "remove"):
                 latest[entry.content["path"]] = entry
+        refused = self._journal.refused_files()
         for path, entry in latest.items():
-            if entry.kind == "remove" or not (self._journal.artifacts / path).exists():
+            local = self._journal.artifacts / path
+            if entry.kind == "remove" or not local.exists() or local in refused:
                 continue
             folder = Path(path).parent.as_posix()
             if folder not in listed:
                 where = None if folder == "." else folder
                 found = self._client.list_artifacts(self._journal.run_id, where)
-                listed[folder] = {item.path for item in found}
-            if path not in listed[folder]:
+                listed[folder] = {item.path: item.file_size for item in found}
+            size = listed[folder].get(path, -1)
+            if size is not None and size != local.stat().st_size:
                 send_artifact(self._journal, self._client, entry.content)
 
     def _one(self, entry: Entry) -> None:
@@ -122,14 +134,33 @@ class Delivery:
         self._progress()
 
     def _send_one(self, entry: Entry) -> None:
-        for attempt in range(RACES):
+        self._insist(lambda: SENDERS[entry.kind](self._journal, self._client, entry.content))
+
+    def _insist(self, send: Callable[[], object]) -> None:
+        """Send again after a race with another writer, and after a doubtful refusal.
+
+        Such a refusal counts if it is repeated while the store answers other requests.
+        """
+        for attempt in range(TRIES):
             try:
-                SENDERS[entry.kind](self._journal, self._client, entry.content)
+                send()
             except STORE_ERRORS as error:
-                if attempt + 1 < RACES and is_race(error):
-                    continue
-                raise
+                if attempt + 1 == TRIES or not (is_race(error) or is_doubtful(error)):
+                    raise
+                if is_doubtful(error):
+                    time.sleep(DOUBT_SECONDS)
+                    self._check_store()
+                continue
             return
+
+    def _check_store(self) -> None:
+        """Raise an `OSError` if the store does not answer, whatever a proxy says in its place."""
+        try:
+            self._client.get_run(self._journal.run_id)
+        except STORE_ERRORS as error:
+            if is_doubtful(error):
+                raise OSError(first_line(error)) from error
+            raise
 
     def _batch(self, group: Sequence[Entry]) -> None:
         if group:
@@ -165,7 +196,7 @@ class Delivery:
         """Send values; if the store refuses a batch, find the refused values by bisection."""
         values: dict[str, Any] = {kind: [item.value for item in items]}
         try:
-            self._client.log_batch(self._journal.run_id, **values)
+            self._insist(lambda: self._client.log_batch(self._journal.run_id, **values))
         except STORE_ERRORS as error:
             if not is_permanent(error):
                 raise

@@ -2,7 +2,7 @@
 
 import re
 
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import MlflowException, RestException
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -21,6 +21,8 @@ PERMANENT = (
     "INVALID_PARAMETER_VALUE", ABSENT, "RESOURCE_ALREADY_EXISTS", "INVALID_STATE",
     "MALFORMED_REQUEST", "ENDPOINT_NOT_FOUND", "FEATURE_DISABLED",
 )  # fmt: skip
+NOT_ALLOWED = 405  # of HTTP: a redirection turns a POST into a GET
+TOO_LARGE = {413, 414}  # of HTTP; a proxy limits the size of requests, too
 ACCESS_DENIED = ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
 
 _ADVICE = (
@@ -37,6 +39,11 @@ _ADVICE = (
         "MLFLOW_TRACKING_URI to the server itself, without what a browser adds after its port",
     ),
     (
+        ("error code 405",),
+        "set MLFLOW_TRACKING_URI to the final address of the server, such as https in place of "
+        "http: a redirection loses what is sent",
+    ),
+    (
         ("uri schemes", "supported schemes"),
         "install the package that reads such addresses, or set MLFLOW_TRACKING_URI",
     ),
@@ -49,6 +56,10 @@ _ADVICE = (
 _ORIGINAL = re.compile(r"Original exception was: (.+)")
 _BROKEN = re.compile(
     r"read-?only|malformed|not a database|no such (table|column)|certificate verify failed"
+)
+_STATUS = re.compile(
+    r"^API request to endpoint \S+ failed with error code (\d{3})\b"
+    r"|HTTPError\(['\"](\d{3}) (?:Client|Server) Error"
 )
 _CLASS = re.compile(r"\((?:[A-Za-z_]\w*\.)+\w+\) ?")
 
@@ -76,6 +87,8 @@ def first_line(error: BaseException) -> str:
 
 def is_permanent(error: BaseException) -> bool:
     """Return whether the store refused a request for good, so that a retry cannot succeed."""
+    if TOO_LARGE & _http_statuses(error):
+        return True
     if isinstance(error, MlflowException):
         if error.error_code == "BAD_REQUEST":  # MLflow uses it for every error of the database
             return isinstance(error.__cause__, (DataError, IntegrityError))
@@ -88,7 +101,7 @@ def is_hopeless(error: BaseException) -> bool:
 
     It refuses for good or for want of rights, or is read-only or damaged.
     """
-    if is_permanent(error) or _is_denied(error):
+    if is_permanent(error) or _is_denied(error) or NOT_ALLOWED in _http_statuses(error):
         return True
     cause = error.__cause__ if isinstance(error, MlflowException) else error
     broken = isinstance(cause, (InternalError, ProgrammingError))
@@ -105,9 +118,31 @@ def is_race(error: BaseException) -> bool:
     return isinstance(cause, IntegrityError) and ("unique" in text or "duplicate" in text)
 
 
+def is_doubtful(error: BaseException) -> bool:
+    """Return whether a refusal may be of a proxy whose server is away, not of the store.
+
+    An old server answers so too, for good, if it lacks a part of MLflow's interface.
+    """
+    return (
+        isinstance(error, MlflowException)
+        and error.error_code == "ENDPOINT_NOT_FOUND"
+        and not isinstance(error, RestException)
+    )
+
+
 def is_absent(error: BaseException) -> bool:
     """Return whether the error says that the requested object does not exist."""
     return isinstance(error, MlflowException) and error.error_code == ABSENT
+
+
+def _http_statuses(error: BaseException) -> set[int]:
+    """Return the statuses of HTTP that an error of a server or a proxy is about."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(status, int):
+        return {status}
+    if not isinstance(error, MlflowException) or isinstance(error, RestException):
+        return set()
+    return {int(number) for found in _STATUS.findall(str(error)) for number in found if number}
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -8,7 +8,6 @@ cut off or damaged are skipped.
 
 import json
 import os
-import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -145,15 +144,30 @@ class Journal:
                 last_sign = max(last_sign, (self.folder / name).stat().st_mtime)
         return is_alive(parse_process(self.owner), last_sign)
 
+    def refused_files(self) -> set[Path]:
+        """Return the files that the store refused: this folder has the only copy."""
+        found = set()
+        with suppress(OSError):
+            for line in (self.folder / REFUSED).read_text("utf-8", "replace").splitlines():
+                with suppress(ValueError, TypeError, KeyError, RecursionError):
+                    entry = json.loads(line)
+                    artifact = entry["kind"] == "artifact"
+                    found.add((self.artifacts if artifact else self.folder) / entry["path"])
+        return found
+
     def remove(self) -> None:
         """Remove the journal after its delivery; a removal that was cut off can be repeated.
 
-        Entries that the store refused stay.
+        Entries and files that the store refused stay.
         """
-        shutil.rmtree(self.artifacts, ignore_errors=True)
-        last = (JOURNAL, DELIVERED, REFUSED)
-        for path in [one for one in self.folder.iterdir() if one.name not in last]:
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        last = {self.folder / name for name in (JOURNAL, DELIVERED, REFUSED)}
+        kept = self.refused_files()
+        for path in sorted(self.folder.rglob("*"), reverse=True):  # files before their folder
+            if path.is_dir() and not path.is_symlink():
+                with suppress(OSError):  # a file in it stays
+                    path.rmdir()
+            elif path not in last and path not in kept:
+                path.unlink(missing_ok=True)
         for name in (DELIVERED, JOURNAL):
             (self.folder / name).unlink(missing_ok=True)
         if not (self.folder / REFUSED).exists():
