@@ -10,8 +10,9 @@ from mlproject.commands.cli import main
 from mlproject.data import read, write
 from mlproject.data.dataset import make_dataset
 from mlproject.data.labelled import collect
-from mlproject.data.listing import alike, format_listing, listing, shared_sequences
+from mlproject.data.listing import alike, format_listing, listing
 from mlproject.data.relevant import relevant_motifs, unmatchable
+from mlproject.data.repeats import repeats
 from mlproject.data.sources import parse_files
 from mlproject.data.split import Split
 from mlproject.sequence import decode, reverse_complement
@@ -366,7 +367,7 @@ def test_names_that_are_nearly_equal_and_sequences_in_two_splits_get_a_note(
     splits = {"train": Split(codes[:4], labels[:4]), "valid": Split(codes[4:6], labels[4:6]),
               "test": Split(np.concatenate([turned, codes[6:]]), labels[4:])}  # fmt: skip
     made = make_dataset(splits, ["SRF", "SFR"], {})
-    assert shared_sequences(made) == 2
+    assert repeats(made).shared == 2
     write(made, tmp_path / "a.h5")
     main(["dataset", "show", str(tmp_path / "a.h5")])
     notes = capsys.readouterr().err

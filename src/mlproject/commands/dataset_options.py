@@ -112,10 +112,23 @@ def print_listing(
             quantity(first.more, "more pair of classes has", "more pairs of classes have")
             + " nearly the same name"
         )
-    if listing.shared:
+    again = FirstNotes(notes.append)
+    for one, other in listing.same:
+        again(f"classes {one} and {other} have the same sequences: is one file given twice?")
+    if again.more:
         notes.append(
-            quantity(listing.shared, "sequence is", "sequences are")
+            quantity(again.more, "more pair of classes has", "more pairs of classes have")
+            + " the same sequences"
+        )
+    if listing.repeats.shared:
+        notes.append(
+            quantity(listing.repeats.shared, "sequence is", "sequences are")
             + " in more than one split: the network is tested on sequences that it has seen"
+        )
+    if listing.repeats.conflicting:
+        notes.append(
+            quantity(listing.repeats.conflicting, "sequence comes", "sequences come")
+            + " again in its split, on either strand, with other labels"
         )
     for note in notes:
         print(f"note: {note}", file=sys.stderr)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from mlproject.data.dataset import Dataset
+from mlproject.data.repeats import Repeats, repeats, same_sequences
 from mlproject.data.split import SPLITS, blocks
 from mlproject.fields import VALUES
-from mlproject.sequence import reverse_complement
 
 
 class ClassCounts(NamedTuple):
@@ -40,7 +40,8 @@ class Listing(NamedTuple):
         unlabelled: number of sequences without any label in train, valid and test.
         length: nt per sequence.
         sha256: hash of the content.
-        shared: number of sequences of one split that are in an earlier one too, on either strand.
+        repeats: numbers of sequences that are there more than once.
+        same: pairs of classes that have the same sequences.
     """
 
     rows: tuple[ClassCounts, ...]
@@ -48,7 +49,8 @@ class Listing(NamedTuple):
     unlabelled: tuple[int, ...]
     length: int
     sha256: str
-    shared: int = 0
+    repeats: Repeats
+    same: tuple[tuple[str, str], ...] = ()
 
 
 def listing(dataset: Dataset) -> Listing:
@@ -79,7 +81,8 @@ def listing(dataset: Dataset) -> Listing:
         tuple(unlabelled[split] for split in SPLITS),
         dataset.length,
         dataset.sha256,
-        shared_sequences(dataset),
+        repeats(dataset),
+        tuple(same_sequences(dataset)),
     )
 
 
@@ -98,30 +101,7 @@ def _listing_of_values(dataset: Dataset) -> Listing:
     ]
     counts = tuple(len(one) for one in labels)
     none = (0,) * len(SPLITS)
-    return Listing(
-        tuple(rows), counts, none, dataset.length, dataset.sha256, shared_sequences(dataset)
-    )
-
-
-def shared_sequences(dataset: Dataset) -> int:
-    """Return how many sequences of a split are also in an earlier one, on either strand.
-
-    The order of the splits is train, valid, test. Repeated sequences within a split do not count.
-    """
-    earlier: set[int] = set()
-    shared = 0
-    for split in dataset.splits.values():
-        own: set[int] = set()
-        for block in blocks(split.codes):
-            other = reverse_complement(block)
-            first = (block != other).argmax(axis=1)
-            rows = np.arange(len(block))
-            turned = other[rows, first] < block[rows, first]
-            canonical = np.where(turned[:, None], other, block)
-            own.update(hash(row.tobytes()) for row in canonical)
-        shared += len(own & earlier)
-        earlier |= own
-    return shared
+    return Listing(tuple(rows), counts, none, dataset.length, dataset.sha256, repeats(dataset))
 
 
 def alike(names: Sequence[str]) -> list[tuple[str, str]]:
