@@ -257,6 +257,22 @@ def test_peaks_of_1_nt_get_a_word(
     assert "its peaks have at most 1 nt; scheme=summits takes windows around summits" in error
 
 
+def test_summits_that_are_all_0_get_a_word(
+    tmp_path: Path, genome: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, zero = tmp_path / "a.narrowPeak", NARROW.removesuffix("3") + "0"
+    options = f"--files A={path} --scheme summits"
+    path.write_text("".join(f"{place}\t{zero}\n" for place in PLACES))
+    said = run(tmp_path, genome, options, capsys)
+    assert "class A: the summit of each peak is its first nt: if 0 in column 10 means" in said
+    path.write_text(
+        "".join(
+            f"{place}\t{more}\n" for place, more in zip(PLACES, (zero, zero, NARROW), strict=True)
+        )
+    )
+    assert "first nt" not in run(tmp_path, genome, options, capsys)
+
+
 def test_windows_on_chromosomes_with_long_names_have_no_place_rather_than_another(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,7 @@ from mlproject.commands.cli import main
 from mlproject.data import Dataset, read
 from mlproject.data.clusters import clusters
 from mlproject.data.table_rows import Options, read_rows
+from mlproject.data.table_values import suspected
 from mlproject.sequence import decode, reverse_complement
 
 RNG = np.random.default_rng(0)
@@ -94,6 +95,40 @@ def test_missing_values_and_duplicates_are_dropped_and_averaged(tmp_path: Path) 
     assert found[texts[3]] == 6.0
     first = convert(tmp_path, file, "--columns", "y", "--missing", "drop", "--duplicates", "first")
     assert 3.0 in np.concatenate([split.labels for split in first.splits.values()])
+
+
+def test_rows_that_look_like_comments_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = [[f"#{n}" if n < 3 else f"r{n}", text, str(n)] for n, text in enumerate(sequences(20))]
+    file = write_table(tmp_path / "a.tsv", [["id", "sequence", "y"], ["# a comment"], *body])
+    made = convert(tmp_path, file, "--columns", "y")
+    assert sum(len(split.codes) for split in made.splits.values()) == 17
+    assert "note: 3 rows begin with #: left out\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ([-999.0, -999.0, 0.5, -3.0], "-999 in 2 rows"),
+        ([-1.0, -1.0, 0.0, 7.0], "-1 in 2 rows"),
+        ([-9.0, -9.0, -8.0, 7.0], ""),
+        ([-999.0, 0.0, 1.0, 2.0], ""),
+        ([-9.0, -9.0, -9.0, -9.0], ""),
+        ([-998.0, -998.0, 0.0, 2.0], ""),
+    ],
+)
+def test_a_number_that_may_mean_no_value_gets_a_note(
+    values: list[float], word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = list(suspected(np.array([values, [5.0, 6.0, 7.0, 8.0]]).T, ["y", "z"]))
+    assert len(found) == bool(word)
+    if word:
+        assert f"`y` is {word}, far below all others: if it means" in found[0]
+        body = [[text, str(values[n % 4])] for n, text in enumerate(sequences(20))]
+        file = write_table(tmp_path / "a.tsv", [["sequence", "y"], *body])
+        convert(tmp_path, file, "--columns", "y")
+        assert "note: `y` is " in capsys.readouterr().err
 
 
 def test_sequences_come_from_a_fasta_by_name(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ VALUE_OPTIONS = (
         help="equal sequences of a split: their mean, the first, or an error",
     ),
 )
+LEFT_OUT = "left out"
 VALUE_NAMES = ("task", "units", "transform", "missing", "duplicates")
 TABLE_OPTIONS = (
     *VALUE_OPTIONS,
@@ -182,7 +183,7 @@ def _write_values(
 ) -> None:
     """Write a data set of FASTA files and a table of their values."""
     from mlproject.data.sources import parse_paths
-    from mlproject.data.table_rows import columns_of
+    from mlproject.data.table_header import columns_of
 
     if "=" in files:
         raise UserError(f"`--files` must be FILE,FILE,... with `--values`: got {short_repr(files)}")
@@ -231,16 +232,12 @@ def _write_table(out: Path, file: Path, relevant: str, motifs: str, **options: A
     notes = [
         f"{quantity(count, one, many)} {text}"
         for count, one, many, text in (
-            (
-                done.dropped,
-                "sequence without a value is",
-                "sequences without a value are",
-                "left out",
-            ),
-            (done.unfit, "row of another length is", "rows of another length are", "left out"),
+            (done.dropped, "sequence has no value:", "sequences have no value:", LEFT_OUT),
+            (done.commented, "row begins with #:", "rows begin with #:", LEFT_OUT),
+            (done.unfit, "row has another length:", "rows have another length:", LEFT_OUT),
             (done.merged, "row is", "rows are", "merged with an equal sequence"),
             (done.together, "sequence stays", "sequences stay", "in one split with similar ones"),
         )
         if count
     ]
-    print_listing(done.listing, out, notes, motifs)
+    print_listing(done.listing, out, [*notes, *done.suspects], motifs)

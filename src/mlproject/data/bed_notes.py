@@ -28,6 +28,11 @@ def remarks(
                 else "bins need full-width peaks; scheme=summits takes windows around summits"
             )
             yield f"class {name}: {points:,} of {count:,} peaks have 1 nt, like summits; {advice}"
+        elif scheme == "summits" and count > 1 and _at_starts(one):
+            yield (
+                f"class {name}: the summit of each peak is its first nt: if 0 in column 10 means "
+                "that the summit is unknown, write -1"
+            )
     if banned:
         yield from _left_out("blacklist", banned, "cut off")
     if scheme == "summits":
@@ -35,6 +40,10 @@ def remarks(
         if files:
             names = _listed([path.name for path in files])
             yield f"windows are centred on the middles of peaks in files without summits: {names}"
+
+
+def _at_starts(found: Intervals) -> bool:
+    return bool((found.table["summit"] == found.table["start"]).all())
 
 
 def _left_out(name: str, found: Intervals, fate: str) -> Iterator[str]:

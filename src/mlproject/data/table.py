@@ -11,7 +11,7 @@ from mlproject.data.clusters import clusters
 from mlproject.data.listing import Listing
 from mlproject.data.split import SPLITS
 from mlproject.data.table_rows import Options, Row, check_options, read_rows
-from mlproject.data.table_values import class_names_of, values_of
+from mlproject.data.table_values import class_names_of, suspected, values_of
 from mlproject.data.writing import new_dataset_file
 from mlproject.fields import VALUES
 from mlproject.sequence import encode
@@ -30,15 +30,19 @@ class ConvertedTable(NamedTuple):
         listing: listing of the new data set.
         dropped: rows left out for a missing value.
         unfit: rows left out for their length.
+        commented: lines with all columns left out because they begin with ``#``.
         merged: rows merged with an equal sequence.
         together: sequences that share their split with similar ones.
+        suspects: sentences on values that may mean that there is none.
     """
 
     listing: Listing
     dropped: int
     unfit: int
+    commented: int
     merged: int
     together: int
+    suspects: tuple[str, ...]
 
 
 def convert(
@@ -60,8 +64,9 @@ def convert(
             names the line.
     """
     check_options(options)
-    rows, dropped, unfit = read_rows(file, options)
+    rows, dropped, unfit, commented = read_rows(file, options)
     values, classes = values_of(file, rows, options)
+    suspects = tuple(suspected(values, classes)) if options.task == "regression" else ()
     codes = encode([row.sequence for row in rows])
     split, together = _splits(file, rows, codes, options)
     codes, values, split, merged = _merged(file, rows, codes, values, split, options)
@@ -84,7 +89,7 @@ def convert(
             target.splits[name].codes[:] = codes[own]
             target.splits[name].labels[:] = values[own]
     assert target.listing is not None
-    return ConvertedTable(target.listing, dropped, unfit, merged, together)
+    return ConvertedTable(target.listing, dropped, unfit, commented, merged, together, suspects)
 
 
 def class_names(file: Path, options: Options) -> list[str]:
@@ -92,7 +97,7 @@ def class_names(file: Path, options: Options) -> list[str]:
     if options.task != "multiclass":
         return [*options.columns]
     check_options(options)
-    return class_names_of(file, read_rows(file, options)[0], options)
+    return class_names_of(file, read_rows(file, options).rows, options)
 
 
 def _splits(

@@ -1,7 +1,7 @@
 """Rows of a table of sequences with measured values: columns, cells, and their checks."""
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -13,14 +13,12 @@ from mlproject.data.sequence_files import (
     checked_letters,
     read_sequences,
 )
+from mlproject.data.table_header import place_in, read_header
 from mlproject.fields import VALUES
-from mlproject.sequence import wrong_letter
-from mlproject.system.errors import UserError, nearest, short_repr
+from mlproject.system.errors import UserError, short_repr
 from mlproject.system.texts import LONGEST_LINE, lines
 
 MISSING = frozenset({"", "na", "nan", "n/a", "#n/a", "null", "none", ".", "-"})
-DNA = 12
-"""A name of a column that has so many letters, all of DNA, is taken for a sequence."""
 
 Transform = Literal["none", "log2", "log1p", "standardise"]
 
@@ -106,23 +104,35 @@ def check_options(options: Options) -> None:
         raise UserError("`name`, a column of names, needs `fasta`, the file with these sequences")
 
 
-def read_rows(file: Path, options: Options) -> tuple[list[Row], int, int]:
-    """Return the rows of a table, and how many lack a value or have another length.
+class ReadRows(NamedTuple):
+    """The rows of a table, and how many lack a value, have another length, begin with ``#``."""
+
+    rows: list[Row]
+    dropped: int
+    unfit: int
+    commented: int
+
+
+def read_rows(file: Path, options: Options) -> ReadRows:
+    """Return the rows of a table. Lines that begin with ``#`` are comments.
 
     Raises:
         UserError: a column or a row that breaks a rule of `Options`, or no row.
     """
     numbered = lines(file)
-    header, separator = _header(file, numbered)
+    header, separator = read_header(file, numbered)
     source = (options.name or header[0]) if options.fasta else options.sequence
     wanted = [source, *options.columns, *filter(None, [options.split, options.chromosome])]
-    places = {name: _place(file, header, name) for name in wanted}
+    places = {name: place_in(file, header, name) for name in wanted}
     named = _named_sequences(options.fasta) if options.fasta else None
     lines_of: dict[str, int] = {}
-    rows, dropped, unfit = [], 0, 0
+    rows, dropped, unfit, commented = [], 0, 0, 0
     length = options.length
     for number, line in numbered:
-        if not line.strip() or line.startswith("#"):
+        if not line.strip():
+            continue
+        if line.startswith("#"):
+            commented += line.count(separator) == len(header) - 1
             continue
         cells = [cell.strip() for cell in next(csv.reader([line], delimiter=separator))]
         check_width(file, number, cells, header)
@@ -150,16 +160,7 @@ def read_rows(file: Path, options: Options) -> tuple[list[Row], int, int]:
         dropped += _without_row(file, named, lines_of, options)
     if not rows:
         raise UserError(f"{file}: holds no row with a sequence and its values")
-    return rows, dropped, unfit
-
-
-def columns_of(file: Path) -> list[str]:
-    """Return the columns of a table.
-
-    Raises:
-        UserError: it is no table with a header.
-    """
-    return _header(file, lines(file))[0]
+    return ReadRows(rows, dropped, unfit, commented)
 
 
 def _missing(cell: str) -> bool:
@@ -187,37 +188,6 @@ def _without_row(
             f"one of {len(without):,}; missing=drop leaves such sequences out"
         )
     return len(without)
-
-
-def _header(file: Path, numbered: Iterator[tuple[int, str]]) -> tuple[list[str], str]:
-    for number, line in numbered:
-        if line.strip() and not line.startswith("##"):
-            text = line.removeprefix("#")
-            separator = max("\t,;", key=text.count)
-            header = [cell.strip() for cell in next(csv.reader([text], delimiter=separator))]
-            if any(len(cell) >= DNA and wrong_letter(cell) is None for cell in header):
-                raise UserError(
-                    f"{file}, line {number}: must be a header that names the columns: got a row "
-                    f"with a sequence, {short_repr(line)}"
-                )
-            if len(header) < 2 and line.startswith("#"):
-                continue
-            if len(header) < 2:
-                raise UserError(
-                    f"{file}, line {number}: must be a header of columns, separated by tabs, "
-                    f"commas or semicolons: got {short_repr(line)}"
-                )
-            return header, separator
-    raise UserError(f"{file}: is empty")
-
-
-def _place(file: Path, header: Sequence[str], name: str) -> int:
-    found = [place for place, column in enumerate(header) if column == name]
-    if len(found) > 1:
-        raise UserError(f"{file}: the header has {len(found)} columns {name!r}: rename one")
-    if not found:
-        raise UserError(f"{file}: no column {name!r}: {nearest(name, header)}")
-    return found[0]
 
 
 def _named_sequences(files: Sequence[Path]) -> dict[str, SequenceRecord]:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,9 @@ from mlproject.system.messages import quantity
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
+CODES = tuple(-float(one) for one in (1, 9, 99, 999, 9999, 99999))
+"""Numbers that tables of other programs have where there is no value."""
+
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -34,6 +37,21 @@ def values_of(file: Path, rows: Sequence[Row], options: Options) -> tuple[np.nda
                     f"{rule.get(options.task, 'a number')}: got {short_repr(cell)}{hint}"
                 )
     return found, [*options.columns]
+
+
+def suspected(values: np.ndarray, names: Sequence[str]) -> Iterator[str]:
+    """Yield a sentence on each column whose lowest value may mean that there is none.
+
+    It is one of `CODES`, several rows have it, and the other values are far above.
+    """
+    for name, own in zip(names, values.T, strict=True):
+        least = float(own.min())
+        count, rest = int((own == least).sum()), own[own > least]
+        if least in CODES and count > 1 and len(rest) and rest.min() >= least / 10:
+            yield (
+                f"`{name}` is {least:g} in {quantity(count, 'row')}, far below all others: if it "
+                "means that there is no value, write NA"
+            )
 
 
 def class_names_of(file: Path, rows: Sequence[Row], options: Options) -> list[str]:
