@@ -19,6 +19,7 @@ from mlproject.sweeps.plan_file import PLANS, find_plan, read_plan
 from mlproject.sweeps.ranges import Range
 from mlproject.sweeps.space import make_space
 from mlproject.system.errors import UserError
+from mlproject.system.processes import this_process
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = {"sequences": 50, "length": 150}
@@ -375,6 +376,35 @@ def test_a_lock_refuses_a_second_driver_and_not_a_dead_one(tmp_path: Path) -> No
     assert path.exists()
     with plan_lock(path):
         assert path.read_text()
+
+
+def test_a_lock_holds_on_a_file_system_without_hard_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("mlproject.sweeps.lock.os.link", no_links)
+    path = tmp_path / "plan.lock"
+    with (
+        plan_lock(path),
+        pytest.raises(UserError, match=r"one driver a plan: process \d+"),
+        plan_lock(path),
+    ):
+        pass
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_lock_that_is_just_being_written_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "plan.lock"
+    path.touch()
+    mine = str(this_process())
+    monkeypatch.setattr("mlproject.sweeps.lock.time.sleep", lambda _: path.write_text(mine))
+    with pytest.raises(UserError, match=r"one driver a plan: process \d+"), plan_lock(path):
+        pass
+    assert path.read_text() == mine
 
 
 def test_a_dry_run_shows_the_cells_and_never_loads_keras(workplace: Path) -> None:

@@ -10,6 +10,8 @@ from mlproject.system.errors import UserError
 from mlproject.system.processes import is_alive, parse_process, this_process
 
 TOUCH_SECONDS = 30.0
+WRITE_SECONDS = 10.0
+POLL_SECONDS = 0.1
 
 
 class HeldError(UserError):
@@ -47,9 +49,13 @@ def plan_lock(path: Path) -> Iterator[PlanLock]:
         holder = _read(path)
         process = parse_process(holder)
         try:
-            alive = is_alive(process, path.stat().st_mtime)
+            touched = path.stat().st_mtime
         except FileNotFoundError:
             continue
+        if not holder and abs(time.time() - touched) < WRITE_SECONDS:
+            time.sleep(POLL_SECONDS)
+            continue
+        alive = is_alive(process, touched)
         if holder and alive:
             where = f"process {process.pid} on {process.host.split('.')[0]}" if process else holder
             raise HeldError(
@@ -66,13 +72,22 @@ def plan_lock(path: Path) -> Iterator[PlanLock]:
 
 
 def _take(path: Path, mine: str) -> bool:
-    """Create the lock file with its content in one step; return whether it did not exist."""
+    """Create the lock file with its content in one step; return whether it did not exist.
+
+    On a file system without hard links the file is empty for a moment.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(mine, "utf-8")
     try:
         os.link(temporary, path)
     except FileExistsError:
         return False
+    except OSError:
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(mine)
+        except FileExistsError:
+            return False
     finally:
         temporary.unlink()
     return True
