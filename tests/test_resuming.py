@@ -180,12 +180,18 @@ def _alive(here: Made) -> None:
     shutil.rmtree(here.folder / "runs" / here.killed)
 
 
+def _resumed_elsewhere(here: Made) -> None:
+    started = connect().start("x", {"mlproject.resumes": here.killed}, here.folder / "runs")
+    assert started.flush()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (_both_damaged, "must have an intact saved state"),
         (_other_data, "`resume` needs the data of run"),
         (_alive, "is alive; interrupt it first"),
+        (_resumed_elsewhere, "must name a run that no other resumes"),
     ],
 )
 def test_a_resume_that_cannot_be_is_one_line_and_makes_no_run(

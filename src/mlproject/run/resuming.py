@@ -20,7 +20,7 @@ from mlproject.run.stages import WEIGHT_COLUMNS
 from mlproject.spec import RunSpec
 from mlproject.store import STORE_ERRORS, Store, connect, deliver, first_line
 from mlproject.store.journal import JOURNAL, Journal
-from mlproject.store.liveness import is_alive
+from mlproject.store.liveness import find_runs, is_alive
 from mlproject.store.runs import SHORT_ID
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import Interrupted
@@ -56,6 +56,12 @@ def find_previous(run_id: str, home: Path = Path(), trusted: bool = False) -> Pr
         raise UserError(
             f"`resume` must name an interrupted run: {run_id} is alive; interrupt it first"
         )
+    for other in find_runs(store, found.info.experiment_id, resumes=run_id):
+        if is_alive(other, home / "runs"):
+            raise UserError(
+                f"`resume` must name a run that no other resumes: {run_id} goes on as "
+                f"{other.info.run_id}; wait for it or interrupt it"
+            )
     spec = recorded_spec(json.loads(tags[Tag.SPEC]))
     check_version(spec)
     if trusted and spec.model_sha256:
