@@ -1,5 +1,6 @@
 """Which cells are done, interrupted or worked on, where the store has not heard of the end."""
 
+import getpass
 import os
 import time
 from pathlib import Path
@@ -206,6 +207,23 @@ def test_a_sweep_that_is_resumed_to_its_end_does_not_keep_why_an_earlier_part_en
     [parent] = find_runs(store, "0", sweep="plan")
     assert parent.info.status == "FINISHED"
     assert "mlproject.failure" not in parent.data.tags
+
+
+def test_who_goes_on_with_the_sweep_of_another_folder_is_told_whose_it_is(
+    store: Store, tmp_path: Path
+) -> None:
+    plan, other = Plan(name="plan"), tmp_path / "of_another_user"
+    begun = SweepRun(store, plan, other, None)
+    assert begun.note == ""
+    assert begun.tracker.flush()
+    mine = SweepRun(store, plan, Path.cwd(), None)
+    assert mine.run_id == begun.run_id
+    assert f":{other} is at work on it" in mine.note
+    begun.finish("KILLED")
+    mine.finish("KILLED")
+    assert SweepRun(store, plan, Path.cwd(), None).note == ""
+    assert f":{Path.cwd()} worked on it last" in SweepRun(store, plan, other, None).note
+    assert store.run(mine.run_id).data.tags["mlflow.user"] == getpass.getuser()
 
 
 def test_an_outcome_of_a_run_that_the_store_has_whole_lacks_nothing(store: Store) -> None:

@@ -57,6 +57,7 @@ class Tag:
     MEAN_OF = tag("mean_of")  # ids of the runs whose attributions a run averages
     SWEEP = tag("sweep")
     SWEEP_KIND = tag("sweep_kind")
+    SWEEP_PLACE = tag("sweep_place")  # user, machine and folder of the sweep's last driver
     TASK = tag("task")
     TRIAL = tag("trial")
     TRIAL_STATE = tag("trial_state")

@@ -6,7 +6,7 @@ A store that is away delays the delivery only: `sync` delivers the rest later, e
 
 from mlproject.store.client import Store
 from mlproject.store.delivery import deliver
-from mlproject.store.environment import environment_name
+from mlproject.store.environment import environment_name, user_name
 from mlproject.store.errors import STORE_ERRORS, first_line, is_hopeless
 from mlproject.store.liveness import is_terminated
 from mlproject.store.opening import connect, find_store, temporary_store
@@ -30,4 +30,5 @@ __all__ = [
     "register",
     "sync",
     "temporary_store",
+    "user_name",
 ]

@@ -9,13 +9,18 @@ from contextlib import suppress
 from pathlib import Path
 
 from mlflow.entities import Run
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_SOURCE_TYPE
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_PARENT_RUN_ID,
+    MLFLOW_RUN_NAME,
+    MLFLOW_SOURCE_TYPE,
+    MLFLOW_USER,
+)
 
 from mlproject.names import Tag
 from mlproject.store.adoption import check_offered_run, find_offered_run
 from mlproject.store.connection import StoreConnection
 from mlproject.store.delivery import deliver
-from mlproject.store.environment import checked_name, environment_tags
+from mlproject.store.environment import checked_name, environment_tags, user_name
 from mlproject.store.errors import STORE_ERRORS, first_line, is_hopeless, unwritable
 from mlproject.store.experiments import make_experiment
 from mlproject.store.journal import JOURNAL, Journal
@@ -55,7 +60,8 @@ class Store(StoreConnection):
                 be written.
         """
         process = str(this_process())
-        first = {**environment_tags(), **tags, MLFLOW_RUN_NAME: checked_name(name)}
+        first = {MLFLOW_USER: user} if (user := user_name()) else {}
+        first |= {**environment_tags(), **tags, MLFLOW_RUN_NAME: checked_name(name)}
         first |= {Tag.PROCESS: process, Tag.HEARTBEAT: f"{time.time():.0f}"}
         first |= {MLFLOW_PARENT_RUN_ID: parent} if parent else {}
         first = {key: mask_addresses(value) for key, value in first.items()}

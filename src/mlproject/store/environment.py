@@ -3,6 +3,7 @@
 It also quiets MLflow's loggers and keeps credentials out of them.
 """
 
+import getpass
 import json
 import logging
 import os
@@ -69,6 +70,14 @@ def offered_run_id() -> str | None:
 def environment_name() -> str | None:
     """Return the run name in ``MLFLOW_RUN_NAME``, None if it is not set."""
     return os.environ.get("MLFLOW_RUN_NAME", "").strip() or None
+
+
+def user_name() -> str:
+    """Return the name of the user, "" for one without a name, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return ""
 
 
 def environment_tags() -> dict[str, str]:

@@ -22,8 +22,8 @@ from mlproject.system.processes import parse_process, this_process
 
 COPIED_TAGS = (MLFLOW_RUN_NOTE, Tag.COMMIT)
 LOCAL_TAGS = (  # they have no meaning in another store
-    Tag.PROCESS, Tag.HEARTBEAT, Tag.MARK, Tag.TASK, Tag.SWEEP, Tag.RESUMES, Tag.RESUMED_BY,
-    Tag.WEIGHTS_OF, Tag.IMPORTED, Tag.IMPORTED_SHA256,
+    Tag.PROCESS, Tag.HEARTBEAT, Tag.MARK, Tag.TASK, Tag.SWEEP, Tag.SWEEP_PLACE, Tag.RESUMES,
+    Tag.RESUMED_BY, Tag.WEIGHTS_OF, Tag.IMPORTED, Tag.IMPORTED_SHA256,
 )  # fmt: skip
 
 

@@ -50,6 +50,8 @@ def run_plan(path: Path, options: SweepOptions) -> bool:
             source, ledger = make_source(plan, DataSets(home / "data"), home, options.together)
             deliver_rest(home)
             parent = SweepRun(store, plan, home, options.experiment)
+            if parent.note:
+                print(f"note: {parent.note}", file=sys.stderr)
             return _run_cells(options, source, ledger, parent, lock, interrupts)
     except Interrupted as error:
         print(f"{error} before the sweep began", file=sys.stderr)

@@ -1,13 +1,15 @@
 """The run of a sweep, parent of the runs of its cells."""
 
+import socket
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from mlproject.names import Tag
-from mlproject.store import STORE_ERRORS, Store, Tracker
-from mlproject.store.liveness import end_dead, find_runs
+from mlproject.store import STORE_ERRORS, Store, Tracker, user_name
+from mlproject.store.liveness import end_dead, find_runs, is_alive
 from mlproject.sweeps.ledger import Ledger
 from mlproject.sweeps.plan import Plan
 from mlproject.sweeps.run_state import is_worked_on
@@ -24,6 +26,7 @@ class SweepRun:
         plan: the plan.
         store: the tracking store.
         tracker: recorder of the run.
+        note: a line about a run of the sweep that another user or folder began, else "".
     """
 
     def __init__(self, store: Store, plan: Plan, home: Path, experiment: str | None) -> None:
@@ -33,7 +36,10 @@ class SweepRun:
         open_ones = [run for run in older if Tag.CONTINUED_BY not in run.data.tags]
         adopted = store.take_offered_run() if open_ones else None
         tags = {Tag.SWEEP: plan.name}
+        place = _place(home)
+        self.note = ""
         if open_ones:
+            self.note = _note(plan.name, open_ones[0], place, root)
             self.tracker = store.reopen(open_ones[0].info.run_id, root)
         else:
             self.tracker = store.start(plan.name, tags, root, experiment)
@@ -49,7 +55,7 @@ class SweepRun:
         self._published = 0.0
         self._last: Mapping[str, float] = {}
         name = "search" if plan.search else "grid"
-        self.tracker.tags({Tag.SWEEP_KIND: name})
+        self.tracker.tags({Tag.SWEEP_KIND: name, Tag.SWEEP_PLACE: place})
         text = mask_addresses(plan.text)  # `search.storage` may have a password
         self.tracker.artifact("plan.yaml", lambda path: path.write_text(text, "utf-8"))
 
@@ -118,3 +124,19 @@ class SweepRun:
         with suppress(UserError, *STORE_ERRORS):
             if Tag.FAILURE in self.store.run(self.run_id).data.tags:
                 self.store.client.delete_tag(self.run_id, Tag.FAILURE)
+
+
+def _place(home: Path) -> str:
+    return f"{user_name() or 'unknown'}@{socket.gethostname()}:{home.resolve()}"
+
+
+def _note(name: str, run: Any, place: str, root: Path) -> str:
+    """Return what a user should know who goes on with the sweep of somebody else."""
+    before = run.data.tags.get(Tag.SWEEP_PLACE, place)
+    if before == place:
+        return ""
+    state = "is at work on it" if is_alive(run, root) else "worked on it last"
+    return (
+        f"sweep {name} goes on in run {run.info.run_id[:12]}, and takes over its finished cells: "
+        f"{before} {state}; rename the plan, or give --experiment, to keep yours apart"
+    )
