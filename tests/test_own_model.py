@@ -18,6 +18,7 @@ from mlproject.network import backend
 from mlproject.network.build import build, predict
 from mlproject.network.graph import joins_strands
 from mlproject.network.training import fit
+from mlproject.run.checks import check_model
 from mlproject.run.context import Settings
 from mlproject.run.run import run
 from mlproject.sequence import one_hot
@@ -144,6 +145,12 @@ def test_a_run_of_an_own_model_has_its_file_its_filters_and_its_attributions(
     assert results.first_layer(row) == "first"
     model = results.model(done.run_id)
     assert predict(model, VALID.codes[:3]).shape == (3, 2)
+
+
+def test_layers_whose_files_would_be_one_on_some_systems_are_refused(file: Path) -> None:
+    spec = make_spec({"model": f"{file}:named", "layers": "logits,Logits"})
+    with pytest.raises(UserError, match="`layers` must differ in more than case"):
+        check_model(spec, LENGTH, 2, "binary")
 
 
 def test_a_layer_behind_a_pool_is_left_out_with_a_note(

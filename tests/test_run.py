@@ -15,9 +15,10 @@ from recorded import weights_of
 
 from mlproject import results
 from mlproject.architectures import make_spec
-from mlproject.data import make_dataset, make_synthetic, write
+from mlproject.data import Split, make_dataset, make_synthetic, write
 from mlproject.data.paper import CLASSES
 from mlproject.motifs.meme import read_meme
+from mlproject.run.checks import check_letter_case
 from mlproject.run.context import RunResult, Settings
 from mlproject.run.resuming import find_previous
 from mlproject.run.run import run
@@ -284,6 +285,24 @@ def test_a_class_without_positives_is_missing_from_the_numbers_and_named(workpla
     tags = connect().run(result.run_id).data.tags
     assert "not defined for FOSL1" in tags["mlflow.note.content"]
     assert "mlproject.attributions.saliency" in tags
+
+
+def test_classes_that_differ_only_in_case_are_refused_where_the_store_takes_them_for_one(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    codes = np.zeros((20, 50), dtype=np.uint8)
+    labels = np.tile([[0, 1], [1, 0]], (10, 1)).astype(np.uint8)
+    splits = {name: Split(codes, labels) for name in ("train", "valid", "test")}
+    write(make_dataset(splits, ["sp1", "SP1"], {}), workplace / "case.h5")
+    store = connect()
+    store.uri = "mysql+pymysql://host/runs"
+    monkeypatch.setattr("mlproject.run.run.connect", lambda: store)
+    with pytest.raises(UserError, match="must differ in more than case"):
+        run(make_spec({"dataset": "case.h5", "epochs": 1}), Settings(quiet=True))
+    assert runs_of(store) == []
+    for uri, notes in (("sqlite:///mlflow.db", 0), ("http://host", 1)):
+        check_letter_case(uri, ["sp1", "SP1", "GATA1"], quiet=False)
+        assert capsys.readouterr().err.count("note: ") == notes
 
 
 def test_a_full_disk_ends_the_run_with_one_line_and_its_reason(workplace: Path) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -54,9 +55,42 @@ def check_run(spec: RunSpec, data: Dataset, settings: Settings, source: Source) 
         check_previous(source, spec, data)
 
 
+def check_letter_case(uri: str, classes: Sequence[str], quiet: bool) -> None:
+    """Refuse class names that differ only in case, if the tracking store takes them for one.
+
+    MySQL and SQL Server compare the names of metrics without regard to case. Which database a
+    server uses is unknown, so a note is printed.
+
+    Raises:
+        UserError: the store is such a database.
+    """
+    known: dict[str, str] = {}
+    for name in classes:
+        if (other := known.setdefault(name.casefold(), name)) == name:
+            continue
+        if uri.startswith(("mysql", "mssql")):
+            raise UserError(
+                "class names must differ in more than case for a store in MySQL or SQL Server, "
+                f"which takes their metrics for one: got {other!r} and {name!r}; rename one, or "
+                "set MLFLOW_TRACKING_URI to another store"
+            )
+        if uri.startswith("http") and not quiet:
+            print(
+                f"note: classes {other!r} and {name!r} differ only in case: a server with MySQL "
+                "or SQL Server keeps the metrics of one of them",
+                file=sys.stderr,
+            )
+
+
 def check_model(spec: RunSpec, length: int, classes: int, task: str) -> None:
     """Raise a `UserError` if a function makes no model that can train, or lacks the `layers`."""
     model = build(spec, length, classes, task)
+    wanted = spec.layers.split(",")
+    if len({name.casefold() for name in wanted}) < len(wanted):
+        raise UserError(
+            f"`layers` must differ in more than case, since files are named after them: got "
+            f"{spec.layers}; rename a layer in the model"
+        )
     for name in spec.layers.split(",") if spec.layers != FIRST else ():
         convolution(model, name)
 

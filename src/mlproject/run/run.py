@@ -16,7 +16,7 @@ from mlproject.network.saving import save_network
 from mlproject.run import stages
 from mlproject.run.attributed_rows import Choice
 from mlproject.run.attributions import attribute_run, check
-from mlproject.run.checks import check_run, check_writable
+from mlproject.run.checks import check_letter_case, check_run, check_writable
 from mlproject.run.context import Previous, RunContext, RunResult, Settings, Source, Trained
 from mlproject.run.embedding import Embedding, Request, embed, headline
 from mlproject.run.filters import FilterResults, read_filters, scan_motifs
@@ -59,6 +59,7 @@ def run(spec: RunSpec, settings: Settings = DEFAULTS, source: Source = None) -> 
         root = settings.home / "runs"
         check_writable(root)
         store = connect()
+        check_letter_case(store.uri, data.classes, settings.quiet)
         name = settings.name or environment_name() or run_name(spec)
         tags = {**run_tags(spec, data), **settings.tags}
         check_interrupts()
