@@ -177,11 +177,13 @@ def test_relevant_motifs_of_a_run_follow_its_databases(tmp_path: Path) -> None:
 
 
 def test_a_class_without_a_motif_is_named_with_similar_names() -> None:
-    note = without_motif(("SRF", "ZNF143", "x"), {"SRF": ("MA0083",)}) or ""
-    assert note.startswith("no motif in JASPAR 2016 for ZNF143 (similar names: ")
+    note = without_motif(("SRF", "ZNF777", "x"), {"SRF": ("MA0083",)}) or ""
+    assert note.startswith("no motif in JASPAR 2016 for ZNF777 (similar names: ")
     assert "ZNF" in note.split("similar names: ")[1]
     assert ", x: left out of match_relevant" in note
     assert without_motif(("SRF",), {"SRF": ("MA0083",)}) is None
+    chosen = without_motif(("srf", "YY1"), {"YY1": ("MA0095",)})
+    assert chosen == "`relevant` gives no motif to srf: left out of match_relevant"
     many = without_motif([f"histone{number}" for number in range(900)], {}) or ""
     assert len(many) < 400
     assert "and 895 more" in many

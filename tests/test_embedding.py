@@ -71,9 +71,20 @@ def test_backgrounds_are_shuffles_of_evenly_spaced_sequences_and_the_same_each_t
     assert [int(row[0]) for row in shuffled_backgrounds(codes, 2)] == [codes[0, 0], codes[6, 0]]
 
 
+def test_the_letters_of_the_background_stay_where_a_motif_has_none() -> None:
+    backgrounds = np.random.default_rng(0).integers(0, 4, (50, 12), np.uint8)
+    letters = instances(consensus_pwm("TGNC"), 50)
+    for strand, wanted in (("+", [3, 2, None, 1]), ("-", [2, None, 1, 0])):
+        made = embed(backgrounds, [Placed(3, on_strand(letters, strand))])
+        for column, letter in enumerate(wanted, 3):
+            own = backgrounds[:, column] if letter is None else letter
+            assert (made[:, column] == own).all()
+
+
 def test_letters_are_the_most_probable_ones_or_drawn_by_their_probabilities() -> None:
     pwm = np.array([[0.1, 0.2, 0.3, 0.4], [1, 0, 0, 0], [0, 0, 0.5, 0.5]])
     assert instances(pwm, 5).tolist() == [[3, 0, 2]]
+    assert instances(consensus_pwm("TGANTCA"), 5).tolist() == [[3, 2, 0, 4, 3, 1, 0]]
     drawn = instances(pwm, 20_000, seed=0)
     assert drawn.shape == (20_000, 3)
     shares = np.stack([(drawn == code).mean(axis=0) for code in range(4)], axis=1)

@@ -1,6 +1,8 @@
 """Files appear whole or not at all, whatever happens while they are written."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,6 +91,25 @@ def test_an_output_that_cannot_be_is_refused_before_the_work(
     assert error.count("\n") == 1
     assert len(error) < 300
     assert {one.name for one in tmp_path.iterdir()} == {"folder", "pipe"}
+
+
+def test_the_file_of_standard_output_is_not_replaced(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from mlproject.system.outputs import *\n"
+        "for path in sys.argv[1:]:\n"
+        "    try: require_writable(Path(path))\n"
+        "    except UserError as error: print(error, file=sys.stderr)"
+    )
+    log = tmp_path / "log.txt"
+    log.write_text("before\n")
+    with log.open("a") as file:
+        done = subprocess.run(
+            [sys.executable, "-c", code, "/dev/stdout", str(log), str(tmp_path / "other")],
+            check=True, stdout=file, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert done.stderr.count("standard output or error goes there") == 2
+    assert done.stderr.count("\n") == 2
+    assert log.read_text() == "before\n"
 
 
 def test_the_longest_name_is_written(tmp_path: Path) -> None:

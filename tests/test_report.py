@@ -242,6 +242,7 @@ def test_a_table_of_the_users_own_from_the_command_line(swept: Path, tmp_path: P
         (["--rows", "arhc", "--columns", "test_auroc"], "`arhc`: did you mean arch"),
         (["--rows", "arch", "--columns", "test_auorc"], "did you mean test_auroc"),
         (["--rows", "arch"], "`--rows` and `--columns` go together"),
+        (["--ui", "javascript:alert(1)"], "`--ui` must begin with http:// or https://"),
         (["--networks", "CNN25"], "unknown network 'CNN25': did you mean CNN-25"),
         (["--where", "pool1 is 4"], "`where` must be conditions"),
     ],

@@ -4,13 +4,14 @@ import getpass
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from mlproject.store import Store, Tracker, connect
 from mlproject.store.journal import Journal
-from mlproject.store.liveness import METRIC_VERSION, find_runs
+from mlproject.store.liveness import METRIC_VERSION, find_runs, last_heartbeat
 from mlproject.sweeps import run_state
 from mlproject.sweeps.earlier_runs import find_rival, find_start
 from mlproject.sweeps.plan import Plan
@@ -141,6 +142,18 @@ def test_another_process_of_this_machine_is_believed_while_its_record_is_live(
     assert not run_state.is_worked_on(silent, Path("elsewhere"))
     store.client.set_tag(tracker.run_id, "mlproject.heartbeat", "nonsense")
     assert run_state.is_worked_on(store.run(tracker.run_id), Path("elsewhere"))
+
+
+@pytest.mark.parametrize("heartbeat", ["inf", "1e999", "nan", "-5", "99999999999"])
+def test_a_heartbeat_that_cannot_be_keeps_no_run_alive(heartbeat: str) -> None:
+    def run(text: str) -> SimpleNamespace:
+        tags = {"mlproject.heartbeat": text}
+        return SimpleNamespace(
+            info=SimpleNamespace(start_time=7000), data=SimpleNamespace(tags=tags)
+        )
+
+    assert last_heartbeat(run(heartbeat)) == 7.0
+    assert last_heartbeat(run("1234.5")) == 1234.5
 
 
 def parent_started() -> float:

@@ -260,6 +260,15 @@ def test_an_experiment_that_mlflow_run_was_not_told_gets_one_line(
     assert tracker.finish("FINISHED")
 
 
+@pytest.mark.parametrize("name", ["a\nb", " ", "x" * 501, "a\x1b[1m"])
+def test_the_name_of_an_experiment_is_one_line(name: str, workplace: Path) -> None:
+    store = connect()
+    with pytest.raises(UserError, match="the name of an experiment must be one line of 1 to 500"):
+        store.start("x", {}, workplace / "runs", name)
+    assert [one.name for one in store.client.search_experiments()] == ["Default"]
+    assert store.find_experiment("x" * 500) is None
+
+
 def test_a_deleted_experiment_is_refused_at_once(
     workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

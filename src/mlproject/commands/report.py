@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from mlproject.commands.options import EXPERIMENTS, FILE, WHERE, option, split_list
-from mlproject.system.errors import UserError
+from mlproject.system.errors import UserError, short_repr
 from mlproject.system.messages import quantity
 from mlproject.system.outputs import require_writable
 
@@ -54,6 +54,8 @@ def report(
         print(f"{quantity(len(files), 'file')}: {files[0]}")
         return
     require_writable(out, folder=True)
+    if ui and not ui.startswith(("http://", "https://")):
+        raise UserError(f"`--ui` must begin with http:// or https://: got {short_repr(ui)}")
     if bool(rows) != bool(columns):
         raise UserError("`--rows` and `--columns` go together: give both, or neither")
     from mlproject.report.content import ReportRequest

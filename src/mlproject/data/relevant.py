@@ -85,22 +85,35 @@ def unmatchable(relevant: Mapping[str, Sequence[str]]) -> list[str]:
 def without_motif(
     classes: Sequence[str], relevant: Mapping[str, Sequence[str]], motifs: str = JASPAR_2016
 ) -> str | None:
-    """Return a sentence on the classes without a motif in the databases, None if each has one."""
+    """Return a sentence on the classes without a motif, None if each has one."""
     targets = databases(motifs)
     known = {name for motif in targets for name in classes_of(motif.id, relevant)}
     names = {factor(motif) for motif in targets} - {""}
-    absent: list[str] = []
-    for name in classes:
-        if name not in known:
-            similar = _similar(name, names) if len(absent) < MOST_NAMED else ""
-            absent.append(f"{name} (similar names: {similar})" if similar else name)
-    if not absent:
-        return None
-    more = f" and {len(absent) - MOST_NAMED} more" if len(absent) > MOST_NAMED else ""
-    return (
-        f"no motif in {title_of(motifs)} for {', '.join(absent[:MOST_NAMED])}{more}: left out of "
-        "match_relevant; `relevant` or another database in `motifs` may give one"
-    )
+    plain = {_plain(name) for name in names}
+    without = [name for name in classes if name not in known]
+    unwanted = [name for name in without if _plain(name) in plain]
+    absent = [name for name in without if _plain(name) not in plain]
+    said = []
+    if absent:
+        listed = [
+            f"{name} (similar names: {similar})" if (similar := _similar(name, names)) else name
+            for name in absent[:MOST_NAMED]
+        ]
+        said.append(
+            f"no motif in {title_of(motifs)} for {_some(listed, len(absent))}: left out of "
+            "match_relevant; `relevant` or another database in `motifs` may give one"
+        )
+    if unwanted:
+        said.append(
+            f"`relevant` gives no motif to {_some(unwanted, len(unwanted))}: left out of "
+            "match_relevant"
+        )
+    return "; ".join(said) or None
+
+
+def _some(names: Sequence[str], count: int) -> str:
+    more = f" and {count - MOST_NAMED} more" if count > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def _parsed(

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from mlproject.data.rows import Rows
-from mlproject.sequence import reverse_complement, shuffle_dinucleotides
+from mlproject.sequence import OTHER, reverse_complement, shuffle_dinucleotides
 from mlproject.system.interrupts import check_interrupts
 
 CONFIDENCE = 0.95
@@ -77,22 +77,25 @@ def instances(pwm: np.ndarray, count: int, seed: int | None = None) -> np.ndarra
     Args:
         pwm: (width, 4).
         count: number of sequences.
-        seed: draw each letter by its probability; None: the most probable letters.
+        seed: draw each letter by its probability; None: the most probable letters, and `OTHER`
+            where all four are equally probable.
 
     Returns:
         uint8 (1, width) for the most probable letters, else (count, width).
     """
     if seed is None:
-        return pwm.argmax(axis=1)[None].astype(np.uint8)
+        most = np.where((pwm == pwm[:, :1]).all(axis=1), OTHER, pwm.argmax(axis=1))
+        return most[None].astype(np.uint8)
     drawn = np.random.default_rng(seed).random((count, len(pwm), 1))
     return (drawn > np.cumsum(pwm, axis=1)[:, :3]).sum(axis=2).astype(np.uint8)
 
 
 def embed(backgrounds: np.ndarray, placed: Sequence[Placed]) -> np.ndarray:
-    """Return a copy of the backgrounds (N, L) with letters written over them."""
+    """Return a copy of the backgrounds (N, L) with letters written over them, except `OTHER`."""
     made = backgrounds.copy()
     for start, letters in placed:
-        made[:, start : start + letters.shape[1]] = letters
+        place = slice(start, start + letters.shape[1])
+        made[:, place] = np.where(letters == OTHER, made[:, place], letters)
     return made
 
 

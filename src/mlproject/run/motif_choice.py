@@ -83,7 +83,7 @@ def choose_motifs(
     for name, motif in found.items():
         if motif.width > data.length:
             raise UserError(
-                f"a motif must fit into the sequences of {data.length} nt: {name} has "
+                f"a motif must fit into the sequences of {data.length} nt: {name[:60]} has "
                 f"{motif.width}; leave it out"
             )
     return list(found.values()), owners

@@ -7,8 +7,9 @@ from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 
 from mlproject.store.errors import is_absent
-from mlproject.system.errors import UserError
+from mlproject.system.errors import UserError, short_repr
 
+LONGEST_NAME = 500  # characters, the limit of MLflow
 WAYS = "MLFLOW_EXPERIMENT_NAME, `--experiment` or, with `mlflow run`, `--experiment-name`"
 
 
@@ -16,7 +17,8 @@ def find_experiment(client: mlflow.MlflowClient, name: str | None) -> Experiment
     """Return the experiment `name` (default: that of MLflow's environment), None if none exists.
 
     Raises:
-        UserError: it is deleted, or no experiment has the id in ``MLFLOW_EXPERIMENT_ID``.
+        UserError: it is deleted, no experiment has the id in ``MLFLOW_EXPERIMENT_ID``, or the name
+            is empty, too long, or has line breaks.
     """
     found: Experiment | None
     by_id = os.environ.get("MLFLOW_EXPERIMENT_ID") if name is None else None
@@ -63,4 +65,10 @@ def make_experiment(client: mlflow.MlflowClient, name: str | None) -> str:
 
 
 def _name(name: str | None) -> str:
-    return name or os.environ.get("MLFLOW_EXPERIMENT_NAME") or "Default"
+    found = name or os.environ.get("MLFLOW_EXPERIMENT_NAME") or "Default"
+    if not (found.strip() and found.isprintable() and len(found) <= LONGEST_NAME):
+        raise UserError(
+            f"the name of an experiment must be one line of 1 to {LONGEST_NAME} characters: got "
+            f"{short_repr(found)}; choose another with {WAYS}"
+        )
+    return found

@@ -1,5 +1,6 @@
 """Find runs in the tracking store, tell live from lost ones, and end the lost ones."""
 
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from mlproject.system.numbers import whole_number
 from mlproject.system.processes import parse_process
 
 METRIC_VERSION = "1"
+DAY = 86_400.0  # seconds
 
 
 def find_runs(store: StoreConnection, experiment_id: str, **tags: str) -> list[Any]:
@@ -61,11 +63,15 @@ def is_alive(run: Any, root: Path = Path("runs")) -> bool:
 
 
 def last_heartbeat(run: Any) -> float:
-    """Return the time of a run's last heartbeat, else of its start, seconds since 1970."""
-    started = run.info.start_time / 1000
+    """Return the time of a run's last heartbeat, else of its start, seconds since 1970.
+
+    A heartbeat that is no number, or more than a day ahead, does not count.
+    """
     with suppress(ValueError):
-        return float(run.data.tags.get(Tag.HEARTBEAT, "")) or float(started)
-    return float(started)
+        found = float(run.data.tags.get(Tag.HEARTBEAT, ""))
+        if 0 < found < time.time() + DAY:
+            return found
+    return float(run.info.start_time / 1000)
 
 
 def metric_version(run: Any) -> int:

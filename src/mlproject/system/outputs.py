@@ -1,6 +1,7 @@
 """Checks of the files that a command is to write, before it works for them."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from mlproject.system.errors import UserError
@@ -15,6 +16,8 @@ def require_writable(path: Path, folder: bool = False) -> None:
         if not fits and (full.exists() or os.path.exists(path)):
             kind = "folder" if folder else "file"
             raise UserError(f"cannot write {path}: it exists and is not a {kind}")
+        if fits and not folder and _is_printed_to(full):
+            raise UserError(f"cannot write {path}: standard output or error goes there")
     except OSError as error:
         raise UserError(f"cannot write {str(path)[:60]}: {error.strerror or error}") from error
     if len(os.fsencode(full.name)) > LONGEST_NAME:
@@ -29,6 +32,15 @@ def require_writable(path: Path, folder: bool = False) -> None:
         raise UserError(f"cannot write {path}: {place} is not a folder")
     if not os.access(place, os.W_OK | os.X_OK):
         raise UserError(f"cannot write {path}: the folder {place} cannot be written")
+
+
+def _is_printed_to(path: Path) -> bool:
+    """Return whether a file is standard output or error, which a new file would replace."""
+    for number in (1, 2):
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(number), path.stat()):
+                return True
+    return False
 
 
 def require_other(*paths: Path | None) -> None:
