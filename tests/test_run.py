@@ -290,7 +290,7 @@ def test_a_class_without_positives_is_missing_from_the_numbers_and_named(workpla
 def test_classes_that_differ_only_in_case_are_refused_where_the_store_takes_them_for_one(
     workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    codes = np.zeros((20, 50), dtype=np.uint8)
+    codes = np.zeros((20, 200), dtype=np.uint8)
     labels = np.tile([[0, 1], [1, 0]], (10, 1)).astype(np.uint8)
     splits = {name: Split(codes, labels) for name in ("train", "valid", "test")}
     write(make_dataset(splits, ["sp1", "SP1"], {}), workplace / "case.h5")
