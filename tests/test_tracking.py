@@ -511,6 +511,24 @@ def test_a_run_is_made_anew_where_its_store_was_lost(workplace: Path, migrated_s
     assert not list((workplace / "runs").iterdir())
 
 
+def test_a_store_put_in_the_place_of_a_lost_one_is_another_even_with_the_same_inode(
+    workplace: Path,
+) -> None:
+    tracker = connect().start("lost", {}, workplace / "runs")
+    tracker.metrics({"loss": 1.0}, 1)
+    tracker.finish("KILLED")
+    tracker.journal.mark_undelivered()
+    with closing(sqlite3.connect("mlflow.db")) as file, file:  # a new store, in the same file
+        for (table,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'"):
+            if "run" in table or table in ("metrics", "latest_metrics", "params", "tags"):
+                file.execute(f"DELETE FROM {table}")
+        file.execute("UPDATE experiments SET creation_time = creation_time + 1")
+    store = connect()
+    assert sync(workplace / "runs", store).failed == {}
+    [run] = store.client.search_runs(["0"])
+    assert run.data.tags["mlproject.made_anew_of"] == tracker.run_id
+
+
 def test_runs_of_another_store_are_not_made_anew(workplace: Path, migrated_store: Path) -> None:
     tracker = connect().start("elsewhere", {}, workplace / "runs")
     tracker.finish("KILLED")

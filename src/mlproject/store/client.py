@@ -76,6 +76,7 @@ class Store(StoreConnection):
             origin = {
                 "store": self.address,
                 "file": self.inode,
+                "made": self.made,
                 "experiment": self.client.get_experiment(run.info.experiment_id).name,
                 "started": run.info.start_time,
             }
@@ -170,7 +171,7 @@ class Store(StoreConnection):
             self.inode is not None
             and origin.get("store") == self.address
             and isinstance(origin.get("file"), int)
-            and origin["file"] != self.inode
+            and (origin["file"] != self.inode or origin.get("made", self.made) != self.made)
         )
 
     def recreate(self, journal: Journal) -> Journal:

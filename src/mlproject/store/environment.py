@@ -26,6 +26,7 @@ DEFAULTS = {
 LOG_LEVELS = {
     "mlflow.store.db.utils": logging.CRITICAL,  # it prints tracebacks of errors that it also raises
     "mlflow.utils.databricks_utils": logging.ERROR,  # it warns of what it also raises
+    "mlflow.tracking.context.registry": logging.ERROR,  # it warns of users without a name
     "mlflow.system_metrics.system_metrics_monitor": logging.ERROR,
     "alembic": logging.WARNING,
     "alembic.runtime.migration": logging.WARNING,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import mlflow
@@ -51,6 +52,18 @@ class StoreRuns:
     def inode(self) -> int | None:
         """The inode of a SQLite store, None for any other store."""
         return self._identity[1] if self._identity else None
+
+    @property
+    def made(self) -> int | None:
+        """The time when a SQLite store was made, ms since 1970; None for any other store.
+
+        A file put in the place of a removed one may get its inode.
+        """
+        if self._path is None:
+            return None
+        with suppress(*STORE_ERRORS):
+            return int(self.client.get_experiment("0").creation_time)
+        return None
 
     def check_file(self) -> None:
         """Check that the file of a SQLite store is still the one that was opened.
