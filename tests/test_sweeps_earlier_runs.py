@@ -2,12 +2,15 @@
 
 import getpass
 import os
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from conftest import PATIENCE
+from sweep_processes import wait_for
 
 from mlproject.store import Store, Tracker, connect
 from mlproject.store.journal import Journal
@@ -15,6 +18,7 @@ from mlproject.store.liveness import METRIC_VERSION, find_runs, last_heartbeat
 from mlproject.sweeps import run_state
 from mlproject.sweeps.earlier_runs import find_rival, find_start
 from mlproject.sweeps.plan import Plan
+from mlproject.sweeps.rival_watch import RivalWatch
 from mlproject.sweeps.run_state import finished_runs
 from mlproject.sweeps.sweep_run import SweepRun
 from mlproject.sweeps.task import CellTask, Outcome
@@ -237,6 +241,29 @@ def test_who_goes_on_with_the_sweep_of_another_folder_is_told_whose_it_is(
     assert SweepRun(store, plan, Path.cwd(), None).note == ""
     assert f":{Path.cwd()} worked on it last" in SweepRun(store, plan, other, None).note
     assert store.run(mine.run_id).data.tags["mlflow.user"] == getpass.getuser()
+
+
+def test_a_training_does_not_wait_for_a_store_that_never_answers_about_rivals(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    answer = threading.Event()
+
+    def silent() -> str:
+        asked.append("rival")
+        answer.wait(PATIENCE)
+        return "an older run"
+
+    def broken() -> str:
+        raise OSError("the store is away")
+
+    monkeypatch.setattr("mlproject.sweeps.rival_watch.WAIT_SECONDS", 0.01)
+    watch = RivalWatch(silent)
+    assert [watch.look() for _ in range(100)] == [None] * 100
+    assert asked == ["rival"]
+    answer.set()
+    assert wait_for(watch.look) == "an older run"
+    assert RivalWatch(broken).look() is None
 
 
 def test_an_outcome_of_a_run_that_the_store_has_whole_lacks_nothing(store: Store) -> None:

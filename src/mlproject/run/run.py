@@ -90,7 +90,9 @@ def _card_path(context: RunContext) -> str:
     """Return the path of the run's card, "" if it is not on this computer."""
     tracker = context.tracker
     local = tracker.journal.artifacts / Artifact.CARD
-    stored = tracker.store.local_artifact(tracker.run_id, Artifact.CARD)
+    stored = None  # a store that did not answer is not waited for again
+    if tracker.problem is None:
+        stored = tracker.store.local_artifact(tracker.run_id, Artifact.CARD)
     return str(stored or (local.resolve() if local.exists() else ""))
 
 

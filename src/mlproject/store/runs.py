@@ -62,7 +62,7 @@ class StoreRuns:
         if self._path is None:
             return None
         with suppress(*STORE_ERRORS):
-            return int(self.client.get_experiment("0").creation_time)
+            return self.client.get_experiment("0").creation_time
         return None
 
     def check_file(self) -> None:

@@ -21,6 +21,7 @@ from mlproject.names import Tag
 from mlproject.store import STORE_ERRORS, connect, first_line, is_hopeless
 from mlproject.sweeps import run_state
 from mlproject.sweeps.earlier_runs import find_rival, find_start, remove_fetched, tag_resumed
+from mlproject.sweeps.rival_watch import RivalWatch
 from mlproject.sweeps.task import OLDER, PRUNED, CellTask, Outcome
 from mlproject.sweeps.together import forget, train_group
 from mlproject.system.errors import UserError
@@ -125,13 +126,11 @@ def _run(task: CellTask, worker: Worker, request: _StopRequest) -> Outcome:
         message = {"kind": "epoch", "token": task.token, "epoch": epoch}
         worker.log_event(task.sweep, {**message, "values": dict(values)})
 
+    watch = RivalWatch(lambda: find_rival(store, task, request.run_id))
+
     def on_epoch(epoch: int, values: Mapping[str, float]) -> None:
         show_epoch(epoch, values)
-        try:
-            rival = find_rival(store, task, request.run_id)
-        except STORE_ERRORS:
-            return
-        if rival:
+        if rival := watch.look():
             request.reason = request.reason or f"{OLDER}: {rival}"
 
     settings = Settings(
