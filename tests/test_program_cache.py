@@ -87,6 +87,24 @@ def test_nothing_is_kept_where_it_is_not_wanted_or_not_safe(reason: str, tmp_pat
     assert not list(tmp_path.rglob("*-program"))
 
 
+def test_a_user_without_a_home_folder_computes_without_kept_programs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import jax
+
+    def homeless(*_: object, **__: object) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr(program_cache.platformdirs, "user_cache_path", homeless)
+    before = jax.config.values["jax_compilation_cache_dir"]
+    jax.config.update("jax_compilation_cache_dir", None)
+    try:
+        program_cache.keep_programs()
+        assert jax.config.values["jax_compilation_cache_dir"] is None
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+
+
 def test_another_processor_or_number_of_threads_has_another_folder(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

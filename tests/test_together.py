@@ -1,6 +1,8 @@
 """Seeds of one network trained together: each as its own training would have been."""
 
-from collections.abc import Sequence
+import os
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +133,25 @@ def test_a_group_that_another_worker_trains_is_left_to_it(workplace: Path) -> No
     with plan_lock(state_of(task, group).with_suffix(".lock")):
         found = train_group(task, lambda: False, lambda text: None, lambda epoch, values: None)
     assert found.status == "ELSEWHERE"
+
+
+def test_a_group_stays_locked_for_other_machines_however_long_it_trains(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = second_of_two(workplace)
+    ages: list[float] = []
+
+    def train(members: list[Member], *_: Any, should_stop: Callable[[], bool], **__: Any) -> Any:
+        (lock,) = (workplace / "runs" / "together").glob("*.lock")
+        os.utime(lock, (1, 1))
+        assert not should_stop()
+        ages.append(time.time() - lock.stat().st_mtime)
+        return [None for _ in members]
+
+    monkeypatch.setattr("mlproject.network.together.fit_together", train)
+    monkeypatch.setattr("mlproject.sweeps.lock.TOUCH_SECONDS", -1.0)
+    train_group(task, lambda: False, lambda text: None, lambda epoch, values: None)
+    assert ages[0] < 3600
 
 
 def test_the_run_of_a_seed_trained_with_others_counts_its_faults_and_fails_with_the_element(

@@ -85,7 +85,12 @@ def train_group(
 
     group = mine.with_name(f"{without_seed(own).train_sha256(data.sha256)[:32]}.lock")
     try:
-        with plan_lock(group), Interrupts(should_stop) as interrupts:
+        with plan_lock(group) as lock, Interrupts(should_stop) as interrupts:
+
+            def stopped() -> bool:
+                lock.touch()
+                return interrupts.reason is not None
+
             failures = fit_together(
                 members,
                 data.train,
@@ -95,7 +100,7 @@ def train_group(
                     on_epoch(epoch.epoch, epoch.values) if specs[number] == own else None
                 ),
                 on_fault=note_fault,
-                should_stop=lambda: interrupts.reason is not None,
+                should_stop=stopped,
             )
             reason = interrupts.reason
     except HeldError:

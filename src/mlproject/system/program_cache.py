@@ -41,12 +41,12 @@ def keep_programs() -> None:
         return
     if any(device.platform != "cpu" for device in jax.devices()):
         return
-    folder = program_folder()
     try:
+        folder = program_folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _private(folder) or not _usable(folder):
             return
-    except (OSError, UserError):
+    except (OSError, RuntimeError, UserError):  # RuntimeError: the user has no home folder
         return
     with suppress(OSError):
         shrink_daily(folder)
