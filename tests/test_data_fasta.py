@@ -354,8 +354,18 @@ def test_an_existing_data_set_is_replaced_on_request_only(
     assert exit_code(command) == 2
     assert "--force" in capsys.readouterr().err
     assert out.read_text() == "mine"
+    for kept in (out, path):
+        content = kept.read_bytes()
+        assert exit_code([*command[:-1], str(kept), "--force"]) == 2
+        assert "`--force` replaces data set files only: got" in capsys.readouterr().err
+        assert kept.read_bytes() == content
+    out.write_bytes(b"")
     main([*command, "--force"])
     assert read(out).classes == ("a", "b")
+    main([*command[:-3], f"c={path},d={other}", "--out", str(out), "--force"])
+    assert read(out).classes == ("c", "d")
+    assert exit_code(["dataset", "h5", "--file", str(out), "--out", str(out), "--force"]) == 2
+    assert "files to read and to write must differ" in capsys.readouterr().err
 
 
 def test_names_that_are_nearly_equal_and_sequences_in_two_splits_get_a_note(

@@ -18,10 +18,21 @@ from mlproject.data.relevant import relevant_motifs, run_relevant, without_motif
 from mlproject.data.split import Split
 from mlproject.fields import JASPAR_RELEASES, jaspar_names, parse_databases
 from mlproject.filters.baseline import class_motifs
-from mlproject.motifs.databases import databases, factor, jaspar, jaspar_by_id, motifs_of, title_of
+from mlproject.motifs.databases import (
+    WIDEST,
+    databases,
+    factor,
+    jaspar,
+    jaspar_by_id,
+    meme_database,
+    motifs_of,
+    title_of,
+)
 from mlproject.motifs.meme import write_meme
 from mlproject.motifs.pwm import Motif
+from mlproject.motifs.tomtom import match_files
 from mlproject.run.context import Settings
+from mlproject.run.motif_choice import choose_motifs
 from mlproject.run.run import run
 from mlproject.store import connect
 from mlproject.system.errors import UserError
@@ -174,6 +185,30 @@ def test_relevant_motifs_of_a_run_follow_its_databases(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no factor 'SRFF' in JASPAR 2016: did you mean SRF"):
         run_relevant(make_spec({"relevant": "mine=SRFF"}), data)
     assert relevant_motifs(["CEBPB"], "auto", str(path)) == {"CEBPB": ("CEBPB_HUMAN.H11MO.0.A",)}
+
+
+def test_a_motif_that_takes_hours_to_compare_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "wide.meme"
+    for width in (WIDEST, WIDEST + 1):
+        write_meme(path, [Motif("wide", "", np.full((width, 4), 0.25), 20.0)])
+        if width == WIDEST:
+            assert meme_database(path)[0].width == WIDEST
+            continue
+        for use in (meme_database, match_files):
+            with pytest.raises(UserError, match="at most 1,000 columns: wide has 1,001"):
+                use(path)
+
+
+def test_two_motifs_of_one_name_and_id_are_both_embedded(tmp_path: Path) -> None:
+    rows = np.eye(4)
+    for number in range(3):
+        pwm = rows[[number, 1, 2, 3]]
+        write_meme(tmp_path / f"{number}.meme", [Motif("id", "X", pwm, 20.0)])
+    files = ",".join(f"{tmp_path}/{number}.meme" for number in range(3))
+    data = data_of(("YY1",), {})
+    found, _ = choose_motifs(files, make_spec({}), data, lambda layer: ())
+    assert [motif.name for motif in found] == ["X", "X id", "X id_"]
+    assert [motif.consensus[0] for motif in found] == ["A", "C", "G"]
 
 
 def test_a_class_without_a_motif_is_named_with_similar_names() -> None:

@@ -11,6 +11,7 @@ from mlproject.commands.options import CONTEXT, FILE, MOTIFS, option, split_list
 from mlproject.fields import GENERATED
 from mlproject.system.errors import UserError
 from mlproject.system.messages import quantity
+from mlproject.system.outputs import require_other
 
 
 @click.group(context_settings=CONTEXT)
@@ -186,6 +187,7 @@ def h5(
     from mlproject.data.paper import CLASSES, RELEVANT
     from mlproject.data.relevant import relevant_motifs
 
+    require_other(file, out)
     classes = kind.class_names(file, names)
     known = RELEVANT if tuple(classes) == CLASSES else None
     found = relevant_motifs(classes, relevant, motifs, known)

@@ -16,16 +16,25 @@ if TYPE_CHECKING:
     from mlproject.data.listing import Listing
 
 FORCE = "mlproject.force"  # in the context of a command
+HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def _refuse_overwriting(
     context: click.Context, _: click.Parameter, out: Path | None
 ) -> Path | None:
-    """Raise a `UserError` if the file to write exists and ``--force`` is not given."""
-    if out is not None and out.exists() and not context.meta.get(FORCE):
+    """Raise a `UserError` if the file to write exists without ``--force``, or is no data set."""
+    if out is None or not out.exists():
+        return out
+    if not context.meta.get(FORCE):
         raise UserError(
             f"`--out` must be a new file: got {out}, which exists; give another name, or --force "
             "to replace it"
+        )
+    with out.open("rb") as file:
+        head = file.read(len(HDF5))
+    if head not in (b"", HDF5):
+        raise UserError(
+            f"`--force` replaces data set files only: got {out}, which is none; give another name"
         )
     return out
 
@@ -43,7 +52,7 @@ def out_option(**settings: Any) -> Callable[[Command], Command]:
             is_eager=True,
             expose_value=False,
             callback=note,
-            help="replace the file if it exists",
+            help="replace the file if it exists and is a data set",
         )
         out = click.option("--out", type=OUT_FILE, callback=_refuse_overwriting, **settings)
         return out(force(command))

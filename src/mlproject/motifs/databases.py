@@ -25,6 +25,7 @@ from mlproject.spec import RunSpec
 from mlproject.system.errors import UserError, nearest
 from mlproject.system.files import sha256_of
 
+WIDEST = 1000  # columns
 TAXA = (*JASPAR_TAXA[:-1], "diatoms")
 
 _cis_bp = re.compile(r"\(([^()]+)\)_\(").match
@@ -85,8 +86,28 @@ def _check_files(names: str, hashes: tuple[str, ...]) -> None:
 
 
 def meme_database(path: Path) -> tuple[Motif, ...]:
-    """Return the motifs of a MEME file; their names become those of their factors, see `factor`."""
-    return tuple(motif._replace(name=factor(motif)) for motif in read_meme(path))
+    """Return the motifs of a MEME file; their names become those of their factors, see `factor`.
+
+    Raises:
+        UserError: see `read_comparable`.
+    """
+    return tuple(motif._replace(name=factor(motif)) for motif in read_comparable(path))
+
+
+def read_comparable(path: Path) -> tuple[Motif, ...]:
+    """Return the motifs of a MEME file that is to be compared with others.
+
+    Raises:
+        UserError: see `read_meme`; or a motif is wider than `WIDEST`, which takes hours.
+    """
+    found = read_meme(path)
+    for motif in found:
+        if motif.width > WIDEST:
+            raise UserError(
+                f"{path}: a motif that is compared must have at most {WIDEST:,} columns: "
+                f"{motif.id[:60]} has {motif.width:,}; leave it out"
+            )
+    return found
 
 
 def factor(motif: Motif) -> str:

@@ -16,8 +16,7 @@ import numpy as np
 
 from mlproject.fields import JASPAR_2016
 from mlproject.motifs import alignment
-from mlproject.motifs.databases import databases
-from mlproject.motifs.meme import read_meme
+from mlproject.motifs.databases import databases, read_comparable
 from mlproject.motifs.pwm import Motif, reverse_complement
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import check_interrupts
@@ -126,10 +125,10 @@ def match_files(query: Path, motifs: str = JASPAR_2016, evalue: float = 0.1) -> 
         Tomtom's table with the names of the targets, see `format_tsv`.
 
     Raises:
-        UserError: see `databases`, `mlproject.motifs.meme.read_meme` and `tomtom`.
+        UserError: see `databases`, `mlproject.motifs.databases.read_comparable` and `tomtom`.
     """
     targets = databases(motifs)
-    return format_tsv(tomtom(read_meme(query), targets, evalue), targets)
+    return format_tsv(tomtom(read_comparable(query), targets, evalue), targets)
 
 
 def _matches(

@@ -75,6 +75,8 @@ def choose_motifs(
             name = motif.name
             if name in found and not np.array_equal(found[name].pwm, motif.pwm):
                 name = f"{motif.name} {motif.id}"
+            while name in found and not np.array_equal(found[name].pwm, motif.pwm):
+                name += "_"
             found[name] = motif._replace(name=name)
             if item in of_class:
                 owners[name] = item
