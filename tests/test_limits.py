@@ -1,13 +1,20 @@
 """Extreme numbers get one line before anything is trained; what a machine can do passes."""
 
+from pathlib import Path
+
 import pytest
 
 from mlproject.architectures import make_spec
-from mlproject.network import memory
-from mlproject.network.memory import check_memory, lacks_memory, least_bytes, machine_bytes
+from mlproject.commands.cli import main
+from mlproject.data.labelled import collect
+from mlproject.data.synthetic import generate
+from mlproject.data.table_rows import Options, read_rows
+from mlproject.network.memory import check_memory, lacks_memory, least_bytes
 from mlproject.parameters import field_info, field_names
 from mlproject.report.published import published
+from mlproject.system import memory
 from mlproject.system.errors import UserError
+from mlproject.system.memory import machine_bytes
 from mlproject.system.numbers import whole_number
 
 NUMBERS = [name for name in field_names() if (info := field_info(name)) and info.kind is not str]
@@ -95,6 +102,34 @@ def test_a_container_has_the_memory_of_its_limit(
     for text, wanted in (("max\n", whole), ("1000000\n", 1_000_000)):
         limit.write_text(text, encoding="ascii")
         assert machine_bytes() == wanted
+
+
+def test_data_beyond_the_machine_are_refused_before_they_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "machine_bytes", lambda: 1_000_000)
+    with pytest.raises(UserError, match="generated data must fit into memory: needs at least"):
+        generate(0, 10_000, 200)
+    path, table = tmp_path / "a.fa", tmp_path / "a.tsv"
+    path.write_text(">a\nACGT\n>b\nCCGT\n")
+    table.write_text("sequence\ty\nACGT\t1\nCCGT\t2\n")
+    rows = Options("sequence", ("y",), length=600_000, fit="centre")
+    for read in (
+        lambda: collect({"A": [path]}, [], 600_000, "centre", None),
+        lambda: read_rows(table, rows),
+    ):
+        with pytest.raises(UserError, match=r"sequences must fit into memory.*smaller `length`"):
+            read()
+
+
+@pytest.mark.parametrize("text", ["GPU", "GPU=nan", "GPU=inf", "GPU=-1", "GPU=1e9", "=1", "GPU="])
+def test_an_amount_of_a_resource_that_no_worker_has_is_refused(
+    text: str, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workplace / "plan.yaml").write_text("base: {sequences: 50}")
+    with pytest.raises(SystemExit, match="2"):
+        main(["sweep", "plan.yaml", "--dry-run", "--resources", text])
+    assert "`--resources` is written NAME=N, each name once: got " in capsys.readouterr().err
 
 
 def test_a_filter_wider_than_the_sequences_is_refused() -> None:

@@ -1,5 +1,6 @@
 """``python -m mlproject sweep``: many runs from one plan."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from mlproject.commands.options import (
 )
 from mlproject.system.errors import UserError
 from mlproject.system.variables import MOST_THREADS
+
+_amount = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII).fullmatch
 
 
 @click.command()
@@ -87,7 +90,12 @@ def plan_experiment(given: str | None, plan: Path) -> str | None:
 
 
 def _parse_resources(texts: tuple[str, ...]) -> dict[str, float]:
-    try:
-        return {name: float(value) for name, _, value in (text.partition("=") for text in texts)}
-    except ValueError as error:
-        raise UserError(f"`--resources` is written NAME=N: got {' '.join(texts)}") from error
+    found = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        if not (name and _amount(value)) or name in found:
+            raise UserError(
+                f"`--resources` is written NAME=N, each name once: got {' '.join(texts)[:60]}"
+            )
+        found[name] = float(value)
+    return found

@@ -14,6 +14,7 @@ from mlproject.data.sources import Files
 from mlproject.data.split import WINDOW
 from mlproject.sequence import AMBIGUOUS
 from mlproject.system.errors import UserError
+from mlproject.system.memory import Room
 
 _complement = str.maketrans("ACGT", "TGCA")
 _unknown = str.maketrans(dict.fromkeys(AMBIGUOUS, "N"))
@@ -51,6 +52,7 @@ def collect(
     places: list[np.ndarray] = []
     owners: list[tuple[int, int]] = []
     merged = other_strand = dropped = 0
+    room = Room("sequences", "take fewer or shorter ones, or a smaller `length`")
     for column, name in [*enumerate(files), (-1, "")]:
         sources = files[name] if name else negatives
         taken = 0
@@ -58,6 +60,7 @@ def collect(
             if name and record.bound and most and taken >= most:
                 continue
             length = length or len(record.sequence)
+            room.require((len(sequences) + 1) * length)
             sequence = fitted(record, length, fit)
             if sequence is None:
                 dropped += 1

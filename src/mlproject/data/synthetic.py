@@ -23,6 +23,7 @@ from mlproject.fields import GENERATED, VALUES
 from mlproject.motifs.databases import jaspar, jaspar_by_id
 from mlproject.motifs.pwm import Motif
 from mlproject.system.errors import UserError
+from mlproject.system.memory import require_memory
 
 VERSION = 1
 FEWEST_SEQUENCES = 10
@@ -150,6 +151,7 @@ def _check_sizes(
         raise UserError(
             f"`sequences` must be at least {FEWEST_SEQUENCES}, some for each split: got {sequences}"
         )
+    require_memory(sequences * length, "generated data", "take fewer or shorter sequences")
     if seed < 0:
         raise UserError(f"`seed` must be 0 or more: got {seed}")
 

@@ -16,6 +16,7 @@ from mlproject.data.sequence_files import (
 from mlproject.data.table_header import place_in, read_header
 from mlproject.fields import VALUES
 from mlproject.system.errors import UserError, short_repr
+from mlproject.system.memory import Room
 from mlproject.system.texts import LONGEST_LINE, lines
 
 MISSING = frozenset({"", "na", "nan", "n/a", "#n/a", "null", "none", ".", "-"})
@@ -126,8 +127,10 @@ def read_rows(file: Path, options: Options) -> ReadRows:
     places = {name: place_in(file, header, name) for name in wanted}
     named = _named_sequences(options.fasta) if options.fasta else None
     lines_of: dict[str, int] = {}
-    rows, dropped, unfit, commented = [], 0, 0, 0
+    rows: list[Row] = []
+    dropped = unfit = commented = 0
     length = options.length
+    room = Room("sequences", "take fewer or shorter ones, or a smaller `length`")
     for number, line in numbered:
         if not line.strip():
             continue
@@ -150,6 +153,7 @@ def read_rows(file: Path, options: Options) -> ReadRows:
             continue
         record = _record(file, number, cells[places[source]], options, named)
         length = length or len(record.sequence)
+        room.require((len(rows) + 1) * length)
         sequence = fitted(record, length, options.fit)
         if sequence is None:
             unfit += 1

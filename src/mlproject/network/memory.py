@@ -1,18 +1,12 @@
 """Check before training whether a network fits into the machine's memory."""
 
-from contextlib import suppress
-from pathlib import Path
-
-import psutil
-
 from mlproject.fields import BLOCKS
 from mlproject.sequence import LETTERS
 from mlproject.spec import RunSpec
-from mlproject.system.errors import UserError
+from mlproject.system.memory import require_memory
 
 FLOAT = 4
 COPIES = 5  # weights, best weights, gradient, two moments of Adam
-LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 PREDICTED = 500  # sequences of a batch in prediction
 NO_MEMORY = "RESOURCE_EXHAUSTED", "OUT_OF_MEMORY", "out of memory"  # of XLA, CUDA, TensorFlow
 
@@ -32,12 +26,8 @@ def check_memory(spec: RunSpec, length: int, classes: int) -> None:
     """
     if spec.model != BLOCKS:
         return
-    needed, present = least_bytes(spec, length, classes), machine_bytes()
-    if needed > present:
-        raise UserError(
-            f"a network must fit into memory: this one needs at least {_gb(needed)} and the "
-            f"machine has {_gb(present)}; take fewer filters, units or sequences a batch"
-        )
+    needed = least_bytes(spec, length, classes)
+    require_memory(needed, "a network", "take fewer filters, units or sequences a batch")
 
 
 def least_bytes(spec: RunSpec, length: int, classes: int) -> int:
@@ -52,16 +42,3 @@ def least_bytes(spec: RunSpec, length: int, classes: int) -> int:
     rows = max(2 * spec.batch_size, PREDICTED)  # a gradient is as large as its map
     maps = rows * (max(values, dense.filters) + classes)
     return FLOAT * (COPIES * parameters + maps) + 8 * 5 * pwms
-
-
-def machine_bytes() -> int:
-    """Return the memory available to this process: of the machine, or of its container."""
-    present = [psutil.virtual_memory().total]
-    for path in LIMITS:
-        with suppress(OSError, ValueError):
-            present.append(int(Path(path).read_text(encoding="ascii")))
-    return min(present)
-
-
-def _gb(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count < 1e15 else "more than a million GB"
