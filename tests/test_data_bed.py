@@ -215,6 +215,8 @@ def test_a_blacklist_beyond_the_end_still_bans_and_cut_off_peaks_are_no_negative
         (["chrX\t1\t9", "chr1\t9\t4000"], "line 1: .* has no chromosome 'chrX'"),
         (["track type=bedGraph", *PLACES], "line 1: must be peaks: got a signal, bedGraph"),
         ([">chr1", "ACGT"], "line 1: must be BED or narrowPeak: this is FASTA"),
+        (["##fileformat=VCFv4.1", "chr1\t1000\t1400\tA\tG"], "got the header ##fileformat=VCF"),
+        (["#CHROM\tPOS\tID", "chr1\t1000\t1400\tA\tG\t.\t.\t."], "got the header #CHROM"),
         ([f"chr1\t1\t{9**30}"], "line 1: start, end and summit must be integers"),
         (["chr1\t1_0\t20"], "must be integers: got '1_0'"),
     ],
@@ -225,6 +227,13 @@ def test_other_files_and_other_naming_are_refused(
     (tmp_path / "a.bed").write_text("\n".join(lines))
     with open_genome(genome) as opened, pytest.raises(UserError, match=message):
         read_intervals(tmp_path / "a.bed", opened)
+
+
+@pytest.mark.parametrize("name", ["loops.bedpe", "loops.bedpe.gz"])
+def test_pairs_of_intervals_are_no_peaks(name: str, tmp_path: Path, genome: Path) -> None:
+    (tmp_path / name).write_text("".join(f"{place}\t{place}\n" for place in PLACES))
+    with open_genome(genome) as opened, pytest.raises(UserError, match="got pairs of intervals"):
+        read_intervals(tmp_path / name, opened)
 
 
 def test_a_skipped_chromosome_with_another_name_in_the_genome_is_refused(

@@ -145,11 +145,20 @@ def test_a_compressed_file_of_any_encoding_is_read_by_its_content(
     [
         (b"PK\x03\x04 and more", "must be text, .* is a ZIP archive: unpack it"),
         (b"<!DOCTYPE html>\n<title>MEME</title>", "is a web page: download the text file"),
+        (b"\n <Html><title>MEME</title>", "is a web page: download the text file"),
+        (b"\xd0\xcf\x11\xe0 and more", "is a file of Microsoft Office: save it as text"),
+        (b"{\\rtf1\\ansi MEME version 4}", "is RTF: save it as plain text"),
+        (b"7z\xbc\xaf\x27\x1c", "is a 7z archive: unpack it"),
+        (b"a.meme".ljust(257, b"\0") + b"ustar\x0000", "is a tar archive: unpack it"),
+        (
+            gzip.compress(b"a.meme".ljust(257, b"\0") + b"ustar\x0000", mtime=0),
+            "is a tar archive",
+        ),
         (gzip.compress(b"BAM\x01 and more", mtime=0), "is a BAM file"),
         (gzip.compress(gzip.compress(PLAIN.encode(), mtime=0), mtime=0), "is compressed twice"),
         (gzip.compress(PLAIN.encode(), mtime=0)[:-12], r"line \d+: cut short or damaged"),
     ],
-    ids=["zip", "html", "bam", "twice", "cut"],
+    ids=["zip", "html", "HTML", "office", "rtf", "7z", "tar", "tgz", "bam", "twice", "cut"],
 )
 def test_another_kind_of_file_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "some.meme").write_bytes(content)

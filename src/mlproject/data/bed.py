@@ -21,6 +21,7 @@ _number = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?in
 _track_type = re.compile(r"\btype=\"?(\w+)").search
 _SIGNALS = ("wiggle_0", "bedGraph", "bigWig")
 _SIGNAL_NAMES = (".bedgraph", ".bdg", ".wig")
+_OTHER_HEADERS = ("##fileformat=VCF", "#CHROM\tPOS\t", "##gff-version", "@HD\t", "@SQ\t")
 _SUMMITS = ("narrowpeak", "bignarrowpeak")
 _NO_SUMMITS = ("broadpeak", "gappedpeak", *(f"bed{columns}" for columns in range(3, 16)))
 
@@ -131,7 +132,14 @@ def _rows(path: Path) -> tuple[list[_Row], str]:
         raise UserError(
             f"{path}: must be peaks: got a signal, {signal[0]}; if it holds peaks, call it .bed"
         )
+    if ".bedpe" in (one.lower() for one in path.suffixes[-2:]):
+        raise UserError(f"{path}: must be BED or narrowPeak: got pairs of intervals, BEDPE")
     for number, line in lines(path):
+        if line.startswith(_OTHER_HEADERS):
+            raise UserError(
+                f"{path}, line {number}: must be BED or narrowPeak: got the header "
+                f"{line.split()[0][:40]}"
+            )
         if line.startswith("track"):
             found = _track_type(line)
             track = found[1] if found else track

@@ -18,7 +18,7 @@ from typing import IO, Any
 from mlproject.system.errors import UserError
 from mlproject.system.progress import read_progress
 
-HEAD = 16
+HEAD = 512
 LONGEST_LINE = 1 << 28
 SHOWN_EACH = 4096  # lines
 
@@ -36,6 +36,12 @@ _ENCODINGS = {
 }
 _OTHER_KINDS = {
     b"PK\x03\x04": "a ZIP archive: unpack it",
+    b"7z\xbc\xaf": "a 7z archive: unpack it",
+    b"Rar!": "a RAR archive: unpack it",
+    b"\x1f\x9d": "compressed by compress: unpack it",
+    b"\x04\x22\x4d\x18": "compressed by LZ4: unpack it",
+    b"\xd0\xcf\x11\xe0": "a file of Microsoft Office: save it as text",
+    b"{\\rtf": "RTF: save it as plain text",
     b"\x28\xb5\x2f\xfd": "compressed by zstd: unpack it",
     b"\x89HDF\r\n": "an HDF5 file",
     b"MATLAB 5.0": "a MATLAB file",
@@ -50,9 +56,8 @@ _OTHER_KINDS = {
     b"CRAM": "a CRAM file, which holds reads",
     b"%PDF": "a PDF file",
     b"<!DOCTYPE": "a web page: download the text file that it shows or links to",
-    b"<!doctype": "a web page: download the text file that it shows or links to",
-    b"<html": "a web page: download the text file that it shows or links to",
-    b"<?xml": "XML: take the text file beside it",
+    b"<HTML": "a web page: download the text file that it shows or links to",
+    b"<?XML": "XML: take the text file beside it",
 }
 
 
@@ -82,7 +87,11 @@ def is_packed(head: bytes) -> bool:
 
 def other_kind(head: bytes) -> str | None:
     """Return the kind of a file with these first bytes, None if it may be text."""
-    return next((kind for magic, kind in _OTHER_KINDS.items() if head.startswith(magic)), None)
+    if head[257:262] == b"ustar":
+        return "a tar archive: unpack it"
+    start = head.lstrip()
+    start = start[:9].upper() + start[9:] if start.startswith(b"<") else head
+    return next((kind for magic, kind in _OTHER_KINDS.items() if start.startswith(magic)), None)
 
 
 def decoded(raw: bytes) -> str:
