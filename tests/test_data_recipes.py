@@ -286,3 +286,11 @@ def test_a_setting_of_another_form_is_refused_with_its_description() -> None:
         UserError, match=r"^`effects` has another form \(effect of .*\): got 'MA0079=inf'$"
     ):
         make_recipe("mpra", {"effects": "MA0079=inf"})
+
+
+@pytest.mark.parametrize("effect", ["1000", "-1000", "700"])
+def test_effects_that_overflow_give_counts_with_the_mean_of_the_recipe(effect: str) -> None:
+    settings = {"effects": f"{effect},0,0,0,0,0", "mean_count": "5"}
+    made = generate(0, 2000, 200, "accessibility", settings)
+    counts = np.concatenate([split.labels[:, 0] for split in made.splits.values()])
+    assert counts.mean() == pytest.approx(5, rel=0.1)

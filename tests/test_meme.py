@@ -192,6 +192,7 @@ def test_rounded_rows_are_brought_to_a_sum_of_one(tmp_path: Path) -> None:
         ("0 0 0 1\n", "", 11, "one row of 4 numbers per column: got none"),
         ("MOTIF second", "MOTIF first", 10, "first is also the id in line 5"),
         ("MOTIF second", "MOTIF", 10, "a motif needs an id"),
+        ("MOTIF second", "Motif second", 11, "a matrix needs a line `MOTIF id` before it"),
         (
             "letter-probability matrix: alength= 4 w= 2",
             "log-odds",

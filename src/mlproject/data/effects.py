@@ -6,6 +6,8 @@ import numpy as np
 
 from mlproject.data.recipe import Recipe
 
+LARGEST = 600.0  # of a rate's logarithm, beyond which the mean of rates overflows
+
 
 def values_of(
     rng: np.random.Generator, recipe: Recipe, sites: np.ndarray, sequences: int
@@ -28,7 +30,7 @@ def values_of(
         noise = rng.standard_normal(sequences) * recipe.noise * plain.std()
         labels = (plain + noise).astype(np.float32)
     else:
-        plain = np.exp(plain)
+        plain = np.exp(plain - max(plain.max() - LARGEST, 0.0))
         plain *= recipe.mean_count / plain.mean()
         labels = rng.poisson(plain).astype(np.float32)
     test = slice(sequences * 8 // 10, sequences)

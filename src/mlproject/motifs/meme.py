@@ -91,7 +91,9 @@ class _Reader:
             elif line.startswith("MOTIF") and line.split()[0] == "MOTIF":
                 self._check_has_matrix(heading)
                 heading = self._heading(line, lines_of_ids)
-            elif line.startswith("letter-probability matrix") and heading:
+            elif line.startswith("letter-probability matrix"):
+                if heading is None:
+                    raise self._error("a matrix needs a line `MOTIF id` before it: got none")
                 rows, nsites = self._matrix(line)
                 motifs.append(Motif(heading.id, heading.name, np.array(rows), nsites))
                 heading = None

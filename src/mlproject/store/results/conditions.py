@@ -24,6 +24,9 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
 _CONDITION = re.compile(r"\s*([^\s<>=!()]+)\s*(>=|<=|!=|==|=|>|<|\bin\b)\s*(.+?)\s*", re.DOTALL)
 
 
+BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
 class Condition(NamedTuple):
     """A column, an operator (``in``: one of the values), and the values as text or typed."""
 
@@ -107,7 +110,12 @@ def unknown_values(frame: pandas.DataFrame, conditions: Sequence[Condition]) -> 
 
 def _typed(condition: Condition, column: pandas.Series, value: object) -> object:
     if pandas.api.types.is_bool_dtype(column):
-        return str(value).lower() in ("true", "1", "yes")
+        if (word := str(value).lower()) not in BOOLEANS:
+            raise UserError(
+                f"`{condition.column}` is true or false: got "
+                f"`{condition.column} {condition.sign} {value}`"
+            )
+        return BOOLEANS[word]
     if not pandas.api.types.is_numeric_dtype(column):
         if condition.sign not in ("=", "==", "!=", "in"):
             raise UserError(
