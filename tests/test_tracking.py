@@ -337,6 +337,22 @@ def test_a_value_that_the_store_refuses_holds_nothing_back(workplace: Path) -> N
     assert [path.name for path in left.iterdir()] == ["refused.jsonl"]
 
 
+def test_a_file_name_that_is_no_text_holds_nothing_back(workplace: Path) -> None:
+    store = connect()
+    tracker = store.start("x", {"mlproject.place": "a\udce9"}, workplace / "runs")
+    tracker.params({"dataset": "my\udce9.h5"})
+    tracker.input("my", "0" * 64, "/home/\udce9/my.h5", "train", "{}")
+    tracker.tags({"note": "a\0b"})
+    tracker.journal.append("params", values={"older": "my\udce9.h5"})  # of an earlier version
+    assert tracker.finish("FINISHED")
+    run = store.run(tracker.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"dataset": r"my\udce9.h5"}
+    assert run.data.tags["mlproject.place"] == r"a\udce9"
+    assert run.data.tags["note"] == r"a\x00b"
+    assert "older" in run.data.tags["mlproject.refused"]
+
+
 def test_a_data_set_that_another_worker_records_at_the_same_moment_is_not_lost(
     workplace: Path,
 ) -> None:

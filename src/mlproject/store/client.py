@@ -20,13 +20,14 @@ from mlproject.names import Tag
 from mlproject.store.adoption import check_offered_run, find_offered_run
 from mlproject.store.connection import StoreConnection
 from mlproject.store.delivery import deliver
+from mlproject.store.entries import recordable
 from mlproject.store.environment import checked_name, environment_tags, user_name
 from mlproject.store.errors import STORE_ERRORS, first_line, is_hopeless, unwritable
 from mlproject.store.experiments import make_experiment
 from mlproject.store.journal import JOURNAL, Journal
 from mlproject.store.tracker import Tracker
 from mlproject.system.errors import UserError
-from mlproject.system.masking import mask, mask_addresses
+from mlproject.system.masking import mask
 from mlproject.system.processes import this_process
 from mlproject.system.variables import take_run_id
 
@@ -64,7 +65,7 @@ class Store(StoreConnection):
         first |= {**environment_tags(), **tags, MLFLOW_RUN_NAME: checked_name(name)}
         first |= {Tag.PROCESS: process, Tag.HEARTBEAT: f"{time.time():.0f}"}
         first |= {MLFLOW_PARENT_RUN_ID: parent} if parent else {}
-        first = {key: mask_addresses(value) for key, value in first.items()}
+        first = {key: recordable(value) for key, value in first.items()}
         try:
             run = find_offered_run(self.client)
             if run:

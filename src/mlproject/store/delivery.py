@@ -197,7 +197,7 @@ class Delivery:
         values: dict[str, Any] = {kind: [item.value for item in items]}
         try:
             self._insist(lambda: self._client.log_batch(self._journal.run_id, **values))
-        except STORE_ERRORS as error:
+        except (UnicodeEncodeError, *STORE_ERRORS) as error:
             if not is_permanent(error):
                 raise
             if len(items) == 1:

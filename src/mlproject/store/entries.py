@@ -17,6 +17,8 @@ from pydantic import (
     create_model,
 )
 
+from mlproject.system.masking import mask_addresses
+
 _CHECK = re.compile(r', "check": "([0-9a-f]{16})"}$')
 
 
@@ -75,6 +77,15 @@ _KINDS: Mapping[str, type[BaseModel]] = {
     "tag_other": _kind("tag_other", run_id=str, key=str, value=str),
     "status": _kind("status", status=Literal["FINISHED", "FAILED", "KILLED"], time=int),
 }
+
+
+def recordable(value: object) -> str:
+    """Return a value as a text that every store accepts, without credentials.
+
+    Bytes of file names that are not UTF-8, and NUL, become escapes.
+    """
+    text = mask_addresses(str(value)).replace("\0", "\\x00")
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def write_line(kind: str, content: Mapping[str, Any]) -> str:

@@ -87,7 +87,8 @@ def first_line(error: BaseException) -> str:
 
 def is_permanent(error: BaseException) -> bool:
     """Return whether the store refused a request for good, so that a retry cannot succeed."""
-    if TOO_LARGE & _http_statuses(error):
+    causes = (error, error.__cause__, error.__context__)
+    if TOO_LARGE & _http_statuses(error) or any(isinstance(e, UnicodeEncodeError) for e in causes):
         return True
     if isinstance(error, MlflowException):
         if error.error_code == "BAD_REQUEST":  # MLflow uses it for every error of the database

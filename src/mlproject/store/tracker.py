@@ -12,10 +12,11 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from mlproject.names import Tag
 from mlproject.store.connection import StoreConnection
 from mlproject.store.delivery_thread import DeliveryThread
+from mlproject.store.entries import recordable
 from mlproject.store.errors import STORE_ERRORS, first_line
 from mlproject.store.journal import Journal
 from mlproject.store.machine import MachineMetrics
-from mlproject.system.masking import mask, mask_addresses
+from mlproject.system.masking import mask
 
 
 class Tracker:
@@ -54,21 +55,17 @@ class Tracker:
 
     def params(self, values: Mapping[str, object]) -> None:
         """Record parameters; those that ``mlflow run`` has logged stay as they are."""
-        new = {
-            key: mask_addresses(str(value))
-            for key, value in values.items()
-            if key not in self._logged
-        }
+        new = {key: recordable(value) for key, value in values.items() if key not in self._logged}
         self._logged |= set(new)
         self._record("params", values=new)
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Record tags."""
-        self._record("tags", values={key: mask_addresses(str(one)) for key, one in values.items()})
+        self._record("tags", values={key: recordable(one) for key, one in values.items()})
 
     def tag_other(self, run_id: str, key: str, value: str) -> None:
         """Record a tag of another run."""
-        self._record("tag_other", run_id=run_id, key=key, value=mask_addresses(value))
+        self._record("tag_other", run_id=run_id, key=key, value=recordable(value))
 
     def note(self, text: str) -> None:
         """Record the run's description (Markdown)."""
@@ -81,7 +78,7 @@ class Tracker:
 
     def input(self, name: str, sha256: str, source: str, context: str, profile: str) -> None:
         """Record a split of a data set as the run's input, with the data set's SHA-256."""
-        content = {"name": name, "digest": sha256[:36], "source": mask_addresses(source)}
+        content = {"name": name, "digest": sha256[:36], "source": recordable(source)}
         self._record("input", **content, profile=profile, context=context)
 
     def artifact(self, path: str, write: Callable[[Path], object]) -> None:
