@@ -10,7 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from recorded import offer_run, record
+from sqlalchemy.exc import OperationalError
 
 from mlproject.architectures import make_spec
 from mlproject.commands.cli import main
@@ -19,7 +22,7 @@ from mlproject.commands.sweep import plan_experiment
 from mlproject.commands.train import check_resumed, print_result
 from mlproject.data import Split, make_dataset, make_synthetic, write
 from mlproject.run.context import RunResult
-from mlproject.store import connect
+from mlproject.store import Store, connect
 from mlproject.system.errors import UserError
 
 GOLDEN = Path(__file__).parent / "golden" / "tomtom.meme"
@@ -181,6 +184,31 @@ def test_data_without_both_labels_of_any_class_are_refused_before_training(
     assert "all 30 training sequences have 1 in SRF" in error
     assert "--negatives shuffle" in error
     assert not connect().client.search_runs(["0"])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MlflowException(
+            "API request failed with error code 503", error_code=TEMPORARILY_UNAVAILABLE
+        ),
+        OperationalError("SELECT", {}, Exception("server closed the connection")),
+    ],
+)
+def test_a_store_that_goes_away_during_a_command_is_one_line(
+    workplace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+) -> None:
+    def away(_: Store) -> None:
+        raise error
+
+    monkeypatch.setattr(Store, "links", away)
+    assert _exit_code(["check", "--links"]) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: the tracking store must be readable and writable: ")
+    assert printed.count("\n") == 1
 
 
 def test_check_prints_the_addresses_of_experiments_with_the_columns_that_matter(

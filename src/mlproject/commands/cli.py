@@ -40,6 +40,7 @@ COMMANDS = (
     *(atlas, baseline, check, compare, dataset, doctor, embed, export, import_runs, interpret),
     *(match, pool, predict, report, sweep, sync, tracks, train, variants),
 )
+STORE_ERRORS = {"mlflow.exceptions.MlflowException", "sqlalchemy.exc.SQLAlchemyError"}
 
 
 @click.group(context_settings=CONTEXT)
@@ -85,6 +86,20 @@ def _run(arguments: list[str] | None) -> None:
     except (click.Abort, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         sys.exit(1)
+    except Exception as error:
+        if not _is_of_store(error):
+            raise
+        from mlproject.store.address import store_address
+        from mlproject.store.errors import unwritable
+
+        _fail(str(unwritable(store_address(), error)))
+
+
+def _is_of_store(error: Exception) -> bool:
+    """Return whether a tracking store failed that had answered before; imports nothing for it."""
+    names = {f"{one.__module__}.{one.__name__}" for one in type(error).__mro__}
+    ours = getattr(error, "error_code", "") == "INVALID_PARAMETER_VALUE"  # a mistake of the code
+    return bool(names & STORE_ERRORS) and not ours
 
 
 def _fail(message: str) -> None:
