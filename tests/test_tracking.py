@@ -545,6 +545,28 @@ def test_a_store_put_in_the_place_of_a_lost_one_is_another_even_with_the_same_in
     assert run.data.tags["mlproject.made_anew_of"] == tracker.run_id
 
 
+@pytest.mark.parametrize("replaced", [True, False])
+def test_a_run_is_made_anew_where_a_server_got_another_store_and_not_where_it_was_deleted(
+    workplace: Path, migrated_store: Path, replaced: bool
+) -> None:
+    server = "http://127.0.0.1:1"
+    tracker = Store(server, connect().client).start("lost", {}, workplace / "runs")
+    tracker.finish("KILLED")
+    tracker.journal.mark_undelivered()
+    shutil.copy(migrated_store, workplace / "other.db")
+    with closing(sqlite3.connect("other.db")) as file, file:
+        file.execute(f"UPDATE experiments SET creation_time = creation_time + {int(replaced)}")
+    other = Store(server, connect(f"sqlite:///{workplace / 'other.db'}").client)
+    failed = sync(workplace / "runs", other).failed
+    found = other.client.search_runs(["0"])
+    if replaced:
+        assert failed == {}
+        assert found[0].data.tags["mlproject.made_anew_of"] == tracker.run_id
+    else:
+        assert "it was deleted for good" in failed[tracker.run_id]
+        assert not found
+
+
 def test_runs_of_another_store_are_not_made_anew(workplace: Path, migrated_store: Path) -> None:
     tracker = connect().start("elsewhere", {}, workplace / "runs")
     tracker.finish("KILLED")

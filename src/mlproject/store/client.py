@@ -166,14 +166,13 @@ class Store(StoreConnection):
             self.client.set_terminated(run_id, "FAILED")
 
     def has_lost(self, journal: Journal) -> bool:
-        """Return whether the SQLite file was replaced after the journal's run was made in it."""
+        """Return whether the store was replaced after the journal's run was made in it."""
         origin = journal.origin
-        return (
-            self.inode is not None
-            and origin.get("store") == self.address
-            and isinstance(origin.get("file"), int)
-            and (origin["file"] != self.inode or origin.get("made", self.made) != self.made)
-        )
+        if origin.get("store") != self.address:
+            return False
+        file, made = origin.get("file"), origin.get("made")
+        other_file = isinstance(file, int) and self.inode is not None and file != self.inode
+        return other_file or (isinstance(made, int) and (self.made or made) != made)
 
     def recreate(self, journal: Journal) -> Journal:
         """Make a run again in a store that has lost it; return its journal, to be delivered."""

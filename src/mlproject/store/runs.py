@@ -55,12 +55,11 @@ class StoreRuns:
 
     @property
     def made(self) -> int | None:
-        """The time when a SQLite store was made, ms since 1970; None for any other store.
+        """The time when the store was made, ms since 1970, None if unknown.
 
-        A file put in the place of a removed one may get its inode.
+        It distinguishes a store from another one at the same address. A file put in the place of a
+        removed one may even get its inode.
         """
-        if self._path is None:
-            return None
         with suppress(*STORE_ERRORS):
             return self.client.get_experiment("0").creation_time
         return None

@@ -112,9 +112,12 @@ def _recreate(journal: Journal, store: Store, done: Delivered, resumed: set[str]
     lost = journal.run_id
     if not store.has_lost(journal):
         origin = journal.origin.get("store") or "another store"
+        reason = f"it was made in {origin}: set MLFLOW_TRACKING_URI to that, or"
+        if origin == store.address:
+            reason = "it was deleted for good:"
         done.failed[lost] = (
-            f"the store {store.address} has no such run, it was made in {origin}: set "
-            f"MLFLOW_TRACKING_URI to that, or remove {journal.folder} if it is not needed"
+            f"the store {store.address} has no such run, {reason} remove {journal.folder} if it is "
+            "not needed"
         )
         return
     try:
