@@ -3,7 +3,9 @@
 import io
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 from conftest import TINY
@@ -14,8 +16,9 @@ from mlproject.commands.cli import main
 from mlproject.data import load
 from mlproject.network.build import predict
 from mlproject.run.context import RunResult
-from mlproject.run.ensemble import Ensemble
+from mlproject.run.ensemble import Ensemble, load_ensemble
 from mlproject.run.prediction import predict_bed, predict_fasta
+from mlproject.run.scoring import logit_score
 from mlproject.sequence import decode
 from mlproject.system.errors import UserError
 
@@ -107,6 +110,38 @@ def test_intervals_get_a_window_around_their_summit_or_middle(tmp_path: Path, ge
     bed.write_text("chr1\t0\t4\n")
     with pytest.raises(UserError, match="must be a window of 8 nt within a chromosome"):
         predict_bed(ensemble(1), bed, genome, io.StringIO())
+
+
+def test_networks_of_other_tasks_are_not_averaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = {"a": {}, "b": {"task": "binary"}, "c": {"task": "multiclass"}}
+    place = "mlproject.run.ensemble"
+    run = SimpleNamespace(inputs=None)
+    monkeypatch.setattr(f"{place}.connect", lambda: SimpleNamespace(run=lambda _: run))
+    monkeypatch.setattr(f"{place}.member_runs", lambda store, ids: tuple(ids))
+    monkeypatch.setattr(f"{place}.profile_of", lambda inputs, run_id: tasks[run_id])
+    monkeypatch.setattr(f"{place}.predictor", lambda model, batch: None)
+    monkeypatch.setattr(f"{place}.logit_score", lambda model: None)
+    for name, made in {
+        "model": SimpleNamespace(input_shape=(None, 8, 4)),
+        "per_class": {"name": ["A", "B"]},
+        "spec_of": SimpleNamespace(average="none"),
+    }.items():
+        monkeypatch.setattr(f"mlproject.results.{name}", lambda *_, made=made: made)
+    assert load_ensemble(["a", "b"]).run_ids == ("a", "b")
+    with pytest.raises(UserError, match=r"length of sequences and task: a has 2 .*, multiclass"):
+        load_ensemble(["a", "c"])
+
+
+def test_outputs_that_are_no_probabilities_have_no_logits() -> None:
+    inputs = keras.Input((8, 4))
+    outputs = keras.layers.Reshape((1,))(keras.layers.Dense(1)(keras.layers.Flatten()(inputs)))
+    model = keras.Model(inputs, outputs)
+    model.set_weights([np.full((32, 1), 0.5), np.zeros(1)])
+    score = logit_score(model)
+    with pytest.raises(UserError, match="or give probabilities: got outputs from 4 to 4; end it"):
+        score(np.zeros((3, 8), np.uint8))
+    model.set_weights([np.full((32, 1), 1 / 16), np.zeros(1)])
+    np.testing.assert_allclose(score(np.zeros((3, 8), np.uint8)), 0.0, atol=1e-5)
 
 
 def test_an_interval_shorter_than_half_a_step_has_a_window(tmp_path: Path, genome: Path) -> None:

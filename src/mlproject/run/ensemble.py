@@ -12,6 +12,7 @@ from mlproject.network.build import predictor
 from mlproject.run.members import member_runs
 from mlproject.run.scoring import BATCH, logit_score
 from mlproject.store import connect
+from mlproject.store.results.described import profile_of
 from mlproject.system.errors import UserError
 from mlproject.system.messages import quantity
 
@@ -45,20 +46,21 @@ def load_ensemble(run_ids: Sequence[str]) -> Ensemble:
 
     Raises:
         UserError: a run does not exist or has no model, is given twice, or the runs have other
-            classes or lengths.
+            classes, lengths or tasks.
     """
     store = connect()
     ids = member_runs(store, run_ids)
-    found: list[tuple[tuple[str, ...], int]] = []
+    found: list[tuple[tuple[str, ...], int, str]] = []
     probabilities: list[Score] = []
     logits: list[Score] = []
     for run_id in ids:
         model = results.model(run_id, store)
         classes = tuple(map(str, results.per_class(run_id, store)["name"]))
-        found.append((classes, int(model.input_shape[1])))
+        task = profile_of(store.run(run_id).inputs, run_id).get("task", "binary")
+        found.append((classes, int(model.input_shape[1]), task))
         if found[-1] != found[0]:
             raise UserError(
-                f"runs must have the same classes and length of sequences: {ids[0]} has "
+                f"runs must have the same classes, length of sequences and task: {ids[0]} has "
                 f"{_described(*found[0])}, {run_id} {_described(*found[-1])}"
             )
         average = results.spec_of(run_id, store).average == "reverse_complement"
@@ -66,7 +68,7 @@ def load_ensemble(run_ids: Sequence[str]) -> Ensemble:
         probabilities.append(_both(scores) if average else scores)
         logits.append(logit_score(model))
     metric_names(found[0][0])
-    return Ensemble(ids, *found[0], tuple(probabilities), tuple(logits))
+    return Ensemble(ids, *found[0][:2], tuple(probabilities), tuple(logits))
 
 
 def combined(values: np.ndarray) -> np.ndarray:
@@ -95,6 +97,6 @@ def _both(scores: Score) -> Score:
     return lambda codes: (scores(codes) + scores(reverse_complement(codes))) / 2
 
 
-def _described(classes: tuple[str, ...], length: int) -> str:
+def _described(classes: tuple[str, ...], length: int, task: str) -> str:
     names = ", ".join(classes[:4]) + (", ..." if len(classes) > 4 else "")
-    return f"{quantity(len(classes), 'class', 'classes')} ({names}) on {length} nt"
+    return f"{quantity(len(classes), 'class', 'classes')} ({names}) on {length} nt, {task}"

@@ -17,12 +17,25 @@ def logit_score(model: keras.Model) -> Score:
 
     A network that does not end in a sigmoid of a dense layer gives the logits of its probabilities,
     which are cut off at about 16 in both directions.
+
+    Raises:
+        UserError: by the function, if the network gives no probabilities.
     """
     try:
         return predictor(logit_model(model), BATCH)
     except UserError:
         scores = predictor(model, BATCH)
-        return lambda codes: logit(scores(codes))
+        return lambda codes: logit(_probabilities(scores(codes)))
+
+
+def _probabilities(values: np.ndarray) -> np.ndarray:
+    """Return the outputs of a network; raise a `UserError` if they are no probabilities."""
+    if len(values) and not (values.min() >= 0 and values.max() <= 1):
+        raise UserError(
+            "a network must end in a dense layer, or give probabilities: got outputs from "
+            f"{values.min():g} to {values.max():g}; end it in a dense layer"
+        )
+    return values
 
 
 def logit(probabilities: np.ndarray) -> np.ndarray:
