@@ -9,7 +9,7 @@ if importlib.util.find_spec("click") is None or importlib.util.find_spec("mlflow
         "before `mlflow run --env-manager local`, activate it: `. .venv/bin/activate`"
     )
 
-from mlproject.commands.cli import main
+from mlproject.__main__ import main
 
 if __name__ == "__main__":
     main()

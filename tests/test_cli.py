@@ -268,3 +268,21 @@ def test_an_experiment_is_named_after_plan_or_data_unless_the_user_or_mlflow_say
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "theirs")
     assert experiment_of(None, "data") is None
     assert experiment_of("given", "data") == "given"
+
+
+@pytest.mark.parametrize("module", ["mlproject.commands.sync", "mlproject.spec"])
+def test_ctrl_c_while_modules_are_imported_gives_one_line(module: str) -> None:
+    code = f"""
+import os, runpy, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+sys.argv[1:] = ["--help"]
+runpy.run_module("mlproject", run_name="__main__", alter_sys=True)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "interrupted\n")

@@ -57,7 +57,7 @@ def run(installed: Path, folder: Path, *words: str) -> str:
 @pytest.mark.slow
 def test_the_wheel_brings_the_command_and_its_data_files(installed: Path, tmp_path: Path) -> None:
     lists = "import importlib.metadata as m; print([*m.entry_points(name='mlproject')][0].value)"
-    assert run(installed, tmp_path, "-c", lists).strip() == "mlproject.commands.cli:main"
+    assert run(installed, tmp_path, "-c", lists).strip() == "mlproject.__main__:main"
     where = run(installed, tmp_path, "-c", "import mlproject; print(mlproject.__file__)")
     assert str(installed.parent) in where
     help_text = run(installed, tmp_path, "-m", "mlproject", "--help")
