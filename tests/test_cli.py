@@ -275,6 +275,8 @@ def test_ctrl_c_while_modules_are_imported_gives_one_line(module: str) -> None:
     code = f"""
 import os, runpy, signal, sys
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs of a shell
+
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == {module!r}:

@@ -193,7 +193,8 @@ def test_what_a_killed_process_had_recorded_is_delivered_by_sync_or_the_next_int
         with pytest.raises(UserError, match="another process adds to run"):
             store.amend(done, Path("runs"))
         (Path("runs") / done / "owner").write_text("elsewhere")
-        os.utime(Path("runs") / done / JOURNAL, (0, 0))
+        for name in (JOURNAL, "owner"):
+            os.utime(Path("runs") / done / name, (0, 0))
         if deliver == "sync":
             assert sync(Path("runs"), store).runs == [done]
         else:
