@@ -14,6 +14,7 @@ from mlproject.network.relative_attention import RelativeAttention
 from mlproject.system.errors import UserError, reason
 from mlproject.system.files import atomic_file, sha256_of
 from mlproject.system.hdf5 import require_plain
+from mlproject.system.hdf5_heaps import require_sound_heaps
 from mlproject.system.startup import settle_keras
 
 WEIGHTS, CONFIG = "model.weights.h5", "config.json"
@@ -104,6 +105,7 @@ def load_weights(model: keras.Model, path: Path, sha256: str | None = None) -> N
     """
     check_sha256(path, sha256)
     try:
+        require_sound_heaps(path)
         with h5py.File(path, "r") as file:
             require_plain(file, 16 * model.count_params() + MEGABYTE)
         model.load_weights(path)
@@ -143,11 +145,11 @@ def _require_layers_only(path: Path) -> None:
         if archive.getinfo(CONFIG).file_size > MOST_CONFIG:
             raise ValueError(f"its {CONFIG} is larger than {MOST_CONFIG:,} bytes")
         config = json.loads(archive.read(CONFIG))
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            h5py.File(archive.extract(WEIGHTS, folder), "r") as file,
-        ):
-            require_plain(file, MOST_UNPACKED)
+        with tempfile.TemporaryDirectory() as folder:
+            weights = Path(archive.extract(WEIGHTS, folder))
+            require_sound_heaps(weights)
+            with h5py.File(weights, "r") as file:
+                require_plain(file, MOST_UNPACKED)
     _require_known_layers(config)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 
 from mlproject.system.errors import UserError
+from mlproject.system.hdf5_heaps import require_sound_heaps
 from mlproject.system.interrupts import Interrupted
 from mlproject.system.texts import require_file
 
@@ -35,6 +36,7 @@ def hdf5_opened(path: Path, rule: str, cache_bytes: int | None = None) -> Iterat
     except UserError as error:
         raise UserError(f"{rule}: {error}") from error
     try:
+        require_sound_heaps(path)
         with h5py.File(path, "r", rdcc_nbytes=cache_bytes) as file:
             yield file
     except (UserError, Interrupted):
