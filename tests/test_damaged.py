@@ -241,6 +241,10 @@ CHANGES: dict[str, Callable[[h5py.File], object]] = {
     "a letter that is none": lambda file: file["codes"].__setitem__((0, 0), 9),
     "a score that is none": lambda file: file["scores"].__setitem__((0, 0, 0), np.nan),
     "fewer rows": lambda file: (file.__delitem__("scale"), file.create_dataset("scale", (2,), "f")),
+    "a scale in 16 bits": lambda file: (
+        file.__delitem__("scale"),
+        file.create_dataset("scale", data=np.zeros(len(FOUND.codes), np.float16)),
+    ),
     "a group": lambda file: (file.__delitem__("codes"), file.create_group("codes")),
     "texts": lambda file: (file.__delitem__("codes"), file.create_dataset("codes", data=["a"])),
     "a link": lambda file: file.__setitem__("x", h5py.SoftLink("/scores")),
@@ -252,6 +256,7 @@ CHANGES: dict[str, Callable[[h5py.File], object]] = {
 }
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", CHANGES)
 def test_attributions_that_nobody_wrote_are_refused(name: str, tmp_path: Path) -> None:
     path = tmp_path / "a.h5"

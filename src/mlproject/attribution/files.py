@@ -86,7 +86,7 @@ def read_attributions(path: Path) -> Attributions:
             raise UserError(f"{rule}: `{name}` has values that are no numbers")
     if arrays["codes"].dtype != np.uint8 or (arrays["codes"] > OTHER).any():
         raise UserError(f"{rule}: `codes` must be from 0 to {OTHER}")
-    scale = arrays["scale"]
+    scale = arrays["scale"].astype(np.float64)
     if not ((scale > 0) & (scale < LARGEST)).all() or (np.abs(arrays["scores"]) > 1.001).any():
         raise UserError(
             f"{rule}: `scores` must be from -1 to 1 and `scale` above 0, {LARGEST:g} at most"
