@@ -4,6 +4,7 @@ import getpass
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -67,7 +68,7 @@ def database() -> Iterator[str]:
             raise AssertionError("the server did not start")
         yield f"postgresql://ada:secret-word@127.0.0.1:{port}/postgres"
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # SIGTERM would wait for clients to leave
         server.wait()
         shutil.rmtree(folder)
 
