@@ -40,7 +40,7 @@ COMMANDS = (
     *(atlas, baseline, check, compare, dataset, doctor, embed, export, import_runs, interpret),
     *(match, pool, predict, report, sweep, sync, tracks, train, variants),
 )
-STORE_ERRORS = {"mlflow.exceptions.MlflowException", "sqlalchemy.exc.SQLAlchemyError"}
+STORE_ERROR_NAMES = {"mlflow.exceptions.MlflowException", "sqlalchemy.exc.SQLAlchemyError"}
 
 
 @click.group(context_settings=CONTEXT)
@@ -99,7 +99,7 @@ def _is_of_store(error: Exception) -> bool:
     """Return whether a tracking store failed that had answered before; imports nothing for it."""
     names = {f"{one.__module__}.{one.__name__}" for one in type(error).__mro__}
     ours = getattr(error, "error_code", "") == "INVALID_PARAMETER_VALUE"  # a mistake of the code
-    return bool(names & STORE_ERRORS) and not ours
+    return bool(names & STORE_ERROR_NAMES) and not ours
 
 
 def _fail(message: str) -> None:

@@ -113,22 +113,16 @@ def print_listing(
         ]
         if one_sided:
             notes.append(f"{row.name} has one label only in {', '.join(one_sided)}: no AUROC there")
-    first = FirstNotes(notes.append)
-    for one, other in alike([row.name for row in listing.rows]):
-        first(f"classes {one} and {other} have nearly the same name: are they one class?")
-    if first.more:
-        notes.append(
-            quantity(first.more, "more pair of classes has", "more pairs of classes have")
-            + " nearly the same name"
-        )
-    again = FirstNotes(notes.append)
-    for one, other in listing.same:
-        again(f"classes {one} and {other} have the same sequences: is one file given twice?")
-    if again.more:
-        notes.append(
-            quantity(again.more, "more pair of classes has", "more pairs of classes have")
-            + " the same sequences"
-        )
+    for pairs, common, question in (
+        (alike(list(relevant)), "nearly the same name", "are they one class?"),
+        (listing.same, "the same sequences", "is one file given twice?"),
+    ):
+        first = FirstNotes(notes.append)
+        for one, other in pairs:
+            first(f"classes {one} and {other} have {common}: {question}")
+        if first.more:
+            more = quantity(first.more, "more pair of classes has", "more pairs of classes have")
+            notes.append(f"{more} {common}")
     if listing.repeats.shared:
         notes.append(
             quantity(listing.repeats.shared, "sequence is", "sequences are")
