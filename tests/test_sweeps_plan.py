@@ -359,14 +359,18 @@ def test_a_damaged_lock_is_taken_over_when_it_is_old(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_lock_refuses_a_second_driver_and_not_a_dead_one(tmp_path: Path) -> None:
-    path = tmp_path / "plan.lock"
+def assert_locked_once(path: Path) -> None:
     with (
         plan_lock(path),
         pytest.raises(UserError, match=r"one driver a plan: process \d+"),
         plan_lock(path),
     ):
         pass
+
+
+def test_a_lock_refuses_a_second_driver_and_not_a_dead_one(tmp_path: Path) -> None:
+    path = tmp_path / "plan.lock"
+    assert_locked_once(path)
     assert not path.exists()
     code = (
         "import os; from pathlib import Path; from mlproject.sweeps.lock import plan_lock\n"
@@ -385,13 +389,7 @@ def test_a_lock_holds_on_a_file_system_without_hard_links(
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr("mlproject.sweeps.lock.os.link", no_links)
-    path = tmp_path / "plan.lock"
-    with (
-        plan_lock(path),
-        pytest.raises(UserError, match=r"one driver a plan: process \d+"),
-        plan_lock(path),
-    ):
-        pass
+    assert_locked_once(tmp_path / "plan.lock")
     assert not [*tmp_path.iterdir()]
 
 
