@@ -1,14 +1,15 @@
 """Time to read many runs as a typed table, against MLflow's bare search.
 
-``python benchmarks/results.py [RUNS]`` makes a SQLite store in a temporary folder, fills it with
-runs like ours (45 parameters, 90 metrics, 14 tags), and times both over the same store, in turns.
+``python benchmarks/results.py [RUNS] [--repeats 7]`` makes a SQLite store in a temporary folder,
+fills it with runs like ours (45 parameters, 90 metrics, 14 tags), and times both over the same
+store, in turns.
 """
 
+import argparse
 import gc
 import json
 import random
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -22,7 +23,6 @@ from mlproject.architectures import ARCHITECTURES, make_spec
 from mlproject.data.paper import CLASSES
 from mlproject.store import Store, connect
 
-REPEATS = 7
 LIMIT = 1.3
 
 
@@ -77,12 +77,16 @@ def bare(client: mlflow.MlflowClient) -> list[Any]:
 
 
 if __name__ == "__main__":
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 300
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("runs", type=int, nargs="?", default=300)
+    parser.add_argument("--repeats", type=int, default=7)
+    options = parser.parse_args()
+    count = options.runs
     with tempfile.TemporaryDirectory() as folder:
         store = connect(f"sqlite:///{Path(folder) / 'mlflow.db'}")
         fill(store, count)
         seconds: dict[str, list[float]] = {"search_runs": [], "results.runs": []}
-        for repeat in range(REPEATS + 1):
+        for repeat in range(options.repeats + 1):
             for name, values in seconds.items():
                 gc.collect()
                 started = time.perf_counter()
@@ -96,6 +100,6 @@ if __name__ == "__main__":
             ours / theirs
             for ours, theirs in zip(seconds["results.runs"], seconds["search_runs"], strict=True)
         )
-        print(f"limit: {LIMIT} times the bare search; {count} runs, median of {REPEATS}")
+        print(f"limit: {LIMIT} times the bare search; {count} runs, median of {options.repeats}")
         print(f"{'search_runs':>12} {'results.runs':>12} {'ratio':>6}")
         print(f"{medians['search_runs']:>10.2f} s {medians['results.runs']:>10.2f} s {ratio:>6.2f}")
