@@ -2,7 +2,8 @@
 
 ``python benchmarks/pipeline.py``: a run of CNN-25 with the full protocol and data, one thread, all
 its parts; what is not training may take 60 s together. Then ``mlflow run . --env-manager local``
-until its training starts, with the data already made: 20 s at most.
+until its training starts, with the data already made: 20 s at most. ``--filters1 1024 --epochs 1
+--parts-only`` shows what many filters cost.
 """
 
 import argparse
@@ -114,7 +115,7 @@ class Ledger:
         training.predictor = lambda model: self.counted(make(model), "validation")
 
 
-def run_here(arch: str, epochs: int, backend: str | None) -> None:
+def run_here(values: dict[str, str | int], backend: str | None) -> None:
     """Run in this process and folder, and print the seconds of all parts as JSON."""
     ledger = Ledger()
     from mlproject.system.startup import prepare_keras
@@ -127,7 +128,7 @@ def run_here(arch: str, epochs: int, backend: str | None) -> None:
     ledger.count_imports()
     ledger.count_parts()
     with ledger.part(REST):
-        result = run(make_spec({"arch": arch, "epochs": epochs}), Settings(quiet=True))
+        result = run(make_spec(values), Settings(quiet=True))
     ledger.charge()
     children = os.times()
     ledger.seconds["other processes"] = children.children_user + children.children_system
@@ -147,6 +148,7 @@ def breakdown(options: argparse.Namespace, folder: Path) -> None:
     """Print the parts of a run."""
     command = [sys.executable, str(Path(__file__).resolve()), "--here", "--arch", options.arch]
     command += ["--epochs", str(options.epochs)]
+    command += ["--filters1", str(options.filters1)] if options.filters1 else []
     command += ["--backend", options.backend] if options.backend else []
     done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True,
                           check=False)  # fmt: skip
@@ -234,16 +236,21 @@ def main() -> None:
     parser.add_argument("--arch", default="CNN-25")
     parser.add_argument("--epochs", type=int, default=100, help="most epochs; patience as released")
     parser.add_argument("--backend", choices=("tensorflow", "jax"), help="as `train --backend`")
-    parser.add_argument("--start-only", action="store_true", help="leave the parts of a run out")
+    parser.add_argument("--filters1", type=int, help="instead of the network's own")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--start-only", action="store_true", help="leave the parts of a run out")
+    only.add_argument("--parts-only", action="store_true", help="leave the start out")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.here:
-        run_here(options.arch, options.epochs, options.backend)
+        values = {"arch": options.arch, "epochs": options.epochs, "filters1": options.filters1}
+        run_here({key: one for key, one in values.items() if one}, options.backend)
         return
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         if not options.start_only:
             breakdown(options, Path(folder))
-        start_up(Path(folder))
+        if not options.parts_only:
+            start_up(Path(folder))
 
 
 if __name__ == "__main__":
