@@ -6,8 +6,10 @@ Each way is a process of its own with one thread. They take turns, epoch by epoc
 load on the machine hits all alike; only one works at a time. A few steps of each, which compile,
 come first. Validation is not part of an epoch here. "Limit" is the arithmetic of all convolutions
 and dense layers (forward and both gradients, without that of the first layer's input), at the rate
-of a float32 matrix product of numpy's that is measured in turns with the epochs. The ways
-``unkept/...`` are ours without `mlproject.system.startup.keep_memory`.
+of a float32 matrix product of numpy's that is measured in turns with the epochs. "Memory" is the
+time to move what a step must read and write, at the rate at which numpy adds one to an array as
+large as the largest map (`moved` counts the bytes). The ways ``unkept/...`` are ours without
+`mlproject.system.startup.keep_memory`.
 """
 
 import argparse
@@ -35,8 +37,10 @@ from mlproject.architectures import ARCHITECTURES, make_spec  # noqa: E402
 WAYS = ("ours/jax", "ours/tensorflow", "fit/tensorflow", "fit/jax")
 UNKEPT = ("unkept/jax", "unkept/tensorflow")
 YARDSTICK = "fit/tensorflow"
+LIMIT, MEMORY = "limit", "memory"
 WARM = 300
-SIZE, PRODUCTS = 1024, 20
+SIZE, PRODUCTS, SUMS = 1024, 20, 400
+MAP_PASSES, WEIGHT_PASSES = 6, 10
 OVERLAPPING, PLAIN = "CNN-50-2", "CNN-2"
 
 
@@ -81,6 +85,31 @@ def operations(arch: str, length: int = LENGTH, classes: int = CLASSES) -> int:
     return 2 * first + 3 * sum(others)
 
 
+def moved(arch: str, length: int = LENGTH, classes: int = CLASSES) -> tuple[int, int]:
+    """Return the bytes that an epoch must read and write, and the bytes of the largest map.
+
+    A layer's map of a batch is written and read, read again in the backward pass, its gradient
+    written, and read for the gradients of the kernel and of the input. A weight is read in both
+    passes and its gradient written; Adam reads four values for it and writes three.
+    """
+    spec = make_spec({"arch": arch})
+    kernels = spec.kernels(length, classes)
+    maps = [4 * spec.batch_size * kernel.positions * kernel.filters for kernel in kernels]
+    weights = 4 * sum(kernel.weights for kernel in kernels)
+    steps = SEQUENCES // spec.batch_size
+    return steps * (MAP_PASSES * sum(maps) + WEIGHT_PASSES * weights), max(maps)
+
+
+def memory_rate(size: int) -> float:
+    """Return bytes a CPU second that a sum of arrays of `size` bytes reads and writes."""
+    source = np.zeros(size // 4, np.float32)
+    target = np.empty_like(source)
+    before = time.process_time()
+    for _ in range(SUMS):
+        np.add(source, 1, out=target)
+    return SUMS * 2 * size / (time.process_time() - before)
+
+
 def product_rate() -> float:
     """Return operations a CPU second of a float32 matrix product."""
     left, right = np.random.default_rng(0).random((2, SIZE, SIZE), np.float32)
@@ -91,12 +120,15 @@ def product_rate() -> float:
 
 
 def measure(ways: Sequence[Way], arch: str, epochs: int) -> dict[str, list[float]]:
-    """Return CPU seconds of each epoch by way, and those of the arithmetic as ``limit``."""
+    """Return CPU seconds of each epoch by way, and those of the arithmetic and of memory."""
     for way in ways:
         way.epoch(arch, 1, WARM)
-    seconds: dict[str, list[float]] = {name: [] for name in (*(way.name for way in ways), "limit")}
+    names = (*(way.name for way in ways), LIMIT, MEMORY)
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    total, largest = moved(arch)
     for number in range(1, epochs + 1):
-        seconds["limit"].append(SEQUENCES * operations(arch) / product_rate())
+        seconds[LIMIT].append(SEQUENCES * operations(arch) / product_rate())
+        seconds[MEMORY].append(total / memory_rate(largest))
         for way in ways:
             seconds[way.name].append(way.epoch(arch, number))
     return seconds
@@ -105,14 +137,21 @@ def measure(ways: Sequence[Way], arch: str, epochs: int) -> dict[str, list[float
 def table(arch: str, seconds: dict[str, list[float]]) -> list[str]:
     """Return the lines that say how long each way took."""
     medians = {name: statistics.median(values) for name, values in seconds.items()}
-    rate = SEQUENCES * operations(arch) / medians["limit"] / 1e9
-    lines = [f"{arch:<16} {'CPU s':>7} {'min':>7} {'max':>7} {'fit (TF) / it':>14} {'/ limit':>8}"]
+    rate = SEQUENCES * operations(arch) / medians[LIMIT] / 1e9
+    speed = moved(arch)[0] / medians[MEMORY] / 1e9
+    heads = f"{'CPU s':>7} {'min':>7} {'max':>7} {'fit (TF) / it':>14} {'/ limit':>8} {'/ both':>8}"
+    lines = [f"{arch:<16} {heads}"]
     for name, value in medians.items():
         against = f"{medians[YARDSTICK] / value:.2f}" if YARDSTICK in medians else ""
         span = f"{min(seconds[name]):>7.2f} {max(seconds[name]):>7.2f}"
-        limit = value / medians["limit"]
-        lines.append(f"{name:<16} {value:>7.2f} {span} {against:>14} {limit:>8.2f}")
-    return [*lines, f"limit: {operations(arch) / 1e6:.1f} Mflop a sequence, {rate:.0f} GFLOP/s", ""]
+        limit, both = (value / one for one in (medians[LIMIT], medians[LIMIT] + medians[MEMORY]))
+        lines.append(f"{name:<16} {value:>7.2f} {span} {against:>14} {limit:>8.2f} {both:>8.2f}")
+    return [
+        *lines,
+        f"limit: {operations(arch) / 1e6:.1f} Mflop a sequence, {rate:.0f} GFLOP/s; "
+        f"memory: {speed:.0f} GB/s; both: limit + memory",
+        "",
+    ]
 
 
 def main() -> None:

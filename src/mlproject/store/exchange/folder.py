@@ -22,7 +22,7 @@ from mlproject.store.exchange.metrics_csv import format_values, parse_values
 from mlproject.store.transfer import RecordedRun
 from mlproject.system.errors import UserError
 
-LIMIT = 150_000
+LIMIT = 110_000
 KEPT = METRICS, Artifact.SPEC, Artifact.HISTORY  # left out after all others
 MOST_JSON, MOST_UNPACKED = 4 * MEGABYTE, 64 * MEGABYTE
 RUNS = "runs"
