@@ -7,6 +7,7 @@ from mlproject.network.backend import name
 
 MASK_LEVELS = 65_536  # 16 random bits a value
 CHUNK = 16_384  # words; a loop over chunks keeps XLA from computing them again where they are read
+TURNS = 2  # of that loop at least, since XLA unrolls a loop of one turn
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 
 
@@ -57,7 +58,7 @@ def threefry_words(key: Any, count: int) -> Any:
     import jax.numpy as jnp
 
     keys = (key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(0x1BD11BDA))
-    places = jnp.arange(min(count, CHUNK), dtype=jnp.uint32)
+    places = jnp.arange(min(-(-count // TURNS), CHUNK), dtype=jnp.uint32)
 
     def chunk(first: Any) -> Any:
         left, right = keys[0], first + places + keys[1]
