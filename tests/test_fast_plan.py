@@ -12,6 +12,7 @@ from test_networks import TOPOLOGIES, small
 from mlproject.network import backend
 from mlproject.network.build import build
 from mlproject.network.fast_pass import supports, training_pass
+from mlproject.network.fast_pass.forward import dropped
 from mlproject.network.fast_pass.plan import Block, is_chain_of_blocks, plan
 from mlproject.network.steps import make_steps
 
@@ -62,6 +63,9 @@ POOLS: dict[str, Callable[[Any], Any]] = {
     ),
     "valid padding": lambda x: layers.MaxPooling1D(2)(normed(conv(x, padding="valid"))),
     "dilation": lambda x: layers.MaxPooling1D(2)(normed(conv(x, dilation_rate=2))),
+    "dropout of whole channels": lambda x: layers.MaxPooling1D(2)(
+        layers.SpatialDropout1D(0.0)(normed(conv(x)))
+    ),
     "groups": lambda x: layers.MaxPooling1D(2)(normed(conv(x, groups=2, filters=4))),
     "a pool that leaves positions out": lambda x: layers.MaxPooling1D(4)(normed(conv(x))),
     "a pool that overlaps": lambda x: layers.MaxPooling1D(6, 2, "same")(
@@ -144,6 +148,25 @@ def test_a_step_of_an_own_model_with_blocks_is_the_models_own(name: str) -> None
 def test_a_step_of_a_topology_with_blocks_is_the_models_own(options: dict[str, object]) -> None:
     spec = small(**options, dropout_conv=0.0, dropout_dense=0.0)
     assert supports(build(spec, LENGTH, CLASSES))
+    assert_equal_steps(lambda: signed(build(spec, LENGTH, CLASSES)))
+
+
+@pytest.mark.parametrize(
+    ("activation", "rate"),
+    [
+        *(("relu", 0.1), ("exponential", 0.1), ("elu", 0.1), ("shift_scale_sigmoid", 0.1)),
+        *(("relu", 0.8), ("tanh", 0.8), ("linear", 0.8), ("shift_scale_relu", 0.8)),
+    ],  # 0.8: nothing is kept of some windows
+)
+def test_a_block_with_dropout_before_its_pool_is_the_models_own_with_equal_bits(
+    activation: str, rate: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = small(
+        activation=activation, order="dropout_pool", pool1=5, pool2=2, dropout_conv=rate,
+        dropout_dense=0.0,
+    )  # fmt: skip
+    assert sum(isinstance(one, Block) for one in plan(build(spec, LENGTH, CLASSES))) == 2
+    monkeypatch.setattr(layers.Dropout, "call", lambda layer, x, training=None: dropped(layer, x))
     assert_equal_steps(lambda: signed(build(spec, LENGTH, CLASSES)))
 
 

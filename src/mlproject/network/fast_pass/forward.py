@@ -1,12 +1,14 @@
 """The network's forward pass in training: equal to `model(x, training=True)`, with less work.
 
 It adds no layers. It uses the weights, moving averages and seeds of the model's stock layers, and
-the model is saved as it is. Four computations differ:
+the model is saved as it is. These computations differ:
 
 * **Pool before normalising.** Batch norm and activation are monotonic on each channel; a negative
   gamma reverses the order. So the maximum of ``activation(norm(y))`` is
   ``activation(norm(s * max(s * y)))``, where ``s`` is the sign of gamma. The statistics are still
-  those of the complete map, but only the smaller, pooled map is normalised.
+  those of the complete map, but only the smaller, pooled map is normalised. Dropout before the
+  pool comes before the maximum here, too: the largest of the kept values is normalised, and of it
+  and the zeros of dropped values the larger one is the result.
 * **Dropout from 16 random bits** for each value instead of 32. The rate is rounded to 1 / 65,536,
   and the scale uses the rounded rate, so that the mean is exact.
 * **Max-pools**, those outside blocks too, have a gradient without a scatter, see `pool`.
@@ -15,16 +17,17 @@ the model is saved as it is. Four computations differ:
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from mlproject.geometry import as_list
 from mlproject.network import backend, random_bits
 from mlproject.network.fast_pass import wide_pool
 from mlproject.network.fast_pass.convolution import convolve
-from mlproject.network.fast_pass.plan import Block, is_pool_alone, plan
+from mlproject.network.fast_pass.plan import CUBE, Block, is_dropout, is_pool_alone, plan
 from mlproject.network.fast_pass.pool import window_max
 from mlproject.network.step_parts import TrainingPass
 
@@ -46,8 +49,8 @@ def training_pass(model: keras.Model, sequences: Any) -> Any:
             known[id(step.output)] = _block(step, known[id(step.convolution.input)])
         elif is_pool_alone(step):
             known[id(step.output)] = _pool(step, known[id(step.input)])
-        elif type(step) is layers.Dropout and step.noise_shape is None:
-            known[id(step.output)] = _dropout(step, known[id(step.input)])
+        elif is_dropout(step):
+            known[id(step.output)] = dropped(step, known[id(step.input)])
         else:
             found = _called(step, known)
             known |= zip(map(id, as_list(step.output)), as_list(found), strict=True)
@@ -90,52 +93,89 @@ def _called(operation: Any, known: Mapping[int, Any]) -> Any:
     return operation(*args, **{**kwargs, **training})
 
 
+class Pooled(NamedTuple):
+    """What the layers behind a pool need of a map ``y = convolution(x)``.
+
+    Attributes:
+        maxima: (batch, windows, filters), with dropout of the values that are kept; minus infinity
+            if there is none.
+        mean: of the complete map, (filters,).
+        variance: of the complete map, (filters,).
+        kept: (batch, positions, filters), bool; None without dropout.
+    """
+
+    maxima: Any
+    mean: Any
+    variance: Any
+    kept: Any = None
+
+
 def _block(block: Block, x: Any) -> Any:
-    """Return a block's output; batch norm, bias and activation see the pooled map only."""
+    """Return a block's output; batch norm, bias and activations see the pooled map only."""
     convolution, norm = block.convolution, block.norm
     kernel = ops.convert_to_tensor(convolution.kernel)
     bias = ops.convert_to_tensor(convolution.bias) if convolution.use_bias else None
-    if norm is None:
-        y, *_ = _pooled(x, kernel, convolution.strides[0], block.pool)
-        y = y if bias is None else y + bias
-    else:
-        y = _pooled_norm(kernel, bias, convolution.strides[0], norm, block.pool, x)
-    y = convolution.activation(y)
-    return y if block.activation is None else block.activation(y)
-
-
-def _pooled_norm(
-    kernel: Any,
-    bias: Any,
-    stride: int,
-    norm: layers.BatchNormalization,
-    pool: layers.MaxPooling1D | None,
-    x: Any,
-) -> Any:
-    """Return the normalised maxima of the convolution; the statistics are of its complete map."""
-    gamma = ops.convert_to_tensor(norm.gamma)
-    sign = ops.stop_gradient(ops.where(gamma < 0, -1.0, 1.0))
-    maxima, mean, variance = _pooled(x, kernel * sign, stride, pool)
+    sign = 1.0
+    if norm is not None:
+        sign = ops.stop_gradient(ops.where(ops.convert_to_tensor(norm.gamma) < 0, -1.0, 1.0))
+    pooled = _pooled(block, x, kernel if norm is None else kernel * sign)
+    absent = None if pooled.kept is None else pooled.maxima == -np.inf
+    y = pooled.maxima if absent is None else ops.where(absent, 0.0, pooled.maxima)
     if bias is not None:
-        maxima, mean = maxima + bias * sign, mean + bias * sign
+        y = y + bias * sign
+    if norm is not None:
+        mean = pooled.mean if bias is None else pooled.mean + bias * sign
+        y = _normalised(norm, y, sign, mean, pooled.variance)
+    y = convolution.activation(y)
+    for layer in block.activations:
+        y = layer([y] * CUBE) if isinstance(layer, layers.Multiply) else layer(y)
+    return y if absent is None else _with_dropped(block, y, pooled.kept, absent)
+
+
+def _normalised(
+    norm: layers.BatchNormalization, y: Any, sign: Any, mean: Any, variance: Any
+) -> Any:
+    """Return a map of ``sign * values``, normalised, and update the moving averages."""
     for moving, new in ((norm.moving_mean, mean * sign), (norm.moving_variance, variance)):
         moving.assign(moving * norm.momentum + ops.stop_gradient(new) * (1.0 - norm.momentum))
-    scale = gamma * sign * ops.rsqrt(variance + norm.epsilon)
-    return (maxima - mean) * scale + ops.convert_to_tensor(norm.beta)
+    scale = ops.convert_to_tensor(norm.gamma) * sign * ops.rsqrt(variance + norm.epsilon)
+    return (y - mean) * scale + ops.convert_to_tensor(norm.beta)
 
 
-def _pooled(
-    x: Any, kernel: Any, stride: int, pool: layers.MaxPooling1D | None
-) -> tuple[Any, Any, Any]:
-    """Return the maxima of the convolution, and mean and variance of its map by channel."""
-    window, step = (pool.pool_size[0], pool.strides[0]) if pool is not None else (1, 1)
-    if stride == 1 and window == step and wide_pool.is_cheaper(x, kernel, window):
-        return wide_pool.pooled(x, kernel, window)
+def _with_dropped(block: Block, y: Any, kept: Any, absent: Any) -> Any:
+    """Return the larger of the scaled maxima and the zeros of the values that are dropped.
+
+    Args:
+        block: with dropout and a pool.
+        y: (batch, windows, filters), the largest kept values.
+        kept: (batch, positions, filters), bool.
+        absent: (batch, windows, filters), bool: no value is kept.
+    """
+    zeros = window_max(ops.where(kept, 0.0, 1.0), *_window(block.pool))
+    below = ops.logical_and(zeros > 0, y < 0)
+    return ops.where(ops.logical_or(absent, below), 0.0, y / (1.0 - _rate(block.dropout)))
+
+
+def _pooled(block: Block, x: Any, kernel: Any) -> Pooled:
+    stride, (window, step) = block.convolution.strides[0], _window(block.pool)
+    dropout, rate = block.dropout, _rate(block.dropout)
+    alone = stride == 1 and window == step and not rate
+    if alone and wide_pool.is_cheaper(x, kernel, window):
+        return Pooled(*wide_pool.pooled(x, kernel, window))
     y = convolve(x, kernel, stride)
     mean = ops.mean(y, axis=(0, 1))
     variance = ops.mean(ops.square(y - ops.stop_gradient(mean)), axis=(0, 1))
-    maxima = window_max(y, window, step, stored=True) if window > 1 else y
-    return maxima, mean, variance
+    kept = None
+    if dropout is not None and rate:
+        kept = random_bits.keep_mask(dropout.seed_generator.next(), y.shape, rate)
+        y = ops.where(kept, y, -np.inf)
+    maxima = window_max(y, window, step, stored=kept is None) if window > 1 else y
+    return Pooled(maxima, mean, variance, kept)
+
+
+def _window(pool: layers.MaxPooling1D | None) -> tuple[int, int]:
+    """Return the window of a pool and its step."""
+    return (pool.pool_size[0], pool.strides[0]) if pool is not None else (1, 1)
 
 
 def _pool(layer: layers.MaxPooling1D, x: Any) -> Any:
@@ -146,9 +186,16 @@ def _pool(layer: layers.MaxPooling1D, x: Any) -> Any:
     return window_max(x, window, step)
 
 
-def _dropout(layer: layers.Dropout, x: Any) -> Any:
-    rate = round(layer.rate * random_bits.MASK_LEVELS) / random_bits.MASK_LEVELS
+def dropped(layer: layers.Dropout, x: Any) -> Any:
+    """Return the output of dropout in training."""
+    rate = _rate(layer)
     if not rate:
         return x
     kept = random_bits.keep_mask(layer.seed_generator.next(), x.shape, rate)
     return ops.where(kept, x / (1.0 - rate), 0.0)
+
+
+def _rate(layer: layers.Dropout | None) -> float:
+    """Return the share of values that dropout drops, a multiple of 1 / `MASK_LEVELS`."""
+    levels = random_bits.MASK_LEVELS
+    return 0.0 if layer is None else round(layer.rate * levels) / levels

@@ -1,9 +1,9 @@
 """Which parts of a model's graph the fast pass computes itself, found in the graph.
 
-A *block* is a convolution, perhaps its batch norm, perhaps its activation, and the max-pool behind
-it, where nothing else reads the maps between them. In a chain of blocks the pool may be missing
-too; elsewhere a convolution without a pool would become slower (residual convolutions: 1.7 times).
-A max-pool that no block holds, behind dropout for example, is a step of its own.
+A *block* is a convolution, perhaps its batch norm, perhaps its activation, perhaps dropout, and the
+max-pool behind it, where nothing else reads the maps between them. In a chain of blocks the pool
+may be missing too; elsewhere a convolution without a pool would become slower (residual
+convolutions: 1.7 times). A max-pool that no block holds is a step of its own.
 """
 
 import itertools
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers
 
+from mlproject.geometry import as_list
 from mlproject.network.graph import readers
 
 MONOTONIC = tuple(
@@ -24,7 +25,7 @@ MONOTONIC = tuple(
 )  # fmt: skip
 """Activations that keep the order of values, so that the maximum can be taken before them."""
 
-
+CUBE = 3  # factors
 CHAINED = (
     layers.Dropout, layers.Flatten, layers.Dense, layers.BatchNormalization, layers.Activation,
 )  # fmt: skip
@@ -36,20 +37,27 @@ class Block(NamedTuple):
     Attributes:
         convolution: padded to ``same``, without dilation and groups; perhaps with a bias.
         norm: batch norm over the channels, None if there is none.
-        activation: layer of a monotonic activation, None if there is none.
+        activations: layers of functions that do not decrease, each value by itself.
+        dropout: before the pool, None if there is none.
         pool: max-pool, None if there is none.
     """
 
     convolution: layers.Conv1D
-    norm: layers.BatchNormalization | None
-    activation: layers.Activation | None
-    pool: layers.MaxPooling1D | None
+    norm: layers.BatchNormalization | None = None
+    activations: tuple[Any, ...] = ()
+    dropout: layers.Dropout | None = None
+    pool: layers.MaxPooling1D | None = None
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layers of the block in the order of computation."""
+        rest = (*self.activations, self.dropout, self.pool)
+        return [one for one in (self.convolution, self.norm, *rest) if one is not None]
 
     @property
     def output(self) -> Any:
         """The tensor of the graph that the block ends in."""
-        last = self.pool or self.activation or self.norm or self.convolution
-        return last.output
+        return self.layers[-1].output
 
 
 Step = Block | Any
@@ -77,7 +85,9 @@ def _is_known(step: Step) -> bool:
     if not isinstance(step, Block):
         return type(step) in CHAINED
     plain = step.convolution.activation is keras.activations.linear
-    return plain and not step.convolution.use_bias and None not in (step.norm, step.activation)
+    stock = [type(one) for one in step.activations] == [layers.Activation]
+    unusual = step.convolution.use_bias or step.norm is None or step.dropout is not None
+    return plain and stock and not unusual
 
 
 def _steps(model: keras.Model, pooled: bool) -> list[Step]:
@@ -92,7 +102,7 @@ def _steps(model: keras.Model, pooled: bool) -> list[Step]:
         if block is not None and pooled and block.pool is None:
             block = None
         if block is not None:
-            within |= {id(one) for one in block if one is not None}
+            within |= {id(one) for one in block.layers}
         steps.append(block or operation)
     return steps
 
@@ -108,22 +118,24 @@ def _block(convolution: layers.Conv1D, known: Mapping[int, list[Any]]) -> Block 
     )
     if not plain:
         return None
-    found: dict[str, Any] = {"norm": None, "activation": None, "pool": None}
-    tensor = convolution.output
+    block = Block(convolution)
     inner = convolution.activation is keras.activations.linear
-    for name, fits in (
-        ("norm", _fits_norm),
-        ("activation", _fits_activation),
-        ("pool", _fits_pool),
-    ):
-        own = known[id(tensor)]
-        if name == "norm" and not inner:
-            continue
-        if len(own) == 1 and own[0] is not None and fits(own[0]):
-            found[name], tensor = own[0], own[0].output
-    if found["pool"] is not None and convolution.activation not in MONOTONIC:
+    if inner and _fits_norm(layer := _reader(block, known)):
+        block = block._replace(norm=layer)
+    while _fits_activation(layer := _reader(block, known)):
+        block = block._replace(activations=(*block.activations, layer))
+    dropped = block._replace(dropout=layer) if is_dropout(layer) else block
+    if not _fits_pool(layer := _reader(dropped, known)):
+        return block
+    if convolution.activation not in MONOTONIC:
         return None
-    return Block(convolution, **found)
+    return dropped._replace(pool=layer)
+
+
+def _reader(block: Block, known: Mapping[int, list[Any]]) -> Any:
+    """Return the operation that alone reads a block's output, None if there is none."""
+    own = known[id(block.output)]
+    return own[0] if len(own) == 1 else None
 
 
 def _fits_norm(layer: Any) -> bool:
@@ -139,7 +151,19 @@ def _fits_norm(layer: Any) -> bool:
 
 
 def _fits_activation(layer: Any) -> bool:
+    """Return whether a layer is a function of each value that does not decrease."""
+    if type(layer) is layers.Multiply:
+        inputs = as_list(layer.input)
+        return len(inputs) == CUBE and len({*map(id, inputs)}) == 1 and _is_plain(layer)
+    if type(layer) is layers.Rescaling:
+        plain = isinstance(layer.scale, float) and isinstance(layer.offset, float)
+        return plain and layer.scale > 0 and _is_plain(layer)
     return type(layer) is layers.Activation and layer.activation in MONOTONIC and _is_plain(layer)
+
+
+def is_dropout(layer: Any) -> bool:
+    """Return whether a layer is dropout of single values."""
+    return type(layer) is layers.Dropout and layer.noise_shape is None
 
 
 def _fits_pool(layer: Any) -> bool:
@@ -167,7 +191,3 @@ def _is_max_pool(layer: Any) -> bool:
 
 def _is_plain(layer: Any) -> bool:
     return layer.compute_dtype == "float32" and layer.activity_regularizer is None
-
-
-FITS = {"norm": _fits_norm, "activation": _fits_activation, "pool": _fits_pool}
-"""Part of a `Block` -> whether a layer can be that part, in the order in which they follow."""
