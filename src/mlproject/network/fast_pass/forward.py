@@ -31,6 +31,8 @@ from mlproject.network.fast_pass.plan import CUBE, Block, is_dropout, is_pool_al
 from mlproject.network.fast_pass.pool import window_max
 from mlproject.network.step_parts import TrainingPass
 
+LOWEST = float(np.finfo(np.float32).min)  # the maximum of nothing, to TensorFlow's pool too
+
 
 def training_pass(model: keras.Model, sequences: Any) -> Any:
     """Return the scores of one-hot sequences in training, and update the moving averages.
@@ -97,8 +99,8 @@ class Pooled(NamedTuple):
     """What the layers behind a pool need of a map ``y = convolution(x)``.
 
     Attributes:
-        maxima: (batch, windows, filters), with dropout of the values that are kept; minus infinity
-            if there is none.
+        maxima: (batch, windows, filters), with dropout of the values that are kept; `LOWEST` if
+            there is none.
         mean: of the complete map, (filters,).
         variance: of the complete map, (filters,).
         kept: (batch, positions, filters), bool; None without dropout.
@@ -119,7 +121,7 @@ def _block(block: Block, x: Any) -> Any:
     if norm is not None:
         sign = ops.stop_gradient(ops.where(ops.convert_to_tensor(norm.gamma) < 0, -1.0, 1.0))
     pooled = _pooled(block, x, kernel if norm is None else kernel * sign)
-    absent = None if pooled.kept is None else pooled.maxima == -np.inf
+    absent = None if pooled.kept is None else pooled.maxima == LOWEST
     y = pooled.maxima if absent is None else ops.where(absent, 0.0, pooled.maxima)
     if bias is not None:
         y = y + bias * sign
@@ -168,7 +170,7 @@ def _pooled(block: Block, x: Any, kernel: Any) -> Pooled:
     kept = None
     if dropout is not None and rate:
         kept = random_bits.keep_mask(dropout.seed_generator.next(), y.shape, rate)
-        y = ops.where(kept, y, -np.inf)
+        y = ops.where(kept, y, LOWEST)
     maxima = window_max(y, window, step, stored=kept is None) if window > 1 else y
     return Pooled(maxima, mean, variance, kept)
 
