@@ -66,6 +66,22 @@ def gradient_by_product(x: Any, upstream: Any) -> Any:
     return sum(found[at, :, at : at + WIDTH] for at in range(TOGETHER)).transpose(1, 2, 0)
 
 
+def three_letters(x: Any, kernel: Any) -> Any:
+    """Return the convolution from three letters: the fourth is one less their sum."""
+    ends = [[0, 0], [(WIDTH - 1) // 2, WIDTH // 2], [0, 0]]
+    constant = ops.conv(jnp.pad(jnp.ones((1, LENGTH, 1)), ends), kernel[:, 3:], padding="valid")
+    return convolve(x[..., :3], kernel[:, :3] - kernel[:, 3:]) + constant
+
+
+def gradient_of_one_sequence(x: Any, upstream: Any) -> Any:
+    """Return the gradient of the kernel from all sequences in a row, which swaps no axes."""
+    before, more = (WIDTH - 1) // 2, WIDTH - 1
+    x = jnp.pad(x, [[0, 0], [before, more - before], [0, 0]]).reshape(-1, 4)
+    x = jnp.pad(x, [[0, more], [0, 0]]).T[:, :, None]
+    upstream = jnp.pad(upstream, [[0, 0], [0, more], [0, 0]]).reshape(-1, 1, FILTERS)
+    return ops.conv(x, upstream, padding="valid").transpose(1, 0, 2)
+
+
 def moments_of_map(y: Any, x: Any, kernel: Any) -> tuple[Any, Any]:
     """Return mean and variance of each filter's map."""
     mean = y.mean((0, 1))
@@ -120,10 +136,12 @@ def parts() -> dict[str, Part]:
             "plain": (plain, (x, kernel)),
             "of pairs (used)": (convolve, (x, kernel)),
             "product of windows": (product, (x, kernel)),
+            "three letters and a constant": (three_letters, (x, kernel)),
         },
         "gradient of its kernel": {
             "of the convolution (used)": (gradient, (x, upstream)),
             "product of windows": (gradient_by_product, (x, upstream)),
+            "one long sequence": (gradient_of_one_sequence, (x, upstream)),
         },
     }
     for pool in (2, 4, 10, 25, 100):
