@@ -143,7 +143,10 @@ def readers(model: keras.Model) -> Mapping[int, list[Any]]:
     return found
 
 
+def is_power(layer: Any) -> bool:
+    """Return whether a layer multiplies one tensor with itself."""
+    return isinstance(layer, layers.Multiply) and len({*map(id, as_list(layer.input))}) == 1
+
+
 def _is_elementwise(layer: Any) -> bool:
-    if isinstance(layer, layers.Multiply):
-        return len({id(one) for one in as_list(layer.input)}) == 1
-    return isinstance(layer, ELEMENTWISE)
+    return is_power(layer) or isinstance(layer, ELEMENTWISE)

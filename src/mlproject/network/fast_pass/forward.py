@@ -160,16 +160,14 @@ def _with_dropped(block: Block, y: Any, kept: Any, absent: Any) -> Any:
 
 def _pooled(block: Block, x: Any, kernel: Any) -> Pooled:
     stride, (window, step) = block.convolution.strides[0], _window(block.pool)
-    dropout, rate = block.dropout, _rate(block.dropout)
-    alone = stride == 1 and window == step and not rate
+    alone = stride == 1 and window == step and not _rate(block.dropout)
     if alone and wide_pool.is_cheaper(x, kernel, window):
         return Pooled(*wide_pool.pooled(x, kernel, window))
     y = convolve(x, kernel, stride)
     mean = ops.mean(y, axis=(0, 1))
     variance = ops.mean(ops.square(y - ops.stop_gradient(mean)), axis=(0, 1))
-    kept = None
-    if dropout is not None and rate:
-        kept = random_bits.keep_mask(dropout.seed_generator.next(), y.shape, rate)
+    kept = _kept(block.dropout, y.shape)
+    if kept is not None:
         y = ops.where(kept, y, LOWEST)
     maxima = window_max(y, window, step, stored=kept is None) if window > 1 else y
     return Pooled(maxima, mean, variance, kept)
@@ -190,11 +188,16 @@ def _pool(layer: layers.MaxPooling1D, x: Any) -> Any:
 
 def dropped(layer: layers.Dropout, x: Any) -> Any:
     """Return the output of dropout in training."""
+    kept = _kept(layer, x.shape)
+    return x if kept is None else ops.where(kept, x / (1.0 - _rate(layer)), 0.0)
+
+
+def _kept(layer: layers.Dropout | None, shape: tuple[int, ...]) -> Any:
+    """Return which values of a map dropout keeps, bool; None if it drops none."""
     rate = _rate(layer)
-    if not rate:
-        return x
-    kept = random_bits.keep_mask(layer.seed_generator.next(), x.shape, rate)
-    return ops.where(kept, x / (1.0 - rate), 0.0)
+    if layer is None or not rate:
+        return None
+    return random_bits.keep_mask(layer.seed_generator.next(), shape, rate)
 
 
 def _rate(layer: layers.Dropout | None) -> float:

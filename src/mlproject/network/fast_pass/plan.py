@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers
 
-from mlproject.geometry import as_list
-from mlproject.network.graph import readers
+from mlproject.network.graph import is_power, readers
 
 MONOTONIC = tuple(
     keras.activations.get(name)
@@ -153,8 +152,7 @@ def _fits_norm(layer: Any) -> bool:
 def _fits_activation(layer: Any) -> bool:
     """Return whether a layer is a function of each value that does not decrease."""
     if type(layer) is layers.Multiply:
-        inputs = as_list(layer.input)
-        return len(inputs) == CUBE and len({*map(id, inputs)}) == 1 and _is_plain(layer)
+        return is_power(layer) and len(layer.input) == CUBE and _is_plain(layer)
     if type(layer) is layers.Rescaling:
         plain = isinstance(layer.scale, float) and isinstance(layer.offset, float)
         return plain and layer.scale > 0 and _is_plain(layer)
