@@ -11,7 +11,7 @@ from test_networks import TOPOLOGIES, small
 
 from mlproject.network import backend
 from mlproject.network.build import build
-from mlproject.network.fast_pass import supports, training_pass
+from mlproject.network.fast_pass import supports, training_pass, wide_pool
 from mlproject.network.fast_pass.forward import dropped
 from mlproject.network.fast_pass.plan import Block, is_chain_of_blocks, plan
 from mlproject.network.steps import make_steps
@@ -166,6 +166,24 @@ def test_a_block_with_dropout_before_its_pool_is_the_models_own_with_equal_bits(
         dropout_dense=0.0,
     )  # fmt: skip
     assert sum(isinstance(one, Block) for one in plan(build(spec, LENGTH, CLASSES))) == 2
+    monkeypatch.setattr(layers.Dropout, "call", lambda layer, x, training=None: dropped(layer, x))
+    assert_equal_steps(lambda: signed(build(spec, LENGTH, CLASSES)))
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.8])
+def test_dropout_before_a_wide_pool_is_the_models_own_with_equal_bits(
+    rate: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if backend.name() != "jax":
+        pytest.skip("used on JAX only")
+    monkeypatch.setattr(wide_pool, "MIN_WINDOW", 5)
+    spec = small(
+        order="dropout_pool", filters1=6, filters2=24, pool1=2, pool2=5, dropout_conv=rate,
+        dropout_dense=0.0,
+    )  # fmt: skip
+    model = build(spec, LENGTH, CLASSES)
+    x, kernel = model.get_layer("conv2").input, model.get_layer("conv2").kernel
+    assert wide_pool.is_cheaper(x, kernel, 5)
     monkeypatch.setattr(layers.Dropout, "call", lambda layer, x, training=None: dropped(layer, x))
     assert_equal_steps(lambda: signed(build(spec, LENGTH, CLASSES)))
 

@@ -20,7 +20,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 from keras import layers, ops
 
 from mlproject.geometry import as_list
@@ -28,10 +27,8 @@ from mlproject.network import backend, random_bits
 from mlproject.network.fast_pass import wide_pool
 from mlproject.network.fast_pass.convolution import convolve
 from mlproject.network.fast_pass.plan import CUBE, Block, is_dropout, is_pool_alone, plan
-from mlproject.network.fast_pass.pool import window_max
+from mlproject.network.fast_pass.pool import LOWEST, window_max
 from mlproject.network.step_parts import TrainingPass
-
-LOWEST = float(np.finfo(np.float32).min)  # the maximum of nothing, to TensorFlow's pool too
 
 
 def training_pass(model: keras.Model, sequences: Any) -> Any:
@@ -160,9 +157,9 @@ def _with_dropped(block: Block, y: Any, kept: Any, absent: Any) -> Any:
 
 def _pooled(block: Block, x: Any, kernel: Any) -> Pooled:
     stride, (window, step) = block.convolution.strides[0], _window(block.pool)
-    alone = stride == 1 and window == step and not _rate(block.dropout)
-    if alone and wide_pool.is_cheaper(x, kernel, window):
-        return Pooled(*wide_pool.pooled(x, kernel, window))
+    if stride == 1 and window == step and wide_pool.is_cheaper(x, kernel, window):
+        kept = _kept(block.dropout, (*x.shape[:2], kernel.shape[2]))
+        return Pooled(*wide_pool.pooled(x, kernel, window, kept), kept)
     y = convolve(x, kernel, stride)
     mean = ops.mean(y, axis=(0, 1))
     variance = ops.mean(ops.square(y - ops.stop_gradient(mean)), axis=(0, 1))

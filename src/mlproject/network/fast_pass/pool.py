@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from mlproject.geometry import Window
 from mlproject.network import backend
 
+LOWEST = float(np.finfo(np.float32).min)  # the maximum of nothing, to TensorFlow's pool too
 FEW = 4  # places; XLA compares more of them faster in reductions
 
 

@@ -19,11 +19,11 @@ from typing import Any
 from keras import ops
 
 from mlproject.network import backend
-from mlproject.network.fast_pass.pool import first_places, padded
+from mlproject.network.fast_pass.pool import LOWEST, first_places, padded
 from mlproject.sequence import LETTERS
 
-MIN_WINDOW = 64  # positions; gathering is no less work than the map for smaller windows
-MIN_GAIN = 4  # filters for each input channel
+MIN_WINDOW = 48  # positions; gathering is no less work than the map for smaller windows
+MIN_GAIN = 3  # filters for each input channel
 
 
 def is_cheaper(x: Any, kernel: Any, window: int) -> bool:
@@ -39,25 +39,29 @@ def is_cheaper(x: Any, kernel: Any, window: int) -> bool:
     return wide and len(LETTERS) < channels <= filters / MIN_GAIN and backend.name() == "jax"
 
 
-def pooled(x: Any, kernel: Any, window: int) -> tuple[Any, Any, Any]:
+def pooled(x: Any, kernel: Any, window: int, kept: Any = None) -> tuple[Any, Any, Any]:
     """Return maxima, mean and variance of a convolution, padded to ``same``.
 
     Args:
         x: (batch, positions, channels), at least as many positions as the kernel is wide.
         kernel: (width, channels, filters), of a width of 2 or more.
         window: positions a window of the pool, padded to ``same`` as well.
+        kept: the values that dropout keeps for the pool, (batch, positions, filters), bool.
 
     Returns:
-        The maxima (batch, ceil(positions / window), filters); the first of equal ones gets the
-        gradient. Mean and variance over batch and positions, each (filters,).
+        The maxima (batch, ceil(positions / window), filters), `LOWEST` if nothing is kept; the
+        first of equal ones gets the gradient. Mean and variance of all values over batch and
+        positions, each (filters,).
     """
-    return _maxima(x, kernel, window), *_moments(x, kernel)
+    return _maxima(x, kernel, window, kept), *_moments(x, kernel)
 
 
-def _maxima(x: Any, kernel: Any, window: int) -> Any:
+def _maxima(x: Any, kernel: Any, window: int, kept: Any) -> Any:
     @ops.custom_gradient
     def compute(x: Any, kernel: Any) -> tuple[Any, Callable[..., Any]]:
         y = ops.conv(x, kernel, padding="same")
+        if kept is not None:
+            y = ops.where(kept, y, LOWEST)
         y, before = padded(y, window, window)
         windows = y.shape[1] // window
         y = ops.reshape(y, (-1, windows, window, y.shape[2]))
@@ -81,32 +85,32 @@ def _gradients(x: Any, kernel: Any, starts: Any, upstream: Any) -> tuple[Any, An
     width, _, filters = kernel.shape
     before = (width - 1) // 2
     longer = ops.pad(x, [[0, 0], [before, width - 1 - before], [0, 0]])
-    batch, length, _ = longer.shape
-    rows = ops.reshape(longer, (-1, channels))
-    places = starts + (ops.arange(batch, dtype="int32") * length)[:, None, None]
-    taken = ops.vectorized_map(
-        lambda row: ops.slice(rows, (row, 0), (width, channels)), ops.reshape(places, (-1,))
-    )
-    products = ops.reshape(taken, (-1, filters, width * channels)) * ops.reshape(
-        upstream, (-1, filters, 1)
-    )
-    by_kernel = ops.reshape(ops.transpose(ops.sum(products, axis=0)), kernel.shape)
-
+    length = longer.shape[1]
     weights = ops.transpose(ops.reshape(kernel, (-1, filters)))
     one_window = lax.ScatterDimensionNumbers((1,), (), (0,))
 
-    def by_sequence(one: tuple[Any, Any]) -> Any:
-        starts, upstream = one
-        return lax.scatter_add(
+    def by_sequence(sums: Any, one: tuple[Any, Any, Any]) -> tuple[Any, Any]:
+        # One sequence at a time, since its windows then stay in the processor's cache.
+        sequence, starts, upstream = one
+        windows = ops.vectorized_map(
+            lambda row: ops.slice(sequence, (row, 0), (width, channels)), ops.reshape(starts, (-1,))
+        )
+        windows = ops.reshape(windows, (-1, filters, width * channels))
+        upstream = upstream[..., None]
+        scattered = lax.scatter_add(
             ops.zeros((length * channels,)),
             ops.reshape(starts, (-1, 1)) * channels,
-            ops.reshape(upstream[..., None] * weights, (-1, width * channels)),
+            ops.reshape(upstream * weights, (-1, width * channels)),
             one_window,
             mode="promise_in_bounds",
         )
+        scattered = ops.reshape(scattered, (length, channels))[before : before + positions]
+        return sums + windows * upstream, scattered
 
-    by_x = ops.reshape(lax.map(by_sequence, (starts, upstream)), longer.shape)
-    return by_x[:, before : before + positions], by_kernel
+    nothing = ops.zeros((starts.shape[1], filters, width * channels))
+    sums, by_x = lax.scan(by_sequence, nothing, (longer, starts, upstream))
+    by_kernel = ops.reshape(ops.transpose(ops.sum(sums, axis=0)), kernel.shape)
+    return by_x, by_kernel
 
 
 def _moments(x: Any, kernel: Any) -> tuple[Any, Any]:
@@ -126,11 +130,10 @@ def _moments(x: Any, kernel: Any) -> tuple[Any, Any]:
         [products[b - a] if b >= a else turned[a - b] for b in range(width)] for a in range(width)
     ]
     sums = ops.tile(ops.sum(z, axis=(0, 1)), (width,))
-    # These sums include windows that reach beyond z; the convolution has only windows within z.
+    # These sums include the windows that go on from the end of z at its beginning.
     edge = width - 1
-    left = ops.pad(z[:, :edge], [[0, 0], [edge, 0], [0, 0]])
-    right = ops.pad(z[:, positions:], [[0, 0], [0, edge], [0, 0]])
-    beyond = [side[:, start : start + width] for side in (left, right) for start in range(edge)]
+    ends = ops.concatenate([z[:, positions:], z[:, :edge]], axis=1)
+    beyond = [ends[:, start : start + width] for start in range(edge)]
     outside = ops.reshape(ops.stack(beyond), (-1, width * channels))
     count = batch * positions
     mean = (sums - ops.sum(outside, axis=0)) / count
@@ -143,11 +146,14 @@ def _moments(x: Any, kernel: Any) -> tuple[Any, Any]:
 
 
 def _products(x: Any, width: int) -> Any:
-    """Return ``sum x[n, p, i] x[n, p + d, j]`` for each d < width: (width, channels, channels)."""
+    """Return ``sum x[n, p, i] x[n, p + d, j]`` for each d < width: (width, channels, channels).
+
+    Behind the last position of a sequence its first one follows.
+    """
 
     @ops.custom_gradient
     def compute(x: Any) -> tuple[Any, Callable[..., Any]]:
-        longer = ops.pad(x, [[0, 0], [0, width - 1], [0, 0]])
+        longer = ops.concatenate([x, x[:, : width - 1]], axis=1)
         products = ops.conv(
             ops.transpose(longer, (2, 1, 0)), ops.transpose(x, (1, 0, 2)), padding="valid"
         )
@@ -155,7 +161,8 @@ def _products(x: Any, width: int) -> Any:
         def gradient(upstream: Any) -> Any:
             turned = ops.transpose(upstream, (0, 2, 1))
             kernel = [upstream[:0:-1], upstream[:1] + turned[:1], turned[1:]]
-            return ops.conv(x, ops.concatenate(kernel), padding="same")
+            around = ops.concatenate([x[:, 1 - width :], longer], axis=1)
+            return ops.conv(around, ops.concatenate(kernel), padding="valid")
 
         return ops.transpose(products, (1, 2, 0)), gradient
 
