@@ -176,14 +176,16 @@ def test_dropout_before_a_wide_pool_is_the_models_own_with_equal_bits(
 ) -> None:
     if backend.name() != "jax":
         pytest.skip("used on JAX only")
-    monkeypatch.setattr(wide_pool, "MIN_WINDOW", 5)
+    monkeypatch.setattr(wide_pool, "MIN_WINDOW", 3)
+    monkeypatch.setattr(wide_pool, "MIN_WINDOW_OF_LETTERS", 5)
     spec = small(
-        order="dropout_pool", filters1=6, filters2=24, pool1=2, pool2=5, dropout_conv=rate,
+        order="dropout_pool", filters1=12, filters2=36, pool1=5, pool2=3, dropout_conv=rate,
         dropout_dense=0.0,
     )  # fmt: skip
     model = build(spec, LENGTH, CLASSES)
-    x, kernel = model.get_layer("conv2").input, model.get_layer("conv2").kernel
-    assert wide_pool.is_cheaper(x, kernel, 5)
+    for name, pool in (("conv1", 5), ("conv2", 3)):
+        layer = model.get_layer(name)
+        assert wide_pool.is_cheaper(layer.input, layer.kernel, pool)
     monkeypatch.setattr(layers.Dropout, "call", lambda layer, x, training=None: dropped(layer, x))
     assert_equal_steps(lambda: signed(build(spec, LENGTH, CLASSES)))
 

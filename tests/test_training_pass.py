@@ -56,16 +56,17 @@ def after_a_step(spec: RunSpec, scores: Callable) -> tuple[list[np.ndarray], flo
 
 
 @pytest.mark.parametrize(
-    ("arch", "filters2"),
+    ("arch", "filters1", "filters2"),
     [
-        *((arch, 8) for arch in ("CNN-1", "CNN-2", "CNN-25", "CNN-50-2", "CNN3-50", "CNN9-4")),
-        ("CNN-1", 24),  # through `wide_pool`
+        *((arch, 6, 8) for arch in ("CNN-1", "CNN-2", "CNN-25", "CNN-50-2", "CNN3-50", "CNN9-4")),
+        *(("CNN-25", 12, 8), ("CNN3-50", 12, 8), ("CNN-1", 6, 24)),  # through `wide_pool`
     ],
 )
 def test_a_step_changes_every_weight_and_moving_average_as_the_models_own_does(
-    arch: str, filters2: int
+    arch: str, filters1: int, filters2: int
 ) -> None:
-    spec = make_spec({"arch": arch, "units": 16, "filters1": 6, "filters2": filters2, **PLAIN})
+    sizes = {"units": 16, "filters1": filters1, "filters2": filters2}
+    spec = make_spec({"arch": arch, **sizes, **PLAIN})
     (ours, loss), (own, own_loss) = after_a_step(spec, training_pass), after_a_step(spec, stock)
     assert loss == pytest.approx(own_loss, rel=1e-5)
     for one, other in zip(ours, own, strict=True):
@@ -135,19 +136,21 @@ def slow_pooled(
 
 
 @pytest.mark.parametrize("offset", [0.0, 3.0, 30.0])
+@pytest.mark.parametrize("channels", [3, 5])  # sums of windows by blocks and by distances
 @pytest.mark.parametrize(
-    ("positions", "width", "window"), [(200, 5, 100), (130, 4, 64), (9, 9, 9), (70, 2, 70)]
+    ("positions", "width", "window"),
+    [(200, 5, 100), (130, 4, 64), (9, 9, 9), (70, 2, 70), (100, 30, 25)],
 )
 def test_values_and_gradients_before_a_wide_pool_are_those_of_the_map_in_float64(
-    positions: int, width: int, window: int, offset: float
+    positions: int, width: int, window: int, channels: int, offset: float
 ) -> None:
     only_on_jax()
     import jax
 
     rng, filters = np.random.default_rng(0), 12
-    shifts = offset * np.array([1.0, -0.5, 0.25])
-    x = (rng.standard_normal((4, positions, 3)) + shifts).astype(np.float32)
-    kernel = rng.standard_normal((width, 3, filters)).astype(np.float32)
+    shifts = offset * np.array([1.0, -0.5, 0.25, -1.0, 0.5])[:channels]
+    x = (rng.standard_normal((4, positions, channels)) + shifts).astype(np.float32)
+    kernel = rng.standard_normal((width, channels, filters)).astype(np.float32)
     shapes = ((4, -(-positions // window), filters), (filters,), (filters,))
     factors = [rng.standard_normal(shape) for shape in shapes]
 

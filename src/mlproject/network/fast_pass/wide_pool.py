@@ -5,10 +5,8 @@ mean and variance of each channel. None of them needs the gradient of the comple
 
 * A maximum is the product of the kernel and the window of ``x`` under it. With a pool of 100, one
   position of 100 has a gradient, so windows are gathered and scattered instead of convolved.
-* Mean and variance follow from sums of products of ``x`` with itself, ``sum x[p, i] x[p + d, j]``
-  for each distance d within the kernel: ``mean = m' w`` and ``variance = w' C w``, where m and C
-  are mean and covariance of the windows of ``x``. If ``x`` has fewer channels than the map, these
-  sums and their gradients take less work than the map.
+* Mean and variance follow from mean m and covariance C of the windows of ``x``: ``mean = m' w`` and
+  ``variance = w' C w``. With few channels, C takes less work than the map; see `covariance`.
 
 Both are exact. The code is for JAX only, since TensorFlow gathers and scatters too slowly.
 """
@@ -19,11 +17,15 @@ from typing import Any
 from keras import ops
 
 from mlproject.network import backend
+from mlproject.network.fast_pass.convolution import convolve
+from mlproject.network.fast_pass.covariance import window_sums
 from mlproject.network.fast_pass.pool import LOWEST, first_places, padded
 from mlproject.sequence import LETTERS
 
 MIN_WINDOW = 48  # positions; gathering is no less work than the map for smaller windows
+MIN_WINDOW_OF_LETTERS = 10  # the same for the first layer
 MIN_GAIN = 3  # filters for each input channel
+LANES = 16  # float32 numbers in the longest register of a processor
 
 
 def is_cheaper(x: Any, kernel: Any, window: int) -> bool:
@@ -35,8 +37,9 @@ def is_cheaper(x: Any, kernel: Any, window: int) -> bool:
         window: positions a window of the pool, which is also its stride.
     """
     width, channels, filters = kernel.shape
-    wide = window >= MIN_WINDOW and 1 < width <= x.shape[1]
-    return wide and len(LETTERS) < channels <= filters / MIN_GAIN and backend.name() == "jax"
+    least = MIN_WINDOW_OF_LETTERS if channels <= len(LETTERS) else MIN_WINDOW
+    wide = window >= least and 1 < width <= x.shape[1]
+    return wide and channels <= filters / MIN_GAIN and backend.name() == "jax"
 
 
 def pooled(x: Any, kernel: Any, window: int, kept: Any = None) -> tuple[Any, Any, Any]:
@@ -59,7 +62,7 @@ def pooled(x: Any, kernel: Any, window: int, kept: Any = None) -> tuple[Any, Any
 def _maxima(x: Any, kernel: Any, window: int, kept: Any) -> Any:
     @ops.custom_gradient
     def compute(x: Any, kernel: Any) -> tuple[Any, Callable[..., Any]]:
-        y = ops.conv(x, kernel, padding="same")
+        y = convolve(x, kernel)
         if kept is not None:
             y = ops.where(kept, y, LOWEST)
         y, before = padded(y, window, window)
@@ -78,39 +81,46 @@ def _maxima(x: Any, kernel: Any, window: int, kept: Any) -> Any:
 
 
 def _gradients(x: Any, kernel: Any, starts: Any, upstream: Any) -> tuple[Any, Any]:
-    """Return the gradients by x and kernel of products of the kernel with windows of padded x."""
+    """Return the gradients by x and kernel of products of the kernel with windows of padded x.
+
+    Windows are rows of numbers of a whole number of `LANES`, which is several times as fast. Behind
+    a window, the kernel's row is 0, and what the window's row holds there is not used.
+    """
     from jax import lax
 
     _, positions, channels = x.shape
     width, _, filters = kernel.shape
-    before = (width - 1) // 2
-    longer = ops.pad(x, [[0, 0], [before, width - 1 - before], [0, 0]])
-    length = longer.shape[1]
+    before, size = (width - 1) // 2, width * channels
+    behind = -size % LANES
+    rows = ops.pad(x, [[0, 0], [before, width - 1 - before], [0, 0]])
+    rows = ops.pad(ops.reshape(rows, (x.shape[0], -1)), [[0, 0], [0, behind]])
     weights = ops.transpose(ops.reshape(kernel, (-1, filters)))
+    weights = ops.pad(weights, [[0, 0], [0, behind]])
     one_window = lax.ScatterDimensionNumbers((1,), (), (0,))
 
     def by_sequence(sums: Any, one: tuple[Any, Any, Any]) -> tuple[Any, Any]:
         # One sequence at a time, since its windows then stay in the processor's cache.
-        sequence, starts, upstream = one
+        row, starts, upstream = one
+        begins = ops.reshape(starts, (-1,)) * channels
         windows = ops.vectorized_map(
-            lambda row: ops.slice(sequence, (row, 0), (width, channels)), ops.reshape(starts, (-1,))
+            lambda begin: ops.slice(row, (begin,), (size + behind,)), begins
         )
-        windows = ops.reshape(windows, (-1, filters, width * channels))
+        windows = ops.reshape(windows, (-1, filters, size + behind))
         upstream = upstream[..., None]
         scattered = lax.scatter_add(
-            ops.zeros((length * channels,)),
-            ops.reshape(starts, (-1, 1)) * channels,
-            ops.reshape(upstream * weights, (-1, width * channels)),
+            ops.zeros(row.shape),
+            begins[:, None],
+            ops.reshape(upstream * weights, (-1, size + behind)),
             one_window,
             mode="promise_in_bounds",
         )
-        scattered = ops.reshape(scattered, (length, channels))[before : before + positions]
-        return sums + windows * upstream, scattered
+        by_x = scattered[before * channels : (before + positions) * channels]
+        return sums + windows * upstream, ops.reshape(by_x, (positions, channels))
 
-    nothing = ops.zeros((starts.shape[1], filters, width * channels))
-    sums, by_x = lax.scan(by_sequence, nothing, (longer, starts, upstream))
-    by_kernel = ops.reshape(ops.transpose(ops.sum(sums, axis=0)), kernel.shape)
-    return by_x, by_kernel
+    nothing = ops.zeros((starts.shape[1], filters, size + behind))
+    sums, by_x = lax.scan(by_sequence, nothing, (rows, starts, upstream))
+    by_kernel = ops.transpose(ops.sum(sums, axis=0)[:, :size])
+    return by_x, ops.reshape(by_kernel, kernel.shape)
 
 
 def _moments(x: Any, kernel: Any) -> tuple[Any, Any]:
@@ -119,51 +129,14 @@ def _moments(x: Any, kernel: Any) -> tuple[Any, Any]:
     Each channel of x is centred first, since a covariance loses digits if the mean is larger than
     the spread. The padding is centred too and becomes minus the mean.
     """
-    width, channels, filters = kernel.shape
-    batch, positions, _ = x.shape
+    width, _, filters = kernel.shape
     before = (width - 1) // 2
     centre = ops.stop_gradient(ops.mean(x, axis=(0, 1)))
     z = ops.pad(x, [[0, 0], [before, width - 1 - before], [0, 0]]) - centre
-    products = _products(z, width)
-    turned = ops.transpose(products, (0, 2, 1))
-    second = [
-        [products[b - a] if b >= a else turned[a - b] for b in range(width)] for a in range(width)
-    ]
-    sums = ops.tile(ops.sum(z, axis=(0, 1)), (width,))
-    # These sums include the windows that go on from the end of z at its beginning.
-    edge = width - 1
-    ends = ops.concatenate([z[:, positions:], z[:, :edge]], axis=1)
-    beyond = [ends[:, start : start + width] for start in range(edge)]
-    outside = ops.reshape(ops.stack(beyond), (-1, width * channels))
-    count = batch * positions
-    mean = (sums - ops.sum(outside, axis=0)) / count
-    second = ops.concatenate([ops.concatenate(row, axis=1) for row in second])
-    second = (second - ops.matmul(ops.transpose(outside), outside)) / count
-    covariance = second - mean[:, None] * mean
+    sums, products = window_sums(z, width)
+    count = x.shape[0] * x.shape[1]
+    mean = sums / count
+    covariance = products / count - mean[:, None] * mean
     weights = ops.reshape(kernel, (-1, filters))
     variance = ops.sum(weights * ops.matmul(covariance, weights), axis=0)
     return ops.matmul(mean + ops.tile(centre, (width,)), weights), variance
-
-
-def _products(x: Any, width: int) -> Any:
-    """Return ``sum x[n, p, i] x[n, p + d, j]`` for each d < width: (width, channels, channels).
-
-    Behind the last position of a sequence its first one follows.
-    """
-
-    @ops.custom_gradient
-    def compute(x: Any) -> tuple[Any, Callable[..., Any]]:
-        longer = ops.concatenate([x, x[:, : width - 1]], axis=1)
-        products = ops.conv(
-            ops.transpose(longer, (2, 1, 0)), ops.transpose(x, (1, 0, 2)), padding="valid"
-        )
-
-        def gradient(upstream: Any) -> Any:
-            turned = ops.transpose(upstream, (0, 2, 1))
-            kernel = [upstream[:0:-1], upstream[:1] + turned[:1], turned[1:]]
-            around = ops.concatenate([x[:, 1 - width :], longer], axis=1)
-            return ops.conv(around, ops.concatenate(kernel), padding="valid")
-
-        return ops.transpose(products, (1, 2, 0)), gradient
-
-    return compute(x)
