@@ -23,6 +23,7 @@ from jax import lax  # noqa: E402
 from keras import ops  # noqa: E402
 
 from mlproject.network import backend  # noqa: E402
+from mlproject.network.fast_pass import wide_pool  # noqa: E402
 from mlproject.network.fast_pass.convolution import convolve  # noqa: E402
 from mlproject.network.fast_pass.pool import window_max  # noqa: E402
 from mlproject.network.random_bits import threefry_words  # noqa: E402
@@ -30,7 +31,6 @@ from mlproject.network.random_bits import threefry_words  # noqa: E402
 BATCH, LENGTH, FILTERS, WIDTH = 100, 200, 30, 19
 WORDS = 620_000
 TOGETHER = 4  # positions in one row of a product of windows
-PLACES = 20  # positions of a row, for the covariance of windows
 ROUNDS, CALLS = 9, 15
 
 Part = dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]
@@ -82,31 +82,23 @@ def gradient_of_one_sequence(x: Any, upstream: Any) -> Any:
     return ops.conv(x, upstream, padding="valid").transpose(1, 0, 2)
 
 
-def moments_of_map(y: Any, x: Any, kernel: Any) -> tuple[Any, Any]:
-    """Return mean and variance of each filter's map."""
-    mean = y.mean((0, 1))
-    return mean, jnp.square(y - lax.stop_gradient(mean)).mean((0, 1))
+def of_map(stored: bool) -> Callable[..., Any]:
+    """Return a function of the maxima of the map, and mean and variance of each filter's map."""
+
+    def pooled(x: Any, kernel: Any, pool: int) -> tuple[Any, Any, Any]:
+        y = convolve(x, kernel)
+        mean = y.mean((0, 1))
+        variance = jnp.square(y - lax.stop_gradient(mean)).mean((0, 1))
+        return window_max(y, pool, pool, stored), mean, variance
+
+    return pooled
 
 
-def moments_of_windows(y: Any, x: Any, kernel: Any) -> tuple[Any, Any]:
-    """Return mean and variance of each filter's map, from mean and covariance of the windows."""
-    rows, size = windows(x, PLACES), WIDTH * 4
-    products, sums = rows.T @ rows, rows.sum(0)
-    places = [slice(4 * at, 4 * at + size) for at in range(PLACES)]
-    mean = sum(sums[one] for one in places) / (BATCH * LENGTH)
-    second = sum(products[one, one] for one in places) / (BATCH * LENGTH)
-    weights = kernel.reshape(size, FILTERS)
-    covariance = second - mean[:, None] * mean
-    return mean @ weights, (weights * (covariance @ weights)).sum(0)
-
-
-def block(pool: int, moments: Callable[..., Any], stored: bool) -> Callable[..., Any]:
+def block(pool: int, pooled: Callable[..., Any]) -> Callable[..., Any]:
     """Return the gradient of a convolution block by its kernel."""
 
     def value(kernel: Any, x: Any, upstream: Any) -> Any:
-        y = convolve(x, kernel)
-        mean, variance = moments(y, x, kernel)
-        maxima = window_max(y, pool, pool, stored)
+        maxima, mean, variance = pooled(x, kernel, pool)
         return (jax.nn.relu((maxima - mean) * lax.rsqrt(variance + 1e-3)) * upstream).sum()
 
     return jax.grad(value)
@@ -146,17 +138,14 @@ def parts() -> dict[str, Part]:
     }
     for pool in (2, 4, 10, 25, 100):
         pooled = jnp.asarray(rng.standard_normal((BATCH, LENGTH // pool, FILTERS)), jnp.float32)
-        few = pool <= 4
-        used = (" (used)", "") if few else ("", " (used)")
-        arguments = (kernel, x, pooled)
+        used = "places in turn" if pool <= 4 else "windows"
+        pooling = {"reductions": of_map(False), "windows": wide_pool.pooled}
+        if pool <= 4:
+            pooling["places in turn"] = of_map(True)
         ways: Part = {
-            f"reductions{used[1]}": (block(pool, moments_of_map, False), arguments),
-            "reductions, covariance of windows": (
-                block(pool, moments_of_windows, False), arguments
-            ),
-        }  # fmt: skip
-        if few:
-            ways[f"places in turn{used[0]}"] = (block(pool, moments_of_map, True), arguments)
+            name + " (used)" * (name == used): (block(pool, way), (kernel, x, pooled))
+            for name, way in pooling.items()
+        }
         found[f"block with a pool of {pool}"] = ways
     return found
 

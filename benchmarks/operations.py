@@ -5,7 +5,9 @@ thread, from a trace of 50 steps by `jax.profiler`. A loop counts what is inside
 """
 
 import argparse
+import os
 import re
+import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 from mlproject.system.startup import prepare_keras
 
 STEPS, WARM = 50, 5
+ARENAS = "MALLOC_ARENA_MAX"  # in a trace, steps run in a thread, whose arena gives memory back
 OPERATION = re.compile(r"[a-z_-]+(\.\d+)?")  # not JAX's own events, such as ThunkExecutor::Execute
 
 
@@ -44,6 +47,8 @@ def main() -> None:
     parser.add_argument("network", nargs="?", default="CNN-25")
     parser.add_argument("--most", type=int, default=25, help="operations to print")
     options = parser.parse_args()
+    if ARENAS not in os.environ:  # read when the process starts
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, ARENAS: "1"})
     prepare_keras("jax", 1)
     found = trace(options.network)
     print(f"{options.network}: ms of a step; all operations {found.total() / STEPS / 1e6:.2f}")
