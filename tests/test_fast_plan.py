@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 from test_networks import TOPOLOGIES, small
+from test_training_pass import only_on_jax
 
 from mlproject.network import backend
 from mlproject.network.build import build
@@ -174,8 +175,7 @@ def test_a_block_with_dropout_before_its_pool_is_the_models_own_with_equal_bits(
 def test_dropout_before_a_wide_pool_is_the_models_own_with_equal_bits(
     rate: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if backend.name() != "jax":
-        pytest.skip("used on JAX only")
+    only_on_jax()
     monkeypatch.setattr(wide_pool, "MIN_WINDOW", 3)
     monkeypatch.setattr(wide_pool, "MIN_WINDOW_OF_LETTERS", 5)
     spec = small(

@@ -157,13 +157,13 @@ def _with_dropped(block: Block, y: Any, kept: Any, absent: Any) -> Any:
 
 def _pooled(block: Block, x: Any, kernel: Any) -> Pooled:
     stride, (window, step) = block.convolution.strides[0], _window(block.pool)
+    batch, positions, _ = x.shape
+    kept = _kept(block.dropout, (batch, -(-positions // stride), kernel.shape[2]))
     if stride == 1 and window == step and wide_pool.is_cheaper(x, kernel, window):
-        kept = _kept(block.dropout, (*x.shape[:2], kernel.shape[2]))
         return Pooled(*wide_pool.pooled(x, kernel, window, kept), kept)
     y = convolve(x, kernel, stride)
     mean = ops.mean(y, axis=(0, 1))
     variance = ops.mean(ops.square(y - ops.stop_gradient(mean)), axis=(0, 1))
-    kept = _kept(block.dropout, y.shape)
     if kept is not None:
         y = ops.where(kept, y, LOWEST)
     maxima = window_max(y, window, step, stored=kept is None) if window > 1 else y
