@@ -25,11 +25,12 @@ from keras import ops  # noqa: E402
 from mlproject.network import backend  # noqa: E402
 from mlproject.network.fast_pass import wide_pool  # noqa: E402
 from mlproject.network.fast_pass.convolution import convolve  # noqa: E402
-from mlproject.network.fast_pass.pool import window_max  # noqa: E402
+from mlproject.network.fast_pass.pool import padded, window_max  # noqa: E402
 from mlproject.network.random_bits import threefry_words  # noqa: E402
 
 BATCH, LENGTH, FILTERS, WIDTH = 100, 200, 30, 19
 WORDS = 620_000
+OVERLAP_STEP = 2
 TOGETHER = 4  # positions in one row of a product of windows
 ROUNDS, CALLS = 9, 15
 
@@ -82,16 +83,39 @@ def gradient_of_one_sequence(x: Any, upstream: Any) -> Any:
     return ops.conv(x, upstream, padding="valid").transpose(1, 0, 2)
 
 
-def of_map(stored: bool) -> Callable[..., Any]:
+def of_map(maxima: Callable[[Any, int], Any]) -> Callable[..., Any]:
     """Return a function of the maxima of the map, and mean and variance of each filter's map."""
 
     def pooled(x: Any, kernel: Any, pool: int) -> tuple[Any, Any, Any]:
         y = convolve(x, kernel)
         mean = y.mean((0, 1))
         variance = jnp.square(y - lax.stop_gradient(mean)).mean((0, 1))
-        return window_max(y, pool, pool, stored), mean, variance
+        return maxima(y, pool), mean, variance
 
     return pooled
+
+
+def reductions(y: Any, pool: int) -> Any:
+    return window_max(y, pool, pool)
+
+
+def in_turn(y: Any, pool: int) -> Any:
+    return window_max(y, pool, pool, stored=True)
+
+
+def overlapping(y: Any, pool: int) -> Any:
+    return window_max(y, pool, OVERLAP_STEP, stored=True)
+
+
+def in_one_expression(y: Any, pool: int) -> Any:
+    """Return `overlapping` without a loop, and with the gradient of JAX."""
+    maxima = window_max(padded(y, pool, OVERLAP_STEP)[0], OVERLAP_STEP, OVERLAP_STEP, stored=True)
+    covered, number = 1, pool // OVERLAP_STEP
+    while covered < number:
+        distance = min(covered, number - covered)
+        maxima = jnp.maximum(maxima[:, :-distance], maxima[:, distance:])
+        covered += distance
+    return maxima
 
 
 def block(pool: int, pooled: Callable[..., Any]) -> Callable[..., Any]:
@@ -139,14 +163,20 @@ def parts() -> dict[str, Part]:
     for pool in (2, 4, 10, 25, 100):
         pooled = jnp.asarray(rng.standard_normal((BATCH, LENGTH // pool, FILTERS)), jnp.float32)
         used = "places in turn" if pool <= 4 else "windows"
-        pooling = {"reductions": of_map(False), "windows": wide_pool.pooled}
+        pooling = {"reductions": of_map(reductions), "windows": wide_pool.pooled}
         if pool <= 4:
-            pooling["places in turn"] = of_map(True)
+            pooling["places in turn"] = of_map(in_turn)
         ways: Part = {
             name + " (used)" * (name == used): (block(pool, way), (kernel, x, pooled))
             for name, way in pooling.items()
         }
         found[f"block with a pool of {pool}"] = ways
+    each = jnp.asarray(rng.standard_normal((BATCH, LENGTH // OVERLAP_STEP, FILTERS)), jnp.float32)
+    for pool in (4, 50):
+        found[f"pool of {pool}, step of {OVERLAP_STEP}"] = {
+            "one expression": (block(pool, of_map(in_one_expression)), (kernel, x, each)),
+            "a loop (used)": (block(pool, of_map(overlapping)), (kernel, x, each)),
+        }
     return found
 
 

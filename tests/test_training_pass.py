@@ -239,6 +239,29 @@ def test_the_first_of_equal_values_in_a_window_gets_its_gradient(stored: bool) -
     np.testing.assert_array_equal(gradient[0, :, 0], [5, 0, 0, 0, 0, 7, 0, 0, 11, 0, 0, 0])
 
 
+@pytest.mark.skipif(backend.name() != "jax", reason="TensorFlow's own max-pool is used there")
+@pytest.mark.parametrize(
+    ("length", "window", "stride"), [(200, 50, 2), (40, 4, 2), (33, 6, 2), (13, 7, 1), (24, 12, 4)]
+)
+def test_in_windows_that_overlap_the_first_of_equal_values_gets_the_gradient(
+    length: int, window: int, stride: int
+) -> None:
+    import jax
+
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 4, (2, length, 3)).astype(np.float32)
+    count = -(-length // stride)
+    weights = rng.integers(1, 9, (2, count, 3)).astype(np.float32)
+    before = max((count - 1) * stride + window - length, 0) // 2
+    slow = np.zeros_like(x)
+    for (one, number, channel), weight in np.ndenumerate(weights):
+        start = max(number * stride - before, 0)
+        seen = x[one, start : number * stride - before + window, channel]
+        slow[one, start + seen.argmax(), channel] += weight
+    found = jax.grad(lambda x: (window_max(x, window, stride, stored=True) * weights).sum())(x)
+    np.testing.assert_array_equal(found, slow)
+
+
 def test_among_equal_maxima_the_first_gets_the_gradient() -> None:
     spec = make_spec({"arch": "CNN-25", "units": 16, **PLAIN})
     same = np.zeros((1, 8, LENGTH), np.uint8)

@@ -8,6 +8,7 @@ from keras import ops
 
 from mlproject.geometry import Window
 from mlproject.network import backend
+from mlproject.network.fast_pass.overlap import max_of_neighbours
 
 LOWEST = float(np.finfo(np.float32).min)  # the maximum of nothing, to TensorFlow's pool too
 FEW = 4  # places; XLA compares more of them faster in reductions
@@ -16,8 +17,8 @@ FEW = 4  # places; XLA compares more of them faster in reductions
 def window_max(x: Any, window: int, stride: int, stored: bool = False) -> Any:
     """Return the maximum of each window, like `keras.ops.max_pool` with ``same`` padding.
 
-    If the stride divides the window, the maximum of each stride is computed once, and combined in
-    log2(window / stride) steps. On a CPU this is much faster than JAX's gradient of a pool.
+    If the stride divides the window, the maximum of each stride is computed once, and combined
+    with its neighbours', see `overlap`. On a CPU this is much faster than JAX's gradient of a pool.
     TensorFlow's is fast.
 
     Args:
@@ -38,12 +39,7 @@ def window_max(x: Any, window: int, stride: int, stored: bool = False) -> Any:
     x = ops.reshape(x, (-1, positions // stride, stride, channels))
     first_max = _first_max_in_turn if stored and stride <= FEW else _first_max
     maxima = first_max(x) if stride > 1 else x[:, :, 0]
-    covered = 1
-    while covered < steps:
-        shift = min(covered, steps - covered)
-        maxima = ops.maximum(maxima[:, :-shift], maxima[:, shift:])
-        covered += shift
-    return maxima
+    return max_of_neighbours(maxima, steps) if steps > 1 else maxima
 
 
 def padded(x: Any, window: int, stride: int) -> tuple[Any, int]:
