@@ -23,7 +23,7 @@ from mlproject.report.papers.claims import equivalence, paired
 from mlproject.report.papers.data import paper_names, published_cells, read_paper
 from mlproject.report.papers.runs import PaperRuns
 from mlproject.report.reproduction import make_reproduction
-from mlproject.report.verdicts import compare
+from mlproject.report.verdicts import compare, rounded_sd
 from mlproject.store import connect
 from mlproject.store.exchange.exporting import export
 from mlproject.system.errors import UserError
@@ -159,7 +159,7 @@ def test_statements_are_tested_on_the_runs(store: Path) -> None:
         verdicts["With an exponential activation the filters of CNN-2 become motifs."]
         == "supported"
     )
-    same = next(text for text in verdicts if text.startswith("The test AUROC is the same"))
+    same = next(text for text in verdicts if text.startswith("The test AUROC of CNN-2 is the same"))
     assert verdicts[same] == "supported"
     shifted = next(text for text in verdicts if text.startswith("Shifting and scaling a tanh"))
     assert verdicts[shifted] == "no runs"
@@ -176,15 +176,30 @@ def test_unknown_published_spread_leaves_our_own_interval_and_the_error_of_readi
     assert (found.low, found.high) == pytest.approx((0.04 - half - 0.03, 0.04 + half + 0.03))
 
 
+def test_medians_are_compared_with_their_own_standard_error() -> None:
+    values = [0.90, 0.91, 0.98]
+    found = compare(values, (0.9, math.nan), 0.2, median=True)
+    half = stats.t.ppf(0.95, 2) * np.std(values, ddof=1) / math.sqrt(3) * math.sqrt(math.pi / 2)
+    assert (found.mean, found.difference) == pytest.approx((0.91, 0.01))
+    assert (found.low, found.high) == pytest.approx((0.01 - half, 0.01 + half))
+
+
+def test_equal_trials_of_a_rounded_number_have_the_error_of_rounding() -> None:
+    found = compare([0.5, 0.5, 0.5], (0.5, math.nan), 0.2, lowest_sd=rounded_sd(1 / 32))
+    half = stats.t.ppf(0.95, 2) / 32 / math.sqrt(12) / math.sqrt(3)
+    assert (found.low, found.high) == pytest.approx((-half, half))
+    assert found.verdict == "agrees"
+
+
 def test_equality_is_two_one_sided_tests_and_pairs_need_all_groups() -> None:
     assert paired([{0: 0.5, 1: 0.7}, {1: 0.9, 2: 0.1}], [{1: 0.3, 2: 0.4}]) == {
         1: pytest.approx(0.5)
     }
-    assert equivalence({0: 0.001, 1: -0.001, 2: 0.0}, 0.01) == "supported"
-    assert equivalence({0: 0.101, 1: 0.099, 2: 0.1}, 0.01) == "contradicted"
-    assert equivalence({0: 0.03, 1: -0.03, 2: 0.0}, 0.01) == "cannot tell (n = 3)"
-    assert equivalence({0: 0.0}, 0.01) == "cannot tell (n = 1)"
-    assert equivalence({}, 0.01) == "no runs"
+    assert equivalence({0: 0.001, 1: -0.001, 2: 0.0}, 0.01)[1] == "supported"
+    assert equivalence({0: 0.101, 1: 0.099, 2: 0.1}, 0.01)[1] == "contradicted"
+    assert equivalence({0: 0.03, 1: -0.03, 2: 0.0}, 0.01)[1] == "cannot tell (n = 3)"
+    assert equivalence({0: 0.0}, 0.01)[1] == "cannot tell (n = 1)"
+    assert equivalence({}, 0.01)[1] == "no runs"
 
 
 def test_the_page_of_the_papers_runs_is_made_of_exported_files_alone(store: Path) -> None:

@@ -20,7 +20,7 @@ class Effect(NamedTuple):
     Attributes:
         seeds: the paired seeds.
         size: the mean difference, NaN without a seed.
-        low: lower end of its 95 % interval (paired t), NaN below two seeds.
+        low: lower end of its interval (paired t, 95 % unless asked), NaN below two seeds.
         high: upper end.
         p: two-sided p-value of a mean of 0; NaN below two seeds.
     """
@@ -32,20 +32,23 @@ class Effect(NamedTuple):
     p: float
 
 
-def effect(differences: Values) -> Effect:
+def effect(differences: Values, lowest_sd: float = LOWEST_SD, level: float = LEVEL) -> Effect:
     """Test whether the mean of differences, one a seed, is above 0.
 
-    The standard deviation is at least 0.0005: match fractions of two trials are often equal to the
-    last digit but have an error nevertheless.
+    Args:
+        differences: by seed.
+        lowest_sd: their standard deviation counts as at least this: match fractions of two trials
+            are often equal to the last digit but have an error nevertheless.
+        level: of the interval.
     """
     n, values = len(differences), np.array([*differences.values()], float)
     seeds = tuple(sorted(differences))
     if n < 2:
         size = float(values[0]) if n else math.nan
         return Effect(seeds, size, math.nan, math.nan, math.nan)
-    size, sd = float(values.mean()), max(float(values.std(ddof=1)), LOWEST_SD)
+    size, sd = float(values.mean()), max(float(values.std(ddof=1)), lowest_sd)
     error = sd / math.sqrt(n)
-    half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * error
+    half = float(stats.t.ppf((1 + level) / 2, n - 1)) * error
     p = 2 * float(stats.t.sf(abs(size) / error, n - 1))
     return Effect(seeds, size, size - half, size + half, p)
 

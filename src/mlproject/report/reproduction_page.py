@@ -77,7 +77,9 @@ def paper_page(name: str, report: Report, counted: pandas.DataFrame, notes: str)
     statements, cost, parts = report.table("statements"), cost_table(counted), []
     for one in paper.parts():
         table, picture = report.table(one.name), report.pictures.get(one.name)
-        image = f"![{picture.title}](figures/{one.name}.png)" if picture else ""
+        image = ""
+        if picture:
+            image = f"![{picture.title}](figures/{one.name}.png)\n\n{picture.caption}"
         heading, shown = one.title.partition(".")[0], table.markdown() if table else ""
         parts.append({"heading": heading, "table": shown, "picture": image})
     text = text_template("paper.md.j2").render(

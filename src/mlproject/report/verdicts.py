@@ -12,6 +12,7 @@ from mlproject.report.published import TRIALS
 
 LEVEL = 0.90
 LOWEST_SD = 0.0005
+OF_MEDIAN = math.sqrt(math.pi / 2)  # standard error of a median, in units of that of a mean
 TINY = 1e-9
 ONE_DATA_SET = (
     "All trials share one data set: standard deviations and intervals are over initial weights, "
@@ -45,8 +46,10 @@ def compare(
     *,
     trials: int = TRIALS,
     reading: float = 0.0,
+    median: bool = False,
+    lowest_sd: float = 0.0,
 ) -> Measure:
-    """Compare trials with a published mean and standard deviation.
+    """Compare trials with a published mean and standard deviation, or with a published median.
 
     Args:
         values: one a trial.
@@ -57,6 +60,9 @@ def compare(
         band: the largest absolute difference that counts as agreement.
         trials: number of published trials.
         reading: error with which the mean was read off a figure; it widens the interval.
+        median: whether ours and the published number are medians. The standard error is then that
+            of a median of many normal values, which is too large rather than too small for few.
+        lowest_sd: our standard deviation counts as at least this, see `rounded_sd`.
 
     Returns:
         The verdict is ``agrees`` if the 90 % interval of the difference lies within +-`band`: the
@@ -70,19 +76,21 @@ def compare(
             published=math.nan, published_sd=math.nan, difference=math.nan, low=math.nan,
             high=math.nan, verdict="" if n else "no runs",
         )  # fmt: skip
-    difference = ours.mean - printed[0]
+    middle = float(np.median(values)) if median and n else ours.mean
+    difference = middle - printed[0]
     low = high = math.nan
     verdict = f"cannot tell (n = {n})" if n else "no runs"
     if n > 1 and ours.sd is not None:
-        half = reading + _half_width(ours.sd, n, printed, trials)
+        half = _half_width(max(ours.sd, lowest_sd), n, printed, trials)
+        half = reading + half * (OF_MEDIAN if median else 1)
         low, high = difference - half, difference + half
         if -band <= low and high <= band:
             verdict = "agrees"
         elif low > band or high < -band:
             verdict = "differs"
     return ours._replace(
-        published=printed[0], published_sd=printed[1], difference=difference, low=low, high=high,
-        verdict=verdict,
+        mean=middle, published=printed[0], published_sd=printed[1], difference=difference, low=low,
+        high=high, verdict=verdict,
     )  # fmt: skip
 
 
@@ -90,6 +98,11 @@ def _half_width(sd: float, n: int, printed: tuple[float, float], trials: int) ->
     if math.isnan(printed[1]):
         return float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * max(sd, LOWEST_SD) / math.sqrt(n)
     return welch_half_width(sd, n, printed_sd(printed, trials), trials, LEVEL)
+
+
+def rounded_sd(step: float) -> float:
+    """Return the standard deviation of the error of rounding to multiples of `step`."""
+    return step / math.sqrt(12)
 
 
 def printed_sd(printed: tuple[float, float], trials: int = TRIALS) -> float:

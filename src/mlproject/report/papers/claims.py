@@ -1,18 +1,17 @@
 """The statements of a paper that is described by data, tested on our runs."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from mlproject.report.effects import LEVEL, Effect, Values, correlation, effect, holm, verdict_of
 from mlproject.report.papers.data import Paper, PaperStatement, published_cells
 from mlproject.report.papers.runs import PaperRuns
 from mlproject.report.table import Column, Table
 from mlproject.report.verdicts import LEVEL as EQUIVALENCE_LEVEL
-from mlproject.report.verdicts import LOWEST_SD, ONE_DATA_SET, p_text
+from mlproject.report.verdicts import LOWEST_SD, ONE_DATA_SET, p_text, rounded_sd
 from mlproject.system.messages import quantity
 
 NOTES = (
@@ -20,10 +19,12 @@ NOTES = (
     "networks, for each seed; then the mean over seeds, with its interval and p from a paired t "
     "test. p is corrected by Holm for the number of statements tested here; intervals are not. "
     "`supported`: p < 0.05 and an effect above 0; `contradicted`: below.",
-    "A statement that two sides are equal is supported if the 90 % interval of the effect lies "
-    "within the band that the statement gives (two one-sided tests at 5 %).",
-    "A relation is the rank correlation over all cells of a table, each the mean of its trials; "
-    "the statement is supported if no positive correlation is found (p ≥ 0.05).",
+    "A statement that two sides are equal is supported if the 90 % interval of the effect, shown "
+    "here, lies within the band in brackets (two one-sided tests at 5 %), and contradicted if it "
+    "lies outside.",
+    "Test performance and attributions: the effect is the rank correlation of their AUROCs over "
+    "networks and activations, each the mean of its trials. `contradicted`: it is positive "
+    "(p < 0.05); else `supported`, which is the lack of evidence against the statement.",
     ONE_DATA_SET,
 )
 
@@ -66,12 +67,13 @@ def _tested(name: str, paper: Paper, one: PaperStatement, runs: PaperRuns) -> di
         [runs.by_seed({**table.runs, **options}, one.metric) for options in side]
         for side in (one.high, one.low)
     ]
-    found = effect(paired(*sides))
-    n = len(found.seeds)
-    verdict = ""
-    if one.equal_within is not None:
-        verdict = equivalence(paired(*sides), one.equal_within)
-        found = found._replace(p=math.nan)
+    differences = paired(*sides)
+    lowest = max(rounded_sd(table.step if one.metric == table.metric else 0), LOWEST_SD)
+    if one.equal_within is None:
+        found, verdict = effect(differences, lowest), ""
+    else:
+        found, verdict = equivalence(differences, one.equal_within)
+    n = len(differences)
     return _row(one, found, quantity(n, "seed"), n, verdict)
 
 
@@ -86,17 +88,15 @@ def paired(high: Sequence[Values], low: Sequence[Values]) -> Values:
     return {seed: mean(high, seed) - mean(low, seed) for seed in sorted(seeds)}
 
 
-def equivalence(differences: Mapping[int, float], band: float) -> str:
-    """Return the verdict on the equality of two sides, see `NOTES`."""
-    values, n = np.array([*differences.values()], float), len(differences)
-    if n < 2:
-        return f"cannot tell (n = {n})" if n else "no runs"
-    error = max(float(values.std(ddof=1)), LOWEST_SD) / math.sqrt(n)
-    half = float(stats.t.ppf((1 + EQUIVALENCE_LEVEL) / 2, n - 1)) * error
-    low, high = values.mean() - half, values.mean() + half
-    if -band <= low and high <= band:
-        return "supported"
-    return "contradicted" if low > band or high < -band else f"cannot tell (n = {n})"
+def equivalence(differences: Values, band: float) -> tuple[Effect, str]:
+    """Return the effect with its 90 % interval, and the verdict on the equality of two sides."""
+    found, n = effect(differences, level=EQUIVALENCE_LEVEL)._replace(p=math.nan), len(differences)
+    if not n:
+        return found, "no runs"
+    if -band <= found.low and found.high <= band:
+        return found, "supported"
+    outside = found.low > band or found.high < -band
+    return found, "contradicted" if outside else f"cannot tell (n = {n})"
 
 
 def _row(
@@ -104,14 +104,15 @@ def _row(
 ) -> dict[str, Any]:
     known = not math.isnan(found.low)
     interval = f"{found.low:+.3f} to {found.high:+.3f}".replace("-", "−") if known else "—"
+    equal = one.equal_within is not None
     return {
-        "statement": one.text,
+        "statement": f"{one.text[:-1]} (within ±{one.equal_within:g})." if equal else one.text,
         "of": of,
         "n": n,
         "effect": found.size,
         "low": found.low,
         "high": found.high,
-        "interval": interval,
+        "interval": f"{interval} (90 %)" if known and equal else interval,
         "p": found.p,
         "verdict": verdict,
         "relation": relation,

@@ -43,7 +43,10 @@ class PaperTable(_Part):
         reading_error: column of the error with which it was read off a figure, if any.
         statistic: what the number is over the trials.
         band: the largest absolute difference that counts as agreement.
+        step: the metric is a multiple of this, such as 1 / filters; its standard deviation is
+            then at least that of the error of rounding.
         beside: further metrics of ours to show.
+        notes: further sentences below the table.
     """
 
     name: str
@@ -58,7 +61,9 @@ class PaperTable(_Part):
     reading_error: str | None = None
     statistic: Literal["mean", "median"] = "mean"
     band: Annotated[float, Field(gt=0)]
+    step: Annotated[float, Field(ge=0)] = 0.0
     beside: list[str] = []
+    notes: list[str] = []
 
 
 class PaperStatement(_Part):

@@ -29,8 +29,9 @@ def fill_paper(report: Report, content: Content) -> Paper:
         pictures = []
         drawn = paper_figure(name, one, runs) if content.request.figures else None
         if drawn:
-            caption = "Points: our trials. Line: the published number with its error. "
-            pictures = [Picture(one.name, drawn, one.title, caption + " ".join(table.notes[:1]))]
+            error = "standard deviation" if one.published_sd else "error of reading"
+            caption = f"Points: our trials. Line: the published number with its {error}."
+            pictures = [Picture(one.name, drawn, one.title, caption)]
         _add(report, Part(one.title.partition(".")[0], one.name), [table], pictures)
     for group in paper.comparisons:
         found = comparison_table(group, content, runs)

@@ -12,11 +12,11 @@ from matplotlib.lines import Line2D
 
 from mlproject.draw.style import BLUE, VERMILION, style_axes
 from mlproject.report.labels import label_of
-from mlproject.report.measure import Measure, measure, measure_of
+from mlproject.report.measure import Measure, measure_of
 from mlproject.report.papers.data import Paper, PaperTable, PublishedCell, published_cells
 from mlproject.report.papers.runs import PaperRuns
 from mlproject.report.table import Column, Table
-from mlproject.report.verdicts import ONE_DATA_SET, compare
+from mlproject.report.verdicts import ONE_DATA_SET, compare, rounded_sd
 
 VALUE = "value"
 
@@ -33,11 +33,15 @@ def paper_table(name: str, paper: Paper, table: PaperTable, runs: PaperRuns) -> 
         Column(VALUE, "published", short, 3, "published"),
         Column(VALUE, "Δ", short, 3, "difference", signed=True),
         Column(VALUE, "verdict", short, part="verdict"),
-        *(Column(metric, "ours", label_of(metric), 3) for metric in table.beside),
+        *(Column(metric, "ours", _heading(metric), 3) for metric in table.beside),
     ]
     return Table(
         table.name, table.title, rows, tuple(columns), (*_rules(paper, table), ONE_DATA_SET)
     )
+
+
+def _heading(metric: str) -> str:
+    return f"test {label_of(metric)}" if metric.startswith("test_") else label_of(metric)
 
 
 def _row(paper: Paper, table: PaperTable, cell: PublishedCell, runs: PaperRuns) -> dict[str, Any]:
@@ -52,17 +56,15 @@ def _row(paper: Paper, table: PaperTable, cell: PublishedCell, runs: PaperRuns) 
 
 
 def _compared(paper: Paper, table: PaperTable, cell: PublishedCell, values: np.ndarray) -> Measure:
-    found = compare(
-        values, (cell.value, cell.sd), table.band, trials=paper.trials, reading=cell.error
+    return compare(
+        values,
+        (cell.value, cell.sd),
+        table.band,
+        trials=paper.trials,
+        reading=cell.error,
+        median=table.statistic == "median",
+        lowest_sd=rounded_sd(table.step),
     )
-    if table.statistic == "median" and len(values):
-        middle = float(np.median(values))
-        shift = middle - measure(values).mean
-        found = found._replace(mean=middle, difference=middle - cell.value)
-        if not math.isnan(found.low or math.nan):
-            assert found.low is not None and found.high is not None
-            found = found._replace(low=found.low + shift, high=found.high + shift)
-    return found
 
 
 def _rules(paper: Paper, table: PaperTable) -> list[str]:
@@ -74,11 +76,21 @@ def _rules(paper: Paper, table: PaperTable) -> list[str]:
         interval = "the 90 % interval of the difference (Welch)"
     else:
         theirs = f"Published: {table.statistic} of {trials}, read off a figure."
-        interval = "the 90 % interval of our mean (t), widened by the error of reading,"
-    return [
+        error = " with 1.25 times the error of a mean" if table.statistic == "median" else ""
+        interval = (
+            f"the 90 % interval of our {table.statistic} (t{error}), widened by the error of "
+            "reading,"
+        )
+    sentences = [
         f"{ours} {theirs} Verdict: `agrees` if {interval} lies within ±{table.band:g} of the "
         "published number, `differs` if it lies outside altogether, else `cannot tell`."
     ]
+    if table.step:
+        sentences.append(
+            f"The numbers are multiples of {table.step:g}: a standard deviation counts as at least "
+            f"{rounded_sd(table.step):.3f} in intervals."
+        )
+    return [*sentences, *table.notes]
 
 
 def paper_figure(name: str, table: PaperTable, runs: PaperRuns) -> Figure | None:
@@ -106,6 +118,7 @@ def paper_figure(name: str, table: PaperTable, runs: PaperRuns) -> Figure | None
         _panel(axes, own, axis, ticks, " · ".join(panel))
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
+    grid[0].margins(y=0.05)
     grid[0].figure.supylabel(label_of(table.metric.rpartition("/")[2]), fontsize=8)
     handles = [
         Line2D([], [], color=BLUE, marker="o", linestyle="", markersize=4, label="our trials"),
@@ -131,11 +144,14 @@ def _panel(
         error = cell.error if math.isnan(cell.sd) else cell.sd
         axes.errorbar(
             place, cell.value, yerr=error, color=VERMILION, marker="_", markersize=11,
-            linewidth=1, capsize=0,
+            linewidth=1, capsize=0, zorder=2,
         )  # fmt: skip
         spread = np.linspace(-0.15, 0.15, len(values)) if len(values) > 1 else [0.0]
-        axes.plot(place + np.array(spread[: len(values)]), values, "o", color=BLUE, markersize=3)
-    axes.set_xticks(range(len(used)), used, rotation=90, fontsize=7)
+        axes.plot(
+            place + np.array(spread[: len(values)]), values, "o", color=BLUE, markersize=3.5,
+            markeredgecolor="white", markeredgewidth=0.4, zorder=3,
+        )  # fmt: skip
+    names = [tick.replace("_", " ") for tick in used]
+    axes.set_xticks(range(len(used)), names, rotation=90, fontsize=7)
     axes.tick_params(axis="y", labelsize=7)
     axes.set_xlim(-0.6, len(used) - 0.4)
-    axes.set_ylim(-0.03 if min(cell.value for cell, _ in cells) < 0.4 else 0.4, 1.03)

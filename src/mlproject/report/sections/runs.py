@@ -48,7 +48,7 @@ def cost_table(counted: pandas.DataFrame) -> Table | None:
         Column("device", "device"),
         Column("backend", "backend"),
         Column("n", "runs", digits=0),
-        Column("best_epoch", "best epoch", digits=0),
+        Column("best_epoch", "epoch of the weights", digits=0),
         Column("minutes", "minutes a run", digits=1),
         Column("time/train", "training", "hours", 2),
         Column("time/interpret", "filters", "hours", 2),
