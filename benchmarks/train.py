@@ -6,7 +6,8 @@ Each way is a process of its own with one thread. They take turns, epoch by epoc
 load on the machine hits all alike; only one works at a time. A few steps of each, which compile,
 come first. Validation is not part of an epoch here. "Limit" is the arithmetic of all convolutions
 and dense layers (forward and both gradients, without that of the first layer's input), at the rate
-of a float32 matrix product of numpy's that is measured in turns with the epochs. "Memory" is the
+of a float32 matrix product of numpy's that is measured in turns with the epochs; OPENBLAS_CORETYPE
+and OPENBLAS_L2_SIZE change it, so unset them. "Memory" is the
 time to move what a step must read and write, at the rate at which numpy adds one to an array as
 large as the largest map (`moved` counts the bytes). The ways ``unkept/...`` are ours without
 `mlproject.system.startup.keep_memory`.
@@ -31,6 +32,7 @@ set_threads(1)
 
 import numpy as np  # noqa: E402
 from epochs import CLASSES, LENGTH, SEQUENCES  # noqa: E402
+from threadpoolctl import threadpool_info  # noqa: E402
 
 from mlproject.architectures import ARCHITECTURES, make_spec  # noqa: E402
 
@@ -119,6 +121,12 @@ def product_rate() -> float:
     return PRODUCTS * 2 * SIZE**3 / (time.process_time() - before)
 
 
+def kernels() -> str:
+    """Return for which processor numpy's matrix products are compiled, as SkylakeX (AVX-512)."""
+    found = {str(one.get("architecture")) for one in threadpool_info()}
+    return ", ".join(sorted(found))
+
+
 def measure(ways: Sequence[Way], arch: str, epochs: int) -> dict[str, list[float]]:
     """Return CPU seconds of each epoch by way, and those of the arithmetic and of memory."""
     for way in ways:
@@ -162,7 +170,7 @@ def main() -> None:
     options = parser.parse_args()
     names = list(ARCHITECTURES) if options.arch == ["all"] else options.arch
     print(f"an epoch of {SEQUENCES:,} x {LENGTH} nt in CPU seconds, one thread")
-    print(f"median of {options.epochs}, {os.cpu_count()} cores\n", flush=True)
+    print(f"median of {options.epochs}, {os.cpu_count()} cores, products of numpy: {kernels()}\n")
     costs: dict[str, float] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -14,6 +14,8 @@ from mlproject import results
 from mlproject.architectures import make_spec
 from mlproject.attribution import Attributions
 from mlproject.attribution.examples import example_table
+from mlproject.motifs.meme import write_meme
+from mlproject.motifs.pwm import Motif, reverse_complement
 from mlproject.motifs.tomtom import format_tsv
 from mlproject.names import Artifact
 from mlproject.report.build import build
@@ -21,6 +23,7 @@ from mlproject.report.content import ReportRequest
 from mlproject.report.measure import Measure
 from mlproject.report.papers.claims import equivalence, paired
 from mlproject.report.papers.data import paper_names, published_cells, read_paper
+from mlproject.report.papers.patterns import onto
 from mlproject.report.papers.runs import PaperRuns
 from mlproject.report.reproduction import make_reproduction
 from mlproject.report.verdicts import compare, rounded_sd
@@ -40,6 +43,13 @@ ZBED2 = {
 METHODS = ("gradient_x_input", "ism", "integrated_gradients", "deeplift")
 
 
+def turned_pattern(seed: int) -> Motif:
+    """Return a pattern that starts two columns later with seed 1, on the other strand."""
+    letters = np.random.default_rng(3).integers(0, 4, 12)[2 * seed : 10 + 2 * seed]
+    pwm = np.full((10, 4), 0.02) + 0.92 * np.eye(4)[letters]
+    return Motif("pattern0", "", reverse_complement(pwm) if seed else pwm, 40)
+
+
 def record_zbed2(activation: str, seed: int) -> None:
     """Record a run with examples of 100 nt that are largest at 30 to 40, and a pattern's match."""
     tracker = start({**ZBED2, "model_args.activation": activation, "seed": seed})
@@ -53,6 +63,8 @@ def record_zbed2(activation: str, seed: int) -> None:
     layer = reading(1)
     matches = format_tsv(layer.matches)
     tracker.artifact(Artifact.PATTERN_MATCHES, lambda file: file.write_text(matches))
+    pattern = turned_pattern(seed)
+    tracker.artifact(Artifact.PATTERNS, lambda file: write_meme(file, [pattern]))
     tracker.metrics({"test_auroc": 0.9 + seed / 100, "modisco/patterns": 3.0})
     tracker.finish("FINISHED")
 
@@ -149,6 +161,19 @@ def test_groups_without_printed_numbers_stand_side_by_side(store: Path) -> None:
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert len([text for text in texts if "of test sequence" in text]) == 2 * 4
     assert {"nt 1 to 80 of test sequence 0"} <= set(texts)
+
+
+def test_the_first_patterns_of_all_trials_are_turned_and_shifted_onto_each_other(
+    store: Path,
+) -> None:
+    figure = build(ReportRequest(paper=PAPER), connect()).pictures["zbed2_patterns"].figure
+    assert figure is not None
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == [f"seed {seed}  ·  40 seqlets" for seed in (0, 1)] * 2
+    assert [axes.get_xlim() for axes in figure.axes] == [(-0.5, 11.5), (-2.5, 9.5)] * 2
+    start, turned = onto(turned_pattern(1), turned_pattern(0))
+    assert start == 2
+    np.testing.assert_array_equal(turned.pwm[:8], turned_pattern(0).pwm[2:])
 
 
 def test_statements_are_tested_on_the_runs(store: Path) -> None:

@@ -115,6 +115,7 @@ class Artifact:
     TARGETS = "filters/targets.meme"  # of MEME files in `motifs`: those matched or relevant
     FILTERS = "filters/"  # followed by a layer: ``filters/conv1_truth.csv``
     ATTRIBUTIONS = "attributions/"  # followed by a method: ``attributions/saliency.h5``
+    PATTERNS = "attributions/modisco.meme"
     PATTERN_MATCHES = "attributions/modisco_matches.tsv"
     EMBEDDING = "embedding/"  # followed by a table: ``embedding/effects.csv``
     PLOTS = "plots/"

@@ -7,7 +7,7 @@ Examples:
     >>> reading = results.filters(done.run_id.iloc[0], "conv1")
 """
 
-from mlproject.store.results.attributed import examples, pattern_matches
+from mlproject.store.results.attributed import examples, pattern_matches, patterns
 from mlproject.store.results.described import address, first_layer, relevant, spec_of
 from mlproject.store.results.frame import COUNTED, Found, counted, find, runs
 from mlproject.store.results.loading import (
@@ -39,6 +39,7 @@ __all__ = [
     "kernels",
     "model",
     "pattern_matches",
+    "patterns",
     "per_class",
     "relevant",
     "runs",

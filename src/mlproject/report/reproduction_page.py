@@ -76,12 +76,14 @@ def paper_page(name: str, report: Report, counted: pandas.DataFrame, notes: str)
     paper = read_paper(name)
     statements, cost, parts = report.table("statements"), cost_table(counted), []
     for one in paper.parts():
-        table, picture = report.table(one.name), report.pictures.get(one.name)
-        image = ""
-        if picture:
-            image = f"![{picture.title}](figures/{one.name}.png)\n\n{picture.caption}"
+        table = report.table(one.name)
+        drawn = [
+            f"![{picture.title}](figures/{name}.png)\n\n{picture.caption}"
+            for name, picture in report.pictures.items()
+            if name in (one.name, f"{one.name}_patterns")
+        ]
         heading, shown = one.title.partition(".")[0], table.markdown() if table else ""
-        parts.append({"heading": heading, "table": shown, "picture": image})
+        parts.append({"heading": heading, "table": shown, "picture": "\n\n".join(drawn)})
     text = text_template("paper.md.j2").render(
         paper=paper,
         who=who(counted),

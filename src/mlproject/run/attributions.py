@@ -170,7 +170,7 @@ def _patterns(context: RunContext, found: Attributions) -> tuple[Recorder, dict[
                 f"{Artifact.ATTRIBUTIONS}{name}", partial(Path.write_bytes, data=content)
             )
         if reading.motifs:
-            tracker.artifact(f"{stem}.meme", lambda path: write_meme(path, reading.motifs))
+            tracker.artifact(Artifact.PATTERNS, lambda path: write_meme(path, reading.motifs))
         tracker.artifact(
             Artifact.PATTERN_MATCHES, lambda path: path.write_text(table, encoding="utf-8")
         )

@@ -13,8 +13,10 @@ from mlproject.attribution.examples import Example, parse_examples
 from mlproject.draw.tracks import Track, richest, track_figure
 from mlproject.fields import ATTRIBUTIONS
 from mlproject.report.content import Content
+from mlproject.report.document import Picture
 from mlproject.report.measure import measure_of
 from mlproject.report.papers.data import PaperComparison
+from mlproject.report.papers.patterns import pattern_figure
 from mlproject.report.papers.runs import PaperRuns
 from mlproject.report.table import Column, Table
 from mlproject.system.errors import UserError
@@ -40,6 +42,21 @@ def comparison_table(comparison: PaperComparison, content: Content, runs: PaperR
         rows.append(row)
     note = "Mean and standard deviation (n − 1) over n trials. The paper prints no numbers."
     return Table(comparison.name, comparison.title, rows, tuple(columns), (note,))
+
+
+def comparison_pictures(
+    comparison: PaperComparison, content: Content, runs: PaperRuns
+) -> list[Picture]:
+    """Return logos of the same sequences and the first patterns, side by side, if there are any."""
+    name, title = comparison.name, comparison.title
+    pictures = []
+    if drawn := comparison_figure(comparison, content, runs):
+        caption = "The same sequences in each column; a column's largest letter sets its scale."
+        pictures.append(Picture(name, drawn, title, caption))
+    if comparison.patterns and (drawn := pattern_figure(comparison, content, runs)):
+        caption = "Patterns are turned and shifted onto the first; both strands mean the same."
+        pictures.append(Picture(f"{name}_patterns", drawn, f"{title}: patterns", caption))
+    return pictures
 
 
 def comparison_figure(

@@ -3,7 +3,7 @@
 from mlproject.report.content import Content
 from mlproject.report.document import Part, Picture, Report
 from mlproject.report.papers.claims import claims_table
-from mlproject.report.papers.comparisons import comparison_figure, comparison_table
+from mlproject.report.papers.comparisons import comparison_pictures, comparison_table
 from mlproject.report.papers.data import Paper, read_paper
 from mlproject.report.papers.runs import PaperRuns
 from mlproject.report.papers.tables import paper_figure, paper_table
@@ -35,9 +35,7 @@ def fill_paper(report: Report, content: Content) -> Paper:
         _add(report, Part(one.title.partition(".")[0], one.name), [table], pictures)
     for group in paper.comparisons:
         found = comparison_table(group, content, runs)
-        drawn = comparison_figure(group, content, runs) if content.request.figures else None
-        caption = "The same sequences in each column; a column's largest letter sets its scale."
-        shown = [Picture(group.name, drawn, group.title, caption)] if drawn else []
+        shown = comparison_pictures(group, content, runs) if content.request.figures else []
         _add(report, Part(group.title.partition(".")[0], group.name), [found], shown)
     last = [cost_table(content.counted), *histories(content)]
     _add(report, Part("Runs", "runs"), [one for one in last if isinstance(one, Table)], [])

@@ -2,6 +2,7 @@
 
 import pandas
 
+from mlproject.motifs.pwm import Motif
 from mlproject.motifs.tomtom import Match
 from mlproject.names import Artifact
 from mlproject.store import Store, connect
@@ -10,6 +11,7 @@ from mlproject.store.results.recorded import (
     EXAMPLES,
     downloaded,
     read_matches,
+    read_motifs,
     read_table,
     read_text,
 )
@@ -32,6 +34,13 @@ def examples(run: Run, method: str, store: Store | None = None) -> pandas.DataFr
     store = store or connect()
     with downloaded(store, id_of(run, store), Artifact.examples(method)) as path:
         return read_table(path, EXAMPLES)
+
+
+def patterns(run: Run, store: Store | None = None) -> tuple[Motif, ...]:
+    """Return a run's TF-MoDISco patterns, most seqlets first; arguments as for `examples`."""
+    store = store or connect()
+    with downloaded(store, id_of(run, store), Artifact.PATTERNS) as path:
+        return read_motifs(path)
 
 
 def pattern_matches(run: Run, store: Store | None = None) -> tuple[Match, ...]:
