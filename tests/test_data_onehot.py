@@ -11,6 +11,7 @@ from mlproject import sequence
 from mlproject.architectures import make_spec
 from mlproject.commands.cli import main
 from mlproject.data import Dataset, make_dataset, read, write
+from mlproject.data.h5 import convert
 from mlproject.data.synthetic import generate
 from mlproject.run.checks import check_run
 from mlproject.run.context import Settings
@@ -137,3 +138,20 @@ def test_bad_content_is_one_line(
         read(tmp_path / "a.h5")
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_damaged_array_is_named_and_nothing_is_written(tmp_path: Path) -> None:
+    path, out = tmp_path / "data.h5", tmp_path / "out.h5"
+    letters = np.random.default_rng(0).integers(0, 4, (300, 40))
+    x = np.eye(4, dtype=np.float32)[letters].transpose(0, 2, 1)
+    with h5py.File(path, "w") as file:
+        for split in ("train", "valid", "test"):
+            file.create_dataset(f"X_{split}", data=x, chunks=(50, 4, 40), compression="gzip")
+            file[f"Y_{split}"] = np.ones((300, 1), np.float32)
+        start = file["X_train"].id.get_chunk_info(2).byte_offset
+    content = bytearray(path.read_bytes())
+    content[start : start + 100] = b"\xff" * 100
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="`X_train` is damaged: copy the file again"):
+        convert(path, out, names=["A"], relevant={})
+    assert not out.exists()

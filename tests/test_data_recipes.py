@@ -10,7 +10,6 @@ from scipy import stats
 from mlproject.architectures import make_spec
 from mlproject.commands.cli import main
 from mlproject.data import Dataset, load, read
-from mlproject.data.planted import planted_positions
 from mlproject.data.recipe import Recipe
 from mlproject.data.recipes import RECIPES, make_recipe
 from mlproject.data.split import Split
@@ -113,21 +112,10 @@ def test_gaps_of_the_second_paper_are_rounded_and_drawn_until_they_fit() -> None
     assert fast[:, 0].min() == 0
 
 
-def test_truth_of_a_position_is_that_of_the_sequences_own_pwm(codes: Dataset) -> None:
-    rows = np.array([5, 2, 77])
-    found = planted_positions(codes.test, codes.motifs, rows)
-    core = planted_positions(codes.test, codes.motifs, rows, wanted=range(5))
-    for number, row in enumerate(rows):
-        pwm = np.full((200, 4), 0.25)
-        own = np.zeros(200, bool)
-        for site in sites_by_row(codes.test)[row]:
-            motif = codes.motifs[site["motif"]]
-            place = slice(site["start"], site["start"] + site["width"])
-            pwm[place] = motif.pwm if site["strand"] > 0 else motif.pwm[::-1, ::-1]
-            own[place] = site["motif"] < 5
-        np.testing.assert_array_equal(found[number], information(pwm) > 0.01)
-        np.testing.assert_array_equal(core[number], (information(pwm) > 0.01) & own)
-    assert found.any(axis=1).all()
+def test_every_column_of_the_core_motifs_is_above_the_authors_limit_of_information(
+    codes: Dataset,
+) -> None:
+    assert all((information(motif.pwm) > 0.01).all() for motif in codes.motifs[:5])
 
 
 def test_grammar_differs_in_order_and_spacing_only() -> None:

@@ -338,7 +338,7 @@ def test_a_damaged_folder_is_one_clear_line_and_nothing_is_imported(
 
 
 def test_a_folder_that_is_no_export_is_named(workplace: Path) -> None:
-    with pytest.raises(UserError, match="`--from` must be a folder that `export` wrote: nowhere"):
+    with pytest.raises(UserError, match="a folder that `export` wrote: nowhere"):
         import_runs(connect(), Path("nowhere"))
 
 

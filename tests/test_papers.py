@@ -22,8 +22,8 @@ from mlproject.report.build import build
 from mlproject.report.content import ReportRequest
 from mlproject.report.measure import Measure
 from mlproject.report.papers.claims import equivalence, paired
-from mlproject.report.papers.data import paper_names, published_cells, read_paper
 from mlproject.report.papers.patterns import onto
+from mlproject.report.papers.reading import paper_names, published_cells, read_paper
 from mlproject.report.papers.runs import PaperRuns
 from mlproject.report.reproduction import make_reproduction
 from mlproject.report.verdicts import compare, rounded_sd
@@ -134,6 +134,20 @@ def test_a_cell_takes_the_runs_that_differ_in_the_seed_only(store: Path) -> None
     assert runs.by_seed({**options, "protocol": "released"}, "test_auroc") == {}
 
 
+def test_a_seed_counts_once_and_other_motif_databases_do_not(workplace: Path) -> None:
+    options = {**TASK3, "arch": "EXP-CNN-local", "activation": "relu", "seed": 0}
+    for attributed, auroc in ((20, 0.5), (500, 0.6)):
+        more = {"ism_probability/auroc": auroc}
+        record({**options, "attributed": attributed}, relevant=None, more=more)
+    record({**options, "motifs": "jaspar2026"}, relevant=None, more={"ism_probability/auroc": 0.9})
+    runs = PaperRuns(results.counted(results.runs()))
+    assert runs.by_seed(options, "ism_probability/auroc") == {0: 0.6}
+    assert len(runs.of(options, "ism_probability/auroc")) == 1
+    assert runs.of(options, "conv1/match_relevant").empty
+    (hint,) = runs.unknown(["test_auroc", "ism_probability/auro"])
+    assert hint.startswith("no run has the metric `ism_probability/auro`: did you mean")
+
+
 def test_tables_have_verdicts_beside_the_published_numbers(store: Path) -> None:
     report = build(ReportRequest(paper=PAPER), connect())
     assert report.title.startswith("Koo & Ploenzke 2021, exponential activations")
@@ -242,3 +256,88 @@ def test_the_page_of_the_papers_runs_is_made_of_exported_files_alone(store: Path
     links = re.findall(r"\]\(([^)]+)\)", text)
     assert {"figures/task1.png", "figures/task3.png", "figures/zbed2.png"} <= set(links)
     assert all((Path("out") / link).exists() for link in links)
+
+
+GOOD = {
+    "paper.yaml": """\
+title: Two pools
+subject: two sizes of the first max-pool
+trials: 5
+tables:
+  - name: pools
+    title: "Table 1. Share of filters that match"
+    file: table1.csv
+    runs: {dataset: synthetic, protocol: released}
+    options: {arch: "{network}"}
+    metric: conv1/match_relevant
+    published: match
+    published_sd: sd
+    band: 0.05
+statements:
+  - text: The filters of CNN-25 match more motifs than those of CNN-2.
+    table: pools
+    metric: conv1/match_relevant
+    high: [{arch: CNN-25}]
+    low: [{arch: CNN-2}]
+""",
+    "table1.csv": "network,match,sd\nCNN-2,0.007,0.013\nCNN-25,0.980,0.027\n",
+}
+FAULTS = [
+    ("table1.csv", "match", "matches", "has no column `match`: did you mean matches?"),
+    ("table1.csv", "0.007", "half", "line 2: `match` must be a number: got 'half'"),
+    ("table1.csv", "0.007", "inf", "line 2: `match` must be a number: got inf"),
+    ("table1.csv", "0.013", "-0.013", "line 2: `sd` must be a number, 0 or more: got -0.013"),
+    ("table1.csv", "CNN-25", "CNN-26", "line 3: unknown arch 'CNN-26'"),
+    ("table1.csv", "CNN-25", "CNN-2", "line 3: another row has the same network and metric"),
+    ("table1.csv", GOOD["table1.csv"], "network,match,sd\n", "must have at least one row"),
+    ("table1.csv", GOOD["table1.csv"], "", "must be a readable CSV file"),
+    ("table1.csv", "0.007", "0,0,0,0.007", "rows must have as many fields as the header"),
+    ("paper.yaml", GOOD["paper.yaml"], "", "must be a valid dictionary"),
+    ("paper.yaml", "band: 0.05", "band: -1", "`tables.0.band` must be greater than 0: got -1"),
+    ("paper.yaml", "band: 0.05", "bond: 0.05", "`tables.0.band` is missing"),
+    ("paper.yaml", "trials: 5", "trials: 1", "`trials` must be greater than or equal to 2"),
+    ("paper.yaml", "trials: 5", "trials: 5\ntrials: 6", "`trials` is given twice"),
+    ("paper.yaml", "title: Two", "title: [Two", "the paper must be YAML"),
+    ("paper.yaml", "name: pools", "name: ../../evil", "`tables.0.name` must match pattern"),
+    ("paper.yaml", "name: pools", "name: statements", "the name of a table of every report"),
+    ("paper.yaml", "table: pools", "table: pool", "about the unknown table `pool`"),
+    ("paper.yaml", '"{network}"', '"{network"', "is not closed"),
+    ("paper.yaml", '"{network}"', "CNN-2", "must name a column"),
+    ("paper.yaml", "    low: [{arch: CNN-2}]\n", "", "either `high` and `low`, or `related_to`"),
+]
+
+
+@pytest.fixture
+def third(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a third paper."""
+    monkeypatch.setattr("mlproject.report.papers.reading.FOLDER", tmp_path)
+    folder = tmp_path / "two_pools"
+    folder.mkdir()
+    for name, text in GOOD.items():
+        (folder / name).write_text(text)
+    read_paper.cache_clear()
+    return folder
+
+
+def test_a_further_paper_is_a_folder(third: Path) -> None:
+    assert paper_names() == ["koo_eddy_2019", "two_pools"]
+    (table,) = read_paper("two_pools").tables
+    assert [cell.value for cell in published_cells("two_pools", table)] == [0.007, 0.98]
+
+
+@pytest.mark.parametrize(("file", "old", "new", "message"), FAULTS)
+def test_a_fault_in_the_folder_of_a_paper_is_one_line_that_names_the_file(
+    third: Path, file: str, old: str, new: str, message: str
+) -> None:
+    (third / file).write_text(GOOD[file].replace(old, new, 1))
+    with pytest.raises(UserError) as found:
+        read_paper("two_pools")
+    assert str(found.value).startswith(str(third))
+    assert message in str(found.value)
+    assert "\n" not in str(found.value)
+
+
+def test_a_folder_without_its_file_says_which_one_is_missing(third: Path) -> None:
+    (third / "paper.yaml").unlink()
+    with pytest.raises(UserError, match=r"needs the file .*paper\.yaml"):
+        read_paper("two_pools")

@@ -94,7 +94,7 @@ def test_the_page_is_the_same_each_time_and_touches_no_store(
 
 
 def test_a_readme_of_ones_own_is_left_alone_and_an_empty_folder_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="must be a folder that `export` wrote"):
+    with pytest.raises(UserError, match="take a folder that `export` wrote"):
         make_reproduction(tmp_path)
     (tmp_path / "runs").mkdir()
     with pytest.raises(UserError, match="needs runs that `export` wrote"):

@@ -62,7 +62,9 @@ def test_the_wheel_brings_the_command_and_its_data_files(installed: Path, tmp_pa
     assert str(installed.parent) in where
     help_text = run(installed, tmp_path, "-m", "mlproject", "--help")
     assert "train" in help_text
-    files = "from mlproject.report.papers.data import *; print(read_paper(paper_names()[1]).title)"
+    files = (
+        "from mlproject.report.papers.reading import *; print(read_paper(paper_names()[1]).title)"
+    )
     assert "Koo & Ploenzke 2021" in run(installed, tmp_path, "-c", files)
     out = run(installed, tmp_path, "-m", "mlproject", "train", "--help")
     assert "--pool1" in out

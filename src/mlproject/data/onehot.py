@@ -101,7 +101,11 @@ class OneHotSplit:
         for start in watched(range(0, self.count, BLOCK_ROWS), "reading one-hot sequences"):
             check_interrupts()
             rows = slice(start, min(start + BLOCK_ROWS, self.count))
-            yield rows, self._codes(rows), self._labels(rows)
+            try:
+                codes, labels = self._codes(rows), self._labels(rows)
+            except OSError as error:
+                raise UserError(f"{_place(self.x)} is damaged: copy the file again") from error
+            yield rows, codes, labels
 
     def _codes(self, rows: slice) -> np.ndarray:
         axes = range(self.x.ndim)

@@ -15,4 +15,5 @@ LABELS = {
 
 def label_of(metric: str) -> str:
     """Return the name of a metric in tables and figures."""
-    return LABELS[metric.rpartition("/")[2]]
+    name = metric.rpartition("/")[2]
+    return LABELS.get(name, name.replace("_", " "))

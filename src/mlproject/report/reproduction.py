@@ -13,7 +13,7 @@ from mlproject.report.build import build
 from mlproject.report.content import ReportRequest
 from mlproject.report.document import Report
 from mlproject.report.page import small
-from mlproject.report.papers.data import paper_names, read_paper
+from mlproject.report.papers.reading import paper_names, read_paper
 from mlproject.report.published import PAPER
 from mlproject.report.reproduction_page import markdown, paper_page
 from mlproject.report.table import Table

@@ -9,7 +9,7 @@ from mlproject.draw.output import text_template
 from mlproject.report.document import Report
 from mlproject.report.labels import label_of
 from mlproject.report.measure import Measure
-from mlproject.report.papers.data import read_paper
+from mlproject.report.papers.reading import read_paper
 from mlproject.report.published import SYNTHETIC
 from mlproject.report.sections.printed import main_table
 from mlproject.report.sections.runs import cost_table

@@ -22,8 +22,8 @@ from mlproject.sweeps.plan import (
     expand,
 )
 from mlproject.sweeps.ranges import LARGEST, Range
-from mlproject.sweeps.yaml_file import one_line, read_yaml
 from mlproject.system.errors import UserError, nearest, short_repr
+from mlproject.system.yaml_file import one_line, read_yaml
 
 PLANS = Path(__file__).resolve().parents[3] / "sweeps"  # those of a checkout
 LONGEST_NAME = 200  # bytes: it is part of file names

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from mlproject.sweeps.yaml_file import LARGEST_NUMBER
 from mlproject.system.errors import UserError
+from mlproject.system.yaml_file import LARGEST_NUMBER
 
 LARGEST = 100_000
 

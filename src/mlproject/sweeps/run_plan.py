@@ -25,9 +25,9 @@ from mlproject.sweeps.run_state import finished_runs
 from mlproject.sweeps.sweep_run import SweepRun
 from mlproject.sweeps.together import in_groups
 from mlproject.sweeps.workers import Workers, open_workers
-from mlproject.sweeps.yaml_file import one_line
 from mlproject.system.errors import UserError
 from mlproject.system.interrupts import Interrupted, Interrupts, ignore_signals
+from mlproject.system.yaml_file import one_line
 
 
 def run_plan(path: Path, options: SweepOptions) -> bool:

@@ -1,19 +1,21 @@
 """The statements of a paper that is described by data, tested on our runs."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mlproject.report.effects import LEVEL, Effect, Values, correlation, effect, holm, verdict_of
-from mlproject.report.papers.data import Paper, PaperStatement, published_cells
+from mlproject.report.papers.data import Paper, PaperStatement
+from mlproject.report.papers.reading import published_cells
 from mlproject.report.papers.runs import PaperRuns
 from mlproject.report.table import Column, Table
 from mlproject.report.verdicts import LEVEL as EQUIVALENCE_LEVEL
 from mlproject.report.verdicts import LOWEST_SD, ONE_DATA_SET, p_text, rounded_sd
 from mlproject.system.messages import quantity
 
+LARGE = 0.5  # Cohen, Statistical Power Analysis for the Behavioral Sciences, 1988
 NOTES = (
     "Effect: the side that the statement has higher less the other, each the mean over its "
     "networks, for each seed; then the mean over seeds, with its interval and p from a paired t "
@@ -24,7 +26,7 @@ NOTES = (
     "lies outside.",
     "Test performance and attributions: the effect is the rank correlation of their AUROCs over "
     "networks and activations, each the mean of its trials. `contradicted`: it is positive "
-    "(p < 0.05); else `supported`, which is the lack of evidence against the statement.",
+    "(p < 0.05). `supported`: it is not, and its interval lies below 0.5, a large correlation.",
     ONE_DATA_SET,
 )
 
@@ -36,10 +38,7 @@ def claims_table(name: str, paper: Paper, runs: PaperRuns) -> Table:
         row["p holm"], row["corrected"] = p, p_text(p)
         row["verdict"] = row["verdict"] or verdict_of(row["effect"], p, row["n"])
         if row["relation"]:
-            positive = p < 1 - LEVEL and row["effect"] > 0
-            row["verdict"] = (
-                "no runs" if math.isnan(p) else "contradicted" if positive else "supported"
-            )
+            row["verdict"] = _relation(row, p)
     columns = (
         Column("statement", "statement of the paper"),
         Column("of", "n"),
@@ -49,6 +48,16 @@ def claims_table(name: str, paper: Paper, runs: PaperRuns) -> Table:
         Column("verdict", "verdict"),
     )
     return Table("statements", f"Statements of {paper.title}", rows, columns, NOTES)
+
+
+def _relation(row: Mapping[str, Any], p: float) -> str:
+    """Return the verdict on the lack of a correlation, see `NOTES`."""
+    if not math.isnan(p):
+        if p < 1 - LEVEL and row["effect"] > 0:
+            return "contradicted"
+        if row["high"] < LARGE:
+            return "supported"
+    return f"cannot tell (n = {row['n']})" if row["n"] else "no runs"
 
 
 def _tested(name: str, paper: Paper, one: PaperStatement, runs: PaperRuns) -> dict[str, Any]:

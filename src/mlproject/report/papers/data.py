@@ -5,22 +5,16 @@ published number in each row; `PaperTable` says which runs and which metric it i
 compares groups of runs. A further paper is a further folder.
 """
 
-import io
+from collections import Counter
 from collections.abc import Mapping
-from functools import lru_cache
-from importlib.resources import files
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-import pandas
-import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mlproject.report.published import PAPER
-from mlproject.system.errors import UserError, nearest
-
-FOLDER = files("mlproject.report").joinpath("published")
-FILE = "paper.yaml"
+RESERVED = ("statements", "runs", "cost", "histories", "custom")
 Options = dict[str, str | int | float]
+Name = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_]{0,39}$")]
+Text = Annotated[str, Field(min_length=1, max_length=400)]
 
 
 class _Part(BaseModel):
@@ -49,9 +43,9 @@ class PaperTable(_Part):
         notes: further sentences below the table.
     """
 
-    name: str
-    title: str
-    file: str
+    name: Name
+    title: Text
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+\.csv$")]
     runs: Options
     options: dict[str, str]
     metric: str
@@ -80,13 +74,19 @@ class PaperStatement(_Part):
             metric over all rows of the table; there are no sides then.
     """
 
-    text: str
+    text: Text
     table: str
     metric: str
     high: list[Options] = []
     low: list[Options] = []
-    equal_within: float | None = None
+    equal_within: Annotated[float, Field(gt=0)] | None = None
     related_to: str | None = None
+
+    @model_validator(mode="after")
+    def _check_sides(self) -> "PaperStatement":
+        if bool(self.high) != bool(self.low) or bool(self.high) == bool(self.related_to):
+            raise ValueError("a statement has either `high` and `low`, or `related_to`")
+        return self
 
 
 class PaperComparison(_Part):
@@ -102,8 +102,8 @@ class PaperComparison(_Part):
         patterns: whether to list the matches of the TF-MoDISco patterns.
     """
 
-    name: str
-    title: str
+    name: Name
+    title: Text
     runs: Options
     groups: dict[str, Options]
     metrics: dict[str, str]
@@ -123,12 +123,24 @@ class Paper(_Part):
         comparisons: its comparisons without numbers.
     """
 
-    title: str
-    subject: str
-    trials: int
-    tables: list[PaperTable]
+    title: Text
+    subject: Text
+    trials: Annotated[int, Field(ge=2)]
+    tables: Annotated[list[PaperTable], Field(min_length=1)]
     statements: list[PaperStatement] = []
     comparisons: list[PaperComparison] = []
+
+    @model_validator(mode="after")
+    def _check_names(self) -> "Paper":
+        names = Counter(one.name for one in self.parts())
+        for name, count in names.items():
+            if count > 1 or name in RESERVED:
+                taken = "another table" if count > 1 else "a table of every report"
+                raise ValueError(f"`name: {name}` is the name of {taken}: choose another")
+        for one in self.statements:
+            if one.table not in {table.name for table in self.tables}:
+                raise ValueError(f"a statement is about the unknown table `{one.table}`")
+        return self
 
     def parts(self) -> list[PaperTable | PaperComparison]:
         """Return tables and comparisons in the order of a page."""
@@ -153,44 +165,3 @@ class PublishedCell(NamedTuple):
     value: float
     sd: float
     error: float
-
-
-def paper_names() -> list[str]:
-    """Return the papers that a report can be about; the first one has sections of its own."""
-    folders = (one for one in FOLDER.iterdir() if one.is_dir())
-    return [PAPER, *sorted(one.name for one in folders if one.joinpath(FILE).is_file())]
-
-
-@lru_cache
-def read_paper(name: str) -> Paper:
-    """Return a paper that is described by data.
-
-    Raises:
-        UserError: there is no such paper.
-    """
-    if name not in paper_names()[1:]:
-        raise UserError(f"unknown paper {name!r}: {nearest(name, paper_names())}")
-    text = FOLDER.joinpath(name, FILE).read_text(encoding="utf-8")
-    return Paper.model_validate(yaml.safe_load(text))
-
-
-def published_cells(name: str, table: PaperTable) -> list[PublishedCell]:
-    """Return the numbers of a table of the paper `name`, in the order of its file."""
-    text = FOLDER.joinpath(name, table.file).read_text(encoding="utf-8")
-    frame = pandas.read_csv(io.StringIO(text))
-    columns = [one for one in frame if f"{{{one}}}" in f"{table.metric} {table.options}"]
-    return [_cell(table, columns, row) for row in frame.to_dict("records")]
-
-
-def _cell(table: PaperTable, columns: list[str], row: Mapping[Any, Any]) -> PublishedCell:
-    labels = {name: str(row[name]) for name in columns}
-    words = {name: table.names.get(name, {}).get(text, text) for name, text in labels.items()}
-    own = {key: text.format_map(words) for key, text in table.options.items()}
-    return PublishedCell(
-        labels,
-        {**table.runs, **own},
-        table.metric.format_map(words),
-        float(row[table.published]),
-        float(row[table.published_sd]) if table.published_sd else float("nan"),
-        float(row[table.reading_error]) if table.reading_error else 0.0,
-    )

@@ -13,7 +13,8 @@ from matplotlib.lines import Line2D
 from mlproject.draw.style import BLUE, VERMILION, style_axes
 from mlproject.report.labels import label_of
 from mlproject.report.measure import Measure, measure_of
-from mlproject.report.papers.data import Paper, PaperTable, PublishedCell, published_cells
+from mlproject.report.papers.data import Paper, PaperTable, PublishedCell
+from mlproject.report.papers.reading import published_cells
 from mlproject.report.papers.runs import PaperRuns
 from mlproject.report.table import Column, Table
 from mlproject.report.verdicts import ONE_DATA_SET, compare, rounded_sd
@@ -45,8 +46,8 @@ def _heading(metric: str) -> str:
 
 
 def _row(paper: Paper, table: PaperTable, cell: PublishedCell, runs: PaperRuns) -> dict[str, Any]:
-    found = runs.of(cell.options)
-    values = found.get(cell.metric, pandas.Series(dtype=float)).dropna()
+    found = runs.of(cell.options, cell.metric)
+    values = found.get(cell.metric, pandas.Series(dtype=float))
     row: dict[str, Any] = {**cell.labels, "n": len(values)}
     row[VALUE] = _compared(paper, table, cell, values.to_numpy(float))
     row |= {metric: measure_of(found, metric) for metric in table.beside}

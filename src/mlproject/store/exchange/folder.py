@@ -100,6 +100,8 @@ def read(folder: Path) -> RecordedRun:
         return _recorded(about, files)
     except (OSError, ValueError, MemoryError) as error:
         reason = " ".join(f"{error}".split()) or type(error).__name__
+        if isinstance(error, OSError) and error.strerror:
+            reason = f"{Path(error.filename or folder).name}: {error.strerror}"
         raise UserError(
             f"a run's folder must be as `export` wrote it: {' '.join(str(folder).split())} is "
             f"damaged ({reason}); copy it again from its source, or remove it"
@@ -119,7 +121,8 @@ def folders_of(root: Path) -> list[Path]:
         raise UserError(f"cannot read {root / RUNS}: {error.strerror or error}") from error
     if not places:
         raise UserError(
-            f"`--from` must be a folder that `export` wrote: {root} has no folder {RUNS}"
+            "`--from` and `--reproduction` take a folder that `export` wrote: "
+            f"{root} has no folder {RUNS}"
         )
     return [path for path in paths if path.is_dir() and not path.name.startswith(".")]
 

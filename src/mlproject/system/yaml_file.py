@@ -19,8 +19,8 @@ LONGEST_MESSAGE = 600
 _decimal = re.compile(r"[+-]?(0|[1-9][0-9_]*)").fullmatch
 
 
-def read_yaml(path: Path) -> tuple[str, object]:
-    """Return the text of a YAML file and its content.
+def read_yaml(path: Path, kind: str = "plan") -> tuple[str, object]:
+    """Return the text of a YAML file and its content; messages call it a `kind`.
 
     Raises:
         UserError: the file is missing, too large or no YAML, nests too deep, or has too many values
@@ -30,24 +30,24 @@ def read_yaml(path: Path) -> tuple[str, object]:
         with path.open("rb") as file:
             raw = file.read(MOST_BYTES + 1)
         if len(raw) > MOST_BYTES:
-            raise UserError(f"{path}: a plan must have at most {MOST_BYTES:,} bytes")
+            raise UserError(f"{path}: a {kind} must have at most {MOST_BYTES:,} bytes")
         text = decoded(raw)
     except UserError:
         raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UserError(f"the plan must be a readable file: {path}: {reason}") from error
+        raise UserError(f"the {kind} must be a readable file: {path}: {reason}") from error
     try:
-        _check_size(text)
+        _check_size(text, kind)
         return text, yaml.load(text, _Loader)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except yaml.YAMLError as error:
-        raise UserError(one_line(f"{path}: the plan must be YAML: {error}")) from error
+        raise UserError(one_line(f"{path}: the {kind} must be YAML: {error}")) from error
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         # PyYAML's own constructors raise these for `!!int ''` and the like
         raise UserError(
-            one_line(f"{path}: the plan must be YAML: a value cannot be read: {error}")
+            one_line(f"{path}: the {kind} must be YAML: a value cannot be read: {error}")
         ) from error
 
 
@@ -57,7 +57,7 @@ def one_line(text: str) -> str:
     return text if len(text) <= LONGEST_MESSAGE else f"{text[: LONGEST_MESSAGE - 2]} …"
 
 
-def _check_size(text: str) -> None:
+def _check_size(text: str, kind: str) -> None:
     """Check the depth and the number of values, aliases expanded, without building a value."""
     sizes: dict[str, int] = {}
     open_ones: list[tuple[str | None, int]] = []
@@ -87,7 +87,9 @@ def _check_size(text: str) -> None:
             if anchor:
                 sizes[anchor] = size - before
         if size > MOST_VALUES:
-            raise UserError(f"a plan must have at most {MOST_VALUES:,} values, aliases written out")
+            raise UserError(
+                f"a {kind} must have at most {MOST_VALUES:,} values, aliases written out"
+            )
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
