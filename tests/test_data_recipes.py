@@ -282,3 +282,14 @@ def test_effects_that_overflow_give_counts_with_the_mean_of_the_recipe(effect: s
     made = generate(0, 2000, 200, "accessibility", settings)
     counts = np.concatenate([split.labels[:, 0] for split in made.splits.values()])
     assert counts.mean() == pytest.approx(5, rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["synthetic", "codes", "mpra"])
+def test_own_relevant_motifs_count_for_each_kind_of_data(name: str) -> None:
+    def made(relevant: str) -> Dataset:
+        return generate(name=name, sequences=40, settings={"relevant": relevant})
+
+    label = generate(name=name, sequences=40).classes[0]
+    assert made(f"{label}=MA0001").relevant[label] == ("MA0001",)
+    with pytest.raises(UserError, match=r"`relevant` must name classes, .*: got nobody"):
+        made("nobody=MA0001")

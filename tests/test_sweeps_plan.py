@@ -53,6 +53,8 @@ def write(folder: Path, text: str | dict[str, Any], name: str = "plan.yaml") -> 
         ("axes: {pool1: []}", "`axes.pool1` must have at least one value"),
         ("axes: {pool1: {from: 5, to: 1}}", "`axes.pool1` must go up"),
         ("axes: {pool1: {from: 1, stop: 5}}", "unknown key `axes.pool1.stop`"),
+        ("axes: {activation: [relu, elu, relu]}",
+         "`axes.activation` must have different values: got 'relu' 2 times"),
         ("axes: {pool1: 5}", "`axes.pool1` must be a valid list: got 5"),
         ("axes: {arch: {from: 1, to: 5}}", "`axes.arch` must be a list of names"),
         ("axes: {l2: {from: 0.1, to: 0.5}}", "`axes.l2` must have a step"),

@@ -113,6 +113,8 @@ def generate(
     if recipe.negative_kind == "shuffled" and negative.any():
         codes[negative], sites = _shuffled_negatives(rng, codes, sites, negative)
     classes, relevant = _classes(recipe, motifs[:core])
+    if unknown := sorted(set(recipe.own_relevant) - set(classes)):
+        raise UserError(f"`relevant` must name classes, {', '.join(classes)}: got {unknown[0]}")
     known = sites[sites["motif"] < core]
     labels = np.zeros((sequences, len(classes)), np.uint8)
     further: dict[str, Any] = {}
@@ -127,7 +129,7 @@ def generate(
     return make_dataset(
         _split(codes, labels, sites),
         classes,
-        relevant,
+        {**relevant, **recipe.own_relevant},
         motifs,
         provenance(name, seed, sequences, length, settings) | further,
         recipe.task,
@@ -228,9 +230,7 @@ def _classes(
         name if names.count(name) == 1 else f"{name}_{motif.id}"
         for name, motif in zip(names, motifs, strict=True)
     ]
-    if unknown := sorted(set(recipe.own_relevant) - set(names)):
-        raise UserError(f"`relevant` must name classes, {', '.join(names)}: got {unknown[0]}")
-    return tuple(names), {**dict(zip(names, ids, strict=True)), **recipe.own_relevant}
+    return tuple(names), dict(zip(names, ids, strict=True))
 
 
 def _split(codes: np.ndarray, labels: np.ndarray, sites: np.ndarray) -> dict[str, Split]:

@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from mlproject.sweeps.plan import (
     expand,
 )
 from mlproject.sweeps.ranges import LARGEST, Range
-from mlproject.system.errors import UserError, nearest, short_repr
+from mlproject.system.errors import SHOWN, UserError, nearest, short_repr
 from mlproject.system.yaml_file import one_line, read_yaml
 
 PLANS = Path(__file__).resolve().parents[3] / "sweeps"  # those of a checkout
@@ -90,6 +91,11 @@ def _check_names(plan: Plan) -> None:
                 raise UserError(f"unknown field `{name}` in {group}: {hint}")
             if isinstance(axis, list) and not axis:
                 raise UserError(f"`{group}.{name}` must have at least one value: got []")
+            if isinstance(axis, list) and group == "axes":
+                value, count = Counter(map(repr, axis)).most_common(1)[0]
+                if count > 1:
+                    found = f"{value[:SHOWN]} {count} times"
+                    raise UserError(f"`{group}.{name}` must have different values: got {found}")
             if isinstance(axis, Range):
                 _check_range(f"{group}.{name}", name, axis, searched=group == "search.space")
     _check_count("a plan", count_cells(plan), plan.axes)
