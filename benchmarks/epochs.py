@@ -31,12 +31,13 @@ def ours(spec: RunSpec) -> TrainEpoch:
     from mlproject.network import backend, fast_pass
     from mlproject.network.build import build
     from mlproject.network.epoch import train_epoch
+    from mlproject.network.inputs import is_letters
     from mlproject.network.steps import make_steps
 
     backend.prepare()
     model, optimizer = build(spec, LENGTH, CLASSES), adam(spec)
     optimizer.build(model.trainable_variables)
-    steps = make_steps(model, optimizer, fast_pass.choose(model)[0])
+    steps = make_steps(model, optimizer, fast_pass.choose(model, is_letters(spec))[0])
     return lambda split, epoch: train_epoch(steps, split, spec, epoch)
 
 

@@ -1,6 +1,7 @@
 """The pass of training: equal to the model's own in everything but work."""
 
 from collections.abc import Callable
+from functools import partial
 
 import keras
 import numpy as np
@@ -10,9 +11,10 @@ from keras import ops
 from mlproject.architectures import make_spec
 from mlproject.network import backend, random_bits
 from mlproject.network.build import build, predict
-from mlproject.network.fast_pass import training_pass, wide_pool
+from mlproject.network.fast_pass import letters, training_pass, wide_pool
 from mlproject.network.fast_pass.convolution import paired_convolution, short_convolution
-from mlproject.network.fast_pass.pool import window_max
+from mlproject.network.fast_pass.pool import LOWEST, window_max
+from mlproject.network.inputs import is_letters
 from mlproject.network.random_bits import CHUNK
 from mlproject.network.steps import make_steps
 from mlproject.report.published import published
@@ -118,7 +120,8 @@ def slow_pooled(
     by_y += factors[1] / total + factors[2] * 2 * (y - mean) / total
     by_y_size += np.abs(factors[1]) / total + np.abs(factors[2]) * 2 * spread / total
     by_kernel = np.einsum("npk,npf->kf", windows, by_y).reshape(kernel.shape)
-    gathered = np.einsum("npk,npf->kf", np.abs(windows), by_y_size).reshape(kernel.shape)
+    terms = np.maximum(np.abs(windows), around)
+    gathered = np.einsum("npk,npf->kf", terms, by_y_size).reshape(kernel.shape)
     edges = [(0, 0), (0, width - 1), (0, 0)]
     by_x = np.zeros((batch, positions + width - 1, channels))
     by_x_size = np.zeros_like(by_x)
@@ -145,24 +148,131 @@ def test_values_and_gradients_before_a_wide_pool_are_those_of_the_map_in_float64
     positions: int, width: int, window: int, channels: int, offset: float
 ) -> None:
     only_on_jax()
-    import jax
-
-    rng, filters = np.random.default_rng(0), 12
+    rng = np.random.default_rng(0)
     shifts = offset * np.array([1.0, -0.5, 0.25, -1.0, 0.5])[:channels]
     x = (rng.standard_normal((4, positions, channels)) + shifts).astype(np.float32)
-    kernel = rng.standard_normal((width, channels, filters)).astype(np.float32)
-    shapes = ((4, -(-positions // window), filters), (filters,), (filters,))
+    kernel = rng.standard_normal((width, channels, 12)).astype(np.float32)
+    check_pooled(x, kernel, window, letters=False)
+
+
+def check_pooled(x: np.ndarray, kernel: np.ndarray, window: int, letters: bool) -> None:
+    """Compare `wide_pool.pooled` and its gradients with float64."""
+    import jax
+
+    filters, rng = kernel.shape[2], np.random.default_rng(1)
+    shapes = ((len(x), -(-x.shape[1] // window), filters), (filters,), (filters,))
     factors = [rng.standard_normal(shape) for shape in shapes]
 
+    def values(x: object, kernel: object) -> tuple[object, ...]:
+        return wide_pool.pooled(x, kernel, window, letters=letters)
+
     def loss(x: object, kernel: object) -> object:
-        values = wide_pool.pooled(x, kernel, window)
-        weighted = zip(values, factors, strict=True)
+        weighted = zip(values(x, kernel), factors, strict=True)
         return sum(ops.sum(one * ops.cast(by, "float32")) for one, by in weighted)
 
-    found = [*jax.jit(wide_pool.pooled, static_argnums=2)(x, kernel, window)]
-    found += jax.jit(jax.grad(loss, argnums=(0, 1)))(x, kernel)
+    found = [*jax.jit(values)(x, kernel), *jax.jit(jax.grad(loss, argnums=(0, 1)))(x, kernel)]
     for one, (slow, size) in zip(found, slow_pooled(x, kernel, window, factors), strict=True):
         assert np.all(np.abs(one - slow) <= ROUNDINGS * EPSILON * size)
+
+
+def some_letters(positions: int) -> np.ndarray:
+    """Return four one-hot sequences in which one letter of six is unknown."""
+    drawn = np.random.default_rng(0).integers(0, 6, (4, positions))
+    return np.eye(6, dtype=np.float32)[drawn][..., :4]
+
+
+@pytest.mark.parametrize(
+    ("positions", "width", "window", "filters"),
+    [
+        *((200, 19, 25, 30), (200, 19, 100, 16), (130, 4, 64, 20), (9, 9, 9, 16), (70, 2, 70, 17)),
+        *((100, 30, 25, 40), (61, 7, 10, 33), (12, 20, 10, 16), (50, 3, 12, 129)),
+    ],
+)
+def test_letters_before_a_wide_pool_give_what_the_map_gives_in_float64(
+    positions: int, width: int, window: int, filters: int
+) -> None:
+    only_on_jax()
+    kernel = np.random.default_rng(2).standard_normal((width, 4, filters)).astype(np.float32)
+    assert letters.is_cheaper(kernel, before_pool=True)
+    maxima, places = letters.maxima_and_places(some_letters(positions), kernel, window)
+    slow, _ = by_windows(some_letters(positions).astype(np.float64), kernel)
+    y = np.pad(slow @ kernel.reshape(-1, filters).astype(np.float64), pool_edges(positions, window),
+               constant_values=-np.inf)  # fmt: skip
+    y = y.reshape(4, -1, window, filters)
+    np.testing.assert_allclose(maxima, y.max(axis=2), atol=ROUNDINGS * EPSILON * 4 * width)
+    taken = np.take_along_axis(y, np.asarray(places)[:, :, None], 2)[:, :, 0]
+    np.testing.assert_allclose(taken, y.max(axis=2), atol=ROUNDINGS * EPSILON * 4 * width)
+    if width <= positions:
+        check_pooled(some_letters(positions), kernel, window, letters=True)
+
+
+def pool_edges(positions: int, window: int) -> list[tuple[int, int]]:
+    missing = -positions % window
+    return [(0, 0), (missing // 2, missing - missing // 2), (0, 0)]
+
+
+def test_letters_that_dropout_drops_before_a_wide_pool_are_not_its_maxima() -> None:
+    only_on_jax()
+    import jax
+
+    rng, x = np.random.default_rng(3), some_letters(60)
+    kernel, kept = rng.standard_normal((9, 4, 20)).astype(np.float32), rng.random((4, 60, 20)) > 0.8
+    kept[:, :20] = False
+
+    def maxima(kernel: object, letters: bool) -> object:
+        return wide_pool.pooled(x, kernel, 20, kept, letters=letters)[0]
+
+    def loss(kernel: object, letters: bool) -> object:
+        found = maxima(kernel, letters)
+        return ops.sum(ops.where(found == LOWEST, 0.0, ops.square(found)))
+
+    for way in (maxima, jax.grad(loss)):
+        tables, plain = (way(kernel, letters) for letters in (True, False))
+        np.testing.assert_allclose(np.asarray(tables), np.asarray(plain), rtol=1e-4, atol=1e-4)
+    assert (np.asarray(maxima(kernel, True))[:, 0] == LOWEST).all()
+
+
+@pytest.mark.parametrize(
+    ("positions", "width", "filters"), [(200, 19, 30), (13, 8, 16), (5, 9, 70)]
+)
+def test_a_convolution_of_letters_is_the_convolution(
+    positions: int, width: int, filters: int
+) -> None:
+    only_on_jax()
+    import jax
+
+    x = some_letters(positions)
+    kernel = np.random.default_rng(4).standard_normal((width, 4, filters)).astype(np.float32)
+    windows, matrix = by_windows(x.astype(np.float64), kernel.astype(np.float64))
+    found = jax.jit(letters.convolve_letters)(x, kernel)
+    size = np.abs(windows) @ np.abs(matrix)
+    assert np.all(np.abs(found - windows @ matrix) <= ROUNDINGS * EPSILON * size)
+    upstream = np.random.default_rng(5).standard_normal(found.shape).astype(np.float32)
+    by_kernel = jax.grad(lambda kernel: ops.sum(letters.convolve_letters(x, kernel) * upstream))
+    slow = np.einsum("npk,npf->kf", windows, upstream.astype(np.float64)).reshape(kernel.shape)
+    gathered = np.einsum("npk,npf->kf", np.abs(windows), np.abs(upstream)).reshape(kernel.shape)
+    assert np.all(np.abs(by_kernel(kernel) - slow) <= ROUNDINGS * EPSILON * gathered)
+
+
+@pytest.mark.parametrize("arch", ["CNN-25", "CNN-2", "CNN-50-2", "CNN3-50"])
+def test_a_step_on_letters_changes_the_weights_as_the_models_own_does(arch: str) -> None:
+    spec = make_spec({"arch": arch, "filters1": 16, "filters2": 8, "units": 16, **PLAIN})
+    ours, loss = after_a_step(spec, partial(training_pass, letters=True))
+    own, own_loss = after_a_step(spec, stock)
+    assert loss == pytest.approx(own_loss, rel=1e-5)
+    for one, other in zip(ours, own, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=2e-5)
+
+
+def test_sequences_with_noise_or_adversarial_ones_are_not_letters() -> None:
+    assert is_letters(make_spec({"arch": "CNN-25"}))
+    assert is_letters(
+        make_spec({"arch": "CNN-25", "augment": "evoaug", "augmentations": "mutation"})
+    )
+    assert not is_letters(
+        make_spec({"arch": "CNN-25", "augment": "evoaug", "augmentations": "noise"})
+    )
+    assert not is_letters(make_spec({"arch": "CNN-25", "adversarial": 0.1}))
 
 
 def test_a_map_that_is_not_a_number_leaves_other_memory_alone() -> None:

@@ -45,6 +45,11 @@ def make_inputs(spec: RunSpec) -> Inputs:
     return inputs
 
 
+def is_letters(spec: RunSpec) -> bool:
+    """Return whether the sequences of a training step are one-hot: no noise, not adversarial."""
+    return make_inputs(spec) is one_hot_tensor and not spec.adversarial
+
+
 def make_attack(spec: RunSpec, model: keras.Model, loss: Loss) -> Attack | None:
     """Return the function that moves sequences uphill on the loss, None without `adversarial`.
 

@@ -14,7 +14,7 @@ from mlproject.network import backend, fast_pass
 from mlproject.network.build import build, predictor
 from mlproject.network.epoch import train_epochs_together
 from mlproject.network.guard import DeviceFaultError
-from mlproject.network.inputs import make_attack, make_inputs
+from mlproject.network.inputs import is_letters, make_attack, make_inputs
 from mlproject.network.loss import make_loss
 from mlproject.network.protocol import Epoch, reason_to_stop
 from mlproject.network.seed_steps import SeedSteps, make_seed_steps
@@ -116,7 +116,7 @@ class _Group:
         loss = make_loss(spec, train.labels, task)
         self._steps: SeedSteps = make_seed_steps(
             [*zip(models, optimizers, strict=True)],
-            fast_pass.choose(models[0])[0],
+            fast_pass.choose(models[0], is_letters(spec))[0],
             fast_pass.choose_together(models[0]),
             loss,
             make_inputs(spec),

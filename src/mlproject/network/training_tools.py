@@ -11,7 +11,7 @@ from mlproject.data import Split
 from mlproject.network import backend, fast_pass
 from mlproject.network.build import Predictor, predictor
 from mlproject.network.guard import DeviceFaultError
-from mlproject.network.inputs import make_attack, make_inputs
+from mlproject.network.inputs import is_letters, make_attack, make_inputs
 from mlproject.network.loss import make_loss
 from mlproject.network.protocol import make_optimizer
 from mlproject.network.steps import make_steps
@@ -44,7 +44,7 @@ class Tools(NamedTuple):
     ) -> "Tools":
         """Return the tools of a single training."""
         optimizer = built_optimizer(spec, model)
-        scores, _ = fast_pass.choose(model)
+        scores, _ = fast_pass.choose(model, is_letters(spec))
         loss = make_loss(spec, train.labels, task)
         attack = make_attack(spec, model, loss)
         steps = make_steps(model, optimizer, scores, loss, make_inputs(spec), attack)

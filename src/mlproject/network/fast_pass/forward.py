@@ -17,6 +17,7 @@ the model is saved as it is. These computations differ:
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -26,17 +27,20 @@ from mlproject.geometry import as_list
 from mlproject.network import backend, random_bits
 from mlproject.network.fast_pass import wide_pool
 from mlproject.network.fast_pass.convolution import convolve
+from mlproject.network.fast_pass.letters import convolve_letters
+from mlproject.network.fast_pass.letters import is_cheaper as from_tables
 from mlproject.network.fast_pass.plan import CUBE, Block, is_dropout, is_pool_alone, plan
 from mlproject.network.fast_pass.pool import LOWEST, window_max
 from mlproject.network.step_parts import TrainingPass
 
 
-def training_pass(model: keras.Model, sequences: Any) -> Any:
+def training_pass(model: keras.Model, sequences: Any, letters: bool = False) -> Any:
     """Return the scores of one-hot sequences in training, and update the moving averages.
 
     Args:
         model: one that `supports` takes.
         sequences: float32 (batch, length, 4), a tensor.
+        letters: whether they are one-hot, zeros for an unknown letter, without noise.
 
     Returns:
         float32 (batch, classes). Equal to ``model(sequences, training=True)`` up to rounding if the
@@ -45,7 +49,9 @@ def training_pass(model: keras.Model, sequences: Any) -> Any:
     known = {id(model.inputs[0]): sequences}
     for step in plan(model):
         if isinstance(step, Block):
-            known[id(step.output)] = _block(step, known[id(step.convolution.input)])
+            source = step.convolution.input
+            first = letters and source is model.inputs[0]
+            known[id(step.output)] = _block(step, known[id(source)], first)
         elif is_pool_alone(step):
             known[id(step.output)] = _pool(step, known[id(step.input)])
         elif is_dropout(step):
@@ -67,8 +73,8 @@ def supports(model: keras.Model) -> bool:
     return any(isinstance(step, Block) or is_pool_alone(step) for step in plan(model))
 
 
-def choose(model: keras.Model) -> tuple[TrainingPass, str]:
-    """Return the pass to train with and its name.
+def choose(model: keras.Model, letters: bool = False) -> tuple[TrainingPass, str]:
+    """Return the pass to train with and its name; `letters` as for `training_pass`.
 
     ``fast`` is `training_pass`, for models that it `supports` on a processor; ``model`` is the
     model's own.
@@ -77,7 +83,7 @@ def choose(model: keras.Model) -> tuple[TrainingPass, str]:
     corrupted weights; see docs/reproduction/koo_eddy_2019/notes.md.
     """
     if backend.on_processor() and supports(model):
-        return training_pass, "fast"
+        return partial(training_pass, letters=letters), "fast"
     return lambda model, x: model(x, training=True), "model"
 
 
@@ -109,7 +115,7 @@ class Pooled(NamedTuple):
     kept: Any = None
 
 
-def _block(block: Block, x: Any) -> Any:
+def _block(block: Block, x: Any, letters: bool) -> Any:
     """Return a block's output; batch norm, bias and activations see the pooled map only."""
     convolution, norm = block.convolution, block.norm
     kernel = ops.convert_to_tensor(convolution.kernel)
@@ -117,7 +123,7 @@ def _block(block: Block, x: Any) -> Any:
     sign = 1.0
     if norm is not None:
         sign = ops.stop_gradient(ops.where(ops.convert_to_tensor(norm.gamma) < 0, -1.0, 1.0))
-    pooled = _pooled(block, x, kernel if norm is None else kernel * sign)
+    pooled = _pooled(block, x, kernel if norm is None else kernel * sign, letters)
     absent = None if pooled.kept is None else pooled.maxima == LOWEST
     y = pooled.maxima if absent is None else ops.where(absent, 0.0, pooled.maxima)
     if bias is not None:
@@ -155,13 +161,14 @@ def _with_dropped(block: Block, y: Any, kept: Any, absent: Any) -> Any:
     return ops.where(ops.logical_or(absent, below), 0.0, y / (1.0 - _rate(block.dropout)))
 
 
-def _pooled(block: Block, x: Any, kernel: Any) -> Pooled:
+def _pooled(block: Block, x: Any, kernel: Any, letters: bool) -> Pooled:
     stride, (window, step) = block.convolution.strides[0], _window(block.pool)
     batch, positions, _ = x.shape
     kept = _kept(block.dropout, (batch, -(-positions // stride), kernel.shape[2]))
     if stride == 1 and window == step and wide_pool.is_cheaper(x, kernel, window):
-        return Pooled(*wide_pool.pooled(x, kernel, window, kept), kept)
-    y = convolve(x, kernel, stride)
+        return Pooled(*wide_pool.pooled(x, kernel, window, kept, letters), kept)
+    tables = letters and stride == 1 and from_tables(kernel, False)
+    y = convolve_letters(x, kernel) if tables else convolve(x, kernel, stride)
     mean = ops.mean(y, axis=(0, 1))
     variance = ops.mean(ops.square(y - ops.stop_gradient(mean)), axis=(0, 1))
     if kept is not None:

@@ -16,9 +16,12 @@ from typing import Any
 
 from keras import ops
 
+from mlproject.geometry import Window
 from mlproject.network import backend
 from mlproject.network.fast_pass.convolution import convolve
 from mlproject.network.fast_pass.covariance import window_sums
+from mlproject.network.fast_pass.letters import is_cheaper as from_tables
+from mlproject.network.fast_pass.letters import maxima_and_places
 from mlproject.network.fast_pass.pool import LOWEST, first_places, padded
 from mlproject.sequence import LETTERS
 
@@ -42,7 +45,9 @@ def is_cheaper(x: Any, kernel: Any, window: int) -> bool:
     return wide and channels <= filters / MIN_GAIN and backend.name() == "jax"
 
 
-def pooled(x: Any, kernel: Any, window: int, kept: Any = None) -> tuple[Any, Any, Any]:
+def pooled(
+    x: Any, kernel: Any, window: int, kept: Any = None, letters: bool = False
+) -> tuple[Any, Any, Any]:
     """Return maxima, mean and variance of a convolution, padded to ``same``.
 
     Args:
@@ -50,27 +55,25 @@ def pooled(x: Any, kernel: Any, window: int, kept: Any = None) -> tuple[Any, Any
         kernel: (width, channels, filters), of a width of 2 or more.
         window: positions a window of the pool, padded to ``same`` as well.
         kept: the values that dropout keeps for the pool, (batch, positions, filters), bool.
+        letters: whether x is one-hot, zeros for an unknown letter.
 
     Returns:
         The maxima (batch, ceil(positions / window), filters), `LOWEST` if nothing is kept; the
         first of equal ones gets the gradient. Mean and variance of all values over batch and
         positions, each (filters,).
     """
-    return _maxima(x, kernel, window, kept), *_moments(x, kernel)
+    find = maxima_and_places if letters and from_tables(kernel, True) else _maxima_and_places
+    return _maxima(x, kernel, window, kept, find), *_moments(x, kernel)
 
 
-def _maxima(x: Any, kernel: Any, window: int, kept: Any) -> Any:
+def _maxima(x: Any, kernel: Any, window: int, kept: Any, find: Callable[..., Any]) -> Any:
+    before, _ = Window(window, window).pad(x.shape[1])
+
     @ops.custom_gradient
     def compute(x: Any, kernel: Any) -> tuple[Any, Callable[..., Any]]:
-        y = convolve(x, kernel)
-        if kept is not None:
-            y = ops.where(kept, y, LOWEST)
-        y, before = padded(y, window, window)
-        windows = y.shape[1] // window
-        y = ops.reshape(y, (-1, windows, window, y.shape[2]))
-        maxima = ops.max(y, axis=2)
-        starts = ops.arange(windows, dtype="int32")[:, None] * window - before
-        starts = ops.clip(starts + first_places(y, maxima), 0, x.shape[1] - 1)  # not-a-numbers
+        maxima, places = find(x, kernel, window, kept)
+        starts = ops.arange(maxima.shape[1], dtype="int32")[:, None] * window - before
+        starts = ops.clip(starts + places, 0, x.shape[1] - 1)  # not-a-numbers
 
         def gradient(upstream: Any) -> tuple[Any, Any]:
             return _gradients(x, kernel, starts, upstream)
@@ -78,6 +81,17 @@ def _maxima(x: Any, kernel: Any, window: int, kept: Any) -> Any:
         return maxima, gradient
 
     return compute(x, kernel)
+
+
+def _maxima_and_places(x: Any, kernel: Any, window: int, kept: Any) -> tuple[Any, Any]:
+    """Return the same as `mlproject.network.fast_pass.letters.maxima_and_places`, of any x."""
+    y = convolve(x, kernel)
+    if kept is not None:
+        y = ops.where(kept, y, LOWEST)
+    y, _ = padded(y, window, window)
+    y = ops.reshape(y, (-1, y.shape[1] // window, window, y.shape[2]))
+    maxima = ops.max(y, axis=2)
+    return maxima, first_places(y, maxima)
 
 
 def _gradients(x: Any, kernel: Any, starts: Any, upstream: Any) -> tuple[Any, Any]:
