@@ -9,6 +9,7 @@ turns; medians of 9. Each way's result is compared with that of the part's first
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from keras import ops  # noqa: E402
 from mlproject.network import backend  # noqa: E402
 from mlproject.network.fast_pass import wide_pool  # noqa: E402
 from mlproject.network.fast_pass.convolution import convolve  # noqa: E402
+from mlproject.network.fast_pass.letters import convolve_letters  # noqa: E402
 from mlproject.network.fast_pass.pool import padded, window_max  # noqa: E402
 from mlproject.network.random_bits import threefry_words  # noqa: E402
 
@@ -150,7 +152,8 @@ def parts() -> dict[str, Part]:
         },
         "convolution of letters": {
             "plain": (plain, (x, kernel)),
-            "of pairs (used)": (convolve, (x, kernel)),
+            "of pairs": (convolve, (x, kernel)),
+            "tables of three letters (used)": (convolve_letters, (x, kernel)),
             "product of windows": (product, (x, kernel)),
             "three letters and a constant": (three_letters, (x, kernel)),
         },
@@ -162,10 +165,12 @@ def parts() -> dict[str, Part]:
     }
     for pool in (2, 4, 10, 25, 100):
         pooled = jnp.asarray(rng.standard_normal((BATCH, LENGTH // pool, FILTERS)), jnp.float32)
-        used = "places in turn" if pool <= 4 else "windows"
+        used = "places in turn" if pool <= 4 else "windows, from tables"
         pooling = {"reductions": of_map(reductions), "windows": wide_pool.pooled}
         if pool <= 4:
             pooling["places in turn"] = of_map(in_turn)
+        else:
+            pooling["windows, from tables"] = partial(wide_pool.pooled, letters=True)
         ways: Part = {
             name + " (used)" * (name == used): (block(pool, way), (kernel, x, pooled))
             for name, way in pooling.items()

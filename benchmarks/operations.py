@@ -1,7 +1,8 @@
 """Where a training step's time goes: the operations of the compiled program, longest first.
 
-``python benchmarks/operations.py [NETWORK]``: milliseconds of a step, JAX on a processor, one
-thread, from a trace of 50 steps by `jax.profiler`. A loop counts what is inside it as well.
+``python benchmarks/operations.py [NETWORK]``: milliseconds of a step on a processor, one thread,
+from a trace of 50 steps. On JAX a loop counts what is inside it as well. With ``--backend
+tensorflow`` the calls that contain the operations are counted, too: ``step`` is all of a step.
 """
 
 import argparse
@@ -10,16 +11,37 @@ import re
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mlproject.system.startup import prepare_keras
 
 STEPS, WARM = 50, 5
 ARENAS = "MALLOC_ARENA_MAX"  # in a trace, steps run in a thread, whose arena gives memory back
-OPERATION = re.compile(r"[a-z_-]+(\.\d+)?")  # not JAX's own events, such as ThunkExecutor::Execute
+OPERATION = {  # not JAX's own events, such as ThunkExecutor::Execute
+    "jax": re.compile(r"[a-z_-]+(\.\d+)?"),
+    "tensorflow": re.compile(r"_?[A-Z]\w+|step"),
+}
 
 
-def trace(arch: str) -> Counter[str]:
+@contextmanager
+def traced(backend: str, folder: str) -> Iterator[None]:
+    """Write a trace of the block to a folder."""
+    if backend == "jax":
+        import jax
+
+        with jax.profiler.trace(folder):
+            yield
+        return
+    import tensorflow as tf
+
+    options = tf.profiler.experimental.ProfilerOptions(host_tracer_level=2)
+    with tf.profiler.experimental.Profile(folder, options):
+        yield
+
+
+def trace(arch: str, backend: str) -> Counter[str]:
     """Return the nanoseconds of each operation of an epoch of `STEPS` steps."""
     import jax
     from epochs import ours, random_split
@@ -31,14 +53,15 @@ def trace(arch: str) -> Counter[str]:
     train(random_split(WARM * spec.batch_size), 1)
     found: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
-        with jax.profiler.trace(folder):
+        with traced(backend, folder):
             train(random_split(STEPS * spec.batch_size), 2)
         path = next(Path(folder).rglob("*.xplane.pb"))
         for plane in jax.profiler.ProfileData.from_file(str(path)).planes:
             for line in plane.lines:
                 for event in line.events:
-                    if OPERATION.fullmatch(event.name):
-                        found[event.name] += int(event.duration_ns)
+                    name = event.name.rpartition(":")[2]
+                    if OPERATION[backend].fullmatch(name):
+                        found[name] += int(event.duration_ns)
     return found
 
 
@@ -46,12 +69,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("network", nargs="?", default="CNN-25")
     parser.add_argument("--most", type=int, default=25, help="operations to print")
+    parser.add_argument("--backend", choices=list(OPERATION), default="jax")
     options = parser.parse_args()
     if ARENAS not in os.environ:  # read when the process starts
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, ARENAS: "1"})
-    prepare_keras("jax", 1)
-    found = trace(options.network)
-    print(f"{options.network}: ms of a step; all operations {found.total() / STEPS / 1e6:.2f}")
+    prepare_keras(options.backend, 1)
+    found = trace(options.network, options.backend)
+    print(f"{options.network}: ms of a step")
     for name, nanoseconds in found.most_common(options.most):
         print(f"{nanoseconds / STEPS / 1e6:8.3f}  {name}")
 

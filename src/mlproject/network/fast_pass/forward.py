@@ -169,12 +169,25 @@ def _pooled(block: Block, x: Any, kernel: Any, letters: bool) -> Pooled:
         return Pooled(*wide_pool.pooled(x, kernel, window, kept, letters), kept)
     tables = letters and stride == 1 and from_tables(kernel, False)
     y = convolve_letters(x, kernel) if tables else convolve(x, kernel, stride)
-    mean = ops.mean(y, axis=(0, 1))
-    variance = ops.mean(ops.square(y - ops.stop_gradient(mean)), axis=(0, 1))
+    mean, variance = _moments(y)
     if kept is not None:
         y = ops.where(kept, y, LOWEST)
     maxima = window_max(y, window, step, stored=kept is None) if window > 1 else y
     return Pooled(maxima, mean, variance, kept)
+
+
+@ops.custom_gradient
+def _moments(y: Any) -> tuple[Any, Any]:
+    """Return mean and variance (channels,) of a map, with a gradient in few passes over it."""
+    mean = ops.mean(y, axis=(0, 1))
+    variance = ops.mean(ops.square(y - mean), axis=(0, 1))
+    count = float(y.shape[0] * y.shape[1])
+
+    def gradient(*upstream: Any) -> Any:
+        by_mean, by_variance = upstream[0] if len(upstream) == 1 else upstream
+        return (y - mean) * (by_variance * (2.0 / count)) + by_mean / count
+
+    return (mean, variance), gradient
 
 
 def _window(pool: layers.MaxPooling1D | None) -> tuple[int, int]:
