@@ -54,8 +54,9 @@ def convolve_letters(x: Any, kernel: Any) -> Any:
             return jax.vjp(lambda *both: ops.conv(*both, padding="same"), x, kernel)[1](upstream)
 
         tables, rows = _tables(kernel), _rows(x, kernel)
-        y = jax.lax.map(lambda row: _map_of(tables, row, x.shape[1]), rows)
-        return y[..., : kernel.shape[2]], gradient
+        filters = kernel.shape[2]
+        y = jax.lax.map(lambda row: _map_of(tables, row, x.shape[1])[:, :filters], rows)
+        return y, gradient
 
     return compute(x, kernel)
 
