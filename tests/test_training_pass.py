@@ -115,13 +115,15 @@ def slow_pooled(
         maxima_size[:, number] = np.take_along_axis(y_size, place, 1)[:, 0]
         np.put_along_axis(by_y, place, pools[:, number][:, None], 1)
         np.put_along_axis(by_y_size, place, np.abs(pools[:, number])[:, None], 1)
-    total = batch * positions
+    by_places, total = by_y_size.copy(), batch * positions
     mean, variance = y.mean(axis=(0, 1)), y.var(axis=(0, 1))
     by_y += factors[1] / total + factors[2] * 2 * (y - mean) / total
     by_y_size += np.abs(factors[1]) / total + np.abs(factors[2]) * 2 * spread / total
     by_kernel = np.einsum("npk,npf->kf", windows, by_y).reshape(kernel.shape)
-    terms = np.maximum(np.abs(windows), around)
-    gathered = np.einsum("npk,npf->kf", terms, by_y_size).reshape(kernel.shape)
+    moments = by_y_size - by_places  # from centred windows, which are not 0 where a window is
+    gathered = np.einsum("npk,npf->kf", np.abs(windows), by_places)
+    gathered += np.einsum("npk,npf->kf", np.maximum(np.abs(windows), around), moments)
+    gathered = gathered.reshape(kernel.shape)
     edges = [(0, 0), (0, width - 1), (0, 0)]
     by_x = np.zeros((batch, positions + width - 1, channels))
     by_x_size = np.zeros_like(by_x)

@@ -1,5 +1,6 @@
 """Convolutions padded to ``same``, each in the form that a CPU computes fastest."""
 
+from collections.abc import Callable
 from typing import Any
 
 from keras import ops
@@ -45,6 +46,14 @@ def paired_convolution(x: Any, kernel: Any) -> Any:
     Returns:
         (batch, positions, filters).
     """
+    return with_plain_gradients(_of_pairs)(x, kernel)
+
+
+def with_plain_gradients(forward: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return a function that computes a convolution as `forward` does, on JAX.
+
+    Its gradients are those of the plain convolution, padded to ``same``.
+    """
 
     @ops.custom_gradient
     def compute(x: Any, kernel: Any) -> tuple[Any, Any]:
@@ -53,9 +62,9 @@ def paired_convolution(x: Any, kernel: Any) -> Any:
         def gradient(upstream: Any) -> Any:
             return jax.vjp(lambda *both: ops.conv(*both, padding="same"), x, kernel)[1](upstream)
 
-        return _of_pairs(x, kernel), gradient
+        return forward(x, kernel), gradient
 
-    return compute(x, kernel)
+    return compute
 
 
 def _of_pairs(x: Any, kernel: Any) -> Any:

@@ -12,6 +12,7 @@ from keras import ops
 
 from mlproject.geometry import Window
 from mlproject.network import backend
+from mlproject.network.fast_pass.convolution import with_plain_gradients
 from mlproject.network.fast_pass.pool import LOWEST, first_places
 from mlproject.sequence import LETTERS
 
@@ -45,20 +46,15 @@ def convolve_letters(x: Any, kernel: Any) -> Any:
     Returns:
         (batch, positions, filters). The gradients are those of the plain convolution.
     """
+    return with_plain_gradients(_from_tables)(x, kernel)
 
-    @ops.custom_gradient
-    def compute(x: Any, kernel: Any) -> tuple[Any, Any]:
-        import jax
 
-        def gradient(upstream: Any) -> Any:
-            return jax.vjp(lambda *both: ops.conv(*both, padding="same"), x, kernel)[1](upstream)
+def _from_tables(x: Any, kernel: Any) -> Any:
+    from jax import lax
 
-        tables, rows = _tables(kernel), _rows(x, kernel)
-        filters = kernel.shape[2]
-        y = jax.lax.map(lambda row: _map_of(tables, row, x.shape[1])[:, :filters], rows)
-        return y, gradient
-
-    return compute(x, kernel)
+    tables, rows = _tables(kernel), _rows(x, kernel)
+    filters, positions = kernel.shape[2], x.shape[1]
+    return lax.map(lambda row: _map_of(tables, row, positions)[:, :filters], rows)
 
 
 def maxima_and_places(x: Any, kernel: Any, window: int, kept: Any = None) -> tuple[Any, Any]:
@@ -149,9 +145,7 @@ def _rows(x: Any, kernel: Any) -> Any:
 def _map_of(tables: Any, row: Any, positions: int) -> Any:
     """Return the map of one sequence, (positions, numbers of a row)."""
     parts = (
-        table.at[row[number * TOGETHER : number * TOGETHER + positions]].get(
-            mode="promise_in_bounds"
-        )
+        table.at[row[number * TOGETHER : number * TOGETHER + positions]].get(mode="clip")
         for number, table in enumerate(tables)
     )
     return sum(parts)

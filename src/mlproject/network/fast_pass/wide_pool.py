@@ -20,15 +20,14 @@ from mlproject.geometry import Window
 from mlproject.network import backend
 from mlproject.network.fast_pass.convolution import convolve
 from mlproject.network.fast_pass.covariance import window_sums
+from mlproject.network.fast_pass.letters import LANES, maxima_and_places
 from mlproject.network.fast_pass.letters import is_cheaper as from_tables
-from mlproject.network.fast_pass.letters import maxima_and_places
 from mlproject.network.fast_pass.pool import LOWEST, first_places, padded
 from mlproject.sequence import LETTERS
 
 MIN_WINDOW = 48  # positions; gathering is no less work than the map for smaller windows
 MIN_WINDOW_OF_LETTERS = 10  # the same for the first layer
 MIN_GAIN = 3  # filters for each input channel
-LANES = 16  # float32 numbers in the longest register of a processor
 
 
 def is_cheaper(x: Any, kernel: Any, window: int) -> bool:

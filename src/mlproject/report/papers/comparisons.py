@@ -53,7 +53,8 @@ def comparison_pictures(
     if drawn := comparison_figure(comparison, content, runs):
         caption = "The same sequences in each column; a column's largest letter sets its scale."
         pictures.append(Picture(name, drawn, title, caption))
-    if comparison.patterns and (drawn := pattern_figure(comparison, content, runs)):
+    trials = {group: _runs(comparison, group, runs) for group in comparison.groups}
+    if comparison.patterns and (drawn := pattern_figure(title, trials, content)):
         caption = "Patterns are turned and shifted onto the first; both strands mean the same."
         pictures.append(Picture(f"{name}_patterns", drawn, f"{title}: patterns", caption))
     return pictures

@@ -1,5 +1,7 @@
 """The first TF-MoDISco pattern of each trial, groups of runs side by side."""
 
+from collections.abc import Mapping
+
 import pandas
 from matplotlib.figure import Figure
 
@@ -9,25 +11,30 @@ from mlproject.draw.style import GREY, INK
 from mlproject.motifs.pwm import Motif, reverse_complement
 from mlproject.motifs.tomtom import tomtom
 from mlproject.report.content import Content
-from mlproject.report.papers.data import PaperComparison
-from mlproject.report.papers.runs import PaperRuns
 from mlproject.system.errors import UserError
 from mlproject.system.messages import quantity
 
 WIDE, TALL, TOP, LEFT = 3.4, 0.85, 0.56, 0.4  # inches
 
 
-def pattern_figure(comparison: PaperComparison, content: Content, runs: PaperRuns) -> Figure | None:
+def pattern_figure(
+    title: str, runs: Mapping[str, pandas.DataFrame], content: Content
+) -> Figure | None:
     """Draw the pattern with the most seqlets of each trial, a column for each group.
 
-    All are turned and shifted onto the first. None if no trial has patterns.
+    All are turned and shifted onto the first.
+
+    Args:
+        title: text above the logos.
+        runs: the trials of each group.
+        content: of the report.
+
+    Returns:
+        None if no trial has patterns.
     """
     groups = {
-        name: [
-            (int(run["seed"]), _first(run, content))
-            for _, run in runs.of({**comparison.runs, **options}).iterrows()
-        ]
-        for name, options in comparison.groups.items()
+        name: [(int(run["seed"]), _first(run, content)) for _, run in trials.iterrows()]
+        for name, trials in runs.items()
     }
     found = [motif for trials in groups.values() for _, motif in trials if motif]
     if not found:
@@ -38,9 +45,7 @@ def pattern_figure(comparison: PaperComparison, content: Content, runs: PaperRun
     rows = max(map(len, groups.values()))
     width, tall = LEFT + WIDE * len(groups), TOP + TALL * rows
     figure = Figure(figsize=(width, tall), facecolor="white")
-    figure.text(
-        0.12 / width, 1 - 0.07 / tall, comparison.title, size=9, color=INK, weight="bold", va="top"
-    )
+    figure.text(0.12 / width, 1 - 0.07 / tall, title, size=9, color=INK, weight="bold", va="top")
     line = "The TF-MoDISco pattern with the most seqlets of each trial, letters of its seqlets."
     figure.text(0.12 / width, 1 - 0.25 / tall, line, size=6.5, color=GREY, va="top")
     for column, (name, trials) in enumerate(groups.items()):
@@ -74,6 +79,8 @@ def onto(motif: Motif, other: Motif) -> tuple[int, Motif]:
 
     Both as Tomtom aligns the two.
     """
-    if tomtom([motif], [other], evalue=1)[0].orientation == "-":
+    match = tomtom([motif], [other], evalue=1)[0]
+    if match.orientation == "-":
         motif = motif._replace(pwm=reverse_complement(motif.pwm))
-    return tomtom([motif], [other], evalue=1)[0].offset, motif
+        match = tomtom([motif], [other], evalue=1)[0]
+    return match.offset, motif
