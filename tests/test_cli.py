@@ -129,6 +129,17 @@ def test_an_output_that_cannot_be_written_is_refused_before_any_work(
     assert re.fullmatch(r"error: cannot write \S+: .* is not a (file|folder)\n", message)
 
 
+@pytest.mark.parametrize("command", ["report", "export", "match", "atlas"])
+def test_an_empty_name_of_an_output_is_not_the_current_folder(
+    command: str, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = list(workplace.iterdir())
+    with pytest.raises(SystemExit, match="2"):
+        main([command, "--out", ""])
+    assert capsys.readouterr().err.startswith("error: `--out` must be a path")
+    assert list(workplace.iterdir()) == before
+
+
 @pytest.mark.parametrize("other", ["query.meme", "known.meme"])
 def test_an_output_never_replaces_an_input(
     other: str, workplace: Path, capsys: pytest.CaptureFixture[str]

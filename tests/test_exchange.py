@@ -342,6 +342,13 @@ def test_a_folder_that_is_no_export_is_named(workplace: Path) -> None:
         import_runs(connect(), Path("nowhere"))
 
 
+def test_without_a_finished_run_no_export_is_written(workplace: Path, migrated_store: Path) -> None:
+    start({"seed": 0})
+    with pytest.raises(UserError, match="writes finished runs: got none among 1 run found"):
+        export(connect(), Path("out"))
+    assert not Path("out").exists()
+
+
 def test_exporting_adds_to_what_is_there_and_replaces_only_by_a_later_version(
     workplace: Path, migrated_store: Path
 ) -> None:

@@ -11,15 +11,28 @@ import click
 
 from mlproject.fields import JASPAR_2016
 from mlproject.system.environment import BACKENDS
+from mlproject.system.errors import UserError
 from mlproject.system.outputs import require_writable
 from mlproject.system.variables import MOST_THREADS
 
 
-class _Output(click.Path):
+class _File(click.Path):
+    """A file or a folder, which must have a name: an empty one would be the current folder."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "" and param:
+            raise UserError(f"`{param.opts[0]}` must be a path, such as . or results: got ''")
+        return super().convert(value, param, ctx)
+
+
+class _Output(_File):
     """A file or a folder to write, checked before the command works for it."""
 
     def __init__(self, folder: bool = False) -> None:
-        super().__init__(path_type=Path)
+        super().__init__()
         self._folder = folder
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -30,7 +43,7 @@ class _Output(click.Path):
 
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-FILE = click.Path(path_type=Path)
+FILE = _File()
 OUT_FILE, OUT_FOLDER = _Output(), _Output(folder=True)
 Command = TypeVar("Command", bound=Callable[..., Any])
 

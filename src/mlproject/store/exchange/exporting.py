@@ -22,6 +22,7 @@ from mlproject.store.results.conditions import equals, parse
 from mlproject.store.transfer import RecordedRun, read_run
 from mlproject.system.errors import UserError
 from mlproject.system.files import atomic_file
+from mlproject.system.messages import quantity
 from mlproject.system.numbers import whole_number
 
 ROOM = 1 << 20
@@ -75,8 +76,8 @@ def export(
         run_ids: full ids of the only runs to write; none: all.
 
     Raises:
-        UserError: see `mlproject.results.runs`; a run of `run_ids` is not finished, the folder
-            cannot be written, or contains damaged runs.
+        UserError: see `mlproject.results.runs`; no run, or one of `run_ids`, is not finished, the
+            folder cannot be written, or contains damaged runs.
     """
     chosen = [equals("run_id", run_ids)] if run_ids else []
     found = frame.find(experiment, [*parse(where), *chosen], store)
@@ -89,6 +90,9 @@ def export(
     counted = frame.counted(found.runs).sort_values(
         "metric_version", key=lambda column: column.map(_version)
     )
+    if counted.empty and not unreadable:
+        known = quantity(len(found.runs), "run")
+        raise UserError(f"`export` writes finished runs: got none among {known} found")
     for row in counted.to_dict("records"):
         try:
             recorded = read_run(
