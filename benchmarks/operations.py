@@ -6,9 +6,7 @@ tensorflow`` the calls that contain the operations are counted, too: ``step`` is
 """
 
 import argparse
-import os
 import re
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -18,7 +16,6 @@ from pathlib import Path
 from mlproject.system.startup import prepare_keras
 
 STEPS, WARM = 50, 5
-ARENAS = "MALLOC_ARENA_MAX"  # in a trace, steps run in a thread, whose arena gives memory back
 OPERATION = {  # not JAX's own events, such as ThunkExecutor::Execute
     "jax": re.compile(r"[a-z_-]+(\.\d+)?"),
     "tensorflow": re.compile(r"_?[A-Z]\w+|step"),
@@ -71,8 +68,6 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=25, help="operations to print")
     parser.add_argument("--backend", choices=list(OPERATION), default="jax")
     options = parser.parse_args()
-    if ARENAS not in os.environ:  # read when the process starts
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, ARENAS: "1"})
     prepare_keras(options.backend, 1)
     found = trace(options.network, options.backend)
     print(f"{options.network}: ms of a step")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -86,3 +87,32 @@ def test_a_number_of_threads_that_no_machine_bears_is_refused(count: int) -> Non
         set_threads(count)
     if "keras" not in sys.modules:
         assert f"from 1 to {MOST_THREADS}: got {count}" in str(caught.value)
+
+
+ALLOCATE = """
+import ctypes, resource, sys, threading
+from mlproject.system.startup import keep_memory
+if sys.argv[1] == "keep":
+    keep_memory()
+library, size = ctypes.CDLL(None), 200_000_000
+library.malloc.restype, library.free.argtypes = ctypes.c_void_p, (ctypes.c_void_p,)
+library.memset.argtypes = ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t
+found = []
+def use():
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        place = library.malloc(size)
+        library.memset(place, 1, size)
+        library.free(place)
+        found.append((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before))
+thread = threading.Thread(target=use)
+thread.start()
+thread.join()
+print(found[-1] * resource.getpagesize() / size)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
+def test_a_thread_takes_the_memory_that_it_has_freed_again() -> None:
+    assert float(_run(ALLOCATE, "keep").stdout) < 0.01
+    assert float(_run(ALLOCATE, "default").stdout) > 0  # huge pages have few faults

@@ -62,6 +62,7 @@ def after_a_step(spec: RunSpec, scores: Callable) -> tuple[list[np.ndarray], flo
     [
         *((arch, 6, 8) for arch in ("CNN-1", "CNN-2", "CNN-25", "CNN-50-2", "CNN3-50", "CNN9-4")),
         *(("CNN-25", 12, 8), ("CNN3-50", 12, 8), ("CNN-1", 6, 24)),  # through `wide_pool`
+        *(("CNN-2", 24, 24), ("CNN-1-1-100", 24, 24)),  # through `winograd`
     ],
 )
 def test_a_step_changes_every_weight_and_moving_average_as_the_models_own_does(

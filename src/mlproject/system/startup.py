@@ -22,7 +22,7 @@ KERAS_VARIABLES = (
     "KERAS_MAX_STEPS_PER_EPOCH",
     "KERAS_NNX_ENABLED",
 )
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8  # glibc's malloc.h
 
 
 def prepare_keras(backend: str | None = None, threads: int | None = None) -> None:
@@ -139,12 +139,14 @@ def default_backend() -> str:
 def keep_memory() -> None:
     """Let the C library (glibc only) keep freed memory for the next arrays.
 
-    Otherwise each training step of a wide network requests its memory from the system again.
+    Otherwise each training step of a wide network requests its memory from the system again. Large
+    steps run in a thread of JAX: all threads share one heap, since that of a thread has 64 MB.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return
+    mallopt(M_ARENA_MAX, 1)
     mallopt(M_MMAP_THRESHOLD, 1 << 30)
     mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
     mallopt(M_TOP_PAD, 1 << 28)

@@ -6,6 +6,7 @@ from typing import Any
 from keras import ops
 
 from mlproject.network import backend
+from mlproject.network.fast_pass import winograd
 from mlproject.sequence import LETTERS
 
 NARROW = 64  # filters that fill the registers of XLA's matrix products on a CPU
@@ -28,6 +29,8 @@ def convolve(x: Any, kernel: Any, stride: int = 1) -> Any:
     narrow = channels <= len(LETTERS) and filters < NARROW and positions % 2 == 0
     if stride == 1 and narrow and backend.name() == "jax":
         return paired_convolution(x, kernel)
+    if stride == 1 and winograd.is_cheaper(x, kernel):
+        return winograd.convolve_winograd(x, kernel)
     return ops.conv(x, kernel, strides=stride, padding="same")
 
 

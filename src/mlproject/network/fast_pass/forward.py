@@ -12,8 +12,8 @@ the model is saved as it is. These computations differ:
 * **Dropout from 16 random bits** for each value instead of 32. The rate is rounded to 1 / 65,536,
   and the scale uses the rounded rate, so that the mean is exact.
 * **Max-pools**, those outside blocks too, have a gradient without a scatter, see `pool`.
-* **Convolutions** in faster forms of equal result, see `convolution`. Before a wide pool, the
-  gradient of their map is never formed, see `wide_pool`.
+* **Convolutions** in faster forms of equal result, see `convolution` and `winograd`. Before a wide
+  pool, the gradient of their map is never formed, see `wide_pool`.
 """
 
 from collections.abc import Mapping

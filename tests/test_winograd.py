@@ -1,0 +1,68 @@
+"""Convolutions by Winograd's method are the plain ones up to rounding."""
+
+import numpy as np
+import pytest
+
+from mlproject.network import backend
+from mlproject.network.fast_pass import winograd
+
+EPSILON = float(np.finfo(np.float32).eps)
+ROUNDINGS = 32  # of the sum of the absolute values of the terms; at most 10 were seen
+
+
+def slow(
+    x: np.ndarray, kernel: np.ndarray, upstream: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the convolution, padded to ``same``, and the gradients by x and kernel."""
+    width, positions = len(kernel), x.shape[1]
+    before = (width - 1) // 2
+    padded = np.pad(x, [(0, 0), (before, width - 1 - before), (0, 0)])
+    y, by_x, by_kernel = 0.0, np.zeros_like(padded), np.zeros_like(kernel)
+    for place in range(width):
+        part = slice(place, place + positions)
+        y = y + padded[:, part] @ kernel[place]
+        by_x[:, part] += upstream @ kernel[place].T
+        by_kernel[place] = np.einsum("npc,npf->cf", padded[:, part], upstream)
+    return np.asarray(y), by_x[:, before : before + positions], by_kernel
+
+
+@pytest.mark.parametrize(
+    ("batch", "positions", "channels", "width", "filters"),
+    [
+        *((6, 40, 24, 5, 33), (7, 8, 30, 3, 24), (3, 29, 24, 4, 24), (5, 33, 40, 6, 24)),
+        *((4, 50, 24, 7, 128), (1, 1001, 24, 5, 24), (130, 16, 24, 5, 24)),
+    ],
+)
+def test_values_and_gradients_are_those_of_the_plain_convolution_in_float64(
+    batch: int, positions: int, channels: int, width: int, filters: int
+) -> None:
+    if backend.name() != "jax":
+        pytest.skip("used on JAX only")
+    import jax
+
+    rng = np.random.default_rng(0)
+    shapes = (
+        (batch, positions, channels),
+        (width, channels, filters),
+        (batch, positions, filters),
+    )
+    x, kernel, upstream = (rng.standard_normal(shape).astype(np.float32) for shape in shapes)
+    assert winograd.is_cheaper(x, kernel)
+
+    def both(x: object, kernel: object, upstream: object) -> tuple[object, object, object]:
+        y, gradients = jax.vjp(winograd.convolve_winograd, x, kernel)
+        return (y, *gradients(upstream))
+
+    exact = [one.astype(np.float64) for one in (x, kernel, upstream)]
+    sizes = slow(*(np.abs(one) for one in exact))
+    for found, one, size in zip(
+        jax.jit(both)(x, kernel, upstream), slow(*exact), sizes, strict=True
+    ):
+        assert found.shape == one.shape
+        assert np.all(np.abs(found - one) <= ROUNDINGS * EPSILON * size)
+
+
+def test_few_channels_and_kernels_of_other_widths_are_convolved_plainly() -> None:
+    for positions, width, channels, filters in ((200, 5, 4, 30), (200, 8, 32, 32), (7, 5, 32, 32)):
+        x, kernel = np.zeros((1, positions, channels)), np.zeros((width, channels, filters))
+        assert not winograd.is_cheaper(x, kernel)
