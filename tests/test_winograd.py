@@ -30,7 +30,7 @@ def slow(
     ("batch", "positions", "channels", "width", "filters"),
     [
         *((6, 40, 24, 5, 33), (7, 8, 30, 3, 24), (3, 29, 24, 4, 24), (5, 33, 40, 6, 24)),
-        *((4, 50, 24, 7, 128), (1, 1001, 24, 5, 24), (130, 16, 24, 5, 24)),
+        *((4, 50, 24, 6, 128), (1, 1001, 24, 5, 24), (130, 16, 24, 5, 24)),
     ],
 )
 def test_values_and_gradients_are_those_of_the_plain_convolution_in_float64(
@@ -63,6 +63,6 @@ def test_values_and_gradients_are_those_of_the_plain_convolution_in_float64(
 
 
 def test_few_channels_and_kernels_of_other_widths_are_convolved_plainly() -> None:
-    for positions, width, channels, filters in ((200, 5, 4, 30), (200, 8, 32, 32), (7, 5, 32, 32)):
+    for positions, width, channels, filters in ((200, 5, 4, 30), (200, 7, 32, 32), (7, 5, 32, 32)):
         x, kernel = np.zeros((1, positions, channels)), np.zeros((width, channels, filters))
         assert not winograd.is_cheaper(x, kernel)

@@ -19,9 +19,10 @@ from mlproject.network import backend
 
 POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)  # more would lose digits
 PRODUCTS = len(POINTS) + 1  # the last at infinity
-WIDTHS = range(3, len(POINTS) + 1)
+WIDTHS = range(3, 7)
 LEAST_CHANNELS = 24  # with fewer, the additions take longer than the products
 LEAST_POSITIONS = 8
+LEAST_POSITIONS_BY_KERNEL = 48  # for the gradient by the kernel
 TOGETHER = 1000  # positions of a step of the loop, which stay in the processor's cache
 
 
@@ -50,7 +51,9 @@ def convolve_winograd(x: Any, kernel: Any) -> Any:
         def gradient(upstream: Any) -> tuple[Any, Any]:
             turned = ops.transpose(ops.flip(kernel, axis=0), (0, 2, 1))
             by_x = _convolved(upstream, turned, width - 1 - before)
-            return by_x, _by_kernel(x, upstream, width, before)
+            many = x.shape[1] >= LEAST_POSITIONS_BY_KERNEL
+            find = _by_kernel if many else _plain_by_kernel
+            return by_x, find(x, upstream, width, before)
 
         return _convolved(x, kernel, before), gradient
 
@@ -92,6 +95,13 @@ def _by_kernel(x: Any, upstream: Any, width: int, before: int) -> Any:
     return ops.stack(_combined(matrices.kernel.T, sums))
 
 
+def _plain_by_kernel(x: Any, upstream: Any, width: int, before: int) -> Any:
+    """Return the same, as XLA computes it."""
+    x = ops.pad(x, [[0, 0], [before, width - 1 - before], [0, 0]])
+    found = ops.conv(ops.transpose(x, (2, 1, 0)), ops.transpose(upstream, (1, 0, 2)))
+    return ops.transpose(found, (1, 0, 2))
+
+
 def _evaluated(x: Any, width: int, before: int) -> Any:
     """Return what is under each tile at each point, (products, batch * tiles, channels)."""
     tile = PRODUCTS + 1 - width
@@ -121,7 +131,10 @@ def _in_parts(x: Any) -> Any:
 def _combined(rows: np.ndarray, terms: Sequence[Any]) -> list[Any]:
     """Return for each row the sum of the terms times the row's numbers."""
     return [
-        sum(float(row[n]) * terms[n] if row[n] != 1 else terms[n] for n in np.flatnonzero(row))
+        sum(
+            float(row[n]) * terms[n] if row[n] != 1 else terms[n]
+            for n in np.flatnonzero(row).tolist()
+        )
         for row in rows
     ]
 
