@@ -170,6 +170,18 @@ def tracked(
 
 
 @pytest.fixture
+def jax_settings() -> Iterator[Callable[[str, object], None]]:
+    """A function that changes a setting of JAX until the end of the test."""
+    import jax
+
+    before = dict(jax.config.values)
+    yield jax.config.update
+    for name, value in before.items():
+        if jax.config.values[name] != value:
+            jax.config.update(name, value)
+
+
+@pytest.fixture
 def started() -> Iterator[list[subprocess.Popen[str]]]:
     """Processes that a test starts; they and their descendants are killed at its end."""
     from sweep_processes import end_tree

@@ -72,7 +72,7 @@ def test_a_strange_shell_home_and_folder_train_the_same_weights(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files")
-def test_an_entry_of_the_compilation_cache_is_whole_or_not_there(tmp_path: Path) -> None:
+def test_an_entry_that_cannot_be_written_is_left_out_without_a_warning(tmp_path: Path) -> None:
     environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")}
     done = subprocess.run(
         [sys.executable, "-c", COMPILE],
@@ -81,9 +81,8 @@ def test_an_entry_of_the_compilation_cache_is_whole_or_not_there(tmp_path: Path)
         text=True,
         env=environment,
     )
-    assert done.stdout.split() == ["42"]
-    assert "File too large" in done.stderr
-    assert not [path for path in (tmp_path / "cache").iterdir() if path.is_file()]
+    assert (done.stdout.split(), done.stderr) == (["42"], "")
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     limitless = COMPILE.replace("(500, 500)", "(-1, -1)")
     subprocess.run([sys.executable, "-c", limitless], check=True, env=environment)
-    assert list((tmp_path / "cache").glob("*-program"))
+    assert list((tmp_path / "cache").glob("processor-*/*-program"))

@@ -1,157 +1,139 @@
 """Compiled programs of JAX on disk, so that the second start of a network does not compile again.
 
-JAX has such a cache. This module gives it a folder for each kind of processor, writes entries
-atomically, checks them when they are read, and bounds the size of the folder.
+JAX has such a cache. This module gives it a folder for each kind of processor, if such a folder is
+safe and of use. `program_entries` has the files in it.
 """
 
 import hashlib
 import os
 import platform
-import time
+import warnings
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import platformdirs
 
-from mlproject.system.errors import UserError
+from mlproject.system.errors import UserError, reason
 from mlproject.system.files import atomic_file
+from mlproject.system.program_entries import VERDICT, checked_cache, shrink_daily
 from mlproject.system.streams import hidden_stderr
 
-MOST_BYTES = 1 << 28  # of a folder of programs: a few hundred networks
-DAY_SECONDS = 86_400
 SHORTEST_SECONDS = 0  # of compilation: a run has some sixty small programs, half a second in all
-MARK = b"mlproject program 1\n"
-DIGEST_BYTES = 32
-USABLE, UNUSABLE = "usable", "unusable"
+SUBFOLDER = "processor-"  # and its digest, in a folder that the user names
+MESSAGES = "Error (reading|writing) persistent compilation cache entry"
+ISSUE = "https://github.com/jax-ml/jax/issues/38445"
 
 
 def keep_programs() -> None:
-    """Keep the programs that JAX compiles on this processor in the user's cache folder.
+    """Keep the programs that JAX compiles on this processor in the folder of `kept_folder`.
 
-    Nothing changes where ``JAX_COMPILATION_CACHE_DIR`` names a folder, apart from entries that are
-    written atomically and checked. Programs for accelerators are kept only in such a folder. An
-    unusable cache folder means that nothing is kept.
+    Without such a folder nothing is kept. JAX's limits of time and size count in a folder that
+    ``JAX_COMPILATION_CACHE_DIR`` names. An entry that cannot be read or written is compiled again,
+    without a message.
     """
     import jax
-    from jax._src import compilation_cache, config
+    from jax._src import compilation_cache
 
-    compilation_cache.LRUCache = _checked_cache()  # type: ignore[misc]
-    if config.compilation_cache_dir.value or not config.enable_compilation_cache.value:
-        return
-    if any(device.platform != "cpu" for device in jax.devices()):
-        return
-    try:
-        folder = program_folder()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not _private(folder) or not _usable(folder):
+    compilation_cache.LRUCache = checked_cache()  # type: ignore[misc]
+    warnings.filterwarnings("ignore", MESSAGES, UserWarning)
+    named = _named()
+    with suppress(UserError):
+        jax.config.update("jax_compilation_cache_dir", kept_folder())
+        if named:
             return
-    except (OSError, RuntimeError, UserError):  # RuntimeError: the user has no home folder
-        return
-    with suppress(OSError):
-        shrink_daily(folder)
-    _use(folder)
+        for name, value in (
+            ("jax_persistent_cache_min_compile_time_secs", SHORTEST_SECONDS),
+            ("jax_persistent_cache_min_entry_size_bytes", -1),
+        ):
+            if not os.environ.get(name.upper()):
+                jax.config.update(name, value)
+
+
+def kept_folder() -> str:
+    """Return the folder in which this process keeps programs, maybe an address such as ``gs://…``.
+
+    In a folder that ``JAX_COMPILATION_CACHE_DIR`` names, it is a subfolder for this processor, and
+    may hold programs for accelerators too.
+
+    Raises:
+        UserError: no programs are kept; the message says why.
+    """
+    import jax
+    from jax._src import config
+
+    if not config.enable_compilation_cache.value:
+        raise UserError(
+            "`JAX_ENABLE_COMPILATION_CACHE` must be true to keep compiled programs: it is false; "
+            "unset it"
+        )
+    if named := _named():
+        head, tail = os.path.split(named)
+        base = head if head and tail.startswith(SUBFOLDER) else named.rstrip("/")
+        return f"{base}/{SUBFOLDER}{_digest()}"
+    if others := {one.platform for one in jax.devices()} - {"cpu"}:
+        raise UserError(
+            f"programs for {', '.join(sorted(others))} are kept only where "
+            "`JAX_COMPILATION_CACHE_DIR` names a folder: set it"
+        )
+    return str(_own_folder())
 
 
 def program_folder() -> Path:
     """Return the cache folder for programs of this processor and number of threads.
 
     JAX's own keys hold the program, the versions and the flags, but not these two.
+
+    Raises:
+        RuntimeError: the user has no home folder.
     """
     home = platformdirs.user_cache_path("mlproject", appauthor=False)
-    return home / "programs" / hashlib.sha256(_processor().encode()).hexdigest()[:16]
+    return home / "programs" / _digest()
 
 
-def shrink_daily(folder: Path, most: int = MOST_BYTES) -> None:
-    """Call `shrink` if no process has done so for a day, by the time of a file in the folder."""
-    path = folder / "shrunk.txt"
-    if path.exists() and 0 <= time.time() - path.stat().st_mtime < DAY_SECONDS:
-        return
-    path.touch()
-    shrink(folder, most)
+def _named() -> str:
+    """Return the folder that the user has named for JAX, "" if there is none."""
+    from jax._src import config
 
-
-def shrink(folder: Path, most: int = MOST_BYTES) -> None:
-    """Remove the programs that were not read for longest, until `most` bytes are left."""
-    found = []
-    for path in folder.glob("*-program"):
-        try:
-            state = path.stat()
-        except OSError:  # another process has removed it
-            continue
-        found.append((state.st_mtime, state.st_size, path))
-    size = sum(one[1] for one in found)
-    for _, bytes_, path in sorted(found):
-        if size <= most:
-            return
-        path.unlink(missing_ok=True)
-        size -= bytes_
-
-
-def sealed(value: bytes) -> bytes:
-    """Return the content of an entry: a mark, the SHA-256 of `value`, and `value`."""
-    return MARK + hashlib.sha256(value).digest() + value
-
-
-def unsealed(content: bytes) -> bytes | None:
-    """Return the value of an entry, None if the entry is damaged or not one of `sealed`."""
-    start = len(MARK) + DIGEST_BYTES
-    value = content[start:]
-    whole = content[: len(MARK)] == MARK
-    if not whole or hashlib.sha256(value).digest() != content[len(MARK) : start]:
-        return None
+    value = config.compilation_cache_dir.value or ""
+    with suppress(RuntimeError):
+        if Path(value).parent == program_folder().parent:
+            return ""
     return value
 
 
-def _use(folder: Path) -> None:
-    import jax
+def _own_folder() -> Path:
+    """Make the folder of `program_folder`, and bound the size of all of this user's.
 
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    for name, value in (
-        ("jax_persistent_cache_min_compile_time_secs", SHORTEST_SECONDS),
-        ("jax_persistent_cache_min_entry_size_bytes", -1),
-    ):
-        if not os.environ.get(name.upper()):
-            jax.config.update(name, value)
-
-
-def _checked_cache() -> type[Any]:
-    """Return JAX's cache class with atomic entries that carry their SHA-256.
-
-    JAX 0.10 writes entries in place: another process may read an incomplete one, and a killed
-    process leaves one behind. It compiles again what `get` does not return. The files have names
-    that JAX itself does not read, so that other programs may use the same folder.
+    Raises:
+        UserError: it cannot be made, others may write to it, or its programs cannot be loaded.
     """
-    from jax._src import lru_cache
+    try:
+        folder = program_folder()
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(OSError):
+            shrink_daily(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        private = _private(folder)
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"the user's cache folder must be writable: {reason(error)}; make it so, or set "
+            "`JAX_COMPILATION_CACHE_DIR` to another folder"
+        ) from error
+    if not private:
+        raise UserError(
+            f"only its user may write to {folder}, since its programs are executed: it is "
+            "another user's or writable for others; `chmod go-w` it, or remove it"
+        )
+    if not _usable(folder):
+        raise UserError(
+            "XLA must load the programs that it compiles: it does not on this processor; "
+            f"another version of jaxlib may ({ISSUE})"
+        )
+    return folder
 
-    class CheckedCache(lru_cache.LRUCache):
-        def get(self, key: str) -> bytes | None:
-            if self._of_jax():
-                return super().get(key)
-            path = self._file(key)
-            try:
-                value = unsealed(path.read_bytes())
-            except OSError:
-                return None
-            with suppress(OSError):
-                os.utime(path)  # `shrink` keeps what was read last
-            return value
 
-        def put(self, key: str, value: bytes) -> None:
-            if self._of_jax():
-                super().put(key, value)
-            elif self.get(key) is None:
-                with atomic_file(self._file(key)) as file:
-                    file.write(sealed(value))
-
-        def _of_jax(self) -> bool:
-            """Return whether the folder has a lock of JAX, or is not on this machine."""
-            return self.eviction_enabled or "://" in str(self.path)
-
-        def _file(self, key: str) -> Path:
-            return Path(str(self.path)) / f"{key}-program"
-
-    return CheckedCache
+def _digest() -> str:
+    return hashlib.sha256(_processor().encode()).hexdigest()[:16]
 
 
 def _processor() -> str:
@@ -178,19 +160,24 @@ def _private(folder: Path) -> bool:
 
 
 def _usable(folder: Path) -> bool:
-    """Return whether this processor loads a program that it compiled; remembered in the folder.
+    """Return whether this processor loads a program that it compiled.
 
-    On some processors XLA refuses its own programs, with a message for each
-    (https://github.com/jax-ml/jax/issues/38445).
+    On some processors XLA refuses its own programs, with a message for each (`ISSUE`). The verdict
+    on this version of jaxlib is remembered in the folder, if that can be written.
     """
-    path = folder / "loads.txt"
-    try:
-        return path.read_text("utf-8") == USABLE
-    except OSError:
-        pass
+    import jax
+
+    path, version = folder / VERDICT, jax.lib.__version__
+    verdicts = {True: f"usable {version}".encode(), False: f"unusable {version}".encode()}
+    found = b""
+    with suppress(OSError):
+        found = path.read_bytes()
+    for usable, content in verdicts.items():
+        if found == content:
+            return usable
     usable = _loads()
-    with atomic_file(path) as file:
-        file.write((USABLE if usable else UNUSABLE).encode())
+    with suppress(UserError), atomic_file(path) as file:
+        file.write(verdicts[usable])
     return usable
 
 
