@@ -2,12 +2,15 @@
 
 import re
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
+import keras
 import pytest
 
 from mlproject.commands import doctor as parts
 from mlproject.commands.cli import main
+from mlproject.system.program_cache import kept_folder
 
 
 def test_each_part_gets_a_line_and_a_working_installation_exits_with_0(
@@ -20,6 +23,7 @@ def test_each_part_gets_a_line_and_a_working_installation_exits_with_0(
     assert all(re.match(r"(ok|--)  [\w ]+: ", line) for line in lines)
     found = {line[4:].partition(":")[0] for line in lines}
     assert {"Python", "packages", "device", "tracking store", "disk", "threads"} <= found
+    assert ("compiled programs" in found) == (keras.backend.backend() == "jax")
     assert {"extra modisco", "extra jax", "extra tensorflow"} <= found
     assert sum("answers and can be written" in line for line in lines) == 1
 
@@ -60,3 +64,26 @@ def test_a_store_that_cannot_be_written_is_found(
     (found,) = parts.store()
     assert "cannot be written" in found.text
     assert "MLFLOW_TRACKING_URI" in found.advice
+
+
+def test_compiled_programs_have_a_line_with_their_folder_and_its_size(
+    tmp_path: Path, jax_settings: Callable[[str, object], None]
+) -> None:
+    jax_settings("jax_compilation_cache_dir", str(tmp_path))
+    folder = Path(kept_folder())
+    folder.mkdir()
+    (folder / "a-program").write_bytes(bytes(1_260_000))
+    assert parts.programs().line() == f"ok  compiled programs: 1.3 MB in {folder}"
+
+
+def test_the_line_of_compiled_programs_says_why_none_are_kept_and_what_to_do(
+    tmp_path: Path, jax_settings: Callable[[str, object], None]
+) -> None:
+    (tmp_path / "file").touch()
+    jax_settings("jax_compilation_cache_dir", str(tmp_path / "file"))
+    line = parts.programs().line()
+    assert line.startswith(f"--  compiled programs: {tmp_path}/file/processor-")
+    assert re.search("cannot be written: [^;]+; make it writable", line)
+    jax_settings("jax_enable_compilation_cache", False)
+    line = parts.programs().line()
+    assert re.match("--  compiled programs: not kept; `JAX_ENABLE_.* unset it$", line)

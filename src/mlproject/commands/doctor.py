@@ -19,6 +19,8 @@ from mlproject.commands.options import BACKEND
 from mlproject.system import environment, variables
 from mlproject.system.errors import UserError
 from mlproject.system.messages import quantity
+from mlproject.system.program_cache import kept_folder
+from mlproject.system.program_entries import time_and_size
 from mlproject.system.startup import prepare_keras
 
 ROOM = 2e9  # bytes: the data, the store and the artifacts of about a hundred runs
@@ -103,7 +105,7 @@ def versions() -> Iterator[Finding]:
 
 
 def computing(backend: str | None, test: bool) -> Iterator[Finding]:
-    """Yield what the backend computes on, and the outcome of the device's self-test."""
+    """Yield what the backend computes on, its program cache, and the device's self-test."""
     try:
         prepare_keras(backend)
         import keras
@@ -111,6 +113,8 @@ def computing(backend: str | None, test: bool) -> Iterator[Finding]:
         name = keras.backend.backend()
         text = f"{name} {environment.backend_version(name)} on {environment.device(name)}"
         yield Finding("device", text)
+        if name == "jax":
+            yield programs()
         if test:
             from mlproject.network.vouching import check_device
 
@@ -121,6 +125,27 @@ def computing(backend: str | None, test: bool) -> Iterator[Finding]:
             yield Finding("self-test", f"computes as numpy and the processor do ({seconds:.0f} s)")
     except UserError as error:
         yield Finding("device", "cannot be used", str(error))
+
+
+def programs() -> Finding:
+    """Return where JAX's compiled programs are kept, or what prevents it."""
+    part = "compiled programs"
+    try:
+        folder = kept_folder()
+    except UserError as error:
+        return Finding(part, "not kept", str(error), needed=False)
+    if "://" in folder:
+        return Finding(part, f"kept by JAX in {folder}")
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"written")
+        size = sum(time_and_size(path)[1] for path in Path(folder).iterdir())
+    except OSError as error:
+        advice = "make it writable, or make room; the programs in it are still read"
+        text = f"{folder} cannot be written: {error.strerror}"
+        return Finding(part, text, advice, needed=False)
+    return Finding(part, f"{size / 1e6:.1f} MB in {folder}")
 
 
 def store() -> Iterator[Finding]:
