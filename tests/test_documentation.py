@@ -41,6 +41,24 @@ def test_the_site_is_built_without_a_warning_or_another_server(tmp_path: Path) -
             assert ((tmp_path / "site" / name).parent / link).exists(), (name, link)
 
 
+def test_every_row_of_a_table_has_as_many_cells_as_its_head() -> None:
+    pages = [
+        ROOT / "README.md",
+        *(ROOT / "benchmarks").glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+    ]
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+            head, *rows = table.splitlines()
+            for row in rows:
+                assert _bars(row) == _bars(head), (page.name, row)
+
+
+def _bars(row: str) -> int:
+    return len(re.findall(r"(?<!\\)\|", row))
+
+
 def test_the_numbers_of_the_paper_in_the_readme_are_those_of_the_published_table() -> None:
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     table = ROOT / "docs" / "reproduction" / "koo_eddy_2019" / "tables" / "table1.csv"
