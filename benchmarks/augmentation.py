@@ -34,33 +34,21 @@ def main() -> None:
     parser.add_argument("--sequences", type=int, default=2000, help="sequences an epoch")
     options = parser.parse_args()
     prepare_keras(None, 1)
+    from epochs import ours
+
     from mlproject.architectures import make_spec
     from mlproject.data.synthetic import generate
-    from mlproject.network import backend, fast_pass
-    from mlproject.network.build import build
-    from mlproject.network.epoch import train_epoch
-    from mlproject.network.inputs import make_inputs
-    from mlproject.network.loss import cross_entropy
-    from mlproject.network.steps import make_steps
-    from mlproject.network.training_tools import built_optimizer
 
     split = generate(0, options.sequences * 10 // 7, 200).train
-    backend.prepare()
-    trainings = {}
-    for kind, values in KINDS.items():
-        spec = make_spec(values)
-        model = build(spec, 200, 12)
-        scores = fast_pass.choose(model)[0]
-        optimizer = built_optimizer(spec, model)
-        steps = make_steps(model, optimizer, scores, cross_entropy, make_inputs(spec))
-        train_epoch(steps, split._replace(codes=split.codes[:300], labels=split.labels[:300]),
-                    spec, 1)  # fmt: skip
-        trainings[kind] = (steps, spec)
+    few = split._replace(codes=split.codes[:300], labels=split.labels[:300])
+    trainings = {kind: ours(make_spec(values)) for kind, values in KINDS.items()}
+    for train in trainings.values():
+        train(few, 1)
     seconds: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for number in range(options.rounds):
-        for kind, (steps, spec) in trainings.items():
+        for kind, train in trainings.items():
             clock = time.process_time()
-            train_epoch(steps, split, spec, number + 2)
+            train(split, number + 2)
             seconds[kind].append(time.process_time() - clock)
     print("| augmentation | processor time of an epoch | of none |\n|---|---|---|")
     for kind, found in seconds.items():

@@ -99,13 +99,12 @@ def train(path: str, where: str) -> None:
     from mlproject.system.startup import prepare_keras
 
     prepare_keras("tensorflow", 1)
-    import keras
+    from epochs import steps_of
 
     from mlproject.architectures import make_spec
     from mlproject.data import read
-    from mlproject.network import backend, fast_pass
+    from mlproject.network import backend
     from mlproject.network.build import build, predict
-    from mlproject.network.steps import make_steps
 
     data = read(Path(path))
     split = data.train
@@ -114,8 +113,7 @@ def train(path: str, where: str) -> None:
     spec = make_spec({})
     backend.prepare()
     model = build(spec, data.length, len(data.classes))
-    optimizer = keras.optimizers.Adam(spec.learning_rate)
-    steps = make_steps(model, optimizer, fast_pass.choose(model)[0])
+    steps = steps_of(spec, model)
     rng = np.random.default_rng([spec.seed, 1])
     orders = [rng.permutation(len(split.codes)) for _ in range(1 + 100 * STEPS // len(split.codes))]
     order = np.concatenate(orders)[: (WARM + STEPS) * spec.batch_size]

@@ -26,19 +26,26 @@ SEQUENCES, LENGTH, CLASSES = 17_500, 200, 12
 TrainEpoch = Callable[[Split, int], object]
 
 
-def ours(spec: RunSpec) -> TrainEpoch:
+def ours(spec: RunSpec, length: int = LENGTH, classes: int = CLASSES) -> TrainEpoch:
     """Return our loop, as `mlproject.network.training.fit` runs it."""
-    from mlproject.network import backend, fast_pass
+    from mlproject.network import backend
     from mlproject.network.build import build
     from mlproject.network.epoch import train_epoch
-    from mlproject.network.inputs import is_letters
-    from mlproject.network.steps import make_steps
 
     backend.prepare()
-    model, optimizer = build(spec, LENGTH, CLASSES), adam(spec)
-    optimizer.build(model.trainable_variables)
-    steps = make_steps(model, optimizer, fast_pass.choose(model, is_letters(spec))[0])
+    steps = steps_of(spec, build(spec, length, classes))
     return lambda split, epoch: train_epoch(steps, split, spec, epoch)
+
+
+def steps_of(spec: RunSpec, model: Any) -> Any:
+    """Return the compiled steps that train a model: its pass, optimizer and inputs."""
+    from mlproject.network import fast_pass
+    from mlproject.network.inputs import is_letters, make_inputs
+    from mlproject.network.steps import make_steps
+    from mlproject.network.training_tools import built_optimizer
+
+    scores, _ = fast_pass.choose(model, is_letters(spec))
+    return make_steps(model, built_optimizer(spec, model), scores, inputs=make_inputs(spec))
 
 
 def plain(spec: RunSpec) -> TrainEpoch:
@@ -61,7 +68,7 @@ def plain(spec: RunSpec) -> TrainEpoch:
     return train
 
 
-WAYS = {"ours": ours, "unkept": ours, "fit": plain}
+WAYS: dict[str, Callable[[RunSpec], TrainEpoch]] = {"ours": ours, "unkept": ours, "fit": plain}
 
 
 def adam(spec: RunSpec) -> Any:

@@ -15,7 +15,7 @@ from mlproject.system.variables import set_threads
 
 set_threads(1)
 
-from epochs import CLASSES, LENGTH, adam, random_split  # noqa: E402
+from epochs import TrainEpoch, ours, random_split  # noqa: E402
 
 from mlproject.architectures import make_spec  # noqa: E402
 
@@ -27,12 +27,11 @@ def compiled_steps() -> Any:
     return import_module(f"mlproject.network.{backend.name()}_steps")
 
 
-def make_steps(arch: str, guarded: bool) -> Any:
-    """Return the training steps of a network, with the guard or with one that checks nothing."""
+def training(arch: str, guarded: bool) -> TrainEpoch:
+    """Return our loop of a network, with the guard or with one that checks nothing."""
     from keras import ops
 
-    from mlproject.network import backend, fast_pass, guard, steps
-    from mlproject.network.build import build
+    from mlproject.network import guard
 
     class Blind(guard.Guard):
         def update(self, extremes: guard.LaunchExtremes, *_: Sequence[Any]) -> guard.LaunchExtremes:
@@ -41,12 +40,8 @@ def make_steps(arch: str, guarded: bool) -> Any:
         def broken(self, *_: Any) -> Any:
             return ops.zeros((), "bool")
 
-    spec = make_spec({"arch": arch})
-    model, optimizer = build(spec, LENGTH, CLASSES), adam(spec)
-    optimizer.build(model.trainable_variables)
-    backend.prepare()
     compiled_steps().Guard = guard.Guard if guarded else Blind
-    return spec, steps.make_steps(model, optimizer, fast_pass.choose(model)[0])
+    return ours(make_spec({"arch": arch}))
 
 
 def main() -> None:
@@ -57,19 +52,17 @@ def main() -> None:
     parser.add_argument("--sequences", type=int, default=8_000)
     options = parser.parse_args()
     os.environ["KERAS_BACKEND"] = options.backend
-    from mlproject.network.epoch import train_epoch
-
     split = random_split(options.sequences)
     print(f"CPU s of {options.sequences:,} sequences on {options.backend}: medians of turns")
     for arch in options.arch:
         seconds: dict[bool, list[float]] = {True: [], False: []}
-        ways = {guarded: make_steps(arch, guarded) for guarded in seconds}
+        ways = {guarded: training(arch, guarded) for guarded in seconds}
         every = compiled_steps().GUARDED
         for epoch in range(options.epochs + 1):
-            for guarded, (spec, compiled) in ways.items():
+            for guarded, train in ways.items():
                 compiled_steps().GUARDED = every if guarded else 10**9
                 before = time.process_time()
-                train_epoch(compiled, split, spec, epoch + 1)
+                train(split, epoch + 1)
                 seconds[guarded].append(time.process_time() - before)
         with_it, without = (statistics.median(seconds[way][1:]) for way in (True, False))
         print(f"{arch:<8} {with_it:.3f} with, {without:.3f} without: {with_it / without - 1:+.1%}")

@@ -11,6 +11,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from mlproject.network.evaluation import class_scores, metrics  # noqa: E402
 from mlproject.spec import RunSpec  # noqa: E402
 
 PASSES: dict[str, Callable[[keras.Model, Any], Any]] = {
-    "ours": fast_pass.training_pass,
+    "ours": partial(fast_pass.training_pass, letters=True),
     "the model's own": lambda model, sequences: model(sequences, training=True),
 }
 NUMBERS = (

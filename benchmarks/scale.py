@@ -33,14 +33,10 @@ def measure(sizes: dict[str, int]) -> None:
     from mlproject.system.startup import prepare_keras
 
     prepare_keras("jax", 1)
-    from epochs import adam
+    from epochs import ours
 
     from mlproject.architectures import make_spec
     from mlproject.data import Split
-    from mlproject.network import backend, fast_pass
-    from mlproject.network.build import build
-    from mlproject.network.epoch import train_epoch
-    from mlproject.network.steps import make_steps
 
     spec = make_spec({"arch": "CNN-25", "filters1": sizes["filters"], "pool2": 2})
     rng = np.random.default_rng(0)
@@ -48,13 +44,10 @@ def measure(sizes: dict[str, int]) -> None:
     codes = rng.integers(0, 4, shape, dtype=np.uint8)
     labels = (rng.random((sizes["sequences"], sizes["classes"]), np.float32) < 0.2).view(np.uint8)
     split = Split(codes, labels)
-    backend.prepare()
-    model, optimizer = build(spec, sizes["length"], sizes["classes"]), adam(spec)
-    optimizer.build(model.trainable_variables)
-    steps = make_steps(model, optimizer, fast_pass.choose(model)[0])
-    train_epoch(steps, split, spec, 1)
+    train = ours(spec, sizes["length"], sizes["classes"])
+    train(split, 1)
     before = time.process_time()
-    train_epoch(steps, split, spec, 2)
+    train(split, 2)
     seconds = time.process_time() - before
     unit = 1 if sys.platform == "darwin" else 1024
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

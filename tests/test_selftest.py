@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from mlproject.commands.cli import cli
-from mlproject.network import backend, selftest, vouching
+from mlproject.network import backend, fast_pass, selftest, vouching
 from mlproject.system.errors import UserError
 from mlproject.system.variables import thread_variables
 
@@ -20,8 +21,6 @@ from mlproject.system.variables import thread_variables
 @pytest.fixture(scope="module")
 def network() -> selftest._Network:
     """CNN-25, compiled once for these tests."""
-    from contextlib import nullcontext
-
     backend.prepare()
     return selftest._Network("CNN-25", nullcontext())
 
@@ -127,6 +126,20 @@ def test_a_step_of_training_that_differs_from_the_processors_is_found(
     assert len(lines) == 2
     assert "the loss of a step" in lines[0]
     assert "5e-04 of its norm off the processor's" in lines[1]
+
+
+def test_a_step_of_the_self_test_reads_letters_as_training_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[bool] = []
+
+    def choose(model: keras.Model, letters: bool = False) -> tuple[Callable[..., Any], str]:
+        told.append(letters)
+        return fast_pass.training_pass, "fast"
+
+    monkeypatch.setattr(fast_pass, "choose", choose)
+    selftest._Network("CNN-2", nullcontext())
+    assert told == [True]
 
 
 def test_two_trainings_that_differ_are_found(

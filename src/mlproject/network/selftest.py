@@ -19,6 +19,7 @@ from mlproject.network import backend, fast_pass
 from mlproject.network.build import build
 from mlproject.network.epoch import seed_dropout, train_epoch
 from mlproject.network.guard import DeviceFaultError
+from mlproject.network.inputs import is_letters
 from mlproject.network.memory import lacks_memory
 from mlproject.network.selftest_operators import Kernel, kernels
 from mlproject.network.steps import make_steps
@@ -154,7 +155,8 @@ class _Network:
         with place:
             self._model = build(self.spec, LENGTH, CLASSES)
             self._optimizer = built_optimizer(self.spec, self._model)
-            self._steps = make_steps(self._model, self._optimizer, fast_pass.choose(self._model)[0])
+            scores, _ = fast_pass.choose(self._model, is_letters(self.spec))
+            self._steps = make_steps(self._model, self._optimizer, scores)
         self._variables = [*self._model.weights, *self._optimizer.variables]
         self.start = _values(self._variables)
 
