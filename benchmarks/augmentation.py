@@ -12,6 +12,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
+from arguments import at_least
+
 from mlproject.system.startup import prepare_keras
 
 SINGLE = ("deletion", "insertion", "translocation", "inversion", "mutation", "noise")
@@ -30,8 +32,8 @@ KINDS: dict[str, dict[str, object]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="epochs of each kind")
-    parser.add_argument("--sequences", type=int, default=2000, help="sequences an epoch")
+    parser.add_argument("--rounds", type=at_least(1), default=5, help="epochs of each kind")
+    parser.add_argument("--sequences", type=at_least(1), default=2000, help="sequences an epoch")
     options = parser.parse_args()
     prepare_keras(None, 1)
     from epochs import ours

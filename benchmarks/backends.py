@@ -16,6 +16,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from arguments import at_least
+
+from mlproject.architectures import ARCHITECTURES
 from mlproject.system.variables import thread_variables
 
 BACKENDS = ("tensorflow", "jax")
@@ -62,9 +65,11 @@ def in_process(backend: str, options: argparse.Namespace, seed: int) -> dict[str
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--arch", default="CNN-25")
-    parser.add_argument("--epochs", type=int, default=100, help="most epochs; patience as released")
-    parser.add_argument("--seeds", type=int, default=3, help="trainings a backend")
+    parser.add_argument("--arch", default="CNN-25", choices=ARCHITECTURES, metavar="NETWORK")
+    parser.add_argument(
+        "--epochs", type=at_least(1), default=100, help="most epochs; patience as released"
+    )
+    parser.add_argument("--seeds", type=at_least(1), default=3, help="trainings a backend")
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of data sets")
     parser.add_argument("--only-seed", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -6,6 +6,7 @@ One thread, JAX, a batch of 100 sequences of 200 nt and 30 filters of 19 nt. The
 turns; medians of 9. Each way's result is compared with that of the part's first.
 """
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -187,6 +188,7 @@ def parts() -> dict[str, Part]:
 
 def main() -> None:
     """Print a line for each way."""
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     backend.prepare()
     print("CPU ms a batch")
     for part, ways in parts().items():

@@ -8,10 +8,11 @@ only, or have the same runs in both, are left out. Welch's t test compares the m
 corrected.
 """
 
+import argparse
 import math
-import sys
 
 import pandas
+from arguments import existing
 from scipy import stats
 
 METRICS = ("test_auroc", "conv1/match_relevant")
@@ -19,7 +20,11 @@ METRICS = ("test_auroc", "conv1/match_relevant")
 
 def main() -> None:
     """Print the table."""
-    old, new = (pandas.read_csv(path) for path in sys.argv[1:3])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("old", type=existing)
+    parser.add_argument("new", type=existing)
+    options = parser.parse_args()
+    old, new = (pandas.read_csv(path) for path in (options.old, options.new))
     old = old[~old["spec_sha256"].isin(new["spec_sha256"])]
     print("| network | protocol | n | AUROC before | AUROC | p | relevant before | relevant | p |")
     print("|---|---|---|---|---|---|---|---|---|")

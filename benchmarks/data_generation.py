@@ -3,6 +3,7 @@
 The median of several runs after a first one, which reads JASPAR.
 """
 
+import argparse
 import os
 import statistics
 import tempfile
@@ -33,6 +34,7 @@ def measure(path: Path, sequences: int, length: int) -> tuple[float, float, floa
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "synthetic.h5"
         first = measure(path, 1000, 200)[0]

@@ -6,6 +6,7 @@ on many sequences, in the file and in memory. Each number comes from a process o
 ``/usr/bin/time -v`` (Debian and Ubuntu: package ``time``). Seconds are the processor's. One thread.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -149,10 +150,19 @@ def training(folder: Path) -> None:
         print(f"{name:<28} {step:>10.2f} {wall:>8.2f} {cost.mebibytes:>8.0f} MiB", flush=True)
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("part", nargs="?", choices=PARTS, help="default: both")
+    part = parser.parse_args().part
+    for name in [part] if part else PARTS:
+        with tempfile.TemporaryDirectory() as folder:
+            PARTS[name](Path(folder))
+
+
+PARTS = {"deepsea": deepsea, "training": training}
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["train"]:
         train(*sys.argv[2:4])
     else:
-        for part in sys.argv[1:] or ["deepsea", "training"]:
-            with tempfile.TemporaryDirectory() as temporary:
-                {"deepsea": deepsea, "training": training}[part](Path(temporary))
+        main()

@@ -12,14 +12,16 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
+from arguments import at_least
+
 from mlproject.system.startup import prepare_keras
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dataset", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--seeds", type=at_least(2), default=3)
+    parser.add_argument("--epochs", type=at_least(1), default=10)
     parser.add_argument("--fine_tune", type=int, default=4)
     options = parser.parse_args()
     prepare_keras(None, 2)

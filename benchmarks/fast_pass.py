@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from arguments import at_least
+
 from mlproject.system.variables import set_threads
 
 set_threads(1)
@@ -47,7 +49,7 @@ def networks() -> dict[str, Callable[[], Any]]:
 def main() -> None:
     """Print a line for each network."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--sequences", type=int, default=4_000)
+    parser.add_argument("--sequences", type=at_least(1), default=4_000)
     parser.add_argument("--backend", default="jax", choices=["jax", "tensorflow"])
     options = parser.parse_args()
     os.environ["KERAS_BACKEND"] = options.backend

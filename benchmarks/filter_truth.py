@@ -4,6 +4,7 @@ Networks with their initial weights on the paper's 5,000 test sequences; one sca
 motifs. Set OMP_NUM_THREADS=1 and TF_NUM_INTRAOP_THREADS=1 for the seconds of one thread.
 """
 
+import argparse
 import os
 
 from mlproject.architectures import make_spec
@@ -32,6 +33,7 @@ def cpu_seconds() -> float:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     print(f"limit: {LIMIT}")
     data = generate()
     test, classes = data.test, data.classes

@@ -17,9 +17,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from arguments import at_least
 from epochs import CLASSES, LENGTH, SEQUENCES, ours, plain, random_split
 
-from mlproject.architectures import make_spec
+from mlproject.architectures import ARCHITECTURES, make_spec
 from mlproject.system.variables import set_threads
 
 set_threads(1)
@@ -90,9 +91,13 @@ def together(arch: str, epochs: int, seeds: int) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=7, help="epochs that count, of each")
-    parser.add_argument("--arch", nargs="*", default=NETWORKS)
-    parser.add_argument("--together", type=int, metavar="SEEDS", help="of one network at once")
+    parser.add_argument("--epochs", type=at_least(1), default=7, help="epochs that count, of each")
+    parser.add_argument(
+        "--arch", nargs="+", default=NETWORKS, choices=ARCHITECTURES, metavar="NETWORK"
+    )
+    parser.add_argument(
+        "--together", type=at_least(1), metavar="SEEDS", help="of one network at once"
+    )
     options = parser.parse_args()
     if options.together:
         print(f"{device()}: one epoch of {options.together} seeds, median of {options.epochs}")

@@ -15,9 +15,10 @@ from mlproject.system.variables import set_threads
 
 set_threads(1)
 
+from arguments import at_least  # noqa: E402
 from epochs import TrainEpoch, ours, random_split  # noqa: E402
 
-from mlproject.architectures import make_spec  # noqa: E402
+from mlproject.architectures import ARCHITECTURES, make_spec  # noqa: E402
 
 
 def compiled_steps() -> Any:
@@ -46,10 +47,12 @@ def training(arch: str, guarded: bool) -> TrainEpoch:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--arch", nargs="+", default=["CNN-25", "CNN-1"])
+    parser.add_argument(
+        "--arch", nargs="+", default=["CNN-25", "CNN-1"], choices=ARCHITECTURES, metavar="NETWORK"
+    )
     parser.add_argument("--backend", default="jax", choices=["jax", "tensorflow"])
-    parser.add_argument("--epochs", type=int, default=9)
-    parser.add_argument("--sequences", type=int, default=8_000)
+    parser.add_argument("--epochs", type=at_least(1), default=9)
+    parser.add_argument("--sequences", type=at_least(1), default=8_000)
     options = parser.parse_args()
     os.environ["KERAS_BACKEND"] = options.backend
     split = random_split(options.sequences)

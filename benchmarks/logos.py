@@ -3,6 +3,7 @@
 The filters are JASPAR motifs, which have more visible letters than most learned filters.
 """
 
+import argparse
 import os
 import tempfile
 from pathlib import Path
@@ -51,6 +52,7 @@ def measure(count: int, folder: Path) -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     print(f"{'filters':>7} {'drawn':>8} {'written':>8} {'CPU s':>8} {'limit':>8}   PNG MB  PDF MB")
     with tempfile.TemporaryDirectory() as name:
         for number in LIMITS:

@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from arguments import at_least
+
+from mlproject.architectures import ARCHITECTURES, make_spec
 from mlproject.system.startup import prepare_keras
 
 STEPS, WARM = 50, 5
@@ -43,8 +46,6 @@ def trace(arch: str, backend: str) -> Counter[str]:
     import jax
     from epochs import ours, random_split
 
-    from mlproject.architectures import make_spec
-
     spec = make_spec({"arch": arch})
     train = ours(spec)
     train(random_split(WARM * spec.batch_size), 1)
@@ -64,8 +65,10 @@ def trace(arch: str, backend: str) -> Counter[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("network", nargs="?", default="CNN-25")
-    parser.add_argument("--most", type=int, default=25, help="operations to print")
+    parser.add_argument(
+        "network", nargs="?", default="CNN-25", choices=ARCHITECTURES, metavar="NETWORK"
+    )
+    parser.add_argument("--most", type=at_least(1), default=25, help="operations to print")
     parser.add_argument("--backend", choices=list(OPERATION), default="jax")
     options = parser.parse_args()
     prepare_keras(options.backend, 1)

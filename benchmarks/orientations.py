@@ -7,13 +7,14 @@ the best AUROC that any run there has for the factor, less the run's. A palindro
 turn only and is left out: one that correlates with its own reverse complement by 0.85 or more.
 """
 
+import argparse
 import csv
 import statistics
-import sys
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from arguments import existing
 
 from mlproject.data.paper import FACTORS, RELEVANT
 from mlproject.motifs.databases import jaspar_by_id
@@ -40,7 +41,10 @@ def own_turns() -> dict[str, float]:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/reproduction/koo_eddy_2019")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    paper = "docs/reproduction/koo_eddy_2019"
+    parser.add_argument("folder", nargs="?", type=existing, default=paper)
+    folder = parser.parse_args().folder
     runs = rows(folder / "runs.csv")
     best = {name: max(float(run[f"test_auroc/{name}"]) for run in runs) for name in RELEVANT}
     similar = own_turns()

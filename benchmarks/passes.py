@@ -20,8 +20,9 @@ from mlproject.system.startup import prepare_keras
 prepare_keras(threads=1)
 
 import keras  # noqa: E402
+from arguments import at_least  # noqa: E402
 
-from mlproject.architectures import make_spec  # noqa: E402
+from mlproject.architectures import ARCHITECTURES, make_spec  # noqa: E402
 from mlproject.data import Dataset, load  # noqa: E402
 from mlproject.filters.align import align  # noqa: E402
 from mlproject.filters.reading import match_scores, read_layer  # noqa: E402
@@ -63,10 +64,10 @@ def train(spec: RunSpec, data: Dataset, scores_of: Callable[..., Any]) -> dict[s
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--arch", default="CNN-25")
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--arch", default="CNN-25", choices=ARCHITECTURES, metavar="NETWORK")
+    parser.add_argument("--epochs", type=at_least(1), default=10)
     parser.add_argument("--patience", type=int, default=0)
-    parser.add_argument("--seeds", type=int, default=3, help="2 at least")
+    parser.add_argument("--seeds", type=at_least(2), default=3)
     options = parser.parse_args()
     print(
         f"{options.arch} on {keras.backend.backend()}, at most {options.epochs} epochs, one thread"

@@ -14,6 +14,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from arguments import at_least
+
 from mlproject.names import Tag
 from mlproject.store import connect
 from mlproject.store.exchange.folder import folders_of, read
@@ -65,7 +67,7 @@ def report(address: str, folder: Path) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--copies", type=int, nargs="+", default=[1, 7])
+    parser.add_argument("--copies", type=at_least(1), nargs="+", default=[1, 7])
     options = parser.parse_args()
     print(f"{'runs':>6} {'CPU s':>7} {'ms a run':>9} {'memory, MiB':>12}")
     for count in options.copies:

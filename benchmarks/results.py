@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+from arguments import at_least
 from mlflow.entities import Metric, Param, RunTag
 
 from mlproject import results
@@ -100,8 +101,8 @@ def bare(client: mlflow.MlflowClient) -> list[Any]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("runs", type=int, nargs="?", default=300)
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("runs", type=at_least(1), nargs="?", default=300)
+    parser.add_argument("--repeats", type=at_least(1), default=7)
     options = parser.parse_args()
     count = options.runs
     with tempfile.TemporaryDirectory() as folder:

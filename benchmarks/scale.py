@@ -16,6 +16,7 @@ import sys
 import time
 
 import numpy as np
+from arguments import at_least
 
 BASE = {"sequences": 17_500, "length": 200, "filters": 30, "classes": 12}
 AXES = {
@@ -57,19 +58,24 @@ def measure(sizes: dict[str, int]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--axes", nargs="+", choices=AXES, default=list(AXES))
-    parser.add_argument("--most", type=int, default=10**9, help="leave larger points out")
+    parser.add_argument("--most", type=at_least(1), default=10**9, help="leave larger points out")
     parser.add_argument("--point", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.point:
         measure(options.point)
         return
-    for axis in options.axes:
+    points = {axis: [one for one in AXES[axis] if one <= options.most] for axis in options.axes}
+    for axis, values in points.items():
+        if not values:
+            least = min(AXES[axis])
+            parser.error(f"argument --most: must be {least} or more for {axis}: got {options.most}")
+    for axis, values in points.items():
         sizes = BASE | {"sequences": FEWER.get(axis, BASE["sequences"])}
         others = ", ".join(f"{value:,} {name}" for name, value in sizes.items() if name != axis)
         print(f"\n| {axis} | CPU s an epoch | exponent | memory, MiB |   ({others})")
         print("|---|---|---|---|")
         last: tuple[int, float] | None = None
-        for value in (one for one in AXES[axis] if one <= options.most):
+        for value in values:
             point = json.dumps(sizes | {axis: value})
             command = [sys.executable, __file__, "--point", point]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)

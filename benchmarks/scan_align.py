@@ -4,6 +4,7 @@ Activations are those of random filters behind batch norm and ReLU (about 0.3 % 
 sites), and once, ``dense``, of filters that are active everywhere: the worst case.
 """
 
+import argparse
 import os
 from collections.abc import Iterator
 from itertools import cycle, islice
@@ -54,6 +55,7 @@ def measure(filters: int, sequences: int, length: int, dense: bool = False) -> s
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     print(f"limit: {LIMIT}; columns 4 to 7 are CPU seconds")
     columns = ("scan", "released", "paper", "all")
     heading = " ".join(f"{name:>8}" for name in columns)

@@ -12,6 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from mlproject.architectures import ARCHITECTURES
+
 RUN = """
 import collections, json, os, sys
 from mlproject.system.startup import prepare_keras
@@ -50,7 +52,10 @@ def measure(arch: str, cache: Path, folder: Path) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--arch", nargs="+", default=["CNN-25", "CNN-1", "CNN-1-1-100"])
+    parser.add_argument(
+        "--arch", nargs="+", default=["CNN-25", "CNN-1", "CNN-1-1-100"], choices=ARCHITECTURES,
+        metavar="NETWORK",
+    )  # fmt: skip
     options = parser.parse_args()
     print("network      start  imports     run  compilation  programs on disk")
     with tempfile.TemporaryDirectory() as name:

@@ -16,6 +16,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
 
+from arguments import at_least
+
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = (
     ("1 worker x 1 thread", 1, 1),
@@ -61,10 +63,12 @@ class Gap(NamedTuple):
 def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cells", type=int, default=4)
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--sequences", type=int, default=25_000)
-    parser.add_argument("--settings", type=int, default=len(SETTINGS), help="how many of them")
+    parser.add_argument("--cells", type=at_least(1), default=4)
+    parser.add_argument("--epochs", type=at_least(1), default=5)
+    parser.add_argument("--sequences", type=at_least(1), default=25_000)
+    parser.add_argument(
+        "--settings", type=at_least(1), default=len(SETTINGS), help="how many of them"
+    )
     options = parser.parse_args()
     print(
         f"{options.cells} cells of CNN-25, {options.epochs} epochs, {options.sequences} sequences"

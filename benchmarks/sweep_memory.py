@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
+from arguments import at_least
 from killing import OPTIONS, begin, workplace
 from sweep_kills import Tree, cells_done
 
@@ -26,7 +27,7 @@ MIB = 2**20
 def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cells", type=int, default=20)
+    parser.add_argument("--cells", type=at_least(1), default=20)
     parser.add_argument("--backends", nargs="+", default=["jax", "tensorflow"])
     options = parser.parse_args()
     shown = [1, *range(WARM, options.cells, 5), options.cells]

@@ -9,10 +9,12 @@ import os
 import statistics
 
 import numpy as np
+from arguments import at_least
 
 from mlproject.motifs.databases import databases, jaspar
 from mlproject.motifs.pwm import Motif
 from mlproject.motifs.tomtom import tomtom
+from mlproject.system.errors import UserError
 
 LIMIT = "3 s for 30 filters"
 
@@ -51,11 +53,14 @@ def measure(count: int, targets: tuple[Motif, ...], repeats: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--filters", type=int, nargs="+", default=[30, 128])
+    parser.add_argument("--filters", type=at_least(1), nargs="+", default=[30, 128])
     parser.add_argument("--motifs", default="jaspar2016", help="as `train --motifs`")
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--repeats", type=at_least(1), default=7)
     options = parser.parse_args()
-    targets = databases(options.motifs)
+    try:
+        targets = databases(options.motifs)
+    except UserError as error:
+        parser.error(f"argument --motifs: {error}")
     tomtom(filters(1), targets)
     print(f"{len(targets):,} motifs of {options.motifs}; limit: {LIMIT}, JASPAR 2016")
     print(f"CPU seconds: median of {options.repeats}, imports and motifs already loaded")

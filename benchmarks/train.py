@@ -6,10 +6,11 @@ Each way is a process of its own with one thread. They take turns, epoch by epoc
 load on the machine hits all alike; only one works at a time. A few steps of each, which compile,
 come first. Validation is not part of an epoch here. "Limit" is the arithmetic of all convolutions
 and dense layers (forward and both gradients, without that of the first layer's input), at the rate
-of a float32 matrix product of numpy's that is measured in turns with the epochs; OPENBLAS_CORETYPE
-and OPENBLAS_L2_SIZE change it, so unset them. "Memory" is the
-time to move what a step must read and write, at the rate at which numpy adds one to an array as
-large as the largest map (`moved` counts the bytes). The ways ``unkept/...`` are ours without
+of a float32 matrix product of numpy's that is measured in turns with the epochs. OPENBLAS_CORETYPE
+and OPENBLAS_L2_SIZE change it: leave them unset, but set ``OPENBLAS_CORETYPE=Haswell`` beside
+``--xla_cpu_max_isa=AVX2``, so that numpy's products use AVX2 only, too. "Memory" is the time
+to move what a step must read and write, at the rate at which numpy adds one to an array as large as
+the largest map (`moved` counts the bytes). The ways ``unkept/...`` are ours without
 `mlproject.system.startup.keep_memory`.
 """
 
@@ -31,6 +32,7 @@ from mlproject.system.variables import set_threads
 set_threads(1)
 
 import numpy as np  # noqa: E402
+from arguments import at_least  # noqa: E402
 from epochs import CLASSES, LENGTH, SEQUENCES  # noqa: E402
 from threadpoolctl import threadpool_info  # noqa: E402
 
@@ -164,11 +166,14 @@ def table(arch: str, seconds: dict[str, list[float]]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--arch", nargs="+", default=["CNN-25", "CNN-1"], help="or all")
+    parser.add_argument(
+        "--arch", nargs="+", default=["CNN-25", "CNN-1"], choices=[*ARCHITECTURES, "all"],
+        metavar="NETWORK", help="or all",
+    )  # fmt: skip
     parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS + UNKEPT)
-    parser.add_argument("--epochs", type=int, default=5, help="that count, of each")
+    parser.add_argument("--epochs", type=at_least(1), default=5, help="that count, of each")
     options = parser.parse_args()
-    names = list(ARCHITECTURES) if options.arch == ["all"] else options.arch
+    names = list(ARCHITECTURES) if "all" in options.arch else options.arch
     print(f"an epoch of {SEQUENCES:,} x {LENGTH} nt in CPU seconds, one thread")
     print(f"median of {options.epochs}, {os.cpu_count()} cores, products of numpy: {kernels()}\n")
     costs: dict[str, float] = {}
