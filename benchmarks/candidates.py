@@ -29,9 +29,11 @@ from mlproject.network.fast_pass import wide_pool  # noqa: E402
 from mlproject.network.fast_pass.convolution import convolve  # noqa: E402
 from mlproject.network.fast_pass.letters import convolve_letters  # noqa: E402
 from mlproject.network.fast_pass.pool import padded, window_max  # noqa: E402
+from mlproject.network.fast_pass.winograd import convolve_winograd  # noqa: E402
 from mlproject.network.random_bits import threefry_words  # noqa: E402
 
 BATCH, LENGTH, FILTERS, WIDTH = 100, 200, 30, 19
+DEEPER = 128  # filters
 WORDS = 620_000
 OVERLAP_STEP = 2
 TOGETHER = 4  # positions in one row of a product of windows
@@ -177,6 +179,8 @@ def parts() -> dict[str, Part]:
             for name, way in pooling.items()
         }
         found[f"block with a pool of {pool}"] = ways
+    for channels in (FILTERS, DEEPER):
+        found |= deeper(rng, channels, plain)
     each = jnp.asarray(rng.standard_normal((BATCH, LENGTH // OVERLAP_STEP, FILTERS)), jnp.float32)
     for pool in (4, 50):
         found[f"pool of {pool}, step of {OVERLAP_STEP}"] = {
@@ -184,6 +188,29 @@ def parts() -> dict[str, Part]:
             "a loop (used)": (block(pool, of_map(overlapping)), (kernel, x, each)),
         }
     return found
+
+
+def deeper(rng: np.random.Generator, channels: int, plain: Callable[..., Any]) -> dict[str, Part]:
+    """Return the ways to convolve a map with `DEEPER` filters of five positions."""
+    x, kernel, upstream = (
+        jnp.asarray(rng.standard_normal(shape), jnp.float32)
+        for shape in ((BATCH, LENGTH, channels), (5, channels, DEEPER), (BATCH, LENGTH, DEEPER))
+    )
+    ways = {"plain": plain, "Winograd's method (used)": convolve_winograd}
+
+    def gradients(way: Callable[..., Any]) -> Callable[..., Any]:
+        def both(x: Any, kernel: Any, upstream: Any) -> Any:
+            return jnp.concatenate([jnp.ravel(one) for one in jax.vjp(way, x, kernel)[1](upstream)])
+
+        return both
+
+    name = f"convolution of {channels} channels"
+    return {
+        name: {way: (compute, (x, kernel)) for way, compute in ways.items()},
+        f"gradients of the {name}": {
+            way: (gradients(compute), (x, kernel, upstream)) for way, compute in ways.items()
+        },
+    }
 
 
 def main() -> None:
@@ -207,7 +234,7 @@ def main() -> None:
                 result.block_until_ready()
                 times[name].append((time.process_time() - before) / CALLS * 1e3)
         for name, values in times.items():
-            print(f"{part:<24} {name:<36} {statistics.median(values):7.2f}", flush=True)
+            print(f"{part:<40} {name:<32} {statistics.median(values):7.2f}", flush=True)
 
 
 if __name__ == "__main__":
