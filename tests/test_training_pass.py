@@ -89,6 +89,19 @@ def by_windows(x: np.ndarray, kernel: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return np.concatenate(windows, axis=2), kernel.reshape(-1, kernel.shape[2])
 
 
+def slow_gradients(
+    x: np.ndarray, kernel: np.ndarray, upstream: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the gradients of a convolution, padded to ``same``, by x and kernel."""
+    width, positions = len(kernel), x.shape[1]
+    first = (width - 1) // 2
+    by_x = np.zeros((len(x), positions + width - 1, x.shape[2]))
+    for place in range(width):
+        by_x[:, place : place + positions] += upstream @ kernel[place].T
+    by_kernel = np.einsum("npk,npf->kf", by_windows(x, kernel)[0], upstream)
+    return by_x[:, first : first + positions], by_kernel.reshape(kernel.shape)
+
+
 def slow_pooled(
     x: np.ndarray, kernel: np.ndarray, window: int, factors: list[np.ndarray]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -98,7 +111,7 @@ def slow_pooled(
     channel of x centred. A float32 sum is good to some roundings of its size.
     """
     x, kernel = x.astype(np.float64), kernel.astype(np.float64)
-    (batch, positions, channels), (width, _, filters) = x.shape, kernel.shape
+    (batch, positions, _), (width, _, filters) = x.shape, kernel.shape
     windows, matrix = by_windows(x, kernel)
     centre = x.mean(axis=(0, 1))
     around = np.abs(windows - np.tile(centre, width))
@@ -120,24 +133,16 @@ def slow_pooled(
     mean, variance = y.mean(axis=(0, 1)), y.var(axis=(0, 1))
     by_y += factors[1] / total + factors[2] * 2 * (y - mean) / total
     by_y_size += np.abs(factors[1]) / total + np.abs(factors[2]) * 2 * spread / total
-    by_kernel = np.einsum("npk,npf->kf", windows, by_y).reshape(kernel.shape)
+    by_x, by_kernel = slow_gradients(x, kernel, by_y)
+    by_x_size, _ = slow_gradients(x, np.abs(kernel), by_y_size)
     moments = by_y_size - by_places  # from centred windows, which are not 0 where a window is
     gathered = np.einsum("npk,npf->kf", np.abs(windows), by_places)
     gathered += np.einsum("npk,npf->kf", np.maximum(np.abs(windows), around), moments)
     gathered = gathered.reshape(kernel.shape)
-    edges = [(0, 0), (0, width - 1), (0, 0)]
-    by_x = np.zeros((batch, positions + width - 1, channels))
-    by_x_size = np.zeros_like(by_x)
-    for place in range(width):
-        shifted = np.pad(by_y @ kernel[place].T, edges)
-        by_x += np.roll(shifted, place, axis=1)
-        by_x_size += np.roll(np.pad(by_y_size @ np.abs(kernel[place]).T, edges), place, axis=1)
-    first = (width - 1) // 2
-    inside = slice(first, first + positions)
     return [
         (maxima, maxima_size), (mean, y_size.mean(axis=(0, 1))),
         (variance, np.square(spread).mean(axis=(0, 1))),
-        (by_x[:, inside], by_x_size[:, inside]), (by_kernel, gathered),
+        (by_x, by_x_size), (by_kernel, gathered),
     ]  # fmt: skip
 
 

@@ -2,28 +2,17 @@
 
 import numpy as np
 import pytest
+from test_training_pass import EPSILON, ROUNDINGS, by_windows, only_on_jax, slow_gradients
 
-from mlproject.network import backend
 from mlproject.network.fast_pass import winograd
-
-EPSILON = float(np.finfo(np.float32).eps)
-ROUNDINGS = 32  # of the sum of the absolute values of the terms; at most 10 were seen
 
 
 def slow(
     x: np.ndarray, kernel: np.ndarray, upstream: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the convolution, padded to ``same``, and the gradients by x and kernel."""
-    width, positions = len(kernel), x.shape[1]
-    before = (width - 1) // 2
-    padded = np.pad(x, [(0, 0), (before, width - 1 - before), (0, 0)])
-    y, by_x, by_kernel = 0.0, np.zeros_like(padded), np.zeros_like(kernel)
-    for place in range(width):
-        part = slice(place, place + positions)
-        y = y + padded[:, part] @ kernel[place]
-        by_x[:, part] += upstream @ kernel[place].T
-        by_kernel[place] = np.einsum("npc,npf->cf", padded[:, part], upstream)
-    return np.asarray(y), by_x[:, before : before + positions], by_kernel
+    windows, matrix = by_windows(x, kernel)
+    return windows @ matrix, *slow_gradients(x, kernel, upstream)
 
 
 @pytest.mark.parametrize(
@@ -36,8 +25,7 @@ def slow(
 def test_values_and_gradients_are_those_of_the_plain_convolution_in_float64(
     batch: int, positions: int, channels: int, width: int, filters: int
 ) -> None:
-    if backend.name() != "jax":
-        pytest.skip("used on JAX only")
+    only_on_jax()
     import jax
 
     rng = np.random.default_rng(0)

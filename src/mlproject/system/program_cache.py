@@ -86,8 +86,12 @@ def program_folder() -> Path:
     Raises:
         RuntimeError: the user has no home folder.
     """
-    home = platformdirs.user_cache_path("mlproject", appauthor=False)
-    return home / "programs" / _digest()
+    return _programs() / _digest()
+
+
+def _programs() -> Path:
+    """Return the folder of all these folders, which needs no look at the processor."""
+    return platformdirs.user_cache_path("mlproject", appauthor=False) / "programs"
 
 
 def _named() -> str:
@@ -96,7 +100,7 @@ def _named() -> str:
 
     value = config.compilation_cache_dir.value or ""
     with suppress(RuntimeError):
-        if Path(value).parent == program_folder().parent:
+        if Path(value).parent == _programs():
             return ""
     return value
 

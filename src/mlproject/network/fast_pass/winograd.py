@@ -48,12 +48,15 @@ def convolve_winograd(x: Any, kernel: Any) -> Any:
 
     @ops.custom_gradient
     def compute(x: Any, kernel: Any) -> tuple[Any, Any]:
+        import jax
+
         def gradient(upstream: Any) -> tuple[Any, Any]:
             turned = ops.transpose(ops.flip(kernel, axis=0), (0, 2, 1))
             by_x = _convolved(upstream, turned, width - 1 - before)
-            many = x.shape[1] >= LEAST_POSITIONS_BY_KERNEL
-            find = _by_kernel if many else _plain_by_kernel
-            return by_x, find(x, upstream, width, before)
+            if x.shape[1] >= LEAST_POSITIONS_BY_KERNEL:
+                return by_x, _by_kernel(x, upstream, width, before)
+            plain = jax.vjp(lambda kernel: ops.conv(x, kernel, padding="same"), kernel)[1]
+            return by_x, *plain(upstream)
 
         return _convolved(x, kernel, before), gradient
 
@@ -81,7 +84,7 @@ def _by_kernel(x: Any, upstream: Any, width: int, before: int) -> Any:
     from jax import lax
 
     matrices = _matrices(width)
-    tile = PRODUCTS + 1 - width
+    tile = matrices.result.shape[1]
 
     def add_some(sums: Any, some: tuple[Any, Any]) -> tuple[Any, None]:
         x, upstream = some
@@ -95,21 +98,15 @@ def _by_kernel(x: Any, upstream: Any, width: int, before: int) -> Any:
     return ops.stack(_combined(matrices.kernel.T, sums))
 
 
-def _plain_by_kernel(x: Any, upstream: Any, width: int, before: int) -> Any:
-    """Return the same, as XLA computes it."""
-    x = ops.pad(x, [[0, 0], [before, width - 1 - before], [0, 0]])
-    found = ops.conv(ops.transpose(x, (2, 1, 0)), ops.transpose(upstream, (1, 0, 2)))
-    return ops.transpose(found, (1, 0, 2))
-
-
 def _evaluated(x: Any, width: int, before: int) -> Any:
     """Return what is under each tile at each point, (products, batch * tiles, channels)."""
-    tile = PRODUCTS + 1 - width
+    matrices = _matrices(width)
+    tile = matrices.result.shape[1]
     more = -(-PRODUCTS // tile) - 1
     tiles = _in_tiles(x, tile, before, more)
     count = tiles.shape[1] - more
     under = [tiles[:, n // tile : n // tile + count, n % tile] for n in range(PRODUCTS)]
-    found = ops.stack(_combined(_matrices(width).source, under))
+    found = ops.stack(_combined(matrices.source, under))
     return ops.reshape(found, (PRODUCTS, -1, x.shape[2]))
 
 
