@@ -150,7 +150,7 @@ def slow_pooled(
 @pytest.mark.parametrize("channels", [3, 5])  # sums of windows by blocks and by distances
 @pytest.mark.parametrize(
     ("positions", "width", "window"),
-    [(200, 5, 100), (130, 4, 64), (9, 9, 9), (70, 2, 70), (100, 30, 25)],
+    [(200, 5, 100), (130, 4, 64), (9, 9, 9), (70, 2, 70), (100, 30, 25), (100, 1, 50)],
 )
 def test_values_and_gradients_before_a_wide_pool_are_those_of_the_map_in_float64(
     positions: int, width: int, window: int, channels: int, offset: float
@@ -194,6 +194,7 @@ def some_letters(positions: int) -> np.ndarray:
     [
         *((200, 19, 25, 30), (200, 19, 100, 16), (130, 4, 64, 20), (9, 9, 9, 16), (70, 2, 70, 17)),
         *((100, 30, 25, 40), (61, 7, 10, 33), (12, 20, 10, 16), (50, 3, 12, 129)),
+        *((200, 9, 200, 16), (100, 1, 50, 16)),
     ],
 )
 def test_letters_before_a_wide_pool_give_what_the_map_gives_in_float64(

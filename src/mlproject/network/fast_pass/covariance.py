@@ -2,22 +2,23 @@
 
 A window of `width` positions and c channels is a row of ``width * c`` numbers. The sum of the
 products of these rows with themselves takes ``(width * c) ** 2`` multiply-adds for each window. Two
-ways take less work:
+ways take less work. Both first compute the products of positions, ``sum z[p, i] z[p + d, j]`` for
+each distance d within a window:
 
-* `_by_blocks`: the product of a row of the windows of `BLOCK` positions in a row, which are one
-  longer window, holds the products of all of them. For few channels.
-* `_by_distances`: the products of positions, ``sum z[p, i] z[p + d, j]`` for each distance d within
-  a window, less those of windows that do not exist.
+* `_by_blocks`: of a few positions with all that follow within a window. For few channels.
+* `_by_distances`: of all positions by a convolution of the map with itself. Windows that do not
+  exist are taken away then.
 """
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from mlproject.sequence import LETTERS
 
-BLOCK = 20  # positions
+BLOCK = 4  # positions
 
 
 def window_sums(z: Any, width: int) -> tuple[Any, Any]:
@@ -25,38 +26,67 @@ def window_sums(z: Any, width: int) -> tuple[Any, Any]:
 
     Args:
         z: (batch, positions, channels).
-        width: positions a window, from 2 to the number of positions.
+        width: positions a window, at most the number of positions.
 
     Returns:
         (width * channels,) and (width * channels, width * channels).
     """
-    return (_by_blocks if z.shape[2] <= len(LETTERS) else _by_distances)(z, width)
+    channels = z.shape[2]
+    if width == 1:
+        rows = ops.reshape(z, (-1, channels))
+        return ops.sum(rows, axis=0), _squared(rows)
+    return (_by_blocks if channels <= len(LETTERS) else _by_distances)(z, width)
+
+
+@ops.custom_gradient
+def _squared(rows: Any) -> tuple[Any, Callable[..., Any]]:
+    """Return the product of the rows' columns with themselves; its gradient takes one product."""
+    products = ops.matmul(ops.transpose(rows), rows)
+    return products, lambda upstream: ops.matmul(rows, upstream + ops.transpose(upstream))
 
 
 def _by_blocks(z: Any, width: int) -> tuple[Any, Any]:
     batch, positions, channels = z.shape
     edge = width - 1
-    block = max(BLOCK, edge)
-    blocks, rest = divmod(positions - edge, block)
-    parts = []
-    if blocks:
-        missing = max((blocks + 1) * block - positions, 0)
-        longer = ops.pad(z, [[0, 0], [0, missing], [0, 0]])
-        shape = (batch, blocks, block, channels)
-        own, next_ones = (
-            ops.reshape(longer[:, start : start + blocks * block], shape) for start in (0, block)
-        )
-        parts.append((ops.concatenate([own, next_ones[:, :, :edge]], axis=2), block))
-    if rest:
-        parts.append((z[:, blocks * block :], rest))
-    sums, products = 0.0, 0.0
-    for windows, starts in parts:
-        rows = ops.reshape(windows, (-1, (starts + edge) * channels))
-        row_sums, row_products = ops.sum(rows, axis=0), ops.matmul(ops.transpose(rows), rows)
-        for start in range(starts):
-            window = slice(start * channels, (start + width) * channels)
-            sums, products = sums + row_sums[window], products + row_products[window, window]
-    return sums, products
+    starts = positions - edge
+    count, later = -(-starts // BLOCK), -(-edge // BLOCK)
+    own = ops.pad(z[:, :starts], [[0, 0], [0, count * BLOCK - starts], [0, 0]])
+    longer = ops.pad(z, [[0, 0], [0, (count + later) * BLOCK - positions], [0, 0]])
+    blocks = ops.reshape(longer, (batch, count + later, BLOCK * channels))
+    following = [blocks[:, first : first + count] for first in range(later + 1)]
+    own, following = (
+        ops.reshape(one, (batch * count, -1)) for one in (own, ops.concatenate(following, axis=2))
+    )
+    products = ops.matmul(ops.transpose(own), following)
+    products = ops.reshape(products, (BLOCK, channels, -1, channels))
+    apart = sum(products[place, :, place : place + width] for place in range(BLOCK))
+    places = ops.reshape(ops.sum(ops.reshape(z, (batch, -1)), axis=0), (positions, channels))
+    changes = ops.cumsum(places[starts:] - places[:edge], axis=0)
+    sums = ops.sum(places[:starts], axis=0) + ops.pad(changes, [[1, 0], [0, 0]])
+    return ops.reshape(sums, (-1,)), _of_places(apart, z[:, :edge], z[:, starts:])
+
+
+def _of_places(apart: Any, first: Any, last: Any) -> Any:
+    """Return the products of all places of the windows, (width * channels, width * channels).
+
+    From a place to the next one, the first positions leave the sum and the last ones come in.
+
+    Args:
+        apart: products of the windows' first place with all places, (channels, width, channels).
+        first: the first ``width - 1`` positions, (batch, width - 1, channels).
+        last: the last ones.
+    """
+    channels, width, _ = apart.shape
+    edge, size = (width - 1) * channels, width * channels
+    later = ops.transpose(apart, (1, 0, 2))
+    either = ops.concatenate([ops.transpose(later[:0:-1], (0, 2, 1)), later])
+    distances = np.arange(width) - np.arange(width)[:, None] + width - 1
+    equal = ops.transpose(ops.take(either, distances, axis=0), (0, 2, 1, 3))
+    first, last = (ops.reshape(one, (-1, edge)) for one in (first, last))
+    rows, others = ops.concatenate([last, first]), ops.concatenate([last, -first])
+    changes = ops.pad(ops.matmul(ops.transpose(rows), others), [[edge, 0], [edge, 0]])
+    moved = [slice(start, start + size) for start in range(0, edge, channels)]
+    return ops.reshape(equal, (size, size)) + sum(changes[one, one] for one in moved)
 
 
 def _by_distances(z: Any, width: int) -> tuple[Any, Any]:

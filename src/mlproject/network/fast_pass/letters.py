@@ -21,7 +21,7 @@ KINDS = len(LETTERS) + 1  # the unknown letter contributes nothing
 LANES = 16  # float32 numbers in the longest register of a processor
 LEAST_FILTERS = 16  # fewer leave registers empty
 LEAST_WIDTH = 7  # a narrower map is as fast by a product
-MOST_IN_TURN = 50  # positions of a window; more would take seconds to compile
+MOST_IN_TURN = 100  # positions of a window; more would take seconds to compile
 
 
 def is_cheaper(kernel: Any, before_pool: bool) -> bool:
@@ -78,8 +78,18 @@ def maxima_and_places(x: Any, kernel: Any, window: int, kept: Any = None) -> tup
     behind = tables.shape[2] - filters
     known = [] if kept is None else [ops.pad(kept, [[0, 0], [0, 0], [0, behind]])]
 
-    def of_map(y: Any) -> tuple[Any, Any]:
-        y = ops.pad(y, [[before, after], [0, 0]], constant_values=-float("inf"))
+    def of_sequence(one: tuple[Any, ...]) -> tuple[Any, Any]:
+        def padded_map() -> Any:
+            y = _map_of(tables, one[0], positions)
+            y = ops.where(one[1], y, LOWEST) if known else y
+            return ops.pad(y, [[before, after], [0, 0]], constant_values=-float("inf"))
+
+        def nothing() -> Any:
+            return ops.zeros((positions + before + after, tables.shape[2]))
+
+        # XLA would compute the map again for each place of a window, but not what a condition that
+        # it cannot foresee decides on.
+        y = lax.cond(one[0][0] >= 0, padded_map, nothing)
         y = ops.reshape(y, (-1, window, y.shape[1]))
         if window > MOST_IN_TURN:
             maxima = ops.max(y, axis=1)
@@ -90,17 +100,7 @@ def maxima_and_places(x: Any, kernel: Any, window: int, kept: Any = None) -> tup
             maxima = ops.maximum(maxima, y[:, number])
         return maxima, first
 
-    def next_map(earlier: Any, one: tuple[Any, ...]) -> tuple[Any, tuple[Any, Any]]:
-        # The maxima are those of the sequence before, whose map lies in memory now. XLA would
-        # compute the map of this one again for each place of a window.
-        y = _map_of(tables, one[0], positions)
-        return ops.where(one[1], y, LOWEST) if known else y, of_map(earlier)
-
-    nothing = ops.zeros((positions, tables.shape[2]))
-    last, (maxima, places) = lax.scan(next_map, nothing, (rows, *known))
-    last_maxima, last_places = of_map(last)
-    maxima = ops.concatenate([maxima[1:], last_maxima[None]])
-    places = ops.concatenate([places[1:], last_places[None]])
+    maxima, places = lax.map(of_sequence, (rows, *known))
     return maxima[..., :filters], places[..., :filters]
 
 
@@ -131,7 +131,7 @@ def _rows(x: Any, kernel: Any) -> Any:
     _, positions, letters = x.shape
     count, _ = _size(kernel)
     before = (kernel.shape[0] - 1) // 2
-    codes = letters - ops.sum(x * ops.arange(letters, 0, -1, dtype="float32"), axis=2)
+    codes = letters - sum(x[:, :, n] * float(letters - n) for n in range(letters))
     edges = [[0, 0], [before, count * TOGETHER - before]]
     codes = ops.pad(codes, edges, constant_values=float(letters))
     starts = positions + (count - 1) * TOGETHER

@@ -25,6 +25,7 @@ MONOTONIC = tuple(
 """Activations that keep the order of values, so that the maximum can be taken before them."""
 
 CUBE = 3  # factors
+MATRIX = 2  # dimensions
 CHAINED = (
     layers.Dropout, layers.Flatten, layers.Dense, layers.BatchNormalization, layers.Activation,
 )  # fmt: skip
@@ -180,6 +181,14 @@ def is_pool_alone(layer: Any) -> bool:
     (window,), (step,) = layer.pool_size, layer.strides
     joined = window % step == 0 if layer.padding == "same" else window == step
     return joined and layer.input.shape[1] is not None
+
+
+def is_dense(layer: Any) -> bool:
+    """Return whether a layer is a dense one of rows, with float32 weights of its own."""
+    if type(layer) is not layers.Dense or not _is_plain(layer):
+        return False
+    stock = layer.quantization_mode is None and not layer.lora_enabled
+    return stock and layer.input.ndim == MATRIX
 
 
 def _is_max_pool(layer: Any) -> bool:

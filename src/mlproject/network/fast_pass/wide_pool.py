@@ -40,7 +40,7 @@ def is_cheaper(x: Any, kernel: Any, window: int) -> bool:
     """
     width, channels, filters = kernel.shape
     least = MIN_WINDOW_OF_LETTERS if channels <= len(LETTERS) else MIN_WINDOW
-    wide = window >= least and 1 < width <= x.shape[1]
+    wide = window >= least and width <= x.shape[1]
     return wide and channels <= filters / MIN_GAIN and backend.name() == "jax"
 
 
@@ -51,7 +51,7 @@ def pooled(
 
     Args:
         x: (batch, positions, channels), at least as many positions as the kernel is wide.
-        kernel: (width, channels, filters), of a width of 2 or more.
+        kernel: (width, channels, filters).
         window: positions a window of the pool, padded to ``same`` as well.
         kept: the values that dropout keeps for the pool, (batch, positions, filters), bool.
         letters: whether x is one-hot, zeros for an unknown letter.
@@ -62,7 +62,7 @@ def pooled(
         positions, each (filters,).
     """
     find = maxima_and_places if letters and from_tables(kernel, True) else _maxima_and_places
-    return _maxima(x, kernel, window, kept, find), *_moments(x, kernel)
+    return _maxima(x, kernel, window, kept, find), *_moments(x, kernel, letters)
 
 
 def _maxima(x: Any, kernel: Any, window: int, kept: Any, find: Callable[..., Any]) -> Any:
@@ -136,15 +136,16 @@ def _gradients(x: Any, kernel: Any, starts: Any, upstream: Any) -> tuple[Any, An
     return by_x, ops.reshape(by_kernel, kernel.shape)
 
 
-def _moments(x: Any, kernel: Any) -> tuple[Any, Any]:
+def _moments(x: Any, kernel: Any, letters: bool) -> tuple[Any, Any]:
     """Return mean and variance (filters,) of the convolution, from the covariance of windows.
 
     Each channel of x is centred first, since a covariance loses digits if the mean is larger than
-    the spread. The padding is centred too and becomes minus the mean.
+    the spread. The padding is centred too and becomes minus the mean. Letters are as they are: their
+    sums are whole numbers, and exact.
     """
     width, _, filters = kernel.shape
     before = (width - 1) // 2
-    centre = ops.stop_gradient(ops.mean(x, axis=(0, 1)))
+    centre = ops.zeros(x.shape[2:]) if letters else ops.stop_gradient(ops.mean(x, axis=(0, 1)))
     z = ops.pad(x, [[0, 0], [before, width - 1 - before], [0, 0]]) - centre
     sums, products = window_sums(z, width)
     count = x.shape[0] * x.shape[1]
