@@ -10,9 +10,10 @@ from keras import layers, ops
 from test_networks import TOPOLOGIES, small
 from test_training_pass import only_on_jax
 
+from mlproject.architectures import make_spec
 from mlproject.network import backend
 from mlproject.network.build import build
-from mlproject.network.fast_pass import supports, training_pass, wide_pool
+from mlproject.network.fast_pass import prediction_pass, supports, training_pass, wide_pool
 from mlproject.network.fast_pass.forward import dropped
 from mlproject.network.fast_pass.plan import Block, is_chain_of_blocks, plan
 from mlproject.network.steps import make_steps
@@ -113,7 +114,7 @@ def after_steps(model: keras.Model, scores: Callable[..., Any]) -> list[np.ndarr
     optimizer.build(model.trainable_variables)
     steps = make_steps(model, optimizer, scores)
     rng = np.random.default_rng(2)
-    codes = rng.integers(0, 4, (1, 8, LENGTH)).astype(np.uint8)
+    codes = rng.integers(0, 4, (1, 8, model.input_shape[1])).astype(np.uint8)
     steps.start()
     for _ in range(2):
         steps.run(codes, (rng.random((1, 8, CLASSES)) < 0.4).astype(np.uint8))
@@ -127,6 +128,17 @@ def assert_equal_steps(make: Callable[[], keras.Model]) -> None:
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=2e-5)
 
 
+def assert_equal_predictions(make: Callable[[], keras.Model]) -> None:
+    """Compare the scores of prediction, after steps that have moved the averages of batch norm."""
+    model = make()
+    after_steps(model, training_pass)
+    length = model.input_shape[1]
+    drawn = np.random.default_rng(3).integers(0, 5, (6, length))  # the last letter is unknown
+    x = np.eye(5, dtype=np.float32)[drawn][..., :4]
+    ours, own_scores = prediction_pass(model, x), model(x, training=False)
+    np.testing.assert_allclose(backend.value(ours), backend.value(own_scores), rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", TAKEN)
 def test_a_step_of_an_own_model_with_blocks_is_the_models_own(name: str) -> None:
     graph, count = TAKEN[name]
@@ -135,6 +147,7 @@ def test_a_step_of_an_own_model_with_blocks_is_the_models_own(name: str) -> None
     assert sum(isinstance(one, Block) for one in plan(model)) == count
     assert not is_chain_of_blocks(model)
     assert_equal_steps(lambda: own(graph))
+    assert_equal_predictions(lambda: own(graph))
 
 
 @pytest.mark.parametrize(
@@ -150,6 +163,13 @@ def test_a_step_of_a_topology_with_blocks_is_the_models_own(options: dict[str, o
     spec = small(**options, dropout_conv=0.0, dropout_dense=0.0)
     assert supports(build(spec, LENGTH, CLASSES))
     assert_equal_steps(lambda: signed(build(spec, LENGTH, CLASSES)))
+    assert_equal_predictions(lambda: signed(build(spec, LENGTH, CLASSES)))
+
+
+@pytest.mark.parametrize("arch", ["CNN-25", "CNN-2", "CNN19-1-2", "EXP-CNN-50"])
+def test_dropout_is_off_and_averages_normalise_when_scores_are_predicted(arch: str) -> None:
+    spec = make_spec({"arch": arch, "units": 16, "bn_momentum": 0.5})
+    assert_equal_predictions(lambda: signed(build(spec, 200, CLASSES)))
 
 
 @pytest.mark.parametrize(
@@ -196,6 +216,7 @@ def test_a_step_with_a_pool_outside_blocks_is_the_models_own(name: str) -> None:
     assert supports(model)
     assert not any(isinstance(one, Block) for one in plan(model))
     assert_equal_steps(lambda: own(POOLS[name]))
+    assert_equal_predictions(lambda: own(POOLS[name]))
 
 
 @pytest.mark.parametrize("name", LEFT)

@@ -14,6 +14,7 @@ import numpy as np
 from mlproject.system.errors import UserError
 
 Forward = Callable[[Any], Any]
+Scores = Callable[[keras.Model, Any], Any]
 Gradient = Callable[..., tuple[np.ndarray, np.ndarray]]
 
 
@@ -106,20 +107,26 @@ def input_gradient(function: Callable[[Any], Any], x: Any) -> Any:
     return tape.gradient(value, x)
 
 
-def forward(model: keras.Model) -> Forward:
+def forward(model: keras.Model, scores: Scores | None = None) -> Forward:
     """Return the compiled forward pass: one-hot (batch, length, 4) to the model's output.
 
     Each call reads the current weights, so the function stays valid while the model trains.
+
+    Args:
+        model: any.
+        scores: the pass to compile. Default: the model's own.
     """
-    return forwards([model])[0]
+    return forwards([model], scores)[0]
 
 
-def forwards(models: Sequence[keras.Model]) -> list[Forward]:
+def forwards(models: Sequence[keras.Model], scores: Scores | None = None) -> list[Forward]:
     """Return `forward` of models that differ in the values of their weights only.
 
     JAX compiles it once for all of them.
     """
-    return _jax_forwards(models) if name() == "jax" else [_tensorflow_forward(m) for m in models]
+    if name() == "jax":
+        return _jax_forwards(models, scores or _own)
+    return [_tensorflow_forward(model, scores or _own) for model in models]
 
 
 def host_forward(model: keras.Model) -> Forward:
@@ -132,7 +139,7 @@ def host_forwards(models: Sequence[keras.Model]) -> list[Forward]:
     if name() == "jax":
         import jax
 
-        return _jax_forwards(models, jax.devices("cpu")[0])
+        return _jax_forwards(models, _own, jax.devices("cpu")[0])
     return [_tensorflow_host_forward(model) for model in models]
 
 
@@ -155,12 +162,16 @@ def value(variable: keras.Variable) -> np.ndarray:
     return np.array(keras.ops.convert_to_numpy(keras.ops.copy(variable)))
 
 
-def _tensorflow_forward(model: keras.Model) -> Forward:
+def _own(model: keras.Model, x: Any) -> Any:
+    return model(x, training=False)
+
+
+def _tensorflow_forward(model: keras.Model, scores: Scores) -> Forward:
     import tensorflow as tf
 
     @tf.function(jit_compile=False)
     def call(inputs: Any) -> Any:
-        return model(inputs, training=False)
+        return scores(model, inputs)
 
     return lambda inputs: keras.tree.map_structure(np.asarray, call(inputs))
 
@@ -175,12 +186,18 @@ def _tensorflow_host_forward(model: keras.Model) -> Forward:
     return on_host
 
 
-def _jax_forwards(models: Sequence[keras.Model], place: Any = None) -> list[Forward]:
+def _jax_forwards(
+    models: Sequence[keras.Model], scores: Scores, place: Any = None
+) -> list[Forward]:
     import jax
+
+    groups = models[0].trainable_variables, models[0].non_trainable_variables
 
     @jax.jit
     def call(trainable: Any, others: Any, inputs: Any) -> Any:
-        return models[0].stateless_call(trainable, others, inputs, training=False)[0]
+        pairs = (zip(*both, strict=True) for both in zip(groups, (trainable, others), strict=True))
+        with keras.StatelessScope(state_mapping=[one for both in pairs for one in both]):
+            return scores(models[0], inputs)
 
     def run(model: keras.Model, inputs: np.ndarray) -> Any:
         groups = (model.trainable_variables, model.non_trainable_variables)

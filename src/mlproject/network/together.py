@@ -91,7 +91,8 @@ class _Group:
         length, classes = train.codes.shape[1], train.labels.shape[1]
         models = [build(one.spec, length, classes, task) for one in members]
         optimizers = [built_optimizer(one.spec, m) for one, m in zip(members, models, strict=True)]
-        calls, references = backend.forwards(models), backend.host_forwards(models)
+        calls = backend.forwards(models, fast_pass.choose_prediction(models[0]))
+        references = backend.host_forwards(models)
         self._trainings = []
         for number, (spec, state) in enumerate(members):
             tools = Tools(

@@ -49,7 +49,8 @@ class Tools(NamedTuple):
         attack = make_attack(spec, model, loss)
         steps = make_steps(model, optimizer, scores, loss, make_inputs(spec), attack)
         check = score_check(valid, backend.host_forward(model), task)
-        return cls(optimizer, steps, predictor(model), check)
+        call = backend.forward(model, fast_pass.choose_prediction(model))
+        return cls(optimizer, steps, predictor(model, call=call), check)
 
 
 def built_optimizer(spec: RunSpec, model: keras.Model) -> keras.optimizers.Optimizer:

@@ -1,4 +1,4 @@
-"""The network's forward pass in training: equal to `model(x, training=True)`, with less work.
+"""The network's forward pass: equal to `model(x, training=True)`, with less work.
 
 It adds no layers. It uses the weights, moving averages and seeds of the model's stock layers, and
 the model is saved as it is. These computations differ:
@@ -18,14 +18,13 @@ the model is saved as it is. These computations differ:
 """
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
 import keras
 from keras import layers, ops
 
 from mlproject.geometry import as_list
-from mlproject.network import backend, random_bits
+from mlproject.network import random_bits
 from mlproject.network.fast_pass import wide_pool
 from mlproject.network.fast_pass.convolution import convolve
 from mlproject.network.fast_pass.letters import convolve_letters
@@ -33,7 +32,6 @@ from mlproject.network.fast_pass.letters import is_cheaper as from_tables
 from mlproject.network.fast_pass.plan import CUBE, Block, is_dense, is_dropout, is_pool_alone, plan
 from mlproject.network.fast_pass.pool import LOWEST, window_max
 from mlproject.network.fast_pass.product import product
-from mlproject.network.step_parts import TrainingPass
 
 
 def training_pass(model: keras.Model, sequences: Any, letters: bool = False) -> Any:
@@ -48,58 +46,51 @@ def training_pass(model: keras.Model, sequences: Any, letters: bool = False) -> 
         float32 (batch, classes). Equal to ``model(sequences, training=True)`` up to rounding if the
         dropout rates are 0. If a window has several equal maxima, the first gets the gradient.
     """
+    return _scores(model, sequences, letters, training=True)
+
+
+def prediction_pass(model: keras.Model, sequences: Any) -> Any:
+    """Return the scores of one-hot sequences, equal to ``model(sequences)`` up to rounding.
+
+    Args:
+        model: one that `supports` takes.
+        sequences: float32 (batch, length, 4), a tensor, zeros for an unknown letter.
+
+    Returns:
+        float32 (batch, classes).
+    """
+    return _scores(model, sequences, letters=True, training=False)
+
+
+def _scores(model: keras.Model, sequences: Any, letters: bool, training: bool) -> Any:
     known = {id(model.inputs[0]): sequences}
     for step in plan(model):
         if isinstance(step, Block):
             source = step.convolution.input
             first = letters and source is model.inputs[0]
-            known[id(step.output)] = _block(step, known[id(source)], first)
+            known[id(step.output)] = _block(step, known[id(source)], first, training)
         elif is_pool_alone(step):
             known[id(step.output)] = _pool(step, known[id(step.input)])
         elif is_dropout(step):
-            known[id(step.output)] = dropped(step, known[id(step.input)])
+            x = known[id(step.input)]
+            known[id(step.output)] = dropped(step, x) if training else x
         elif is_dense(step):
             known[id(step.output)] = _dense(step, known[id(step.input)])
         else:
-            found = _called(step, known)
+            found = _called(step, known, training)
             known |= zip(map(id, as_list(step.output)), as_list(found), strict=True)
     return known[id(model.outputs[0])]
 
 
-def supports(model: keras.Model) -> bool:
-    """Return whether `training_pass` computes a part of a model in another way than the model.
-
-    That part are its blocks, see `plan` (a convolution with ``same`` padding and without dilation,
-    batch norm or none, a monotonic activation, a max-pool), and other max-pools.
-    """
-    if any(layer.compute_dtype != "float32" for layer in model.layers):
-        return False
-    return any(isinstance(step, Block) or is_pool_alone(step) for step in plan(model))
-
-
-def choose(model: keras.Model, letters: bool = False) -> tuple[TrainingPass, str]:
-    """Return the pass to train with and its name; `letters` as for `training_pass`.
-
-    ``fast`` is `training_pass`, for models that it `supports` on a processor; ``model`` is the
-    model's own.
-
-    On a GPU `training_pass` is no faster, and on one GPU (H100, JAX 0.11.2) trainings with it had
-    corrupted weights; see docs/reproduction/koo_eddy_2019/notes.md.
-    """
-    if backend.on_processor() and supports(model):
-        return partial(training_pass, letters=letters), "fast"
-    return lambda model, x: model(x, training=True), "model"
-
-
-def _called(operation: Any, known: Mapping[int, Any]) -> Any:
-    """Return the output of an operation of the graph in training."""
+def _called(operation: Any, known: Mapping[int, Any], training: bool) -> Any:
+    """Return the output of an operation of the graph."""
     arguments = operation._inbound_nodes[0].arguments
     args, kwargs = keras.tree.map_structure(
         lambda one: known[id(one)] if isinstance(one, keras.KerasTensor) else one,
         (arguments.args, arguments.kwargs),
     )
-    training = {"training": True} if isinstance(operation, keras.Layer) else {}
-    return operation(*args, **{**kwargs, **training})
+    mode = {"training": training} if isinstance(operation, keras.Layer) else {}
+    return operation(*args, **{**kwargs, **mode})
 
 
 class Pooled(NamedTuple):
@@ -119,7 +110,7 @@ class Pooled(NamedTuple):
     kept: Any = None
 
 
-def _block(block: Block, x: Any, letters: bool) -> Any:
+def _block(block: Block, x: Any, letters: bool, training: bool) -> Any:
     """Return a block's output; batch norm, bias and activations see the pooled map only."""
     convolution, norm = block.convolution, block.norm
     kernel = ops.convert_to_tensor(convolution.kernel)
@@ -127,28 +118,30 @@ def _block(block: Block, x: Any, letters: bool) -> Any:
     sign = 1.0
     if norm is not None:
         sign = ops.stop_gradient(ops.where(ops.convert_to_tensor(norm.gamma) < 0, -1.0, 1.0))
-    pooled = _pooled(block, x, kernel if norm is None else kernel * sign, letters)
+    dropping = block if training else block._replace(dropout=None)
+    pooled = _pooled(dropping, x, kernel if norm is None else kernel * sign, letters)
     absent = None if pooled.kept is None else pooled.maxima == LOWEST
     y = pooled.maxima if absent is None else ops.where(absent, 0.0, pooled.maxima)
     if bias is not None:
         y = y + bias * sign
     if norm is not None:
-        mean = pooled.mean if bias is None else pooled.mean + bias * sign
-        y = _normalised(norm, y, sign, mean, pooled.variance)
+        mean, variance = pooled.mean if bias is None else pooled.mean + bias * sign, pooled.variance
+        if training:
+            _move(norm, mean * sign, variance)
+        else:
+            mean, variance = norm.moving_mean * sign, ops.convert_to_tensor(norm.moving_variance)
+        scale = ops.convert_to_tensor(norm.gamma) * sign * ops.rsqrt(variance + norm.epsilon)
+        y = (y - mean) * scale + ops.convert_to_tensor(norm.beta)
     y = convolution.activation(y)
     for layer in block.activations:
         y = layer([y] * CUBE) if isinstance(layer, layers.Multiply) else layer(y)
     return y if absent is None else _with_dropped(block, y, pooled.kept, absent)
 
 
-def _normalised(
-    norm: layers.BatchNormalization, y: Any, sign: Any, mean: Any, variance: Any
-) -> Any:
-    """Return a map of ``sign * values``, normalised, and update the moving averages."""
-    for moving, new in ((norm.moving_mean, mean * sign), (norm.moving_variance, variance)):
+def _move(norm: layers.BatchNormalization, mean: Any, variance: Any) -> None:
+    """Update the moving averages."""
+    for moving, new in ((norm.moving_mean, mean), (norm.moving_variance, variance)):
         moving.assign(moving * norm.momentum + ops.stop_gradient(new) * (1.0 - norm.momentum))
-    scale = ops.convert_to_tensor(norm.gamma) * sign * ops.rsqrt(variance + norm.epsilon)
-    return (y - mean) * scale + ops.convert_to_tensor(norm.beta)
 
 
 def _with_dropped(block: Block, y: Any, kept: Any, absent: Any) -> Any:

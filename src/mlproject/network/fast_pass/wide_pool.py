@@ -140,8 +140,8 @@ def _moments(x: Any, kernel: Any, letters: bool) -> tuple[Any, Any]:
     """Return mean and variance (filters,) of the convolution, from the covariance of windows.
 
     Each channel of x is centred first, since a covariance loses digits if the mean is larger than
-    the spread. The padding is centred too and becomes minus the mean. Letters are as they are: their
-    sums are whole numbers, and exact.
+    the spread. The padding is centred too and becomes minus the mean. Letters stay as they are:
+    their sums are whole numbers, and exact.
     """
     width, _, filters = kernel.shape
     before = (width - 1) // 2
