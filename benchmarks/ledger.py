@@ -94,4 +94,4 @@ class Ledger:
                 setattr(owner, attribute, self.counted(getattr(owner, attribute), part))
         training: Any = importlib.import_module("mlproject.network.training_tools")
         make = training.predictor
-        training.predictor = lambda model: self.counted(make(model), "validation")
+        training.predictor = lambda *args, **kw: self.counted(make(*args, **kw), "validation")
