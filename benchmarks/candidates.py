@@ -36,6 +36,7 @@ BATCH, LENGTH, FILTERS, WIDTH = 100, 200, 30, 19
 DEEPER = 128  # filters
 WORDS = 620_000
 OVERLAP_STEP = 2
+FEW, MOST_IN_TURN = 2, 4  # places of a pool whose maxima are searched in turn, as used and tried
 TOGETHER = 4  # positions in one row of a product of windows
 ROUNDS, CALLS = 9, 15
 
@@ -88,11 +89,13 @@ def gradient_of_one_sequence(x: Any, upstream: Any) -> Any:
     return ops.conv(x, upstream, padding="valid").transpose(1, 0, 2)
 
 
-def of_map(maxima: Callable[[Any, int], Any]) -> Callable[..., Any]:
+def of_map(
+    maxima: Callable[[Any, int], Any], convolution: Callable[..., Any] = convolve
+) -> Callable[..., Any]:
     """Return a function of the maxima of the map, and mean and variance of each filter's map."""
 
     def pooled(x: Any, kernel: Any, pool: int) -> tuple[Any, Any, Any]:
-        y = convolve(x, kernel)
+        y = convolution(x, kernel)
         mean = y.mean((0, 1))
         variance = jnp.square(y - lax.stop_gradient(mean)).mean((0, 1))
         return maxima(y, pool), mean, variance
@@ -168,12 +171,15 @@ def parts() -> dict[str, Part]:
     }
     for pool in (2, 4, 10, 25, 100):
         pooled = jnp.asarray(rng.standard_normal((BATCH, LENGTH // pool, FILTERS)), jnp.float32)
-        used = "places in turn" if pool <= 4 else "windows, from tables"
-        pooling = {"reductions": of_map(reductions), "windows": wide_pool.pooled}
-        if pool <= 4:
+        used = "places in turn, from tables" if pool == FEW else "windows, from tables"
+        pooling: dict[str, Callable[..., Any]] = {
+            "reductions": of_map(reductions),
+            "windows": wide_pool.pooled,
+            "windows, from tables": partial(wide_pool.pooled, letters=True),
+        }
+        if pool <= MOST_IN_TURN:
             pooling["places in turn"] = of_map(in_turn)
-        else:
-            pooling["windows, from tables"] = partial(wide_pool.pooled, letters=True)
+            pooling["places in turn, from tables"] = of_map(in_turn, convolve_letters)
         ways: Part = {
             name + " (used)" * (name == used): (block(pool, way), (kernel, x, pooled))
             for name, way in pooling.items()

@@ -23,6 +23,7 @@ PARTS = {
     "planted sites": ["run.layer_reader.LayerReader._peaks", "run.layer_reader.LayerReader.truth"],
     "ablation": ["run.filters._ablate"],
     "Tomtom": ["run.layer_reader.read_layer"],
+    "shuffled filters": ["run.filters.null_scores"],
     "logos": ["run.filters.logo_figure", "run.filters.record_figure"],
     "card": ["run.run.card_data", "run.run.record_card"],
     "tracking": [

@@ -13,7 +13,13 @@ from test_training_pass import only_on_jax
 from mlproject.architectures import make_spec
 from mlproject.network import backend
 from mlproject.network.build import build
-from mlproject.network.fast_pass import prediction_pass, supports, training_pass, wide_pool
+from mlproject.network.fast_pass import (
+    choose_prediction,
+    prediction_pass,
+    supports,
+    training_pass,
+    wide_pool,
+)
 from mlproject.network.fast_pass.forward import dropped
 from mlproject.network.fast_pass.plan import Block, is_chain_of_blocks, plan
 from mlproject.network.steps import make_steps
@@ -137,6 +143,18 @@ def assert_equal_predictions(make: Callable[[], keras.Model]) -> None:
     x = np.eye(5, dtype=np.float32)[drawn][..., :4]
     ours, own_scores = prediction_pass(model, x), model(x, training=False)
     np.testing.assert_allclose(backend.value(ours), backend.value(own_scores), rtol=1e-4, atol=1e-6)
+
+
+def test_the_compiled_pass_of_prediction_follows_the_models_weights() -> None:
+    model = signed(build(small(), LENGTH, CLASSES))
+    x = np.eye(4, dtype=np.float32)[np.random.default_rng(4).integers(0, 4, (3, LENGTH))]
+    fast = backend.forward(model, choose_prediction(model))
+    assert choose_prediction(model) is prediction_pass
+    for _ in range(2):
+        np.testing.assert_allclose(fast(x), backend.forward(model)(x), rtol=1e-4, atol=1e-6)
+        before = fast(x)
+        after_steps(model, training_pass)
+        assert not np.allclose(fast(x), before, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", TAKEN)

@@ -181,7 +181,7 @@ def test_patience_counts_across_an_interruption_and_the_best_weights_stay(tmp_pa
     best = full.fit.history[full.fit.best_epoch - 1]
     scores = predict(full.model, VALID.codes)
     loss = data_loss(VALID.labels, scores)
-    assert loss == pytest.approx(best.values["val_cross_entropy"], rel=1e-6)
+    assert loss == pytest.approx(best.values["val_cross_entropy"], rel=1e-5)
 
 
 def test_the_monitored_value_decides_which_epoch_is_best(tmp_path: Path) -> None:

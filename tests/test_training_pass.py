@@ -194,7 +194,7 @@ def some_letters(positions: int) -> np.ndarray:
     [
         *((200, 19, 25, 30), (200, 19, 100, 16), (130, 4, 64, 20), (9, 9, 9, 16), (70, 2, 70, 17)),
         *((100, 30, 25, 40), (61, 7, 10, 33), (12, 20, 10, 16), (50, 3, 12, 129)),
-        *((200, 9, 200, 16), (100, 1, 50, 16)),
+        *((200, 9, 200, 16), (100, 1, 50, 16), (202, 19, 4, 30)),
     ],
 )
 def test_letters_before_a_wide_pool_give_what_the_map_gives_in_float64(
@@ -263,7 +263,7 @@ def test_a_convolution_of_letters_is_the_convolution(
     assert np.all(np.abs(by_kernel(kernel) - slow) <= ROUNDINGS * EPSILON * gathered)
 
 
-@pytest.mark.parametrize("arch", ["CNN-25", "CNN-2", "CNN-50-2", "CNN3-50"])
+@pytest.mark.parametrize("arch", ["CNN-25", "CNN-2", "CNN-4", "CNN-50-2", "CNN3-50"])
 def test_a_step_on_letters_changes_the_weights_as_the_models_own_does(arch: str) -> None:
     spec = make_spec({"arch": arch, "filters1": 16, "filters2": 8, "units": 16, **PLAIN})
     ours, loss = after_a_step(spec, partial(training_pass, letters=True))

@@ -120,7 +120,7 @@ def forward(model: keras.Model, scores: Scores | None = None) -> Forward:
 
 
 def forwards(models: Sequence[keras.Model], scores: Scores | None = None) -> list[Forward]:
-    """Return `forward` of models that differ in the values of their weights only.
+    """Return `forward`, by one pass, of models that differ in the values of their weights only.
 
     JAX compiles it once for all of them.
     """

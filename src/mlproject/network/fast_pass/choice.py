@@ -11,7 +11,7 @@ from mlproject.network.step_parts import TrainingPass
 
 
 def supports(model: keras.Model) -> bool:
-    """Return whether `training_pass` computes a part of a model in another way than the model.
+    """Return whether the fast pass computes a part of a model in another way than the model.
 
     That part are its blocks, see `plan` (a convolution with ``same`` padding and without dilation,
     batch norm or none, a monotonic activation, a max-pool), and other max-pools.

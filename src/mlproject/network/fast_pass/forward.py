@@ -1,14 +1,14 @@
-"""The network's forward pass: equal to `model(x, training=True)`, with less work.
+"""The network's forward pass: equal to the model's own up to rounding, with less work.
 
 It adds no layers. It uses the weights, moving averages and seeds of the model's stock layers, and
 the model is saved as it is. These computations differ:
 
 * **Pool before normalising.** Batch norm and activation are monotonic on each channel; a negative
   gamma reverses the order. So the maximum of ``activation(norm(y))`` is
-  ``activation(norm(s * max(s * y)))``, where ``s`` is the sign of gamma. The statistics are still
-  those of the complete map, but only the smaller, pooled map is normalised. Dropout before the
-  pool comes before the maximum here, too: the largest of the kept values is normalised, and of it
-  and the zeros of dropped values the larger one is the result.
+  ``activation(norm(s * max(s * y)))``, where ``s`` is the sign of gamma. In training the statistics
+  are still those of the complete map, but only the smaller, pooled map is normalised. Dropout
+  before the pool comes before the maximum here, too: the largest of the kept values is normalised,
+  and of it and the zeros of dropped values the larger one is the result.
 * **Dropout from 16 random bits** for each value instead of 32. The rate is rounded to 1 / 65,536,
   and the scale uses the rounded rate, so that the mean is exact.
 * **Max-pools**, those outside blocks too, have a gradient without a scatter, see `pool`.
@@ -162,7 +162,7 @@ def _pooled(block: Block, x: Any, kernel: Any, letters: bool) -> Pooled:
     stride, (window, step) = block.convolution.strides[0], _window(block.pool)
     batch, positions, _ = x.shape
     kept = _kept(block.dropout, (batch, -(-positions // stride), kernel.shape[2]))
-    if stride == 1 and window == step and wide_pool.is_cheaper(x, kernel, window):
+    if stride == 1 and window == step and wide_pool.is_cheaper(x, kernel, window, letters):
         return Pooled(*wide_pool.pooled(x, kernel, window, kept, letters), kept)
     tables = letters and stride == 1 and from_tables(kernel, False)
     y = convolve_letters(x, kernel) if tables else convolve(x, kernel, stride)

@@ -87,8 +87,8 @@ def maxima_and_places(x: Any, kernel: Any, window: int, kept: Any = None) -> tup
         def nothing() -> Any:
             return ops.zeros((positions + before + after, tables.shape[2]))
 
-        # XLA would compute the map again for each place of a window, but not what a condition that
-        # it cannot foresee decides on.
+        # Row numbers are never negative, so that the map is always computed. XLA, which does not
+        # know this, cannot compute it again for each place of a window.
         y = lax.cond(one[0][0] >= 0, padded_map, nothing)
         y = ops.reshape(y, (-1, window, y.shape[1]))
         if window > MOST_IN_TURN:

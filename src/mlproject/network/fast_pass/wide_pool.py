@@ -1,4 +1,4 @@
-"""A convolution before a wide max-pool, trained without the gradient of its complete map.
+"""A convolution before a max-pool, trained without the gradient of its complete map.
 
 The layers behind the pool need three results of the map ``y = convolution(x)``: its maxima, and the
 mean and variance of each channel. None of them needs the gradient of the complete map:
@@ -27,19 +27,25 @@ from mlproject.sequence import LETTERS
 
 MIN_WINDOW = 48  # positions; gathering is no less work than the map for smaller windows
 MIN_WINDOW_OF_LETTERS = 10  # the same for the first layer
+MIN_WINDOW_OF_TABLES = 4  # the same for the first layer on letters, see `letters`
+MOST_GATHERED = 1 << 18  # numbers of a sequence; more would leave the processor's second cache
 MIN_GAIN = 3  # filters for each input channel
 
 
-def is_cheaper(x: Any, kernel: Any, window: int) -> bool:
-    """Return whether training through `pooled` is cheaper than through the map.
+def is_cheaper(x: Any, kernel: Any, window: int, letters: bool = False) -> bool:
+    """Return whether `pooled` is cheaper than the map in training.
 
     Args:
         x: (batch, positions, channels).
         kernel: (width, channels, filters).
         window: positions a window of the pool, which is also its stride.
+        letters: whether x is one-hot, zeros for an unknown letter.
     """
     width, channels, filters = kernel.shape
     least = MIN_WINDOW_OF_LETTERS if channels <= len(LETTERS) else MIN_WINDOW
+    gathered = -(-x.shape[1] // window) * filters * width * channels
+    if letters and from_tables(kernel, True) and gathered <= MOST_GATHERED:
+        least = MIN_WINDOW_OF_TABLES
     wide = window >= least and width <= x.shape[1]
     return wide and channels <= filters / MIN_GAIN and backend.name() == "jax"
 
@@ -139,9 +145,9 @@ def _gradients(x: Any, kernel: Any, starts: Any, upstream: Any) -> tuple[Any, An
 def _moments(x: Any, kernel: Any, letters: bool) -> tuple[Any, Any]:
     """Return mean and variance (filters,) of the convolution, from the covariance of windows.
 
-    Each channel of x is centred first, since a covariance loses digits if the mean is larger than
-    the spread. The padding is centred too and becomes minus the mean. Letters stay as they are:
-    their sums are whole numbers, and exact.
+    Unless x is letters, each of its channels is centred first, since a covariance loses digits if
+    the mean is larger than the spread. The padding is centred too and becomes minus the mean. The
+    sums of letters are whole numbers, which are exact up to 2^24 positions.
     """
     width, _, filters = kernel.shape
     before = (width - 1) // 2
@@ -152,5 +158,5 @@ def _moments(x: Any, kernel: Any, letters: bool) -> tuple[Any, Any]:
     mean = sums / count
     covariance = products / count - mean[:, None] * mean
     weights = ops.reshape(kernel, (-1, filters))
-    variance = ops.sum(weights * ops.matmul(covariance, weights), axis=0)
+    variance = ops.maximum(ops.sum(weights * ops.matmul(covariance, weights), axis=0), 0.0)
     return ops.matmul(mean + ops.tile(centre, (width,)), weights), variance
