@@ -47,7 +47,7 @@ LIMIT = 2.0
 def train(spec: RunSpec, data: Dataset, scores_of: Callable[..., Any]) -> dict[str, float]:
     """Return the last epoch's losses, and AUROC and filters of the best weights."""
     fast_pass.choose = lambda model, letters=False: (scores_of, "chosen")
-    fast_pass.choose_prediction = lambda model: lambda model, x: model(x, training=False)
+    fast_pass.choose_prediction = lambda model: None
     model = build(spec, data.length, len(data.classes))
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder) / "state.h5"

@@ -143,6 +143,13 @@ def host_forwards(models: Sequence[keras.Model]) -> list[Forward]:
     return [_tensorflow_host_forward(model) for model in models]
 
 
+def with_values(model: keras.Model, trainable: Any, others: Any) -> keras.StatelessScope:
+    """Return the context in which a model's variables have other values, in their order, on JAX."""
+    pairs = zip(model.trainable_variables, trainable, strict=True)
+    more = zip(model.non_trainable_variables, others, strict=True)
+    return keras.StatelessScope(state_mapping=[*pairs, *more])
+
+
 def gradient(function: Callable[..., Any]) -> Gradient:
     """Return a compiled function that computes the values of a function and their gradient.
 
@@ -191,12 +198,9 @@ def _jax_forwards(
 ) -> list[Forward]:
     import jax
 
-    groups = models[0].trainable_variables, models[0].non_trainable_variables
-
     @jax.jit
     def call(trainable: Any, others: Any, inputs: Any) -> Any:
-        pairs = (zip(*both, strict=True) for both in zip(groups, (trainable, others), strict=True))
-        with keras.StatelessScope(state_mapping=[one for both in pairs for one in both]):
+        with with_values(models[0], trainable, others):
             return scores(models[0], inputs)
 
     def run(model: keras.Model, inputs: np.ndarray) -> Any:

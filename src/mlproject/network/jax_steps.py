@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from mlproject.network.backend import on_processor
+from mlproject.network.backend import on_processor, with_values
 from mlproject.network.guard import Guard, GuardedValues, LaunchExtremes
 from mlproject.network.step_parts import GUARDED, LAUNCH, StepParts, variable_groups
 
@@ -31,22 +31,18 @@ def programs(parts: StepParts, guard: Guard) -> Programs:
     import jax.numpy as jnp
 
     model, optimizer, scores, loss, inputs, attack = parts
-    groups = (model.trainable_variables, model.non_trainable_variables)
-
-    def mapping(trainable: Any, others: Any) -> tuple[Any, ...]:
-        return (*zip(groups[0], trainable, strict=True), *zip(groups[1], others, strict=True))
 
     def value_of(trainable: Any, others: Any, x: Any, labels: Any) -> tuple[Any, Any]:
-        with keras.StatelessScope(state_mapping=mapping(trainable, others)) as scope:
+        with with_values(model, trainable, others) as scope:
             value = loss(labels, scores(model, x)) + sum(model.losses)
-        return value, [scope.get_current_value(one) for one in groups[1]]
+        return value, [scope.get_current_value(one) for one in model.non_trainable_variables]
 
     def step(state: Any, codes: Any, labels: Any) -> Any:
         trainable, others, moments, total, extremes = state
         before = guard.select(trainable, others, moments).averages
         x = inputs(codes)
         if attack is not None:
-            with keras.StatelessScope(state_mapping=mapping(trainable, others)):
+            with with_values(model, trainable, others):
                 x = attack(x, labels)
         gradient = jax.value_and_grad(value_of, has_aux=True)
         (value, others), gradients = gradient(trainable, others, x, labels)

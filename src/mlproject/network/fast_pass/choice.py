@@ -30,12 +30,15 @@ def choose(model: keras.Model, letters: bool = False) -> tuple[TrainingPass, str
     On a GPU `training_pass` is no faster, and on one GPU (H100, JAX 0.11.2) trainings with it had
     corrupted weights; see docs/reproduction/koo_eddy_2019/notes.md.
     """
-    if backend.on_processor() and supports(model):
+    if _is_fast(model):
         return partial(training_pass, letters=letters), "fast"
     return lambda model, x: model(x, training=True), "model"
 
 
-def choose_prediction(model: keras.Model) -> TrainingPass:
-    """Return the pass to predict with during a training; see `choose`."""
-    fast = backend.on_processor() and supports(model)
-    return prediction_pass if fast else lambda model, x: model(x, training=False)
+def choose_prediction(model: keras.Model) -> backend.Scores | None:
+    """Return the pass to predict with during a training, None for the model's own; see `choose`."""
+    return prediction_pass if _is_fast(model) else None
+
+
+def _is_fast(model: keras.Model) -> bool:
+    return backend.on_processor() and supports(model)
